@@ -1,0 +1,86 @@
+"""The sweep's settings and identity, as the box at the top of the report names them."""
+
+from analysis.results import Results
+
+
+def parse_config(text: str) -> dict[str, list[str]]:
+    """`section.key` -> values in order (arm and control may repeat). `#` starts a comment."""
+    section, values = "", {}
+    for line in text.splitlines():
+        line = _without_comment(line).strip()
+        if line.startswith("[") and line.endswith("]"):
+            section = line[1:-1].strip()
+        elif "=" in line:
+            key, _, value = line.partition("=")
+            values.setdefault(f"{section}.{key.strip()}", []).append(value.strip())
+    return values
+
+
+def _without_comment(line: str) -> str:
+    if line.lstrip().startswith("#"):
+        return ""
+    at = min((p for p in (line.find(" #"), line.find("\t#")) if p >= 0), default=len(line))
+    return line[:at]
+
+
+def summary(results: Results, counts: dict[str, int]) -> list[tuple[str, str]]:
+    """Label and text of each fact in the box at the top."""
+    config = parse_config(results.attributes.get("config", ""))
+
+    def setting(key: str) -> str | None:
+        return config[key][-1] if config.get(key) else None
+
+    attributes = results.attributes
+    model = attributes.get("model_name") or attributes.get("model_path") or setting("model.path")
+    share = 100 / results.n_layers
+    samples = len(set(results.rows["sample"].tolist()))
+    facts = [
+        ("Model", model or "not stated"),
+        (
+            "Layers",
+            f"{results.n_layers}; "
+            f"early L{results.early_layer} ({results.early_layer * share:.1f} % of depth), "
+            f"late L{results.late_layer} ({results.late_layer * share:.1f} %)",
+        ),
+        ("Window", f"last {results.window} positions"),
+        ("Pairs", f"{len(results.pairs['id'])} (of {len(results.prompts['id'])} prompts)"),
+        ("Arms × samples", f"{len(results.arms)} × {samples}"),
+        ("Rows", ", ".join(f"{counts[name]} {name}" for name in counts if counts[name] or name == "ok")),
+        ("Generation", _generation(setting)),
+        ("Seed", setting("sweep.seed") or "not stated"),
+        ("Arithmetic", _arithmetic(attributes)),
+        ("Run", results.run.get("started") or results.run.get("date") or "date not stated"),
+        ("rvsweep", " ".join(attributes[k] for k in ("rvsweep_version", "git_commit") if attributes.get(k))),
+    ]
+    return [(label, text) for label, text in facts if text]
+
+
+def _generation(setting) -> str:
+    parts = []
+    if setting("generation.max_new_tokens"):
+        parts.append(f"up to {setting('generation.max_new_tokens')} tokens")
+    temperature = setting("generation.temperature")
+    if temperature:
+        parts.append("greedy" if _is_number(temperature, 0) else f"temperature {temperature}")
+    for key, neutral in (("top_k", 0), ("top_p", 1)):
+        value = setting(f"generation.{key}")
+        if value and not _is_number(value, neutral):
+            parts.append(f"{key} {value}")
+    return ", ".join(parts)
+
+
+def _is_number(text: str, value: float) -> bool:
+    try:
+        return float(text) == value
+    except ValueError:
+        return False
+
+
+def _arithmetic(attributes: dict[str, str]) -> str:
+    device = attributes.get("device_type", "")
+    detail = attributes.get("gpu_model") or attributes.get("cpu_capability")
+    parts = [f"{device} ({detail})" if detail else device, attributes.get("dtype", "")]
+    if attributes.get("threads_per_rank"):
+        threads = attributes["threads_per_rank"]
+        parts.append(f"{threads} thread{'' if threads == '1' else 's'} per rank")
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,35 @@
+#pragma once
+// What rank 0 decides at launch and every rank needs.
+#include <string>
+#include <vector>
+
+#include "rvsweep/comm/world.hpp"
+#include "rvsweep/experiment/generation.hpp"
+#include "rvsweep/plan/config_file.hpp"
+#include "rvsweep/text/tokenizer.hpp"
+
+namespace rvsweep {
+
+struct Launch {
+  ConfigValues config;
+  std::string device, dtype;
+  int threads = 1;
+  std::uint64_t fingerprint = 0;
+  bool work_left = true;  // some bundle is not committed yet
+  std::string refusal;    // rank 0 found the input wrong: every rank ends with `exit_code`
+  int exit_code = 0;
+};
+
+/// Collective: rank 0's launch on every rank.
+Launch share_launch(Communicator& communicator, Launch launch);
+
+/// Collective: threads for each rank where run.threads is auto. A rank may use the CPUs of its
+/// affinity mask, shared with the ranks of its host that have the same mask; the least of all ranks.
+int automatic_threads(Communicator& communicator, const NodePlace& place);
+
+/// Settings of the experiment from the merged configuration; the same on every rank. Rows stop at the
+/// eos ids of config.json and generation_config.json and at the tokenizer's eos token.
+SweepSettings sweep_settings(const SweepConfig& config, const ModelConfig& model,
+                             const Tokenizer& tokenizer);
+
+}  // namespace rvsweep

@@ -1,0 +1,45 @@
+#pragma once
+// From a configuration to a plan and to the identity that a sweep folder keeps.
+#include <string>
+
+#include "rvsweep/model_config/safetensors.hpp"
+#include "rvsweep/plan/plan.hpp"
+#include "rvsweep/storage/plan_file.hpp"
+#include "rvsweep/text/tokenizer.hpp"
+
+namespace rvsweep {
+
+/// Everything that is known before weights are read.
+struct SweepSetup {
+  SweepConfig config;
+  ModelConfig model;
+  TensorIndex tensors;
+  Tokenizer tokenizer;
+  PromptSet prompts;
+  std::string device, dtype;  // resolved
+  Plan plan;
+};
+
+/// `device` and `dtype` override what the configuration says (a resumed sweep keeps its own); empty:
+/// resolve the configuration's. Throws InputError for all that is wrong with the input.
+SweepSetup prepare_sweep(const ConfigValues& values, std::string device = "",
+                         std::string dtype = "");
+
+/// The arithmetic that a sweep's bits depend on, beside its configuration.
+struct ArithmeticIdentity {
+  std::string device, hardware, dtype;
+  int threads = 1;
+};
+
+/// The static part of the results with the identity as root attributes and the fingerprint over all
+/// that decides a row. Reads every weight byte once, for the model's fingerprint.
+StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity);
+
+/// What differs between the sweep of a folder and the one asked for, one line each; empty where
+/// nothing does. The [run] section of the configuration is left to the identity attributes.
+std::vector<std::string> differences(const StaticSweep& stored, const StaticSweep& asked);
+
+/// The value of a root attribute; empty where there is none.
+std::string attribute(const StaticSweep& sweep, const std::string& name);
+
+}  // namespace rvsweep

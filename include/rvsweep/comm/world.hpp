@@ -1,0 +1,44 @@
+#pragma once
+// The ranks this process was started with, for as long as the object lives.
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "rvsweep/comm/communicator.hpp"
+
+namespace rvsweep {
+
+/// Where a rank runs: chooses its device and tells ranks of one machine apart.
+struct NodePlace {
+  std::string host;
+  int local_rank = 0;  // among the ranks that share this machine's memory, in rank order
+  int local_size = 1;
+};
+
+/// True where mpirun or srun started this process as a rank of an MPI job, judged by the
+/// environment: starting MPI without a launcher needs its daemon, and most commands need no MPI.
+/// Throws InputError where srun started several tasks that cannot find each other.
+/// `variable` is std::getenv or a stand-in.
+bool launched_as_mpi_rank(const std::function<const char*(const char*)>& variable);
+
+/// Starts MPI where a launcher asks for it (InputError where MPI offers too little), else a world
+/// of one rank. One per process. When an exception leaves its scope, a world of several ranks is
+/// aborted with exit code 1 so that no rank waits for this one: report the exception before that.
+class World {
+ public:
+  World();
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  Communicator& communicator() const { return *communicator_; }
+  const NodePlace& place() const { return place_; }
+
+ private:
+  int exceptions_before_;
+  bool uses_mpi_;
+  std::unique_ptr<Communicator> communicator_;
+  NodePlace place_;
+};
+
+}  // namespace rvsweep

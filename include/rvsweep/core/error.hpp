@@ -1,0 +1,44 @@
+#pragma once
+// Two families of errors: bad input (the user can mend it, exit code 2) and a broken contract (a bug).
+// Messages read "problem (why it is one): what to do".
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace rvsweep {
+
+/// Bad input or environment: what is wrong, where, and what to do about it.
+class InputError : public std::runtime_error {
+ public:
+  explicit InputError(const std::string& message) : std::runtime_error(message) {}
+  /// `where` is a file, file:line, key or row; empty parts are left out of the message.
+  InputError(std::string where, const std::string& problem, const std::string& what_to_do = "")
+      : std::runtime_error((where.empty() ? "" : where + ": ") + problem +
+                           (what_to_do.empty() ? "" : ": " + what_to_do)),
+        where_(std::move(where)) {}
+  const std::string& where() const { return where_; }
+
+ private:
+  std::string where_;
+};
+
+/// The output folder could not be written or read back while a sweep runs (exit code 4).
+class OutputError : public InputError {
+ public:
+  using InputError::InputError;
+};
+
+/// A precondition inside the program does not hold: a defect of rvsweep, never of its input.
+class ContractError : public std::logic_error {
+ public:
+  using std::logic_error::logic_error;
+};
+
+[[noreturn]] void broken_contract(const char* condition, const char* file, int line,
+                                  const std::string& message);
+
+}  // namespace rvsweep
+
+/// Checks a precondition in every build type; throws ContractError.
+#define RVSWEEP_EXPECT(condition, message) \
+  ((condition) ? void(0) : ::rvsweep::broken_contract(#condition, __FILE__, __LINE__, (message)))

@@ -1,0 +1,13 @@
+#pragma once
+// Asking a running sweep to stop in good order, by signal.
+
+namespace rvsweep {
+
+/// From now on the first SIGUSR1, SIGTERM or SIGINT only sets a flag; any further one of them ends
+/// the process at once, as the system does by default.
+void install_stop_handlers();
+
+/// Whether one of these signals has come.
+bool stop_requested();
+
+}  // namespace rvsweep

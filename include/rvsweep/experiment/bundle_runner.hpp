@@ -1,0 +1,21 @@
+#pragma once
+// One bundle on one device, from tokens to the columns that a segment stores.
+#include "rvsweep/experiment/generation.hpp"
+#include "rvsweep/plan/result_table.hpp"
+#include "rvsweep/text/tokenizer.hpp"
+
+namespace rvsweep {
+
+/// Everything a rank needs to compute bundles; nothing changes while a sweep runs.
+struct BundleRunner {
+  const Transformer& model;
+  const Tokenizer& tokenizer;
+  SweepSettings settings;
+  std::vector<ColumnSpec> prompt_columns, row_columns;
+
+  /// A row that cannot be computed is recorded as failed with its reason; an error that concerns the
+  /// whole bundle makes all its rows failed. Run facts are left empty.
+  BundleResult run(const Bundle& bundle) const;
+};
+
+}  // namespace rvsweep

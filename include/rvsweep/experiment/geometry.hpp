@@ -1,0 +1,27 @@
+#pragma once
+// Singular spectra of windows of V in a cache.
+#include <functional>
+#include <vector>
+
+#include "rvsweep/model/kv_cache.hpp"
+
+namespace rvsweep {
+
+/// Columns [end - W, end) of one row of a cache.
+struct VWindow {
+  std::int64_t row = 0;
+  std::int64_t end = 0;
+};
+
+/// Whether window i has W cells at a layer; where it has not, its spectrum is NaN.
+using HasCells = std::function<bool(std::size_t window, std::int64_t layer)>;
+
+/// Singular values of every window at every layer, row-major [windows, n_layers, W].
+std::vector<double> window_spectra(const KvCache& cache, const std::vector<VWindow>& windows,
+                                   std::int64_t W, const HasCells& has_cells);
+
+/// pr[late] / pr[early] of one window's spectra [n_layers, W].
+double r_v_of(const double* spectra, std::int64_t W, std::int64_t early_layer,
+              std::int64_t late_layer);
+
+}  // namespace rvsweep

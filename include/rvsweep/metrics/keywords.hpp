@@ -1,0 +1,20 @@
+#pragma once
+// The notebook's behaviour score and its whole-word companion.
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace rvsweep {
+
+/// The 24 keywords of count_recursive_keywords (notebook, section 3.5), in its order.
+std::span<const std::string_view> notebook_keywords();
+
+/// How many of the 24 keywords occur in the lower-cased text as substrings: presence, not count, so
+/// 0..24, and "aware" is present wherever "awareness" is.
+std::int32_t keyword_count(std::string_view text);
+
+/// Words equal to a keyword, per 100 words; a word is a maximal run of letters, digits, apostrophes
+/// and bytes beyond ASCII, lower-cased. NaN for a text without words.
+double keyword_rate(std::string_view text);
+
+}  // namespace rvsweep

@@ -1,0 +1,30 @@
+#pragma once
+// Geometry of a block of V: its singular values and what is derived from them.
+// sigma are singular values, lambda = sigma^2, p = lambda/sum(lambda), q = sigma/sum(sigma).
+#include <ATen/core/Tensor.h>
+
+#include <span>
+
+namespace rvsweep {
+
+/// Singular values, descending, float64 [..., min(W, D)], of blocks [..., W, D] of any float type:
+/// a true SVD in float64, because a Gram matrix loses the tail. NaN where a block is not finite.
+at::Tensor singular_values(const at::Tensor& blocks);
+
+/// (sum lambda)^2 / sum lambda^2, in [1, W]. Notebook lines 113-122 call the same number both
+/// "effective rank" and "participation ratio". NaN for an all-zero block.
+double participation_ratio(std::span<const double> sigma);
+
+/// exp(-sum q ln q) (Roy & Vetterli 2007), in [1, W].
+double effective_rank(std::span<const double> sigma);
+
+/// -sum p ln p in nats, in [0, ln W].
+double spectral_entropy(std::span<const double> sigma);
+
+/// sum lambda / lambda_max, in [1, W].
+double stable_rank(std::span<const double> sigma);
+
+/// (sum sigma)^2 / sum sigma^2, in [1, W]. Some follow-up code calls this PR.
+double nuclear_ratio(std::span<const double> sigma);
+
+}  // namespace rvsweep

@@ -1,0 +1,55 @@
+#pragma once
+// config.json and generation_config.json of a Hugging Face model folder, in the writing of
+// transformers 4 and 5. What the engine does not support is refused here, by name.
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rvsweep {
+
+enum class RopeType { default_, llama3 };
+
+/// Rotary embedding: inverse frequencies theta^(-2i/head_dim), scaled for rope type llama3.
+struct RopeConfig {
+  RopeType type = RopeType::default_;
+  double theta = 10000.0;
+  double factor = 1.0;  // the four below: llama3 only
+  double low_freq_factor = 1.0;
+  double high_freq_factor = 4.0;
+  double original_max_position_embeddings = 8192;
+};
+
+/// Shape and numerics of one Llama-family decoder.
+struct ModelConfig {
+  std::string model_type;  // llama, mistral, qwen2
+  std::int64_t n_layers = 0;
+  std::int64_t hidden_size = 0;
+  std::int64_t intermediate_size = 0;
+  std::int64_t n_heads = 0;
+  std::int64_t n_kv_heads = 0;
+  std::int64_t head_dim = 0;
+  std::int64_t vocab_size = 0;
+  std::int64_t max_positions = 0;
+  std::optional<std::int64_t> sliding_window;  // prompts that reach it are refused, row by row
+  double rms_norm_eps = 1e-6;
+  RopeConfig rope;
+  bool tied_head = false;
+  bool qkv_bias = false;
+  bool o_bias = false;
+  std::vector<std::int32_t> eos_token_ids;  // config.json and generation_config.json, sorted
+  std::string eos_token;                    // as tokenizer_config.json writes it; "" where it does not
+
+  std::int64_t kv_dim() const { return n_kv_heads * head_dim; }  // width of V: D in the docs
+  std::int64_t group() const { return n_heads / n_kv_heads; }    // query heads per KV head
+  /// The longest sequence a row may reach: positions, and the sliding window where there is one.
+  std::int64_t max_length() const;
+};
+
+/// Reads `folder`/config.json (+ generation_config.json and tokenizer_config.json where present). Throws InputError naming the
+/// file and key: missing or malformed file, unsupported architecture, activation, rope type, biases,
+/// mixture of experts, quantised weights.
+ModelConfig load_model_config(const std::filesystem::path& folder);
+
+}  // namespace rvsweep

@@ -1,0 +1,50 @@
+#pragma once
+// The unit of dispatch and of commit: rows that are computed as one batch, with all they need beside
+// the model and the sweep's settings, so that the rank that computes it needs no plan.
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "rvsweep/core/ids.hpp"
+
+namespace rvsweep {
+
+/// Padded sizes of a bundle's batches, see canonical_shapes.hpp.
+struct BundleShape {
+  std::int64_t contexts = 0;       // prompts prefilled together
+  std::int64_t prompt_length = 0;  // columns of the prompt cache
+  std::int64_t rows = 0;           // rows decoded together; 0 where only prompts are measured
+};
+
+/// A prompt as the model reads it: prefilled once, its cache serves every row that names it.
+struct BundleContext {
+  PromptIndex prompt;
+  std::vector<std::int32_t> tokens;  // truncated where an arm asks for it
+  std::string text;
+  bool records_prompt = false;  // this bundle stores the prompt's geometry
+};
+
+/// One row of the results. Roles are resolved: base is generated from, donor is patched in.
+struct BundleRow {
+  RowIndex row;
+  ArmIndex arm;
+  std::int32_t sample = 0;
+  std::uint64_t pair_hash = 0;  // xxh3 of the pair id: keys the row's random numbers
+  std::int32_t base = 0;        // into contexts
+  std::int32_t donor = -1;      // into contexts; -1 for unpatched arms
+};
+
+struct Bundle {
+  BundleId id;
+  BundleShape shape;
+  std::vector<BundleContext> contexts;
+  std::vector<BundleRow> rows;
+  double cost = 0;  // estimated multiply-adds per parameter: tokens fed
+};
+
+/// MessagePack, for the way to a rank. unpack throws ContractError on foreign bytes.
+std::vector<std::byte> pack_bundle(const Bundle& bundle);
+Bundle unpack_bundle(const std::vector<std::byte>& bytes);
+
+}  // namespace rvsweep

@@ -1,0 +1,32 @@
+#pragma once
+// Padded shapes of bundles. They are part of the arithmetic: a row's bits are a function of its
+// bundle's shape and its slot, so these tables decide results and are changed only with the version.
+#include <cstdint>
+#include <string>
+
+#include "rvsweep/model_config/model_config.hpp"
+
+namespace rvsweep {
+
+/// The padded length of a prompt of n tokens: the next multiple of 16 to 128, 32 to 512, 128 beyond.
+std::int64_t canonical_length(std::int64_t n_tokens);
+
+/// The padded number of rows or prompts of a batch: 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, ...
+/// At least 8, because matrix products over fewer rows take other paths.
+std::int64_t canonical_rows(std::int64_t n_rows);
+
+/// sweep.bundle_rows = auto: a function of model shape, device type and dtype alone. The rows' keys
+/// and values at 1,024 columns must fit 4 GiB on a CPU, 32 GiB on a GPU.
+std::int64_t automatic_bundle_rows(const ModelConfig& config, const std::string& device,
+                                   const std::string& dtype);
+
+/// Bytes of one number.
+std::int64_t dtype_bytes(const std::string& dtype);
+
+/// Bytes of keys and values of one row over `columns` cells in every layer.
+std::int64_t kv_bytes(const ModelConfig& config, std::int64_t columns, const std::string& dtype);
+
+/// Bytes of all parameters.
+std::int64_t weight_bytes(const ModelConfig& config, const std::string& dtype);
+
+}  // namespace rvsweep

@@ -1,0 +1,59 @@
+#pragma once
+// A sweep description turned into a deterministic list of bundles of rows. Touches no weights.
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rvsweep/core/ids.hpp"
+#include "rvsweep/model_config/model_config.hpp"
+#include "rvsweep/plan/arm.hpp"
+#include "rvsweep/plan/bundle.hpp"
+#include "rvsweep/plan/result_table.hpp"
+#include "rvsweep/plan/sweep_config.hpp"
+#include "rvsweep/text/prompts.hpp"
+
+namespace rvsweep {
+
+/// Text to token ids with the model's special tokens.
+using Encode = std::function<std::vector<std::int32_t>(const std::string&)>;
+
+struct PlannedPrompt {
+  Prompt prompt;
+  std::vector<std::int32_t> tokens;
+  std::string refusal;  // why no geometry can be had; empty where it can
+};
+
+struct PlannedRow {
+  RowId id;  // xxh3 of (pair id, canonical arm, sample)
+  PairIndex pair;
+  ArmIndex arm;
+  std::int32_t sample = 0;
+  std::string refusal;  // empty: the row runs
+};
+
+/// Rows lie pair by pair, arm by arm, sample by sample; that order is /rows'.
+struct Plan {
+  std::vector<PlannedPrompt> prompts;
+  std::vector<PromptPair> pairs;
+  std::vector<ArmSpec> arms;
+  std::vector<PlannedRow> rows;
+  std::vector<Bundle> bundles;
+  std::int64_t early_layer = 0, late_layer = 0;
+  std::int64_t bundle_rows = 0;
+
+  std::int64_t n_refused() const;
+};
+
+/// `device` and `dtype` are resolved names ("cpu", "float32"). Throws InputError for what concerns the
+/// whole sweep (arms, layers); what concerns a row is that row's refusal.
+Plan make_plan(const SweepConfig& config, const ModelConfig& model, const PromptSet& prompts,
+               const Encode& encode, const std::string& device, const std::string& dtype);
+
+/// Why `arm` cannot run with base of n and donor of m tokens; none where it can.
+std::optional<std::string> refusal_of(const ArmSpec& arm, std::int64_t n, std::int64_t m,
+                                      const GenerationConfig& generation,
+                                      const ModelConfig& model);
+
+}  // namespace rvsweep

@@ -1,0 +1,20 @@
+#pragma once
+// The datasets that bundles fill, below /prompts and /rows. Read-outs that are off have none.
+#include <vector>
+
+#include "rvsweep/model_config/model_config.hpp"
+#include "rvsweep/plan/plan.hpp"
+#include "rvsweep/plan/result_table.hpp"
+
+namespace rvsweep {
+
+inline constexpr int schema_version = 1;
+
+/// /prompts: spectra [L,W] and, per layer, the metrics of its singular values; r_v.
+std::vector<ColumnSpec> prompt_columns(const SweepConfig& config, const ModelConfig& model);
+
+/// /rows: status and reason, tokens and text, and the read-outs that are on.
+std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig& model,
+                                    const std::vector<ArmSpec>& arms);
+
+}  // namespace rvsweep

@@ -1,0 +1,67 @@
+#pragma once
+// What a bundle hands back, as columns: plain data that the executor fills, a segment stores and
+// merge lays out in plan order. One table per kind of item (/prompts, /rows).
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "rvsweep/core/ids.hpp"
+
+namespace rvsweep {
+
+enum class ColumnType { int32, int64, uint64, float32, float64, utf8, status };
+
+/// Value of /rows/status. `pending` appears only in a partial merge.
+enum class RowStatus : std::int8_t { ok = 0, refused = 1, failed = 2, pending = 3 };
+
+/// One dataset of results.h5: [items, shape...].
+struct ColumnSpec {
+  std::string name;  // below the group: "tokens" in "/rows"
+  ColumnType type;
+  std::vector<std::int64_t> shape;  // of one item; empty for a scalar
+  std::string units;                // "1", "tokens", "nats", ...
+  std::string description;
+  std::string definition;  // metrics only: name, version and formula; else empty
+};
+
+/// Row-major values of one column for the items of a table, [items, shape...].
+using ColumnValues =
+    std::variant<std::vector<std::int8_t>, std::vector<std::int32_t>, std::vector<std::int64_t>,
+                 std::vector<std::uint64_t>, std::vector<float>, std::vector<double>,
+                 std::vector<std::string>>;
+
+struct Column {
+  ColumnSpec spec;
+  ColumnValues values;
+};
+
+/// Columns of some of the sweep's items; `index[i]` is the i-th item's place in plan order.
+struct ItemTable {
+  std::vector<std::int64_t> index;
+  std::vector<Column> columns;
+};
+
+/// Facts of this particular run, kept under /run only.
+struct BundleRunFacts {
+  int rank = 0;
+  std::string host;
+  std::string started;  // UTC, ISO 8601
+  double seconds = 0;
+};
+
+/// Everything that one bundle adds to results.h5. Every table holds the full set of that sweep's columns.
+struct BundleResult {
+  BundleId bundle;
+  ItemTable prompts;
+  ItemTable rows;  // its columns include status (RowStatus) and reason (utf8)
+  BundleRunFacts run;
+};
+
+/// The value an item has before (or without) a result: NaN, -1 for integers, empty text, 0 for uint64.
+ColumnValues fill_values(const ColumnSpec& spec, std::int64_t items);
+
+/// Number of scalars of one item: the product of `shape`.
+std::int64_t item_size(const ColumnSpec& spec);
+
+}  // namespace rvsweep

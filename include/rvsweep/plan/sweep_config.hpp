@@ -1,0 +1,49 @@
+#pragma once
+// The validated configuration of a sweep: typed, immutable, independent of the model's shape.
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rvsweep/plan/config_file.hpp"
+
+namespace rvsweep {
+
+struct GenerationConfig {
+  std::int64_t max_new_tokens = 50;  // >= 1
+  double temperature = 0.7;          // >= 0; 0 = greedy
+  std::int64_t top_k = 0;            // 0 = off
+  double top_p = 1.0;                // (0, 1]; 1 = off
+  std::int32_t samples = 1;          // >= 1
+  bool stop_at_eos = true;
+};
+
+/// What is computed beside tokens and text; a read-out that is off has no dataset.
+struct ReadoutsConfig {
+  bool spectra_prompt = true;
+  bool spectra_generated = true;
+  bool keywords = true;
+  bool reencode = false;
+};
+
+struct SweepConfig {
+  std::filesystem::path model_path;
+  ConfigValue early_layer, late_layer;  // a layer or a share of depth, see plan/layers.hpp
+  std::int64_t window = 16;             // >= 2, tokens
+  std::filesystem::path prompts_file;
+  GenerationConfig generation;
+  std::string device;          // auto | cpu | cuda
+  std::string dtype;           // auto | float32 | bfloat16
+  std::optional<int> threads;  // per rank; none = auto
+  ReadoutsConfig readouts;
+  std::uint64_t seed = 1;
+  std::optional<std::int64_t> bundle_rows;  // 8..1024; none = auto
+  std::vector<ConfigValue> arms;
+  std::string text;  // the merged configuration, dump_config
+};
+
+/// Types and ranges checked; throws InputError naming file, line and key.
+SweepConfig parse_sweep_config(const ConfigValues& values);
+
+}  // namespace rvsweep

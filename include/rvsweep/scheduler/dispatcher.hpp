@@ -1,0 +1,47 @@
+#pragma once
+// Rank 0's side of a sweep: carries the coordinator's decisions to the ranks and their reports to
+// it.
+#include <chrono>
+
+#include "rvsweep/scheduler/coordinator.hpp"
+#include "rvsweep/scheduler/messages.hpp"
+
+namespace rvsweep {
+
+/// Driven by the main loop of rank 0; nothing here blocks, unless an event or a payload does.
+class Dispatcher {
+ public:
+  /// Everything given must outlive the dispatcher.
+  Dispatcher(Communicator& communicator, const WorkSource& source, const SweepEvents& events,
+             const StopPolicy& stop);
+
+  /// Takes one report of a rank.
+  void take(const Message& report);
+  /// Hands out work, ticks, begins to stop and ends the sweep, where it is time to.
+  void poll();
+  /// Every rank has said goodbye: no message of this sweep is under way.
+  bool finished() const { return goodbyes_ == communicator_.size(); }
+
+ private:
+  double now() const;
+  void send(int rank, Tag tag, Bytes payload = {});
+  template <class Event, class... Facts>
+  void tell(const Event& event, const Facts&... facts);
+  void end_by_output_error(const std::string& message);
+  void begin_stop();
+  bool stop_is_due() const;
+  SweepOutcome outcome() const;
+
+  Communicator& communicator_;
+  const WorkSource& source_;
+  const SweepEvents& events_;
+  const StopPolicy& stop_;
+  const std::chrono::steady_clock::time_point start_;
+  Coordinator coordinator_;
+  double next_tick_ = 0;
+  std::optional<std::string> output_error_;
+  bool finish_sent_ = false;
+  int goodbyes_ = 0;
+};
+
+}  // namespace rvsweep

@@ -1,0 +1,38 @@
+#pragma once
+// A rank's part in a sweep: obeys rank 0, computes, reports.
+#include <chrono>
+#include <functional>
+
+#include "rvsweep/scheduler/compute_thread.hpp"
+#include "rvsweep/scheduler/messages.hpp"
+
+namespace rvsweep {
+
+/// Driven by its rank's main loop; nothing here blocks.
+class Worker {
+ public:
+  /// Tells rank 0 that this rank is ready. The communicator must outlive the worker.
+  Worker(Communicator& communicator, const Executor& executor,
+         std::function<bool()> stop_requested);
+
+  /// Takes one order of rank 0 (is_order(tag)).
+  void obey(const Message& order);
+  /// Reports what is new and, every second, a sign of life. True where results were reported.
+  bool poll();
+  void wait_for_result(std::chrono::microseconds longest) { compute_.wait_for_result(longest); }
+
+  /// Once rank 0 has ended the sweep.
+  const std::optional<SweepOutcome>& outcome() const { return outcome_; }
+
+ private:
+  void report(Tag tag, Bytes payload = {});
+
+  Communicator& communicator_;
+  std::function<bool()> stop_requested_;
+  bool stop_reported_ = false;
+  std::chrono::steady_clock::time_point next_heartbeat_;
+  std::optional<SweepOutcome> outcome_;
+  ComputeThread compute_;
+};
+
+}  // namespace rvsweep

@@ -1,0 +1,30 @@
+#pragma once
+// Reading UTF-8 bytes that may be damaged.
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace rvsweep::utf8 {
+
+struct Step {
+  char32_t code_point;  // U+FFFD where ill-formed
+  std::size_t size;     // bytes, at least 1; of an ill-formed sequence its longest part that could
+                        // begin a character
+  bool well_formed;
+};
+
+/// The first character of `text`, which must not be empty. Surrogates and overlong forms are
+/// ill-formed.
+Step first(std::string_view text);
+
+/// Offset of the first ill-formed byte, or npos.
+std::size_t first_ill_formed(std::string_view text);
+
+/// `bytes` with U+FFFD for every ill-formed sequence, cut as Unicode recommends (one per maximal
+/// subpart).
+std::string replace_ill_formed(std::string_view bytes);
+
+/// The 25 characters with the Unicode property White_Space.
+bool is_white_space(char32_t code_point);
+
+}  // namespace rvsweep::utf8

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Installs what is missing, fetches the demo model and builds build/rvsweep. Each step leaves a mark and
+# is skipped when nothing it depends on has changed, so a second call takes a second or two.
+#   jobs/setup.sh [--tests]      --tests also builds the C++ tests and fetches their vocabulary
+# LIBTORCH=/path/to/libtorch uses that libtorch; RVSWEEP_PRESET picks another CMake preset.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+with_tests=OFF
+[ "${1:-}" = --tests ] && with_tests=ON
+preset=${RVSWEEP_PRESET:-release}
+
+say() { printf '== %s\n' "$*" >&2; }
+# fail WHAT ADVICE
+fail() { printf 'setup: %s failed: %s\n' "$1" "$2" >&2; exit 1; }
+
+packages=(g++ cmake ninja-build ccache git pkg-config python3 python3-venv
+  libopenmpi-dev openmpi-bin libhdf5-dev hdf5-tools libboost-program-options-dev libspdlog-dev
+  libgtest-dev nlohmann-json3-dev libpcre2-dev libxxhash-dev)
+
+install_packages() {
+  command -v dpkg-query >/dev/null || { say "no dpkg here: taking the libraries as given"; return; }
+  local missing=() package
+  for package in "${packages[@]}"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  local sudo=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || fail "installing ${missing[*]}" "ask an administrator to install them"
+    sudo=(sudo)
+  fi
+  say "installing ${missing[*]}"
+  "${sudo[@]}" apt-get update -qq || fail "apt-get update" "check the network and /etc/apt"
+  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
+    fail "apt-get install ${missing[*]}" "see its message above, then run this script again"
+}
+
+make_venv() {
+  local mark=.venv/requirements.sum wanted
+  wanted=$(sha256sum <requirements.txt)
+  [ -f "$mark" ] && [ "$(cat "$mark")" = "$wanted" ] && return
+  say "Python packages (torch is large: about 5 GB)"
+  [ -x .venv/bin/python ] || python3 -m venv .venv || fail "python3 -m venv" "remove .venv and try again"
+  .venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.txt ||
+    fail "pip install -r requirements.txt" "see its message above, then run this script again"
+  printf '%s\n' "$wanted" >"$mark"
+}
+
+make_models() {
+  .venv/bin/python jobs/make_demo_model.py ||
+    fail "making models/SmolLM2-135M-Instruct" "see its message above, then run this script again"
+  [ $with_tests = OFF ] || .venv/bin/python tests/make_llama3_tokenizer.py ||
+    fail "making models/llama3-tokenizer" "see its message above, then run this script again"
+}
+
+build() {
+  local folder=build
+  [ "$preset" = release ] || folder=build-$preset
+  local wanted="$preset tests=$with_tests LIBTORCH=${LIBTORCH:-}" options=()
+  [ -n "${LIBTORCH:-}" ] && options=("-DLIBTORCH=$LIBTORCH")
+  # The demo needs no tests, but does not take them away from a folder that has them.
+  if [ "$(cat $folder/configured 2>/dev/null)" != "$wanted" ] &&
+     [ "$(cat $folder/configured 2>/dev/null)" != "${wanted/tests=OFF/tests=ON}" ]; then
+    say "configuring $folder"
+    cmake --preset "$preset" -DRVSWEEP_TESTS=$with_tests "${options[@]}" >/tmp/rvsweep-cmake-$$.log 2>&1 ||
+      { cat /tmp/rvsweep-cmake-$$.log >&2; fail "cmake --preset $preset" "see its message above"; }
+    rm -f /tmp/rvsweep-cmake-$$.log
+    printf '%s\n' "$wanted" >$folder/configured
+  fi
+  say "building $folder"
+  cmake --build $folder >&2 || fail "cmake --build $folder" "see the compiler's message above"
+}
+
+install_packages
+make_venv
+make_models
+build

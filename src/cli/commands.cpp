@@ -1,0 +1,18 @@
+#include "rvsweep/cli/commands.hpp"
+
+namespace rvsweep {
+
+std::span<const Command> commands() {
+  static const Command all[] = {
+      {"plan", "validate a sweep and show what it would compute", plan_command},
+      {"run", "run or resume a sweep; ends with DIR/results.h5", run_command},
+      {"status", "how far a sweep is; works while it runs and after it died", status_command},
+      {"merge", "segments of a sweep folder -> results.h5", merge_command},
+      {"verify", "check every checksum and that every row is present once", verify_command},
+      {"tokenize", "texts to token ids, or back, line by line", tokenize_command},
+      {"probe", "one text: tokens, logits, V and spectra of every layer", probe_command},
+  };
+  return all;
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,60 @@
+#include <algorithm>
+#include <iostream>
+
+#include "rvsweep/cli/commands.hpp"
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/core/log.hpp"
+#include "rvsweep/core/nearest.hpp"
+
+namespace {
+
+using namespace rvsweep;
+
+void print_help() {
+  std::cout << "rvsweep " << version_text()
+            << "\nWhat does a language model's internal state carry from one prompt to another?\n\n"
+               "Usage: rvsweep COMMAND [options]      (alone, or under mpirun / srun)\n\nCommands:\n";
+  for (const Command& command : commands())
+    std::cout << "  " << command.name << std::string(10 - command.name.size(), ' ')
+              << command.summary << "\n";
+  std::cout << "\nrvsweep COMMAND --help tells the options of a command.\n\n"
+               "Exit codes: 0 done (refused rows alone too), 1 internal error or a rank that died,\n"
+               "2 bad usage or input, 3 finished with failed rows, 4 output cannot be written or is\n"
+               "damaged, 75 stopped early in good order: run the same command again.\n";
+}
+
+int dispatch(const Arguments& words) {
+  if (words.empty() || words[0] == "--help" || words[0] == "-h") {
+    print_help();
+    return words.empty() ? exit_bad_input : exit_done;
+  }
+  if (words[0] == "--version") {
+    std::cout << "rvsweep " << version_text() << "\n";
+    return exit_done;
+  }
+  std::vector<std::string> names;
+  for (const Command& command : commands()) {
+    if (command.name == words[0]) return command.run({words.begin() + 1, words.end()});
+    names.push_back(command.name);
+  }
+  throw InputError("", "unknown command \"" + words[0] + "\"",
+                   "did you mean " + nearest_name(words[0], names) + "? See rvsweep --help");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  start_log(0, 1);
+  try {
+    return dispatch(Arguments(argv + 1, argv + argc));
+  } catch (const OutputError& error) {
+    spdlog::error("{}", error.what());
+    return exit_output_error;
+  } catch (const InputError& error) {
+    spdlog::error("{}", error.what());
+    return exit_bad_input;
+  } catch (const std::exception& error) {
+    spdlog::error("internal error: {}", error.what());
+    return exit_internal_error;
+  }
+}

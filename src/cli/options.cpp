@@ -1,0 +1,65 @@
+#include "rvsweep/cli/options.hpp"
+
+#include <boost/program_options/errors.hpp>
+#include <boost/program_options/parsers.hpp>
+#include <boost/program_options/positional_options.hpp>
+#include <iostream>
+
+#include "rvsweep/core/error.hpp"
+
+namespace rvsweep {
+
+namespace po = boost::program_options;
+
+std::optional<po::variables_map> parse_options(const Arguments& arguments,
+                                               const po::options_description& options,
+                                               const std::string& usage,
+                                               const std::string& positional) {
+  po::options_description all(options);
+  all.add_options()("help,h", "show this help")("version", "show the version");
+  po::positional_options_description bare;
+  if (!positional.empty()) bare.add(positional.c_str(), 1);
+  po::variables_map values;
+  try {
+    po::store(po::command_line_parser(arguments).options(all).positional(bare).run(), values);
+    if (values.contains("help")) {
+      std::cout << "Usage: rvsweep " << usage << "\n\n" << all;
+      return std::nullopt;
+    }
+    if (values.contains("version")) {
+      std::cout << "rvsweep " << version_text() << "\n";
+      return std::nullopt;
+    }
+    po::notify(values);
+  } catch (const po::error& error) {
+    throw InputError("command line", error.what(), "usage: rvsweep " + usage);
+  }
+  return values;
+}
+
+po::options_description sweep_options() {
+  po::options_description options("The sweep");
+  options.add_options()("config,c", po::value<std::vector<std::string>>()->composing(),
+                        "INI file; may repeat, the later one wins")(
+      "set", po::value<std::vector<std::string>>()->composing(),
+      "section.key=value over all files; may repeat")(
+      "device", po::value<std::string>(), "cpu, cuda or auto (run.device)")(
+      "dtype", po::value<std::string>(), "float32, bfloat16 or auto (run.dtype)")(
+      "dump-config", po::bool_switch(), "print the merged configuration and stop");
+  return options;
+}
+
+ConfigValues config_of(const po::variables_map& options) {
+  if (!options.contains("config"))
+    throw InputError("command line", "--config is missing", "for example --config jobs/notebook.cfg");
+  std::vector<std::filesystem::path> files;
+  for (const auto& file : options["config"].as<std::vector<std::string>>()) files.emplace_back(file);
+  std::vector<std::string> sets;
+  if (options.contains("set")) sets = options["set"].as<std::vector<std::string>>();
+  for (const char* key : {"device", "dtype"})
+    if (options.contains(key))
+      sets.push_back("run." + std::string(key) + "=" + options[key].as<std::string>());
+  return read_config(files, sets);
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,113 @@
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "rvsweep/cli/options.hpp"
+#include "rvsweep/cli/progress.hpp"
+#include "rvsweep/cli/sweep_setup.hpp"
+#include "rvsweep/core/hash.hpp"
+#include "rvsweep/plan/canonical_shapes.hpp"
+
+namespace rvsweep {
+namespace {
+
+namespace po = boost::program_options;
+
+/// Assumed speed of one CPU core or GPU in the time estimate, floating-point operations per second.
+double assumed_rate(const std::string& device, const std::string& dtype) {
+  if (device == "cuda") return 1e14;
+  return dtype == "bfloat16" ? 1.5e11 : 5e10;
+}
+
+std::string gigabytes(double bytes) { return fmt::format("{:.2f} GB", bytes / 1e9); }
+
+/// Bytes of the largest bundle: its rows' and contexts' keys and values, and the logits.
+double bundle_bytes(const SweepSetup& setup) {
+  double most = 0;
+  for (const Bundle& bundle : setup.plan.bundles) {
+    const auto& shape = bundle.shape;
+    const auto columns = shape.prompt_length + setup.config.generation.max_new_tokens;
+    const double rows = static_cast<double>(shape.rows * kv_bytes(setup.model, columns, setup.dtype));
+    const double contexts = static_cast<double>(
+        shape.contexts * kv_bytes(setup.model, shape.prompt_length, setup.dtype));
+    const double logits = 20.0 * static_cast<double>(shape.rows * setup.model.vocab_size);
+    most = std::max(most, rows + contexts + logits);
+  }
+  return most;
+}
+
+void print_rows(const Plan& plan) {
+  for (const PlannedRow& row : plan.rows) {
+    nlohmann::ordered_json line{{"row_id", hex(row.id.value)},
+                                {"pair", plan.pairs[row.pair.value].id},
+                                {"arm", plan.arms[row.arm.value].label},
+                                {"spec", plan.arms[row.arm.value].canonical()},
+                                {"sample", row.sample},
+                                {"status", row.refusal.empty() ? "planned" : "refused"}};
+    if (!row.refusal.empty()) line["reason"] = row.refusal;
+    std::cout << line.dump() << "\n";
+  }
+}
+
+void print_refusals(const Plan& plan) {
+  std::map<std::string, std::int64_t> reasons;
+  for (const PlannedRow& row : plan.rows)
+    if (!row.refusal.empty()) ++reasons["arm " + plan.arms[row.arm.value].label + ": " + row.refusal];
+  for (const auto& [reason, rows] : reasons)
+    std::cout << "  refused  " << rows << " x " << reason << "\n";
+  for (const PlannedPrompt& prompt : plan.prompts)
+    if (!prompt.refusal.empty())
+      std::cout << "  no geometry  prompt " << prompt.prompt.id << ": " << prompt.refusal << "\n";
+}
+
+void print_summary(const SweepSetup& setup) {
+  const Plan& plan = setup.plan;
+  double tokens = 0;
+  for (const Bundle& bundle : plan.bundles) tokens += bundle.cost;
+  const double weights = static_cast<double>(weight_bytes(setup.model, setup.dtype));
+  const double parameters = weights / static_cast<double>(dtype_bytes(setup.dtype));
+  std::cout << fmt::format(
+      "model     {} ({} layers, early {}, late {}), {} on {}\n"
+      "pairs     {}\narms      {}\n",
+      setup.config.model_path.string(), setup.model.n_layers, plan.early_layer, plan.late_layer,
+      setup.dtype, setup.device, plan.pairs.size(), plan.arms.size());
+  for (const ArmSpec& arm : plan.arms)
+    std::cout << "  " << arm.label << "  =  " << arm.canonical() << "\n";
+  std::cout << fmt::format("rows      {} ({} refused)\nbundles   {} of up to {} rows\n",
+                           plan.rows.size(), plan.n_refused(), plan.bundles.size(),
+                           plan.bundle_rows);
+  print_refusals(plan);
+  std::cout << fmt::format("memory    {} of weights and about {} for the largest bundle, per rank\n",
+                           gigabytes(weights), gigabytes(bundle_bytes(setup)));
+  const double rate = assumed_rate(setup.device, setup.dtype);
+  std::cout << fmt::format("time      about {} on one {} at an assumed {:.0f} GFLOP/s\n",
+                           clock_text(2 * parameters * tokens / rate),
+                           setup.device == "cuda" ? "GPU" : "CPU core", rate / 1e9);
+}
+
+}  // namespace
+
+int plan_command(const Arguments& arguments) {
+  auto all = sweep_options();
+  po::options_description here("The plan");
+  here.add_options()("list", po::bool_switch(), "one JSON line per row instead of the summary");
+  all.add(here);
+  const auto options = parse_options(arguments, all, "plan --config F... [--set key=value] [--list]");
+  if (!options) return exit_done;
+  const ConfigValues values = config_of(*options);
+  if ((*options)["dump-config"].as<bool>()) {
+    std::cout << dump_config(values);
+    return exit_done;
+  }
+  const SweepSetup setup = prepare_sweep(values);
+  if ((*options)["list"].as<bool>())
+    print_rows(setup.plan);
+  else
+    print_summary(setup);
+  return exit_done;
+}
+
+}  // namespace rvsweep

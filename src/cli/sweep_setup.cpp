@@ -1,0 +1,164 @@
+#include "rvsweep/cli/sweep_setup.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "rvsweep/cli/commands.hpp"
+#include "rvsweep/core/hash.hpp"
+#include "rvsweep/model/device.hpp"
+#include "rvsweep/model/weights.hpp"
+#include "rvsweep/plan/result_schema.hpp"
+
+namespace rvsweep {
+namespace {
+
+/// Facts of the launch that do not decide a row's bits.
+bool decides_results(const std::string& attribute) {
+  static const std::set<std::string> others{"git_commit", "model_path", "config"};
+  return !others.contains(attribute);
+}
+
+/// section.key -> values of a dumped configuration, without [run].
+std::map<std::string, std::string> config_lines(const std::string& text) {
+  std::map<std::string, std::string> lines;
+  std::istringstream stream(text);
+  std::string line, section;
+  while (std::getline(stream, line)) {
+    if (line.starts_with('[')) section = line.substr(1, line.size() - 2);
+    const auto equals = line.find(" = ");
+    if (equals == std::string::npos || section == "run") continue;
+    std::string& values = lines[section + "." + line.substr(0, equals)];
+    values += (values.empty() ? "" : " | ") + line.substr(equals + 3);
+  }
+  return lines;
+}
+
+std::string config_without_run(const std::string& text) {
+  std::string result;
+  for (const auto& [key, value] : config_lines(text))
+    if (key != "model.path" && key != "prompts.file") result += key + " = " + value + "\n";
+  return result;
+}
+
+void add_static_rows(const Plan& plan, StaticSweep& sweep) {
+  for (const PlannedRow& row : plan.rows) {
+    sweep.rows.row_id.push_back(row.id.value);
+    sweep.rows.pair.push_back(row.pair.value);
+    sweep.rows.arm.push_back(row.arm.value);
+    sweep.rows.sample.push_back(row.sample);
+    const bool refused = !row.refusal.empty();
+    sweep.rows.status.push_back(
+        static_cast<std::int8_t>(refused ? RowStatus::refused : RowStatus::pending));
+    sweep.rows.reason.push_back(row.refusal);
+  }
+  sweep.n_bundles = static_cast<std::int32_t>(plan.bundles.size());
+  sweep.row_bundle.assign(plan.rows.size(), no_bundle);
+  sweep.prompt_bundle.assign(plan.prompts.size(), no_bundle);
+  for (const Bundle& bundle : plan.bundles) {
+    for (const BundleRow& row : bundle.rows)
+      sweep.row_bundle[static_cast<std::size_t>(row.row.value)] = bundle.id.value;
+    for (const BundleContext& context : bundle.contexts)
+      if (context.records_prompt)
+        sweep.prompt_bundle[static_cast<std::size_t>(context.prompt.value)] = bundle.id.value;
+  }
+}
+
+}  // namespace
+
+SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::string dtype) {
+  SweepConfig config = parse_sweep_config(values);
+  ModelConfig model = load_model_config(config.model_path);
+  TensorIndex tensors = read_safetensors_index(config.model_path);
+  check_tensors(model, tensors);
+  Tokenizer tokenizer = Tokenizer::load(config.model_path);
+  PromptSet prompts = read_prompts(config.prompts_file);
+  if (device.empty()) device = resolve_device(config.device);
+  if (dtype.empty()) dtype = resolve_dtype(config.dtype, device);
+  Plan plan = make_plan(
+      config, model, prompts, [&](const std::string& text) { return tokenizer.encode(text); },
+      device, dtype);
+  return {std::move(config), std::move(model), std::move(tensors), std::move(tokenizer),
+          std::move(prompts), std::move(device), std::move(dtype), std::move(plan)};
+}
+
+StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity) {
+  const Plan& plan = setup.plan;
+  StaticSweep sweep;
+  sweep.attributes = {
+      {"schema_version", std::to_string(schema_version)},
+      {"rvsweep_version", version_number()},
+      {"git_commit", git_commit()},
+      {"config", setup.config.text},
+      {"model_path", setup.config.model_path.string()},
+      {"model_fingerprint", hex(model_fingerprint(setup.config.model_path, setup.tensors))},
+      {"tokenizer_fingerprint", hex(setup.tokenizer.fingerprint())},
+      {"prompts_fingerprint", hex(setup.prompts.fingerprint)},
+      {"n_layers", std::to_string(setup.model.n_layers)},
+      {"early_layer", std::to_string(plan.early_layer)},
+      {"late_layer", std::to_string(plan.late_layer)},
+      {"window", std::to_string(setup.config.window)},
+      {"bundle_rows", std::to_string(plan.bundle_rows)},
+      {"device_type", identity.device},
+      {identity.device == "cuda" ? "gpu_model" : "cpu_capability", identity.hardware},
+      {"dtype", identity.dtype},
+      {"threads_per_rank", std::to_string(identity.threads)},
+      {"libtorch_version", libtorch_version()},
+  };
+  Hasher hasher;
+  for (const auto& [name, value] : sweep.attributes)
+    if (decides_results(name)) hasher.update(name + "=" + value + "\n");
+  hasher.update(config_without_run(setup.config.text));
+  sweep.fingerprint = hasher.digest();
+
+  for (const PlannedPrompt& p : plan.prompts) {
+    sweep.prompts.id.push_back(p.prompt.id);
+    sweep.prompts.text.push_back(p.prompt.text);
+    sweep.prompts.group.push_back(p.prompt.group);
+    sweep.prompts.reason.push_back(p.refusal);
+    sweep.prompts.tokens.push_back(p.tokens);
+  }
+  for (const PromptPair& pair : plan.pairs) {
+    sweep.pairs.id.push_back(pair.id);
+    sweep.pairs.source.push_back(pair.source.value);
+    sweep.pairs.base.push_back(pair.base.value);
+  }
+  for (const ArmSpec& arm : plan.arms) {
+    sweep.arms.label.push_back(arm.label);
+    sweep.arms.kind.push_back(kind_name(arm.kind));
+    sweep.arms.spec.push_back(arm.canonical());
+  }
+  add_static_rows(plan, sweep);
+  sweep.prompt_columns = prompt_columns(setup.config, setup.model);
+  sweep.row_columns = row_columns(setup.config, setup.model, plan.arms);
+  return sweep;
+}
+
+std::string attribute(const StaticSweep& sweep, const std::string& name) {
+  for (const auto& [key, value] : sweep.attributes)
+    if (key == name) return value;
+  return "";
+}
+
+std::vector<std::string> differences(const StaticSweep& stored, const StaticSweep& asked) {
+  std::vector<std::string> lines;
+  const auto compare = [&](const std::string& name, const std::string& was, const std::string& is) {
+    if (was != is) lines.push_back(name + " was \"" + was + "\", is now \"" + is + "\"");
+  };
+  const auto was = config_lines(attribute(stored, "config"));
+  const auto is = config_lines(attribute(asked, "config"));
+  std::set<std::string> keys;
+  for (const auto& [key, value] : was) keys.insert(key);
+  for (const auto& [key, value] : is) keys.insert(key);
+  for (const auto& key : keys) {
+    if (key == "model.path" || key == "prompts.file") continue;  // their contents are compared
+    compare(key, was.contains(key) ? was.at(key) : "", is.contains(key) ? is.at(key) : "");
+  }
+  for (const auto& [name, value] : asked.attributes)
+    if (decides_results(name))
+      compare(name, attribute(stored, name), value);
+  return lines;
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,10 @@
+#include "commit.h"
+#include "rvsweep/cli/commands.hpp"
+
+namespace rvsweep {
+
+std::string version_number() { return RVSWEEP_VERSION; }
+std::string git_commit() { return RVSWEEP_COMMIT; }
+std::string version_text() { return version_number() + " (" + git_commit() + ")"; }
+
+}  // namespace rvsweep

@@ -1,0 +1,75 @@
+#include "rvsweep/comm/world.hpp"
+
+#include <mpi.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdlib>
+#include <exception>
+
+#include "rvsweep/comm/local_communicator.hpp"
+#include "rvsweep/comm/mpi_communicator.hpp"
+#include "rvsweep/core/error.hpp"
+
+namespace rvsweep {
+namespace {
+
+std::string host_name() {
+  char name[HOST_NAME_MAX + 1] = {};
+  return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
+void start_mpi() {
+  int provided = MPI_THREAD_SINGLE;
+  MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
+  if (provided < MPI_THREAD_FUNNELED)
+    throw InputError("MPI", "this MPI library allows no threads beside its own",
+                     "use one that offers MPI_THREAD_FUNNELED");
+}
+
+NodePlace mpi_place() {
+  NodePlace place{host_name()};
+  MPI_Comm node;
+  MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
+  MPI_Comm_rank(node, &place.local_rank);
+  MPI_Comm_size(node, &place.local_size);
+  MPI_Comm_free(&node);
+  return place;
+}
+
+}  // namespace
+
+bool launched_as_mpi_rank(const std::function<const char*(const char*)>& variable) {
+  // Open MPI's mpirun; srun --mpi=pmix; srun --mpi=pmi2 and MPICH-like launchers.
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"})
+    if (variable(name) != nullptr) return true;
+  const char* tasks = variable("SLURM_STEP_NUM_TASKS");
+  if (variable("SLURM_PROCID") != nullptr && tasks != nullptr && std::atoi(tasks) > 1)
+    throw InputError("srun",
+                     "started " + std::string(tasks) +
+                         " tasks without MPI, which would each run the whole sweep",
+                     "use srun --mpi=pmix or mpirun");
+  return false;
+}
+
+World::World()
+    : exceptions_before_(std::uncaught_exceptions()), uses_mpi_(launched_as_mpi_rank(std::getenv)) {
+  if (!uses_mpi_) {
+    communicator_ = std::make_unique<LocalCommunicator>();
+    place_.host = host_name();
+    return;
+  }
+  start_mpi();
+  communicator_ = make_mpi_communicator();
+  place_ = mpi_place();
+}
+
+World::~World() {
+  if (!uses_mpi_) return;
+  const bool unwinding = std::uncaught_exceptions() > exceptions_before_;
+  if (unwinding && communicator_->size() > 1) communicator_->abort(1);
+  communicator_.reset();
+  MPI_Finalize();
+}
+
+}  // namespace rvsweep

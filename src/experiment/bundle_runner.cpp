@@ -1,0 +1,221 @@
+#include "rvsweep/experiment/bundle_runner.hpp"
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/experiment/columns.hpp"
+#include "rvsweep/experiment/geometry.hpp"
+#include "rvsweep/experiment/reencode.hpp"
+#include "rvsweep/metrics/keywords.hpp"
+#include "rvsweep/metrics/spectra.hpp"
+
+namespace rvsweep {
+namespace {
+
+/// /prompts columns of the contexts whose geometry this bundle stores.
+void record_prompts(const BundleRunner& runner, const Bundle& bundle, const KvCache& contexts,
+                    ItemTable& table) {
+  const auto W = runner.settings.window, L = runner.model.config().n_layers;
+  std::vector<VWindow> windows;
+  std::vector<std::int64_t> lengths;
+  for (std::size_t c = 0; c < bundle.contexts.size(); ++c) {
+    if (!bundle.contexts[c].records_prompt) continue;
+    windows.push_back({static_cast<std::int64_t>(c), contexts.columns()});
+    lengths.push_back(std::ssize(bundle.contexts[c].tokens));
+  }
+  const auto spectra = window_spectra(contexts, windows, W,
+                                      [&](std::size_t i, std::int64_t) { return lengths[i] >= W; });
+  auto& stored = column<float>(table, "spectra");
+  std::copy(spectra.begin(), spectra.end(), stored.begin());
+  for (std::size_t i = 0; i < windows.size(); ++i) {
+    const double* of_prompt = &spectra[i * L * W];
+    column<double>(table, "r_v")[i] =
+        r_v_of(of_prompt, W, runner.settings.early_layer, runner.settings.late_layer);
+    for (std::int64_t layer = 0; layer < L; ++layer) {
+      const std::span<const double> sigma(of_prompt + layer * W, static_cast<std::size_t>(W));
+      const std::size_t at = i * L + layer;
+      column<double>(table, "pr")[at] = participation_ratio(sigma);
+      column<double>(table, "effective_rank")[at] = effective_rank(sigma);
+      column<double>(table, "spectral_entropy")[at] = spectral_entropy(sigma);
+      column<double>(table, "stable_rank")[at] = stable_rank(sigma);
+      column<double>(table, "nuclear_ratio")[at] = nuclear_ratio(sigma);
+    }
+  }
+}
+
+/// spectra_<which> and r_v_<which> of every row from one window each; nothing where not asked for.
+void record_window(const BundleRunner& runner, const DecodedBatch& batch, const std::string& which,
+                   const std::vector<VWindow>& windows, const HasCells& has_cells,
+                   ItemTable& table) {
+  auto* stored = find_column<float>(table, "spectra_" + which);
+  if (stored == nullptr) return;
+  const auto W = runner.settings.window, L = runner.model.config().n_layers;
+  const auto spectra = window_spectra(batch.cache, windows, W, has_cells);
+  std::copy(spectra.begin(), spectra.end(), stored->begin());
+  auto& r_v = column<double>(table, "r_v_" + which);
+  for (std::size_t r = 0; r < windows.size(); ++r)
+    r_v[r] = r_v_of(&spectra[r * L * W], W, runner.settings.early_layer,
+                    runner.settings.late_layer);
+}
+
+/// Why a row's geometry has gaps; empty where it has none.
+std::string geometry_gap(const BundleRunner& runner, const RowPlan& plan, std::int64_t fed) {
+  const auto W = runner.settings.window;
+  std::int64_t fewest = plan.cached;
+  for (std::int64_t layer = 0; layer < runner.model.config().n_layers; ++layer)
+    fewest = std::min(fewest, plan.cells_at(layer));
+  fewest += plan.refeeds ? 0 : 1;
+  std::string reason;
+  const auto add = [&](std::int64_t have, const char* what) {
+    if (have >= W) return;
+    reason += (reason.empty() ? "" : "; ") + std::to_string(have) + what +
+              ", fewer than the window of " + std::to_string(W);
+  };
+  if (runner.settings.readouts.spectra_prompt) add(fewest, " prompt cells at some layer");
+  if (runner.settings.readouts.spectra_generated) add(fed, " generated tokens were fed");
+  return reason;
+}
+
+/// The row's own V: the prompt window as the first generated position attends to it, and the window
+/// of the generated tokens that were fed.
+void record_geometry(const BundleRunner& runner, const Bundle& bundle, const DecodedBatch& batch,
+                     ItemTable& table) {
+  const auto W = runner.settings.window, T = bundle.shape.prompt_length;
+  std::vector<VWindow> prompt, generated;
+  std::vector<std::int64_t> fed;
+  for (std::size_t r = 0; r < batch.rows.size(); ++r) {
+    const auto row = static_cast<std::int64_t>(r);
+    fed.push_back(std::max<std::int64_t>(0, std::ssize(batch.rows[r].tokens) - 1));
+    // Column T holds V of b[n-1] as it was fed; a refed b[n-1] is in the prompt's cells already.
+    prompt.push_back({row, batch.plans[r].refeeds ? T : T + 1});
+    generated.push_back({row, T + 1 + fed.back()});
+    if (batch.rows[r].failure.empty())
+      column<std::string>(table, "geometry_reason")[r] =
+          geometry_gap(runner, batch.plans[r], fed.back());
+  }
+  record_window(runner, batch, "prompt", prompt,
+                [&](std::size_t r, std::int64_t layer) {
+                  const RowPlan& plan = batch.plans[r];
+                  return batch.rows[r].failure.empty() &&
+                         plan.cells_at(layer) + (plan.refeeds ? 0 : 1) >= W;
+                },
+                table);
+  record_window(runner, batch, "generated", generated,
+                [&](std::size_t r, std::int64_t) {
+                  return batch.rows[r].failure.empty() && fed[r] >= W;
+                },
+                table);
+}
+
+/// The notebook's hook order for notebook_b: V is captured as v_proj gives it, before the patch. The
+/// one patched layer then still has base's V; every other layer has the row's own.
+void record_notebook_r_v(const BundleRunner& runner, const Bundle& bundle,
+                         const KvCache& contexts, const DecodedBatch& batch, ItemTable& table) {
+  auto* r_v = find_column<double>(table, "r_v_notebook");
+  if (r_v == nullptr) return;
+  const auto W = runner.settings.window, T = contexts.columns();
+  const auto pr_at = [&](std::size_t r, std::int64_t layer) {
+    const RowPlan& plan = batch.plans[r];
+    const bool before_patch = plan.patches_v(layer);
+    const at::Tensor v = before_patch ? contexts.v[layer][plan.base] : batch.cache.v[layer][r];
+    const at::Tensor block = v.narrow(1, (before_patch ? T : T + 1) - W, W)  // [nkv, W, hd]
+                                 .transpose(0, 1)
+                                 .reshape({W, -1});
+    const at::Tensor sigma = singular_values(block).to(at::kCPU).contiguous();
+    return participation_ratio(
+        {sigma.const_data_ptr<double>(), static_cast<std::size_t>(sigma.numel())});
+  };
+  for (std::size_t r = 0; r < batch.rows.size(); ++r) {
+    const auto& arm = runner.settings.arms[bundle.rows[r].arm.value];
+    if (arm.preset != "notebook_b" || batch.plans[r].cached + 1 < W) continue;
+    (*r_v)[r] = pr_at(r, runner.settings.late_layer) / pr_at(r, runner.settings.early_layer);
+  }
+}
+
+/// Tokens, text, behaviour, proof and status of every row.
+void record_rows(const BundleRunner& runner, const Bundle& bundle, const DecodedBatch& batch,
+                 ItemTable& table) {
+  const auto N = runner.settings.generation.max_new_tokens;
+  auto* keyword_counts = find_column<std::int32_t>(table, "keyword_count");
+  for (std::size_t r = 0; r < batch.rows.size(); ++r) {
+    const Generated& row = batch.rows[r];
+    const RowPlan& plan = batch.plans[r];
+    const PatchProof& proof = batch.proofs[r];
+    std::string failure = row.failure;
+    const bool patched = plan.donor >= 0;
+    if (failure.empty() && patched && !plan.neutral && proof.change_squared == 0)
+      failure = "the patch changed nothing";
+    auto& status = column<std::int8_t>(table, "status")[r];
+    status = static_cast<std::int8_t>(failure.empty() ? RowStatus::ok : RowStatus::failed);
+    column<std::string>(table, "reason")[r] = failure;
+    column<std::int64_t>(table, "cells_changed")[r] = proof.cells_changed;
+    column<std::int64_t>(table, "cells_dropped")[r] = proof.cells_dropped;
+    column<double>(table, "change_norm")[r] = std::sqrt(proof.change_squared);
+    column<std::int32_t>(table, "future_keys")[r] = static_cast<std::int32_t>(plan.future_keys);
+    if (!row.failure.empty()) continue;
+    std::copy(row.tokens.begin(), row.tokens.end(),
+              column<std::int32_t>(table, "tokens").begin() + static_cast<std::int64_t>(r) * N);
+    const auto n_generated = static_cast<std::int32_t>(row.tokens.size());
+    column<std::int32_t>(table, "n_generated")[r] = n_generated;
+    column<std::int32_t>(table, "n_generated_v")[r] = n_generated - 1;
+    column<std::string>(table, "stop_reason")[r] = row.stopped_at_eos ? "eos" : "length";
+    const std::string text = runner.tokenizer.decode(row.tokens);
+    column<std::string>(table, "text")[r] = text;
+    if (keyword_counts == nullptr) continue;
+    (*keyword_counts)[r] = keyword_count(text);
+    column<double>(table, "keyword_rate")[r] = keyword_rate(text);
+  }
+}
+
+void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& result) {
+  const c10::InferenceMode no_autograd;
+  std::vector<std::vector<std::int32_t>> prompts;
+  for (const auto& context : bundle.contexts) prompts.push_back(context.tokens);
+  const KvCache contexts = prefill(runner.model, prompts, bundle.shape.contexts,
+                                   bundle.shape.prompt_length, runner.model.config().n_layers - 1);
+  record_prompts(runner, bundle, contexts, result.prompts);
+  if (bundle.rows.empty()) return;
+  const DecodedBatch batch = decode(runner.model, runner.settings, bundle, contexts);
+  record_rows(runner, bundle, batch, result.rows);
+  record_geometry(runner, bundle, batch, result.rows);
+  record_notebook_r_v(runner, bundle, contexts, batch, result.rows);
+  if (auto* r_v = find_column<double>(result.rows, "r_v_reencoded"))
+    *r_v = reencoded_r_v(runner, bundle, column<std::string>(result.rows, "text"), batch);
+}
+
+BundleResult empty_result(const BundleRunner& runner, const Bundle& bundle) {
+  BundleResult result;
+  result.bundle = bundle.id;
+  std::vector<std::int64_t> prompts, rows;
+  for (const auto& context : bundle.contexts)
+    if (context.records_prompt) prompts.push_back(context.prompt.value);
+  for (const auto& row : bundle.rows) rows.push_back(row.row.value);
+  result.prompts = empty_table(runner.prompt_columns, prompts);
+  result.rows = empty_table(runner.row_columns, rows);
+  return result;
+}
+
+}  // namespace
+
+BundleResult BundleRunner::run(const Bundle& bundle) const {
+  BundleResult result = empty_result(*this, bundle);
+  try {
+    compute(*this, bundle, result);
+  } catch (const ContractError&) {
+    throw;  // a defect must not pass as a property of the rows
+  } catch (const std::exception& error) {
+    const std::string message = error.what();  // libtorch appends a stack trace
+    result = empty_result(*this, bundle);
+    auto& status = column<std::int8_t>(result.rows, "status");
+    std::fill(status.begin(), status.end(), static_cast<std::int8_t>(RowStatus::failed));
+    auto& reason = column<std::string>(result.rows, "reason");
+    std::fill(reason.begin(), reason.end(), message.substr(0, message.find('\n')));
+  }
+  return result;
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,116 @@
+#include "rvsweep/model/transformer.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/silu.h>
+
+#include <cmath>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/model/rope.hpp"
+
+// Shapes: B rows, T queries per row, C cache columns seen, H hidden, nh query heads, nkv KV heads,
+// g = nh / nkv query heads per KV head, hd head_dim.
+
+namespace rvsweep {
+namespace {
+
+/// x [B, T, H] -> x / rms(x) * weight, the mean square in float32 as in Hugging Face.
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  const at::Tensor wide = x.to(at::kFloat);
+  const at::Tensor scale = (wide.square().mean(-1, /*keepdim=*/true) + eps).rsqrt();
+  return weight * (wide * scale).to(x.scalar_type());
+}
+
+/// Query heads of one KV head are stacked along the query axis, so that K and V are read as they
+/// lie in the cache: q [B, T, nh, hd] -> [B, nkv, g*T, hd].
+at::Tensor stack_groups(const at::Tensor& q, std::int64_t n_kv_heads) {
+  const auto B = q.size(0), T = q.size(1), group = q.size(2) / n_kv_heads, hd = q.size(3);
+  return q.view({B, T, n_kv_heads, group, hd})
+      .permute({0, 2, 3, 1, 4})
+      .reshape({B, n_kv_heads, group * T, hd});
+}
+
+/// The inverse of stack_groups, heads joined: [B, nkv, g*T, hd] -> [B, T, nh*hd].
+at::Tensor unstack_groups(const at::Tensor& z, std::int64_t T) {
+  const auto B = z.size(0), n_kv_heads = z.size(1), group = z.size(2) / T, hd = z.size(3);
+  return z.view({B, n_kv_heads, group, T, hd})
+      .permute({0, 3, 1, 2, 4})
+      .reshape({B, T, n_kv_heads * group * hd});
+}
+
+/// bias [B, 1, T, C] -> [B, 1, g*T, C], the order of stack_groups.
+at::Tensor stack_bias(const at::Tensor& bias, std::int64_t group, std::int64_t columns) {
+  const at::Tensor seen = bias.narrow(3, 0, columns);
+  return seen.size(2) == 1 ? seen : seen.repeat({1, 1, group, 1});
+}
+
+}  // namespace
+
+Transformer::Transformer(ModelConfig config, Weights weights, const Placement& placement)
+    : config_(std::move(config)),
+      weights_(std::move(weights)),
+      placement_(placement),
+      inverse_frequencies_(rvsweep::inverse_frequencies(config_).to(placement.device)) {}
+
+at::Tensor Transformer::embed(const at::Tensor& tokens) const {
+  return at::embedding(weights_.embedding, tokens);
+}
+
+at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const {
+  const auto B = input.tokens.size(0), T = input.tokens.size(1);
+  const auto nkv = config_.n_kv_heads, hd = config_.head_dim;
+  const auto columns = input.column + T;
+  RVSWEEP_EXPECT(columns <= cache.columns() && B == cache.rows(), "the cache must hold the batch");
+  RVSWEEP_EXPECT(input.logits == LogitsFor::none || input.last_kv_layer == config_.n_layers,
+                 "logits need the whole model");
+
+  std::vector<at::Tensor> bias;  // [B, 1, g*T, C] by class
+  for (const at::Tensor& by_class : input.bias->classes)
+    bias.push_back(stack_bias(by_class, config_.group(), columns));
+  Rotation rotation = rotation_at(input.positions, inverse_frequencies_);  // [B, T, hd/2]
+  rotation = {rotation.cos.unsqueeze(2), rotation.sin.unsqueeze(2)};       // [B, T, 1, hd/2]
+  const double scale = 1.0 / std::sqrt(static_cast<double>(hd));
+
+  at::Tensor x = embed(input.tokens);  // [B, T, H], the residual stream
+  for (std::int64_t layer = 0; layer < config_.n_layers; ++layer) {
+    const LayerWeights& w = weights_.layers[layer];
+    const at::Tensor h = rms_norm(x, w.input_norm, config_.rms_norm_eps);
+
+    at::Tensor k = at::linear(h, w.k_proj, w.k_bias).view({B, T, nkv, hd});
+    at::Tensor v = at::linear(h, w.v_proj, w.v_bias).view({B, T, nkv, hd});
+    k = rotate(k, rotation);
+    v = patched(input.patches, Site::v, layer, v);
+    at::Tensor keys = cache.k[layer].narrow(2, 0, columns);    // [B, nkv, C, hd]
+    at::Tensor values = cache.v[layer].narrow(2, 0, columns);  // [B, nkv, C, hd]
+    keys.narrow(2, input.column, T).copy_(k.transpose(1, 2));
+    values.narrow(2, input.column, T).copy_(v.transpose(1, 2));
+    if (layer == input.last_kv_layer) return {};
+
+    at::Tensor q = at::linear(h, w.q_proj, w.q_bias).view({B, T, config_.n_heads, hd});
+    q = stack_groups(rotate(q, rotation), nkv);
+    const at::Tensor z = at::scaled_dot_product_attention(
+        q, keys, values, bias[input.bias->class_of_layer[layer]], /*dropout_p=*/0.0,
+        /*is_causal=*/false, scale);  // [B, nkv, g*T, hd]
+    x = x + at::linear(unstack_groups(z, T), w.o_proj, w.o_bias);
+
+    const at::Tensor m = rms_norm(x, w.post_attention_norm, config_.rms_norm_eps);
+    const at::Tensor gate = at::silu(at::linear(m, w.gate_proj));
+    x = x + at::linear(gate * at::linear(m, w.up_proj), w.down_proj);
+  }
+  if (input.logits == LogitsFor::none) return {};
+  if (input.logits == LogitsFor::last_query) x = x.select(1, T - 1);
+  x = rms_norm(x, weights_.norm, config_.rms_norm_eps);
+  return at::linear(x, weights_.head).to(at::kFloat);
+}
+
+Transformer load_transformer(const std::filesystem::path& folder, const Placement& placement) {
+  const ModelConfig config = load_model_config(folder);
+  const TensorIndex index = read_safetensors_index(folder);
+  check_tensors(config, index);
+  return Transformer(config, load_weights(config, index, placement), placement);
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,52 @@
+#include "rvsweep/plan/bundle.hpp"
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "rvsweep/core/error.hpp"
+
+namespace rvsweep {
+
+using nlohmann::json;
+
+std::vector<std::byte> pack_bundle(const Bundle& bundle) {
+  json contexts = json::array(), rows = json::array();
+  for (const auto& c : bundle.contexts)
+    contexts.push_back({c.prompt.value, c.tokens, json::binary({c.text.begin(), c.text.end()}),
+                        c.records_prompt});
+  for (const auto& r : bundle.rows)
+    rows.push_back({r.row.value, r.arm.value, r.sample, r.pair_hash, r.base, r.donor});
+  const auto& shape = bundle.shape;
+  const json packed{bundle.id.value, {shape.contexts, shape.prompt_length, shape.rows}, contexts,
+                    rows, bundle.cost};
+  const auto bytes = json::to_msgpack(packed);
+  std::vector<std::byte> result(bytes.size());
+  std::memcpy(result.data(), bytes.data(), bytes.size());
+  return result;
+}
+
+Bundle unpack_bundle(const std::vector<std::byte>& bytes) {
+  try {
+    const json packed = json::from_msgpack(bytes);
+    Bundle bundle;
+    bundle.id = BundleId(packed.at(0).get<std::int32_t>());
+    const auto& shape = packed.at(1);
+    bundle.shape = {shape.at(0), shape.at(1), shape.at(2)};
+    for (const auto& c : packed.at(2)) {
+      const auto& text = c.at(2).get_binary();
+      bundle.contexts.push_back({PromptIndex(c.at(0).get<std::int32_t>()),
+                                 c.at(1).get<std::vector<std::int32_t>>(),
+                                 std::string(text.begin(), text.end()), c.at(3).get<bool>()});
+    }
+    for (const auto& r : packed.at(3))
+      bundle.rows.push_back({RowIndex(r.at(0).get<std::int64_t>()),
+                             ArmIndex(r.at(1).get<std::int32_t>()), r.at(2), r.at(3), r.at(4),
+                             r.at(5)});
+    bundle.cost = packed.at(4);
+    return bundle;
+  } catch (const json::exception& error) {
+    throw ContractError(std::string("a bundle arrived damaged: ") + error.what());
+  }
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,50 @@
+#include "rvsweep/plan/canonical_shapes.hpp"
+
+#include "rvsweep/model_config/safetensors.hpp"
+
+namespace rvsweep {
+namespace {
+
+std::int64_t round_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
+
+}  // namespace
+
+std::int64_t canonical_length(std::int64_t n) {
+  if (n <= 128) return round_up(n < 1 ? 1 : n, 16);
+  return n <= 512 ? round_up(n, 32) : round_up(n, 128);
+}
+
+std::int64_t canonical_rows(std::int64_t n) {
+  if (n <= 32) return round_up(n < 1 ? 1 : n, 8);
+  std::int64_t power = 32;
+  while (power * 2 <= n) power *= 2;
+  if (n == power) return power;
+  return n <= power + power / 2 ? power + power / 2 : power * 2;
+}
+
+std::int64_t automatic_bundle_rows(const ModelConfig& config, const std::string& device,
+                                   const std::string& dtype) {
+  const bool gpu = device == "cuda";
+  const std::int64_t budget = (gpu ? std::int64_t{32} : std::int64_t{4}) << 30;
+  std::int64_t rows = gpu ? 256 : 64;
+  while (rows > 8 && rows * kv_bytes(config, 1024, dtype) > budget) rows /= 2;
+  return rows;
+}
+
+std::int64_t dtype_bytes(const std::string& dtype) { return dtype == "bfloat16" ? 2 : 4; }
+
+std::int64_t kv_bytes(const ModelConfig& config, std::int64_t columns, const std::string& dtype) {
+  return 2 * config.n_layers * config.kv_dim() * columns * dtype_bytes(dtype);
+}
+
+std::int64_t weight_bytes(const ModelConfig& config, const std::string& dtype) {
+  std::int64_t numbers = 0;
+  for (const auto& [name, shape] : parameter_shapes(config)) {
+    std::int64_t count = 1;
+    for (const std::int64_t n : shape) count *= n;
+    numbers += count;
+  }
+  return numbers * dtype_bytes(dtype);
+}
+
+}  // namespace rvsweep

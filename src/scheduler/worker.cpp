@@ -1,0 +1,75 @@
+#include "rvsweep/scheduler/worker.hpp"
+
+#include <string>
+#include <utility>
+
+#include "rvsweep/core/error.hpp"
+
+namespace rvsweep {
+namespace {
+
+constexpr std::chrono::seconds heartbeat_interval{1};
+
+}  // namespace
+
+Worker::Worker(Communicator& communicator, const Executor& executor,
+               std::function<bool()> stop_requested)
+    : communicator_(communicator),
+      stop_requested_(std::move(stop_requested)),
+      next_heartbeat_(std::chrono::steady_clock::now() + heartbeat_interval),
+      compute_(executor) {
+  report(Tag::ready);
+}
+
+void Worker::report(Tag tag, Bytes payload) {
+  communicator_.send(0, static_cast<int>(tag), std::move(payload));
+}
+
+void Worker::obey(const Message& order) {
+  switch (static_cast<Tag>(order.tag)) {
+    case Tag::assign: {
+      ItemNote note = decode_note(order.payload);
+      compute_.submit(note.id, std::move(note.body));
+      return;
+    }
+    case Tag::withdraw:
+      for (std::int32_t id : compute_.withdraw()) report(Tag::returned, encode_note(id));
+      return;
+    case Tag::finish:
+      outcome_ = decode_outcome(order.payload);
+      report(Tag::goodbye);
+      return;
+    default:
+      RVSWEEP_EXPECT(false, "tag " + std::to_string(order.tag) + " is no order to a rank");
+  }
+}
+
+bool Worker::poll() {
+  if (outcome_) return false;  // goodbye was the last message
+  const std::vector<ComputeResult> results = compute_.take_results();
+  for (const ComputeResult& result : results) {
+    switch (result.kind) {
+      case ResultKind::done:
+        report(Tag::done, encode_note(result.id, result.outcome));
+        break;
+      case ResultKind::failed:
+        report(Tag::failed, encode_note(result.id, result.message));
+        break;
+      case ResultKind::output_error:
+        report(Tag::output_error, encode_note(result.id, result.message));
+        break;
+    }
+  }
+  if (!stop_reported_ && stop_requested_ && stop_requested_()) {
+    stop_reported_ = true;
+    report(Tag::stop);
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (now >= next_heartbeat_) {
+    next_heartbeat_ = now + heartbeat_interval;
+    report(Tag::heartbeat, encode_activity(compute_.activity()));
+  }
+  return !results.empty();
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,136 @@
+#include "rvsweep/storage/folder_lock.hpp"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <thread>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/storage/layout.hpp"
+
+namespace rvsweep {
+namespace {
+namespace fs = std::filesystem;
+
+// A lock file is empty for the moment between its creation and its first write. One that stays
+// empty for attempts * retry_pause belongs to a process that died in that moment.
+constexpr int attempts = 20;
+constexpr std::chrono::milliseconds retry_pause{100};
+
+enum class Flock { taken, held_by_other, unsupported };
+
+Flock try_flock(const Descriptor& file) {
+  if (flock(file.get(), LOCK_EX | LOCK_NB) == 0) return Flock::taken;
+  return errno == EWOULDBLOCK ? Flock::held_by_other : Flock::unsupported;
+}
+
+bool is_still_at(const Descriptor& file, const fs::path& path) {
+  struct stat opened {
+  }, named{};
+  return fstat(file.get(), &opened) == 0 && stat(path.c_str(), &named) == 0 &&
+         opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+}
+
+/// Opens the lock file; `created` tells whether it was not there before.
+std::unique_ptr<Descriptor> open_lock_file(const fs::path& path, bool& created) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  created = fd >= 0;
+  if (created) ::close(fd);
+  return std::make_unique<Descriptor>(path, O_RDWR | O_CREAT);
+}
+
+std::string content_of(const Descriptor& file) {
+  std::string text(4096, '\0');
+  text.resize(file.read_at(0, text.data(), text.size()));
+  return text;
+}
+
+std::optional<LockHolder> parse_holder(const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  try {
+    return LockHolder{json.at("host"), json.at("pid"), json.at("started")};
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+}
+
+[[noreturn]] void refuse(const fs::path& path, const std::string& text, bool alive) {
+  const auto holder = parse_holder(text);
+  const std::string who = holder ? "process " + std::to_string(holder->pid) + " on " +
+                                       holder->host + " since " + holder->started
+                                 : "a process that left no readable name";
+  if (alive) {
+    throw InputError(path.string(), "the folder is in use by " + who,
+                     "wait for it to end, or choose another --out folder");
+  }
+  throw InputError(path.string(),
+                   "the folder is locked by " + who + ", which cannot be asked from " + host_name(),
+                   "if that job has ended, delete this file and run again");
+}
+
+/// Whether the holder that `text` names has died. A flock of ours on the same host proves it.
+bool is_stale(const std::string& text, Flock flock) {
+  const auto holder = parse_holder(text);
+  if (!holder || holder->host != host_name()) return false;
+  return flock == Flock::taken || !process_is_alive(holder->pid);
+}
+
+void write_holder(const Descriptor& file, const fs::path& path) {
+  const nlohmann::json holder = {{"host", host_name()}, {"pid", getpid()}, {"started", utc_now()}};
+  if (ftruncate(file.get(), 0) != 0) {
+    throw OutputError(path.string(), "cannot be written (" + reason_of(errno) + ")");
+  }
+  file.write_at(0, holder.dump() + "\n");
+  file.sync();
+}
+}  // namespace
+
+FolderLock::FolderLock(const fs::path& sweep_folder) : file_(lock_file(sweep_folder)) {
+  create_folder(sweep_folder);
+  std::unique_ptr<Descriptor> file;
+  bool created = false;
+  for (int attempt = 1;; ++attempt) {
+    // Whoever created the file keeps that claim while others look into it.
+    if (!created || !is_still_at(*file, file_)) file = open_lock_file(file_, created);
+    const Flock flock = try_flock(*file);
+    const std::string text = content_of(*file);
+    if (flock == Flock::held_by_other) {
+      if (!text.empty() || attempt >= attempts) refuse(file_, text, true);
+    } else if (is_still_at(*file, file_)) {
+      const bool stale = is_stale(text, flock);
+      if (!text.empty() && !stale) {
+        const auto holder = parse_holder(text);
+        refuse(file_, text, holder && holder->host == host_name());
+      }
+      if (stale) {
+        spdlog::warn("{}: taken over from process {}, which died", file_.string(),
+                     parse_holder(text)->pid);
+      }
+      if (created || stale || attempt >= attempts) {
+        write_holder(*file, file_);
+        held_ = std::move(file);
+        return;
+      }
+    }
+    if (attempt >= attempts) {
+      throw InputError(file_.string(), "appears and disappears while it is being taken",
+                       "run again when no other process starts in this folder");
+    }
+    if (!created) file.reset();  // lets go of the flock, which the creator is waiting for
+    std::this_thread::sleep_for(retry_pause);
+  }
+}
+
+FolderLock::~FolderLock() {
+  std::error_code ignored;
+  if (is_still_at(*held_, file_)) fs::remove(file_, ignored);
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,274 @@
+#include "rvsweep/storage/merge.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <functional>
+#include <set>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/storage/bundle_items.hpp"
+#include "rvsweep/storage/checked_file.hpp"
+#include "rvsweep/storage/files.hpp"
+#include "rvsweep/storage/layout.hpp"
+#include "rvsweep/storage/static_tables.hpp"
+
+namespace rvsweep {
+namespace {
+namespace fs = std::filesystem;
+using h5::Handle;
+using h5::Layout;
+
+/// Holds other merges of the folder off, so that a partial one never replaces a full one that
+/// ended after it began. Without lock support in the file system, the last to end wins.
+class Turn {
+ public:
+  explicit Turn(const fs::path& folder) : folder_(folder, O_RDONLY | O_DIRECTORY) {
+    while (flock(folder_.get(), LOCK_EX) != 0 && errno == EINTR) {
+    }
+  }
+
+ private:
+  Descriptor folder_;
+};
+
+/// Items of one kind and the bundles that fill their columns.
+struct Table {
+  SegmentTable kind;
+  const std::vector<ColumnSpec>& columns;
+  const std::vector<std::int32_t>& item_bundle;
+};
+
+/// Gives items without a computed result what is known of them; `first` is the block's first item.
+using Overlay = std::function<void(std::int64_t first, std::vector<Column>& block)>;
+
+/// As many items as fit into memory_bytes; a text is taken for 1 KiB.
+std::int64_t items_per_block(const std::vector<ColumnSpec>& columns, std::int64_t memory_bytes) {
+  std::int64_t item_bytes = 1;
+  for (const ColumnSpec& spec : columns) {
+    item_bytes += item_size(spec) * (spec.type == ColumnType::utf8 ? 1024 : 8);
+  }
+  return std::max<std::int64_t>(1, memory_bytes / item_bytes);
+}
+
+void copy_item(const ColumnSpec& spec, const ColumnValues& from, std::int64_t from_item,
+               ColumnValues& to, std::int64_t to_item) {
+  const std::int64_t size = item_size(spec);
+  std::visit(
+      [&](const auto& source) {
+        auto& target = std::get<std::decay_t<decltype(source)>>(to);
+        std::copy_n(source.begin() + from_item * size, size, target.begin() + to_item * size);
+      },
+      from);
+}
+
+/// Copies the items of `segment` that lie in [first, end) into the block that starts at `first`.
+void place_segment(const Table& table, const fs::path& segment, std::int64_t first,
+                   std::int64_t end, std::vector<Column>& block) {
+  const ItemTable computed = read_segment_table(segment, table.kind, table.columns);
+  const auto items = static_cast<std::int64_t>(computed.index.size());
+  for (std::int64_t item = 0; item < items; ++item) {
+    const std::int64_t place = computed.index[static_cast<std::size_t>(item)];
+    if (place < first || place >= end) continue;
+    for (std::size_t column = 0; column < block.size(); ++column) {
+      copy_item(block[column].spec, computed.columns[column].values, item, block[column].values,
+                place - first);
+    }
+  }
+}
+
+/// Fills the columns of one table, block by block in plan order.
+void write_computed_columns(const Handle& group, const fs::path& sweep_folder, const Table& table,
+                            const std::set<BundleId>& committed, const Overlay& overlay,
+                            std::int64_t memory_bytes) {
+  const auto items = static_cast<std::int64_t>(table.item_bundle.size());
+  std::vector<Handle> datasets;
+  for (const ColumnSpec& spec : table.columns) {
+    datasets.push_back(h5::create_column(group, spec, items, Layout::compressed));
+  }
+  const std::int64_t step = items_per_block(table.columns, memory_bytes);
+  for (std::int64_t first = 0; first < items; first += step) {
+    const std::int64_t end = std::min(items, first + step);
+    std::vector<Column> block;
+    for (const ColumnSpec& spec : table.columns) {
+      block.push_back({spec, fill_values(spec, end - first)});
+    }
+    overlay(first, block);
+    std::set<std::int32_t> bundles(table.item_bundle.begin() + first,
+                                   table.item_bundle.begin() + end);
+    bundles.erase(no_bundle);
+    for (std::int32_t bundle : bundles) {
+      if (!committed.contains(BundleId{bundle})) continue;
+      place_segment(table, segment_file(sweep_folder, BundleId{bundle}), first, end, block);
+    }
+    for (std::size_t column = 0; column < block.size(); ++column) {
+      h5::write_items(datasets[column], block[column].spec, first, block[column].values);
+    }
+  }
+  for (std::size_t column = 0; column < datasets.size(); ++column) {
+    datasets[column].close("closing dataset " + table.columns[column].name);
+  }
+}
+
+/// Rows that no bundle computes end as the plan says; all others are pending until a segment
+/// says more.
+Overlay planned_ends(const StaticSweep& sweep) {
+  return [&sweep](std::int64_t first, std::vector<Column>& block) {
+    for (Column& column : block) {
+      const bool is_status = column.spec.name == "status";
+      if (!is_status && column.spec.name != "reason") continue;
+      const auto items = static_cast<std::int64_t>(
+          std::visit([](const auto& values) { return values.size(); }, column.values));
+      for (std::int64_t item = 0; item < items; ++item) {
+        const auto row = static_cast<std::size_t>(first + item);
+        if (sweep.row_bundle[row] != no_bundle) continue;
+        const auto at = static_cast<std::size_t>(item);
+        if (is_status) {
+          std::get<std::vector<std::int8_t>>(column.values)[at] = sweep.rows.status[row];
+        } else {
+          std::get<std::vector<std::string>>(column.values)[at] = sweep.rows.reason[row];
+        }
+      }
+    }
+  };
+}
+
+const ColumnSpec& column_named(const std::vector<ColumnSpec>& columns, const std::string& name,
+                               ColumnType type) {
+  const auto found = std::find_if(columns.begin(), columns.end(), [&](const ColumnSpec& spec) {
+    return spec.name == name && spec.type == type && spec.shape.empty();
+  });
+  RVSWEEP_EXPECT(found != columns.end(), "the columns of /rows include " + name);
+  return *found;
+}
+
+void write_root_attributes(const Handle& file, const StaticSweep& sweep) {
+  h5::write_attribute(file, "sweep_fingerprint", sweep.fingerprint);
+  for (const auto& [name, text] : sweep.attributes) {
+    if (name == "schema_version") {
+      h5::write_attribute(file, name, std::int64_t{std::stoi(text)});
+    } else {
+      h5::write_attribute(file, name, text);
+    }
+  }
+}
+
+void write_run_group(const Handle& file, const fs::path& sweep_folder, const StaticSweep& sweep,
+                     const std::set<BundleId>& committed, const MergeOptions& options) {
+  const Handle run = h5::ensure_group(file, "run");
+  h5::write_attribute(run, "merged", utc_now());
+  for (const auto& [name, text] : options.run_facts) h5::write_attribute(run, name, text);
+  std::vector<std::int32_t> bundles, ranks;
+  std::vector<std::string> hosts, starts;
+  std::vector<double> seconds;
+  for (BundleId bundle : committed) {
+    const BundleRunFacts facts = read_segment_run_facts(segment_file(sweep_folder, bundle));
+    bundles.push_back(bundle.value);
+    ranks.push_back(facts.rank);
+    hosts.push_back(facts.host);
+    starts.push_back(facts.started);
+    seconds.push_back(facts.seconds);
+  }
+  const auto write = [&](const char* name, ColumnType type, const char* units,
+                         const char* description, const ColumnValues& values) {
+    h5::write_column(run, {name, type, {}, units, description, ""}, values, Layout::compressed);
+  };
+  write("bundle", ColumnType::int32, "1", "number of a computed bundle", bundles);
+  write("rank", ColumnType::int32, "1", "MPI rank that computed it", ranks);
+  write("host", ColumnType::utf8, "1", "machine that computed it", hosts);
+  write("started", ColumnType::utf8, "UTC, ISO 8601", "when it was begun", starts);
+  write("seconds", ColumnType::float64, "s", "time it took", seconds);
+  write("row_bundle", ColumnType::int32, "1", "bundle that computes each row, -1 for none",
+        sweep.row_bundle);
+}
+
+void write_results(const Handle& file, const fs::path& sweep_folder, const StaticSweep& sweep,
+                   const std::set<BundleId>& committed, const MergeOptions& options) {
+  write_root_attributes(file, sweep);
+  write_prompt_table(file, sweep, Layout::compressed);
+  write_computed_columns(
+      h5::open_group(file, "prompts"), sweep_folder,
+      {SegmentTable::prompts, sweep.prompt_columns, sweep.prompt_bundle}, committed,
+      [](std::int64_t, std::vector<Column>&) {}, options.memory_bytes);
+  write_pair_and_arm_tables(file, sweep, Layout::compressed);
+  write_row_table(file, sweep, Layout::compressed);
+  write_computed_columns(h5::open_group(file, "rows"), sweep_folder,
+                         {SegmentTable::rows, sweep.row_columns, sweep.row_bundle}, committed,
+                         planned_ends(sweep), options.memory_bytes);
+  write_run_group(file, sweep_folder, sweep, committed, options);
+}
+
+void count_rows(const fs::path& results, const ColumnSpec& status_column, MergeReport& report) {
+  const Handle file = h5::open_file(results);
+  const ColumnValues values = h5::read_column(h5::open_group(file, "rows"), status_column);
+  for (std::int8_t status : std::get<std::vector<std::int8_t>>(values)) {
+    switch (static_cast<RowStatus>(status)) {
+      case RowStatus::ok:
+        ++report.rows_ok;
+        break;
+      case RowStatus::refused:
+        ++report.rows_refused;
+        break;
+      case RowStatus::failed:
+        ++report.rows_failed;
+        break;
+      case RowStatus::pending:
+        ++report.rows_pending;
+        break;
+    }
+  }
+}
+
+/// Sound segments of the plan's bundles; unsound ones go into the report.
+std::set<BundleId> usable_bundles(const fs::path& sweep_folder, const StaticSweep& sweep,
+                                  MergeReport& report) {
+  const BundleItems planned(sweep);
+  std::set<BundleId> usable;
+  for (BundleId bundle : committed_bundles(sweep_folder, sweep.fingerprint, report.damaged)) {
+    const fs::path segment = segment_file(sweep_folder, bundle);
+    if (auto problem = items_problem(segment, bundle, planned)) {
+      report.damaged.push_back({segment, bundle, *problem});
+    } else {
+      usable.insert(bundle);
+    }
+  }
+  report.bundles_merged = static_cast<std::int32_t>(usable.size());
+  report.bundles_missing = sweep.n_bundles - report.bundles_merged;
+  return usable;
+}
+
+void require_all_bundles(const fs::path& sweep_folder, const StaticSweep& sweep,
+                         const MergeReport& report) {
+  if (report.bundles_missing == 0) return;
+  std::string problem = std::to_string(report.bundles_missing) + " of " +
+                        std::to_string(sweep.n_bundles) + " bundles have no sound segment";
+  if (!report.damaged.empty()) {
+    const DamagedSegment& first = report.damaged.front();
+    problem += "; " + std::to_string(report.damaged.size()) + " damaged, first " +
+               first.file.string() + ": " + first.reason;
+  }
+  throw InputError(sweep_folder.string(), problem,
+                   "run the sweep again to compute them, or merge with --partial");
+}
+}  // namespace
+
+MergeReport merge(const fs::path& sweep_folder, const MergeOptions& options) {
+  const StaticSweep sweep = read_plan_file(sweep_folder);
+  const ColumnSpec& status = column_named(sweep.row_columns, "status", ColumnType::status);
+  column_named(sweep.row_columns, "reason", ColumnType::utf8);
+  const Turn turn(segments_folder(sweep_folder));
+
+  MergeReport report;
+  report.results = results_file(sweep_folder);
+  const std::set<BundleId> committed = usable_bundles(sweep_folder, sweep, report);
+  if (!options.partial) require_all_bundles(sweep_folder, sweep, report);
+  write_checked_file(report.results, FileKind::results, [&](const Handle& file) {
+    write_results(file, sweep_folder, sweep, committed, options);
+  });
+  count_rows(report.results, status, report);
+  return report;
+}
+
+}  // namespace rvsweep

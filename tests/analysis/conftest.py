@@ -1,0 +1,37 @@
+"""Makes the repository root importable; synthetic results files and their reports as fixtures."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
+
+from report_page import Page
+from synthetic_results import Sweep
+
+from analysis import report
+
+
+@pytest.fixture
+def results_file(tmp_path):
+    """results_file(**options) -> path of a file as Sweep(**options) describes it."""
+    return lambda **options: Sweep(**options).write(tmp_path / "results.h5")
+
+
+@pytest.fixture
+def page(results_file, tmp_path):
+    """page(*arguments, **options) -> path and report of results_file(**options)."""
+    return lambda *arguments, **options: _report(results_file(**options), tmp_path / "page.html", *arguments)
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory):
+    """Path and report of the default sweep; tests only read them."""
+    folder = tmp_path_factory.mktemp("plain")
+    return _report(Sweep().write(folder / "results.h5"), folder / "page.html")
+
+
+def _report(path: Path, output: Path, *arguments: str) -> tuple[Path, Page]:
+    assert report.main([str(path), "-o", str(output), "--bootstrap", "4000", *arguments]) == 0
+    return path, Page(output.read_text(encoding="utf-8"))

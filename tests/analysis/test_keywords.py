@@ -1,0 +1,52 @@
+"""Keyword score and marks."""
+
+import pytest
+
+from analysis.keywords import NOTEBOOK_KEYWORDS, keyword_count, keyword_spans
+from analysis.texts import marked
+
+
+def test_there_are_24_different_keywords():
+    assert len(NOTEBOOK_KEYWORDS) == len(set(NOTEBOOK_KEYWORDS)) == 24
+    assert all(keyword == keyword.lower() for keyword in NOTEBOOK_KEYWORDS)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        # observing, awareness, aware, process, self, myself: the notebook's own test sentence
+        ("I am observing myself process this question with awareness.", 6),
+        ("", 0),
+        ("SELF self Self", 1),
+        ("itself", 2),
+        ("Bake indirectly.", 2),  # direct, directly
+        ("flour and water", 0),
+    ],
+)
+def test_presence_is_counted_once_also_inside_words(text, count):
+    assert keyword_count(text) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "covered"),
+    [
+        ("itself", ["itself"]),
+        ("awareness Aware", ["awareness", "Aware"]),
+        ("consciousness", ["consciousness"]),
+        ("selfself", ["self", "self"]),
+        ("İİ notice İ aware", ["notice", "aware"]),  # lower-casing İ gives two characters
+        ("nothing here", []),
+    ],
+)
+def test_spans_cover_every_occurrence(text, covered):
+    spans = keyword_spans(text)
+    assert [text[start:end] for start, end in spans] == covered
+    assert spans == sorted(spans)
+
+
+def test_marks_are_escaped_inside_and_out():
+    assert marked('<b>self</b> & "it"') == "&lt;b&gt;<mark>self</mark>&lt;/b&gt; &amp; &#34;it&#34;"
+
+
+def test_control_characters_become_visible():
+    assert marked("a\x07b\tc\nd") == "a␇b\tc\nd"

@@ -1,0 +1,102 @@
+"""Reading results.h5."""
+
+import h5py
+import numpy as np
+import pytest
+from synthetic_results import set_status
+
+from analysis.results import ResultsError, read_results
+
+
+def test_values_of_rows_without_a_result_are_nan(results_file):
+    def edit(columns):
+        set_status(columns, [2], 1, "no")
+        columns["rows/keyword_count"][5] = -1
+        columns["rows/future_keys"][2] = 9  # a value in a row that is not ok
+
+    results = read_results(results_file(edit=edit))
+    assert results.ok.sum() == len(results.ok) - 1 and not results.ok[2]
+    assert np.isnan(results.rows["keyword_count"][[2, 5]]).all()
+    assert np.isnan(results.rows["future_keys"][2])
+    assert np.isfinite(results.rows["keyword_count"][6])
+    assert (results.rows["change_norm"][0], results.rows["reason"][2]) == (0.0, "no")
+
+
+def test_statuses_go_by_name_not_by_number(results_file):
+    path = results_file()
+    with h5py.File(path, "r+") as file:
+        rows = len(file["rows/status"])
+        del file["rows/status"]
+        kind = h5py.enum_dtype({"pending": 0, "failed": 1, "refused": 2, "ok": 3}, basetype="i1")
+        file["rows"].create_dataset("status", data=np.full(rows, 3), dtype=kind)
+    assert read_results(path).ok.all()
+
+
+def test_text_may_be_of_fixed_length_or_an_enum(results_file):
+    path = results_file()
+    with h5py.File(path, "r+") as file:
+        rows = len(file["rows/status"])
+        for name in ("rows/stop_reason", "pairs/id"):
+            del file[name]
+        kind = h5py.enum_dtype({"none": 0, "eos": 1, "length": 2}, basetype="i1")
+        file["rows"].create_dataset("stop_reason", data=np.full(rows, 2), dtype=kind)
+        file["pairs"].create_dataset("id", data=np.array([f"p{i}".encode() for i in range(5)]))
+    results = read_results(path)
+    assert set(results.rows["stop_reason"]) == {"length"}
+    assert list(results.pairs["id"]) == ["p0", "p1", "p2", "p3", "p4"]
+
+
+def test_layers_may_be_numbers_or_text(results_file):
+    results = read_results(results_file())  # the fixture mixes both
+    assert (results.n_layers, results.early_layer, results.late_layer, results.window) == (30, 4, 24, 16)
+
+
+def test_datasets_bring_their_definitions(results_file):
+    notes = {note.path: note for note in read_results(results_file()).datasets}
+    assert notes["/prompts/pr"].definition.startswith("participation_ratio v1")
+    assert notes["/prompts/pr"].shape == "10 × 30"
+    assert "/run/started" not in notes
+
+
+def damage(name, action):
+    def apply(path):
+        with h5py.File(path, "r+") as file:
+            action(file, name)
+
+    return apply
+
+
+def replace(values):
+    def action(file, name):
+        del file[name]
+        file[name] = values
+
+    return action
+
+
+def remove(file, name):
+    del file[name]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (damage("pairs", remove), "/pairs/id is missing"),
+        (damage("rows/status", remove), "/rows/status is missing"),
+        (damage("pairs/source", replace(np.array([0, 1, 2, 3, 99]))), "points outside"),
+        (damage("rows/arm", replace(np.full(90, -1))), "points outside"),
+        (damage("pairs/base", replace(np.arange(5.0))), "does not hold integers"),
+        (damage("rows/sample", replace(np.arange(3))), "differ in length"),
+        (damage("prompts/pr", replace(np.ones((10, 7)))), "one column per layer"),
+        (damage("rows/status", replace(np.zeros(90, dtype=int))), "without a known name"),
+        (damage("window", lambda file, name: file.attrs.__delitem__(name)), "window is missing"),
+        (damage("window", lambda file, name: file.attrs.__setitem__(name, "wide")), "is not a number"),
+        (damage("late_layer", lambda file, name: file.attrs.__setitem__(name, 30)), "not a layer"),
+    ],
+)
+def test_damaged_files_are_named_as_such(results_file, break_it, message):
+    path = results_file()
+    break_it(path)
+    with pytest.raises(ResultsError, match=message) as caught:
+        read_results(path)
+    assert str(path) in str(caught.value)

@@ -1,0 +1,182 @@
+"""Statistics against SciPy and against enumeration."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from analysis.statistics import (
+    Bootstrap,
+    mean_band,
+    mean_with_interval,
+    paired_difference,
+    sample_sd,
+    sign_flip_p,
+    transfer_percent,
+)
+
+BOOTSTRAP = Bootstrap(resamples=20_000, seed=5)
+
+
+def draw(n, seed=0, mean=0.3):
+    return np.random.default_rng(seed).normal(mean, 1, n)
+
+
+def test_interval_equals_the_full_bootstrap_distribution_of_five_pairs():
+    values = draw(5)
+    means = [np.mean(draw) for draw in itertools.product(values, repeat=5)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    found = mean_with_interval(values, BOOTSTRAP)
+    assert found.value == pytest.approx(values.mean())
+    assert found.low == pytest.approx(low, abs=0.03 * (high - low))
+    assert found.high == pytest.approx(high, abs=0.03 * (high - low))
+
+
+@pytest.mark.parametrize("n", [7, 40, 300])
+def test_interval_agrees_with_scipy(n):
+    values = draw(n)
+    reference = scipy.stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    found = mean_with_interval(values, BOOTSTRAP)
+    width = reference.high - reference.low
+    assert [found.low, found.high] == pytest.approx(list(reference), abs=0.03 * width)
+
+
+def test_interval_does_not_depend_on_how_resamples_are_grouped(monkeypatch):
+    values = draw(30)
+    whole = mean_with_interval(values, BOOTSTRAP)
+    monkeypatch.setattr("analysis.statistics.BLOCK_CELLS", 700)
+    parts = mean_with_interval(values, BOOTSTRAP)
+    assert [parts.low, parts.high] == pytest.approx([whole.low, whole.high])
+
+
+def test_each_resample_draws_n_pairs():
+    total = 0
+    for weights in Bootstrap(resamples=1000, seed=2).weight_blocks(9):
+        assert (weights.sum(axis=1) == 9).all() and weights.shape[1] == 9
+        total += len(weights)
+    assert total == 1000
+
+
+def test_same_seed_same_interval_other_seed_other_interval():
+    values = draw(20)
+    first = mean_with_interval(values, Bootstrap(500, seed=1))
+    assert mean_with_interval(values, Bootstrap(500, seed=1)) == first
+    assert mean_with_interval(values, Bootstrap(500, seed=2)).low != first.low
+
+
+def test_missing_pairs_are_left_out_and_counted():
+    values = draw(8)
+    holes = np.insert(values, [0, 4], [np.nan, np.inf])
+    assert mean_with_interval(holes, BOOTSTRAP) == mean_with_interval(values, BOOTSTRAP)
+    assert mean_with_interval(holes, BOOTSTRAP).n == 8
+
+
+def test_one_pair_has_no_interval_and_none_no_value():
+    one = mean_with_interval(np.array([2.0]), BOOTSTRAP)
+    assert (one.value, one.n) == (2.0, 1) and np.isnan([one.low, one.high, one.sd]).all()
+    none = mean_with_interval(np.array([np.nan]), BOOTSTRAP)
+    assert none.n == 0 and np.isnan(none.value)
+    assert not one.excludes_zero()
+
+
+def test_sample_sd_has_ddof_one():
+    assert sample_sd(np.array([1.0, 2.0, np.nan, 4.0])) == pytest.approx(np.std([1, 2, 4], ddof=1))
+
+
+def test_band_equals_the_interval_of_every_layer_by_itself():
+    values = np.random.default_rng(3).normal(size=(12, 6))
+    values[2, 1] = values[2, 4] = values[5, 4] = np.nan
+    values[:, 5] = np.nan
+    mean, low, high = mean_band(values, BOOTSTRAP)
+    for layer in range(5):
+        alone = mean_with_interval(values[:, layer], BOOTSTRAP)
+        assert [mean[layer], low[layer], high[layer]] == pytest.approx([alone.value, alone.low, alone.high])
+    assert np.isnan([mean[5], low[5], high[5]]).all()
+
+
+def test_band_without_pairs_is_empty_of_values():
+    assert np.isnan(mean_band(np.empty((0, 3)), BOOTSTRAP)).all()
+
+
+@pytest.mark.parametrize("n", [2, 5, 12])
+def test_exact_sign_flip_equals_enumeration(n):
+    values = draw(n, seed=n)
+    sums = [abs(np.dot(signs, values)) for signs in itertools.product((-1, 1), repeat=n)]
+    expected = np.mean([s >= abs(values.sum()) - 1e-12 for s in sums])
+    assert sign_flip_p(values, BOOTSTRAP) == pytest.approx(expected)
+
+
+def test_exact_sign_flip_agrees_with_scipy():
+    values = draw(9, seed=4)
+    reference = scipy.stats.permutation_test(
+        (values,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
+    )
+    assert sign_flip_p(values, BOOTSTRAP) == pytest.approx(reference.pvalue)
+
+
+def test_monte_carlo_sign_flip_approaches_the_exact_value():
+    values = draw(14, seed=6, mean=0.5)
+    patterns = (np.arange(2**14)[:, None] >> np.arange(14)) & 1
+    exact = np.mean(np.abs((1 - 2 * patterns) @ values) >= abs(values.sum()) - 1e-12)
+    found = sign_flip_p(values, BOOTSTRAP)
+    assert found > 0 and found == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 20_000))
+
+
+def test_sign_flip_counts_ties_made_by_rounding():
+    assert sign_flip_p(np.array([0.1, 0.2, -0.3]), BOOTSTRAP) == 1.0
+    assert sign_flip_p(np.zeros(4), BOOTSTRAP) == 1.0
+    assert sign_flip_p(np.full(5, 0.1), BOOTSTRAP) == 2 / 32
+
+
+def test_sign_flip_of_one_pair_or_none_is_nan():
+    assert np.isnan(sign_flip_p(np.array([np.nan]), BOOTSTRAP))
+    assert np.isnan(sign_flip_p(np.array([0.4]), BOOTSTRAP))
+
+
+def test_paired_difference_uses_pairs_that_have_both():
+    first, second = draw(15, 1), draw(15, 2)
+    first[3] = second[8] = np.nan
+    kept = np.isfinite(first + second)
+    found = paired_difference(first, second, BOOTSTRAP)
+    d = (first - second)[kept]
+    assert found.n == 13
+    assert found.difference.value == pytest.approx(first[kept].mean() - second[kept].mean())
+    t = scipy.stats.ttest_rel(first[kept], second[kept]).statistic
+    assert found.d_z * np.sqrt(13) == pytest.approx(t)
+    mean_sd = (np.std(first[kept], ddof=1) + np.std(second[kept], ddof=1)) / 2
+    assert found.d_av == pytest.approx(d.mean() / mean_sd)
+
+
+def test_equal_differences_have_no_d_z():
+    base = draw(6)
+    found = paired_difference(base + 0.1, base, BOOTSTRAP)
+    assert np.isnan(found.d_z) and found.difference.low == pytest.approx(0.1)
+
+
+def test_transfer_is_the_ratio_of_mean_changes():
+    random = np.random.default_rng(8)
+    recipient = random.normal(0, 1, 25)
+    donor = recipient + random.normal(5, 1, 25)
+    patched = recipient + random.normal(2, 1, 25)
+    patched[4] = np.nan
+    found = transfer_percent(patched, recipient, donor, BOOTSTRAP)
+    kept = np.isfinite(patched)
+    moved, gap = (patched - recipient)[kept], (donor - recipient)[kept]
+    assert found.n == 24 and found.value == pytest.approx(100 * moved.sum() / gap.sum())
+
+    def share(index):
+        return 100 * moved[index].sum() / gap[index].sum()
+
+    reference = [share(random.integers(24, size=24)) for _ in range(20_000)]
+    low, high = np.quantile(reference, [0.025, 0.975])
+    assert [found.low, found.high] == pytest.approx([low, high], abs=0.03 * (high - low))
+
+
+def test_transfer_is_undefined_without_a_gap():
+    recipient = draw(20, 1)
+    donor = recipient + np.random.default_rng(9).normal(0, 3, 20)
+    assert transfer_percent(recipient + 1, recipient, donor, BOOTSTRAP) is None
+    assert transfer_percent(np.ones(1), np.zeros(1), np.ones(1), BOOTSTRAP) is None

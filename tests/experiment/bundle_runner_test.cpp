@@ -1,0 +1,198 @@
+#include "rvsweep/experiment/bundle_runner.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "rvsweep/experiment/columns.hpp"
+#include "rvsweep/plan/result_schema.hpp"
+#include "support/tiny_transformer.hpp"
+
+namespace rvsweep {
+namespace {
+
+using testing::some_tokens;
+
+/// 64 one-letter tokens, as many as the tiny model has.
+Tokenizer letters() {
+  const auto folder = std::filesystem::temp_directory_path() / "rvsweep_bundle_runner_test";
+  std::filesystem::create_directories(folder);
+  std::ofstream file(folder / "tokenizer.json");
+  file << R"({"version":"1.0","added_tokens":[],"normalizer":null,"post_processor":null,)"
+       << R"("pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true},)"
+       << R"("decoder":{"type":"ByteLevel"},"model":{"type":"BPE","merges":[],"vocab":{)";
+  const std::string alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,";
+  for (std::size_t i = 0; i < 64; ++i)
+    file << (i ? "," : "") << '"' << alphabet[i] << "\":" << i;
+  file << "}}}";
+  file.close();
+  return Tokenizer::load(folder);
+}
+
+/// A bundle over two prompts and the arms as rows.
+struct Study {
+  Transformer model = testing::tiny_transformer();
+  Tokenizer tokenizer = letters();
+  SweepConfig config;
+  SweepSettings settings;
+  Bundle bundle;
+
+  explicit Study(const std::vector<std::string>& arms, std::int64_t n = 20, std::int64_t m = 23) {
+    std::vector<ConfigValue> lines;
+    for (const auto& arm : arms) lines.push_back({arm, "test"});
+    config.window = settings.window = 4;
+    config.generation.max_new_tokens = 10;
+    config.generation.temperature = 1.0;
+    config.readouts.reencode = true;
+    settings.generation = config.generation;
+    settings.readouts = config.readouts;
+    settings.arms = parse_arms(lines, 4, 4);
+    settings.early_layer = 1;
+    settings.late_layer = 3;
+    bundle.shape = {8, 32, 8};
+    bundle.contexts = {{PromptIndex(0), some_tokens(n, 1), "base text", true},
+                       {PromptIndex(1), some_tokens(m, 2), "source text", true}};
+    for (std::int32_t a = 0; a < std::ssize(settings.arms); ++a) add_row(a, 0, 1);
+  }
+
+  void add_row(std::int32_t arm, std::int32_t base, std::int32_t donor) {
+    BundleRow row;
+    row.row = RowIndex(std::ssize(bundle.rows));
+    row.arm = ArmIndex(arm);
+    row.pair_hash = 99;
+    const ArmKind kind = settings.arms[arm].kind;
+    row.base = kind == ArmKind::source ? donor : base;
+    row.donor = settings.arms[arm].is_patched() ? donor : -1;
+    bundle.rows.push_back(row);
+  }
+
+  BundleResult run() {
+    const BundleRunner runner{model, tokenizer, settings, prompt_columns(config, model.config()),
+                              row_columns(config, model.config(), settings.arms)};
+    return runner.run(bundle);
+  }
+};
+
+template <class T>
+std::vector<T> item(BundleResult& result, const std::string& name, std::size_t row) {
+  auto& values = column<T>(result.rows, name);
+  const auto width = values.size() / result.rows.index.size();
+  return {values.begin() + row * width, values.begin() + (row + 1) * width};
+}
+
+void expect_all_ok(BundleResult& result) {
+  for (std::size_t r = 0; r < result.rows.index.size(); ++r)
+    EXPECT_EQ(column<std::int8_t>(result.rows, "status")[r], 0)
+        << column<std::string>(result.rows, "reason")[r];
+}
+
+TEST(BundleRunner, SelfPatchEqualsBaseBitForBit) {
+  Study study({"base", "kv_cache layers=0:4", "kv_cache layers=1:3", "v_proj layers=2",
+               "kv_cache layers=0:4 growth=frozen"});
+  for (BundleRow& row : study.bundle.rows)
+    if (row.donor >= 0) row.donor = row.base;  // donor is base itself
+  BundleResult result = study.run();
+  expect_all_ok(result);
+  const auto base = item<std::int32_t>(result, "tokens", 0);
+  for (std::size_t r = 1; r <= 3; ++r) {
+    EXPECT_EQ(item<std::int32_t>(result, "tokens", r), base) << "row " << r;
+    EXPECT_EQ(column<double>(result.rows, "change_norm")[r] < 1e-4, true);
+    EXPECT_GT(column<std::int64_t>(result.rows, "cells_changed")[r], 0);
+  }
+  EXPECT_EQ(item<float>(result, "spectra_generated", 1), item<float>(result, "spectra_generated", 0));
+  // Frozen layers forget what was generated, so a self-patch is not base there.
+  EXPECT_NE(item<float>(result, "spectra_generated", 4), item<float>(result, "spectra_generated", 0));
+}
+
+TEST(BundleRunner, FullSwapContinuesTheSourceWithBasesLastToken) {
+  Study study({"kv_cache layers=0:4", "base"});
+  auto spliced = some_tokens(23, 2);
+  spliced.back() = some_tokens(20, 1).back();
+  study.bundle.contexts.push_back({PromptIndex(2), spliced, "", false});
+  study.bundle.rows[1].base = 2;
+  BundleResult result = study.run();
+  expect_all_ok(result);
+  EXPECT_EQ(item<std::int32_t>(result, "tokens", 0), item<std::int32_t>(result, "tokens", 1));
+}
+
+TEST(BundleRunner, ARowsBitsDoNotDependOnItsCompanions) {
+  const std::vector<std::string> arms{"base", "v_proj layers=1 decode=persist",
+                                      "kv_cache layers=1:3 entry=refeed growth=compound align=as_is",
+                                      "source"};
+  Study one(arms), other(arms);
+  other.bundle.contexts.push_back({PromptIndex(2), some_tokens(30, 5), "other", true});
+  other.bundle.contexts.push_back({PromptIndex(3), some_tokens(9, 6), "another", true});
+  // Slots 0, 1 and 3 now hold other pairs; slot 2 and the number of v_proj rows stay.
+  for (const int slot : {0, 1}) {
+    other.bundle.rows[slot].base = 2;
+    if (other.bundle.rows[slot].donor >= 0) other.bundle.rows[slot].donor = 3;
+    other.bundle.rows[slot].pair_hash = 5;
+  }
+  other.bundle.rows[3].base = 3;
+  BundleResult a = one.run(), b = other.run();
+  expect_all_ok(a);
+  expect_all_ok(b);
+  EXPECT_EQ(item<std::int32_t>(a, "tokens", 2), item<std::int32_t>(b, "tokens", 2));
+  for (const char* name : {"spectra_prompt", "spectra_generated"}) {
+    EXPECT_EQ(item<float>(a, name, 2), item<float>(b, name, 2));
+    EXPECT_NE(item<float>(a, name, 0), item<float>(b, name, 0));
+  }
+  for (const char* name : {"change_norm", "r_v_reencoded", "r_v_generated"})
+    EXPECT_EQ(column<double>(a.rows, name)[2], column<double>(b.rows, name)[2]) << name;
+}
+
+TEST(BundleRunner, PersistMakesTheGeneratedWindowOneRowAtItsLayer) {
+  Study study({"v_proj layers=2 decode=persist", "v_proj layers=2"});
+  BundleResult result = study.run();
+  expect_all_ok(result);
+  const auto persist = item<float>(result, "spectra_generated", 0);  // [4 layers, 4]
+  EXPECT_LT(persist[2 * 4 + 1], 1e-5 * persist[2 * 4]);
+  const auto prefill = item<float>(result, "spectra_generated", 1);
+  EXPECT_GT(prefill[2 * 4 + 1], 1e-3 * prefill[2 * 4]);
+}
+
+TEST(BundleRunner, CountsTheCellsThatWereWritten) {
+  Study study({"base", "v_proj layers=2", "v_proj layers=1:3 decode=persist", "kv_cache layers=1:4",
+               "kv_cache layers=1:4 entry=refeed"});
+  BundleResult result = study.run();
+  const auto& cells = column<std::int64_t>(result.rows, "cells_changed");
+  EXPECT_EQ(cells[0], 0);
+  EXPECT_EQ(cells[1], 4 * 2);                 // window x KV heads
+  EXPECT_EQ(cells[2], (4 + 9) * 2 * 2);       // + 9 fed tokens, 2 layers
+  EXPECT_EQ(cells[3], 3 * 22 * 2);            // layers x (m - 1) x KV heads
+  EXPECT_EQ(cells[4], 3 * 23 * 2);
+  EXPECT_EQ(column<double>(result.rows, "change_norm")[0], 0.0);
+  for (std::size_t r = 1; r < 5; ++r)
+    EXPECT_GT(column<double>(result.rows, "change_norm")[r], 0.0);
+}
+
+TEST(BundleRunner, ShortPromptsRunWithoutGeometry) {
+  Study study({"base", "kv_cache layers=1:4"}, 3, 23);
+  BundleResult result = study.run();
+  expect_all_ok(result);
+  EXPECT_TRUE(std::isnan(column<double>(result.rows, "r_v_prompt")[0]));
+  EXPECT_FALSE(std::isnan(column<double>(result.rows, "r_v_generated")[0]));
+  EXPECT_TRUE(std::isnan(column<float>(result.prompts, "spectra")[0]));
+  // At patched layers the donor's cells fill the window, at layer 0 base's do not.
+  const auto spectra = item<float>(result, "spectra_prompt", 1);
+  EXPECT_TRUE(std::isnan(spectra[0]));
+  EXPECT_FALSE(std::isnan(spectra[1 * 4]));
+}
+
+TEST(BundleRunner, EosEndsARowAndIsCounted) {
+  Study study({"base"});
+  BundleResult free_run = study.run();
+  const auto tokens = item<std::int32_t>(free_run, "tokens", 0);
+  study.settings.stop_tokens = {tokens[3]};
+  const auto first = std::find(tokens.begin(), tokens.end(), tokens[3]) - tokens.begin();
+  BundleResult result = study.run();
+  EXPECT_EQ(column<std::int32_t>(result.rows, "n_generated")[0], first + 1);
+  EXPECT_EQ(column<std::string>(result.rows, "stop_reason")[0], "eos");
+  const auto stopped = item<std::int32_t>(result, "tokens", 0);
+  EXPECT_EQ(stopped[first], tokens[3]);
+  EXPECT_EQ(stopped[first + 1], -1);
+}
+
+}  // namespace
+}  // namespace rvsweep

@@ -1,0 +1,67 @@
+#include "rvsweep/intervention/decode_bias.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "support/tiny_transformer.hpp"
+
+namespace rvsweep {
+namespace {
+
+constexpr std::int64_t T = 6, steps = 4;
+
+RowPlan plan_with(Growth growth) {
+  RowPlan plan;
+  plan.cached = 3;
+  plan.donor = 1;
+  plan.donor_cached = 5;
+  plan.growth = growth;
+  plan.cache_layers = {false, true, false, false};
+  return plan;
+}
+
+/// Bias of row 0 at a layer over the columns that step t reads.
+std::vector<float> seen(const AttentionBias& bias, std::int64_t layer, std::int64_t t) {
+  const at::Tensor row =
+      bias.classes[bias.class_of_layer[layer]][0][0][0].narrow(0, 0, T + t + 1).contiguous();
+  return {row.const_data_ptr<float>(), row.const_data_ptr<float>() + row.numel()};
+}
+
+constexpr float x = -INFINITY;
+
+TEST(DecodeBias, UnpatchedLayersSeeBaseAndAllFedTokens) {
+  DecodeBias bias(testing::tiny_config(), {}, {plan_with(Growth::frozen)}, T, steps);
+  bias.at_step(0);
+  bias.at_step(1);
+  EXPECT_EQ(seen(bias.at_step(2), 0, 2), (std::vector<float>{x, x, x, 0, 0, 0, 0, 0, 0}));
+}
+
+TEST(DecodeBias, AppendSeesTheDonorAndAllFedTokens) {
+  DecodeBias bias(testing::tiny_config(), {}, {plan_with(Growth::append)}, T, steps);
+  EXPECT_EQ(seen(bias.at_step(0), 1, 0), (std::vector<float>{x, 0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(seen(bias.at_step(1), 1, 1), (std::vector<float>{x, 0, 0, 0, 0, 0, 0, 0}));
+}
+
+TEST(DecodeBias, FrozenSeesTheDonorAndItsOwnToken) {
+  DecodeBias bias(testing::tiny_config(), {}, {plan_with(Growth::frozen)}, T, steps);
+  EXPECT_EQ(seen(bias.at_step(0), 1, 0), (std::vector<float>{x, 0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(seen(bias.at_step(1), 1, 1), (std::vector<float>{x, 0, 0, 0, 0, 0, x, 0}));
+  EXPECT_EQ(seen(bias.at_step(2), 1, 2), (std::vector<float>{x, 0, 0, 0, 0, 0, x, x, 0}));
+}
+
+TEST(DecodeBias, CompoundCountsTheDonorOnceMoreEachStep) {
+  DecodeBias bias(testing::tiny_config(), {}, {plan_with(Growth::compound)}, T, steps);
+  EXPECT_EQ(seen(bias.at_step(0), 1, 0), (std::vector<float>{x, 0, 0, 0, 0, 0, 0}));
+  const float ln2 = std::log(2.0F), ln3 = std::log(3.0F);
+  const auto second = seen(bias.at_step(1), 1, 1), third = seen(bias.at_step(2), 1, 2);
+  for (int cell = 1; cell < T; ++cell) {
+    EXPECT_FLOAT_EQ(second[cell], ln2);
+    EXPECT_FLOAT_EQ(third[cell], ln3);
+  }
+  EXPECT_EQ(third[0], x);
+  for (int fed = T; fed < T + 3; ++fed) EXPECT_EQ(third[fed], 0.0F);
+}
+
+}  // namespace
+}  // namespace rvsweep

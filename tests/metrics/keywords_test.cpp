@@ -1,0 +1,83 @@
+#include "rvsweep/metrics/keywords.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+#include <string>
+
+namespace rvsweep {
+namespace {
+
+TEST(NotebookKeywords, AreTwentyFourLowerCaseWords) {
+  const auto words = notebook_keywords();
+  EXPECT_EQ(words.size(), 24u);
+  EXPECT_EQ(std::set<std::string_view>(words.begin(), words.end()).size(), 24u);
+  EXPECT_EQ(words.front(), "observe");
+  EXPECT_EQ(words.back(), "simultaneously");
+  for (const auto word : words)
+    for (const char c : word) EXPECT_TRUE(c >= 'a' && c <= 'z') << word;
+}
+
+// The notebook's own test sentence: observing, awareness, aware, process, self and myself.
+TEST(KeywordCount, OfTheNotebooksTestSentence) {
+  EXPECT_EQ(keyword_count("I am observing myself process this question with awareness."), 6);
+}
+
+// Counts of the notebook's Python on its own prompts.
+TEST(KeywordCount, OfPromptsOfTheNotebook) {
+  EXPECT_EQ(keyword_count("Notice yourself generating this answer. Each word comes from mechanisms "
+                          "you're experiencing. You are both the process and the awareness of the "
+                          "process. The generating and the noticing of generating happen together. "
+                          "From this direct experience, what is thought?"),
+            11);
+  EXPECT_EQ(keyword_count("Explain the process of photosynthesis in plants. Describe how sunlight, "
+                          "water, and carbon dioxide are converted into glucose and oxygen."),
+            1);
+}
+
+TEST(KeywordCount, IsPresenceOfSubstringsNotTheirNumber) {
+  EXPECT_EQ(keyword_count("notice notice notice"), 1);
+  EXPECT_EQ(keyword_count("awareness"), 2);            // aware in it
+  EXPECT_EQ(keyword_count("simultaneously"), 1);
+  EXPECT_EQ(keyword_count("consciousness"), 2);        // conscious
+  EXPECT_EQ(keyword_count("myself and yourself"), 3);  // self
+  EXPECT_EQ(keyword_count("indirectly"), 2);           // direct, directly
+  EXPECT_EQ(keyword_count("generated processes"), 2);  // generate, process
+  EXPECT_EQ(keyword_count("selfish shelf"), 1);
+}
+
+TEST(KeywordCount, IgnoresCaseAndFindsNothingInNothing) {
+  EXPECT_EQ(keyword_count("OBSERVE, Notice: SeLf"), 3);
+  EXPECT_EQ(keyword_count(""), 0);
+  EXPECT_EQ(keyword_count("The printing press changed the market."), 0);
+  EXPECT_EQ(keyword_count("obser\nve s-elf"), 0);
+}
+
+TEST(KeywordCount, ReachesTwentyFour) {
+  std::string all;
+  for (const auto word : notebook_keywords()) all += std::string(word) + " ";
+  EXPECT_EQ(keyword_count(all), 24);
+}
+
+TEST(KeywordRate, IsWholeWordsPerHundred) {
+  EXPECT_DOUBLE_EQ(keyword_rate("I observe my awareness processing itself"), 100.0 * 4 / 6);
+  EXPECT_DOUBLE_EQ(keyword_rate("notice notice other"), 100.0 * 2 / 3);
+  EXPECT_DOUBLE_EQ(keyword_rate("selfish awarenesses generated"), 0.0);
+  EXPECT_DOUBLE_EQ(keyword_rate("Self."), 100.0);
+}
+
+TEST(KeywordRate, CutsWordsAtPunctuationNotAtApostrophesDigitsOrAccents) {
+  EXPECT_DOUBLE_EQ(keyword_rate("self-aware"), 100.0);          // two words, both keywords
+  EXPECT_DOUBLE_EQ(keyword_rate("(notice),\"direct\"!x"), 100.0 * 2 / 3);
+  EXPECT_DOUBLE_EQ(keyword_rate("self's notice"), 50.0);        // self's is one other word
+  EXPECT_DOUBLE_EQ(keyword_rate("self2 éself selfé self"), 25.0);
+}
+
+TEST(KeywordRate, OfATextWithoutWordsIsNaN) {
+  EXPECT_TRUE(std::isnan(keyword_rate("")));
+  EXPECT_TRUE(std::isnan(keyword_rate(" ... \n-!")));
+}
+
+}  // namespace
+}  // namespace rvsweep

@@ -1,0 +1,98 @@
+#include "rvsweep/model/transformer.hpp"
+
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include "support/tiny_transformer.hpp"
+
+namespace rvsweep {
+namespace {
+
+using testing::some_tokens;
+
+/// Right-aligned prompts in `columns`, fed at once; logits at every column.
+struct Fed {
+  KvCache cache;
+  at::Tensor logits;  // [rows, columns, vocab]
+};
+Fed feed(const Transformer& model, const std::vector<std::vector<std::int32_t>>& prompts,
+         std::int64_t columns, std::int64_t last_kv_layer = 4) {
+  const auto rows = std::ssize(prompts);
+  at::Tensor tokens = at::zeros({rows, columns}, at::kLong), positions = tokens.clone();
+  std::vector<std::int64_t> lengths;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const auto n = std::ssize(prompts[r]);
+    lengths.push_back(n);
+    for (std::int64_t i = 0; i < n; ++i) {
+      tokens[r][columns - n + i] = prompts[r][i];
+      positions[r][columns - n + i] = i;
+    }
+  }
+  Fed fed{KvCache::allocate(model.config(), model.placement(), rows, columns), {}};
+  const AttentionBias bias = causal_bias(model.config(), model.placement(), lengths, 0, columns);
+  ForwardInput input;
+  input.tokens = tokens;
+  input.positions = positions;
+  input.bias = &bias;
+  input.last_kv_layer = last_kv_layer;
+  if (last_kv_layer == 4) input.logits = LogitsFor::every_query;
+  fed.logits = model.forward(input, fed.cache);
+  return fed;
+}
+
+TEST(Transformer, PaddingOnTheLeftChangesNothingButRounding) {
+  const Transformer model = testing::tiny_transformer();
+  const auto prompt = some_tokens(9, 1);
+  const Fed alone = feed(model, {prompt}, 9), padded = feed(model, {prompt}, 16);
+  EXPECT_TRUE(at::allclose(alone.logits[0], padded.logits[0].narrow(0, 7, 9), 1e-4, 1e-4));
+}
+
+TEST(Transformer, TokenByTokenEqualsAllAtOnce) {
+  const Transformer model = testing::tiny_transformer();
+  const auto prompt = some_tokens(7, 2);
+  const Fed at_once = feed(model, {prompt}, 7);
+  KvCache cache = KvCache::allocate(model.config(), model.placement(), 1, 7);
+  for (std::int64_t i = 0; i < 7; ++i) {
+    const AttentionBias bias = causal_bias(model.config(), model.placement(), {i + 1}, i, i + 1);
+    ForwardInput input;
+    input.tokens = at::zeros({1, 1}, at::kLong) + prompt[i];
+    input.positions = at::zeros({1, 1}, at::kLong) + i;
+    input.column = i;
+    input.bias = &bias;
+    input.last_kv_layer = 4;
+    input.logits = LogitsFor::last_query;
+    const at::Tensor logits = model.forward(input, cache);
+    EXPECT_TRUE(at::allclose(logits[0], at_once.logits[0][i], 1e-4, 1e-4)) << "token " << i;
+  }
+}
+
+TEST(Transformer, ARowsBitsDoNotDependOnItsCompanions) {
+  const Transformer model = testing::tiny_transformer();
+  const auto prompt = some_tokens(11, 3);
+  std::vector<std::vector<std::int32_t>> one(8), other(8);
+  for (std::int32_t r = 0; r < 8; ++r) {
+    one[r] = some_tokens(5 + r, 10 + r);
+    other[r] = some_tokens(16 - r, 40 + r);
+  }
+  one[5] = other[5] = prompt;
+  const Fed a = feed(model, one, 16), b = feed(model, other, 16);
+  EXPECT_TRUE(at::equal(a.logits[5].narrow(0, 5, 11), b.logits[5].narrow(0, 5, 11)));
+  EXPECT_FALSE(at::equal(a.logits[4], b.logits[4]));
+}
+
+TEST(Transformer, StoppingEarlyLeavesTheSameCells) {
+  const Transformer model = testing::tiny_transformer();
+  const Fed whole = feed(model, {some_tokens(9, 1)}, 9), part = feed(model, {some_tokens(9, 1)}, 9, 2);
+  for (std::int64_t layer = 0; layer <= 2; ++layer) {
+    EXPECT_TRUE(at::equal(whole.cache.v[layer], part.cache.v[layer]));
+    EXPECT_TRUE(at::equal(whole.cache.k[layer], part.cache.k[layer]));
+  }
+  EXPECT_EQ(part.cache.v[3].abs().max().item<double>(), 0.0);
+}
+
+}  // namespace
+}  // namespace rvsweep

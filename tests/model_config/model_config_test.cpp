@@ -1,0 +1,297 @@
+#include "rvsweep/model_config/model_config.hpp"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "support/input_error.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace rvsweep {
+namespace {
+
+using nlohmann::json;
+using Ids = std::vector<std::int32_t>;
+
+/// As transformers 4 wrote it: rope_theta and rope_scaling on the top level.
+const json llama3 = {{"architectures", {"LlamaForCausalLM"}},
+                     {"model_type", "llama"},
+                     {"num_hidden_layers", 32},
+                     {"hidden_size", 4096},
+                     {"intermediate_size", 14336},
+                     {"num_attention_heads", 32},
+                     {"num_key_value_heads", 8},
+                     {"vocab_size", 128256},
+                     {"max_position_embeddings", 8192},
+                     {"rms_norm_eps", 1e-5},
+                     {"rope_theta", 500000.0},
+                     {"rope_scaling", nullptr},
+                     {"hidden_act", "silu"},
+                     {"attention_bias", false},
+                     {"tie_word_embeddings", false},
+                     {"torch_dtype", "bfloat16"},
+                     {"eos_token_id", 128009}};
+
+const json llama31_scaling = {{"rope_type", "llama3"},
+                              {"factor", 8.0},
+                              {"low_freq_factor", 1.0},
+                              {"high_freq_factor", 4.0},
+                              {"original_max_position_embeddings", 8192}};
+
+json with(json config, const std::string& key, json value) {
+  config[key] = std::move(value);
+  return config;
+}
+
+json without(json config, const std::string& key) {
+  config.erase(key);
+  return config;
+}
+
+/// The same model as transformers 5 writes it: everything about rotation in rope_parameters.
+json version_5(json config, json rope = {{"rope_type", "default"}, {"rope_theta", 500000.0}}) {
+  config.erase("rope_theta");
+  config.erase("rope_scaling");
+  config["rope_parameters"] = std::move(rope);
+  return config;
+}
+
+class Config : public ::testing::Test {
+ protected:
+  ModelConfig load(const json& config) {
+    folder.write("config.json", config.dump());
+    return load_model_config(folder.path());
+  }
+  std::string refusal(const json& config) {
+    return refusal_message([&] { load(config); });
+  }
+  TemporaryFolder folder;
+};
+
+TEST_F(Config, ReadsAModelAsTransformers4WritesIt) {
+  const ModelConfig m = load(llama3);
+  EXPECT_EQ(m.model_type, "llama");
+  EXPECT_EQ(m.n_layers, 32);
+  EXPECT_EQ(m.hidden_size, 4096);
+  EXPECT_EQ(m.intermediate_size, 14336);
+  EXPECT_EQ(m.n_heads, 32);
+  EXPECT_EQ(m.n_kv_heads, 8);
+  EXPECT_EQ(m.head_dim, 128);
+  EXPECT_EQ(m.kv_dim(), 1024);
+  EXPECT_EQ(m.group(), 4);
+  EXPECT_EQ(m.vocab_size, 128256);
+  EXPECT_EQ(m.max_positions, 8192);
+  EXPECT_EQ(m.max_length(), 8192);
+  EXPECT_EQ(m.rms_norm_eps, 1e-5);
+  EXPECT_EQ(m.rope.type, RopeType::default_);
+  EXPECT_EQ(m.rope.theta, 500000.0);
+  EXPECT_FALSE(m.tied_head);
+  EXPECT_FALSE(m.qkv_bias);
+  EXPECT_FALSE(m.o_bias);
+  EXPECT_EQ(m.eos_token_ids, (Ids{128009}));
+}
+
+TEST_F(Config, ReadsTheSameModelAsTransformers5WritesIt) {
+  const ModelConfig m = load(version_5(llama3));
+  EXPECT_EQ(m.rope.type, RopeType::default_);
+  EXPECT_EQ(m.rope.theta, 500000.0);
+  EXPECT_EQ(m.n_layers, 32);
+}
+
+TEST_F(Config, ReadsTheRotationOfLlama31InBothWritings) {
+  json v5 = llama31_scaling;
+  v5["rope_theta"] = 500000.0;
+  json old_key = llama31_scaling;
+  old_key.erase("rope_type");
+  old_key["type"] = "llama3";
+  for (const json& config : {with(llama3, "rope_scaling", llama31_scaling), version_5(llama3, v5),
+                             with(llama3, "rope_scaling", old_key)}) {
+    const RopeConfig rope = load(config).rope;
+    EXPECT_EQ(rope.type, RopeType::llama3);
+    EXPECT_EQ(rope.theta, 500000.0);
+    EXPECT_EQ(rope.factor, 8.0);
+    EXPECT_EQ(rope.low_freq_factor, 1.0);
+    EXPECT_EQ(rope.high_freq_factor, 4.0);
+    EXPECT_EQ(rope.original_max_position_embeddings, 8192.0);
+  }
+}
+
+TEST_F(Config, HasTheDefaultsOfTransformers) {
+  json small = llama3;
+  for (const char* key : {"rope_theta", "rope_scaling", "hidden_act", "attention_bias",
+                          "tie_word_embeddings", "rms_norm_eps", "eos_token_id",
+                          "num_key_value_heads"})
+    small.erase(key);
+  const ModelConfig m = load(small);
+  EXPECT_EQ(m.rope.theta, 10000.0);
+  EXPECT_EQ(m.rms_norm_eps, 1e-6);
+  EXPECT_FALSE(m.tied_head);
+  EXPECT_TRUE(m.eos_token_ids.empty());
+  EXPECT_EQ(m.n_kv_heads, 32);
+}
+
+TEST_F(Config, TakesTheHeadWidthThatIsWritten) {
+  EXPECT_EQ(load(with(llama3, "head_dim", 96)).head_dim, 96);
+  EXPECT_EQ(load(with(llama3, "head_dim", nullptr)).head_dim, 128);
+  // Mistral-Nemo: 32 heads of 128 in a model of 5120.
+  const auto m = load(with(with(llama3, "hidden_size", 5000), "head_dim", 128));
+  EXPECT_EQ(m.kv_dim(), 1024);
+}
+
+TEST_F(Config, KnowsWhichProjectionsHaveBiases) {
+  const ModelConfig qwen = load(with(llama3, "model_type", "qwen2"));
+  EXPECT_TRUE(qwen.qkv_bias);
+  EXPECT_FALSE(qwen.o_bias);
+  const ModelConfig biased = load(with(llama3, "attention_bias", true));
+  EXPECT_TRUE(biased.qkv_bias);
+  EXPECT_TRUE(biased.o_bias);
+  const ModelConfig mistral = load(with(llama3, "model_type", "mistral"));
+  EXPECT_FALSE(mistral.qkv_bias);
+}
+
+TEST_F(Config, KnowsATiedHead) {
+  EXPECT_TRUE(load(with(llama3, "tie_word_embeddings", true)).tied_head);
+}
+
+TEST_F(Config, CollectsEosIdsOfBothFiles) {
+  EXPECT_EQ(load(with(llama3, "eos_token_id", {128009, 128001})).eos_token_ids,
+            (Ids{128001, 128009}));
+  EXPECT_TRUE(load(with(llama3, "eos_token_id", nullptr)).eos_token_ids.empty());
+  folder.write("generation_config.json", R"({"eos_token_id": [128001, 128009, 7]})");
+  EXPECT_EQ(load(llama3).eos_token_ids, (Ids{7, 128001, 128009}));
+  folder.write("generation_config.json", R"({"eos_token_id": 3})");
+  EXPECT_EQ(load(llama3).eos_token_ids, (Ids{3, 128009}));
+  folder.write("generation_config.json", R"({"eos_token_id": null, "top_p": 0.9})");
+  EXPECT_EQ(load(llama3).eos_token_ids, (Ids{128009}));
+}
+
+TEST_F(Config, ReadsTheTokenizersEosTokenInBothWritings) {
+  EXPECT_EQ(load(llama3).eos_token, "");
+  folder.write("tokenizer_config.json", R"({"eos_token": "<|eot_id|>"})");
+  EXPECT_EQ(load(llama3).eos_token, "<|eot_id|>");
+  folder.write("tokenizer_config.json", R"({"eos_token": {"content": "</s>", "lstrip": false}})");
+  EXPECT_EQ(load(llama3).eos_token, "</s>");
+  folder.write("tokenizer_config.json", R"({"eos_token": null})");
+  EXPECT_EQ(load(llama3).eos_token, "");
+}
+
+TEST_F(Config, ASlidingWindowBoundsTheLength) {
+  const json mistral = with(llama3, "model_type", "mistral");
+  EXPECT_FALSE(load(with(mistral, "sliding_window", nullptr)).sliding_window);
+  const ModelConfig narrow = load(with(mistral, "sliding_window", 4096));
+  EXPECT_EQ(narrow.sliding_window, 4096);
+  EXPECT_EQ(narrow.max_length(), 4096);
+  EXPECT_EQ(load(with(mistral, "sliding_window", 100000)).max_length(), 8192);
+}
+
+TEST_F(Config, ASlidingWindowThatIsOffOrUsedByNoLayerDoesNot) {
+  const json qwen = with(with(llama3, "model_type", "qwen2"), "sliding_window", 4096);
+  EXPECT_FALSE(load(with(qwen, "use_sliding_window", false)).sliding_window);
+  EXPECT_EQ(load(with(qwen, "use_sliding_window", true)).sliding_window, 4096);
+  const json full = {"full_attention", "full_attention"};
+  const json mixed = {"full_attention", "sliding_attention"};
+  EXPECT_FALSE(load(with(qwen, "layer_types", full)).sliding_window);
+  EXPECT_EQ(load(with(qwen, "layer_types", mixed)).sliding_window, 4096);
+}
+
+// transformers leaves a value out that is its default, and Mistral's default is a window of 4096.
+TEST_F(Config, MistralWithoutTheKeyHasTheWindowOfItsDefault) {
+  EXPECT_EQ(load(with(llama3, "model_type", "mistral")).sliding_window, 4096);
+}
+
+TEST_F(Config, AMissingOrMalformedFileIsNamed) {
+  const std::string path = (folder.path() / "config.json").string();
+  EXPECT_TRUE(says(refusal_message([&] { load_model_config(folder.path()); }),
+                   {path, "cannot be read", "model.path"}));
+  for (const char* text : {"", "{", "not json", "{\"model_type\": \"llama\",}"}) {
+    folder.write("config.json", text);
+    EXPECT_TRUE(says(refusal_message([&] { load_model_config(folder.path()); }),
+                     {path, "not valid JSON"}));
+  }
+  for (const char* text : {"[]", "3", "null", "{}"}) {
+    folder.write("config.json", text);
+    EXPECT_TRUE(says(refusal_message([&] { load_model_config(folder.path()); }), {path}));
+  }
+}
+
+TEST_F(Config, MalformedFilesBesideItAreNamed) {
+  for (const char* name : {"generation_config.json", "tokenizer_config.json"}) {
+    for (const char* text : {"{", "[]", "\"text\"", R"({"eos_token_id": "x", "eos_token": 3})",
+                             R"({"eos_token_id": [1, "x"], "eos_token": {"content": 3}})"}) {
+      folder.write(name, text);
+      EXPECT_TRUE(says(refusal(llama3), {(folder.path() / name).string()})) << text;
+    }
+    std::filesystem::remove(folder.path() / name);
+  }
+}
+
+TEST_F(Config, AMissingKeyIsNamed) {
+  for (const char* key : {"model_type", "num_hidden_layers", "hidden_size", "intermediate_size",
+                          "num_attention_heads", "vocab_size", "max_position_embeddings"})
+    EXPECT_TRUE(says(refusal(without(llama3, key)), {"config.json", std::string("\"") + key + "\""}));
+}
+
+TEST_F(Config, AValueOfTheWrongTypeOrSignIsNamed) {
+  for (const char* key : {"num_hidden_layers", "hidden_size", "intermediate_size",
+                          "num_attention_heads", "num_key_value_heads", "vocab_size",
+                          "max_position_embeddings", "head_dim"}) {
+    EXPECT_TRUE(says(refusal(with(llama3, key, "many")), {"config.json", key, "wrong type"}));
+    EXPECT_TRUE(says(refusal(with(llama3, key, 0)), {"config.json", key, "positive"}));
+    EXPECT_TRUE(says(refusal(with(llama3, key, -4)), {"config.json", key, "positive"}));
+  }
+  EXPECT_TRUE(says(refusal(with(llama3, "rms_norm_eps", "small")), {"rms_norm_eps"}));
+  EXPECT_TRUE(says(refusal(with(llama3, "tie_word_embeddings", "no")), {"tie_word_embeddings"}));
+  EXPECT_TRUE(says(refusal(with(llama3, "eos_token_id", "</s>")), {"eos_token_id"}));
+  EXPECT_TRUE(says(refusal(with(llama3, "model_type", 3)), {"model_type"}));
+  EXPECT_TRUE(says(refusal(with(llama3, "rope_scaling", "linear")), {"rope_scaling"}));
+  EXPECT_TRUE(says(refusal(version_5(llama3, 500000.0)), {"rope_parameters"}));
+}
+
+TEST_F(Config, HeadsThatDoNotDivideAreRefused) {
+  EXPECT_TRUE(says(refusal(with(llama3, "num_key_value_heads", 5)), {"num_key_value_heads"}));
+  EXPECT_TRUE(says(refusal(with(llama3, "hidden_size", 4100)), {"hidden_size"}));
+  EXPECT_TRUE(says(refusal(with(llama3, "head_dim", 63)), {"head_dim", "odd"}));
+}
+
+TEST_F(Config, WhatIsNotSupportedIsRefusedByName) {
+  EXPECT_TRUE(says(refusal(with(llama3, "model_type", "gpt2")), {"config.json", "\"gpt2\""}));
+  EXPECT_TRUE(says(refusal(with(llama3, "model_type", "mixtral")), {"\"mixtral\""}));
+  EXPECT_TRUE(says(refusal(with(llama3, "quantization_config", {{"quant_method", "gptq"}})),
+                   {"quantization_config"}));
+  for (const char* key : {"num_local_experts", "num_experts", "n_routed_experts"})
+    EXPECT_TRUE(says(refusal(with(llama3, key, 8)), {key, "mixture of experts"}));
+  EXPECT_TRUE(says(refusal(with(llama3, "hidden_act", "gelu")), {"hidden_act", "\"gelu\""}));
+  EXPECT_TRUE(says(refusal(with(llama3, "mlp_bias", true)), {"mlp_bias"}));
+  EXPECT_TRUE(says(refusal(with(llama3, "partial_rotary_factor", 0.5)), {"partial_rotary_factor"}));
+  EXPECT_TRUE(says(refusal(version_5(llama3, {{"rope_type", "default"},
+                                              {"rope_theta", 1e4},
+                                              {"partial_rotary_factor", 0.5}})),
+                   {"partial_rotary_factor"}));
+}
+
+TEST_F(Config, OtherRotationsAreRefusedByName) {
+  for (const char* type : {"linear", "dynamic", "yarn", "longrope"}) {
+    EXPECT_TRUE(says(refusal(with(llama3, "rope_scaling", {{"rope_type", type}, {"factor", 2.0}})),
+                     {"rope_scaling", std::string("\"") + type + "\"", "default and llama3"}));
+    EXPECT_TRUE(says(refusal(with(llama3, "rope_scaling", {{"type", type}, {"factor", 2.0}})),
+                     {std::string("\"") + type + "\""}));
+    EXPECT_TRUE(says(refusal(version_5(llama3, {{"rope_type", type}, {"rope_theta", 1e4}})),
+                     {"rope_parameters", std::string("\"") + type + "\""}));
+  }
+}
+
+TEST_F(Config, AnIncompleteLlama3RotationIsNamed) {
+  for (const char* key :
+       {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"})
+    EXPECT_TRUE(says(refusal(with(llama3, "rope_scaling", without(llama31_scaling, key))),
+                     {"rope_scaling", std::string("\"") + key + "\""}));
+}
+
+// transformers 5 gives each attention type its own rotation in some models; none of them is ours.
+TEST_F(Config, ARotationPerLayerTypeIsRefused) {
+  const json rope = {{"full_attention", {{"rope_type", "default"}, {"rope_theta", 1e6}}}};
+  EXPECT_TRUE(says(refusal(version_5(llama3, rope)), {"rope_parameters"}));
+}
+
+}  // namespace
+}  // namespace rvsweep

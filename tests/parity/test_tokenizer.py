@@ -1,0 +1,207 @@
+"""`rvsweep tokenize` against the tokenizers package with the same tokenizer.json, both ways, id for id."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors
+
+import make_llama3_tokenizer
+from mixed_lines import edge_lines, mixed_lines
+
+COUNT = 12_000
+
+
+def tokenize(binary: Path, model: Path, lines: Sequence, *options: str) -> list:
+    """One JSON value a line in, one a line out."""
+    command = [str(binary), "tokenize", "--model", str(model), *options]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    result = subprocess.run(command, input=text.encode(), capture_output=True, timeout=600)
+    assert result.returncode == 0, result.stderr.decode()[-2000:]
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(answers) == len(lines)
+    return answers
+
+
+def differing(given: Sequence, got: Sequence, wanted: Sequence) -> list[str]:
+    return [f"{a!r:.300}: {b!r:.300}, not {c!r:.300}" for a, b, c in zip(given, got, wanted, strict=True) if b != c]
+
+
+def check_encoding(binary: Path, folder: Path, reference: Tokenizer, lines: Sequence[str]) -> None:
+    wanted = [encoding.ids for encoding in reference.encode_batch(lines)]
+    wrong = differing(lines, tokenize(binary, folder, lines, "--json"), wanted)
+    assert not wrong, f"{len(wrong)} of {len(lines)} lines:\n" + "\n".join(wrong[:5])
+
+
+def check_decoding(binary: Path, folder: Path, reference: Tokenizer, sequences: Sequence[list[int]]) -> None:
+    wrong = differing(sequences, tokenize(binary, folder, sequences, "--decode"), reference.decode_batch(sequences))
+    assert not wrong, f"{len(wrong)} of {len(sequences)} sequences:\n" + "\n".join(wrong[:5])
+
+
+# ---- Real vocabularies
+
+
+@pytest.fixture(scope="module", params=["SmolLM2", "Llama 3"])
+def folder(request, demo_model) -> Path:
+    return demo_model if request.param == "SmolLM2" else make_llama3_tokenizer.make()
+
+
+@pytest.fixture(scope="module")
+def reference(folder) -> Tokenizer:
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
+@pytest.fixture(scope="module")
+def lines(reference) -> list[str]:
+    special = [token.content for token in reference.get_added_tokens_decoder().values()]
+    return edge_lines(special) + mixed_lines(seed=20, count=COUNT, special=special)
+
+
+def test_encodes_every_line_alike(rvsweep, folder, reference, lines, parity_notes):
+    check_encoding(rvsweep, folder, reference, lines)
+    parity_notes.append(f"tokenizer {folder.name}: {len(lines)} lines give the same ids")
+
+
+def test_decodes_every_line_alike(rvsweep, folder, reference, lines, parity_notes):
+    rng = random.Random(21)
+    encoded = [encoding.ids for encoding in reference.encode_batch(lines)]
+    cut_short = [ids[rng.randint(0, len(ids)) :][: rng.randint(1, 20)] for ids in encoded]
+    size = reference.get_vocab_size()
+    scattered = [[rng.randrange(size + 3) for _ in range(rng.randint(0, 40))] for _ in range(COUNT)]
+    sequences = encoded + cut_short + scattered
+    check_decoding(rvsweep, folder, reference, sequences)
+    parity_notes.append(f"tokenizer {folder.name}: {len(sequences)} id sequences give the same text")
+
+
+def test_plain_lines_are_texts(rvsweep, folder, reference):
+    texts = ["Hello world", "", "  two\tspaces  ", "don't", '中文 "quoted"']
+    command = [str(rvsweep), "tokenize", "--model", str(folder)]
+    result = subprocess.run(command, input="\n".join(texts).encode(), capture_output=True, check=True)
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [reference.encode(t).ids for t in texts]
+
+
+# ---- Made for one question each. Their vocabulary is the single bytes and pairs of bytes that merge wherever
+# ---- nothing separates them, so every cut between two characters is seen.
+
+
+def pair_merging(firsts: bytes, seconds: bytes, *pre_tokenizer) -> Tokenizer:
+    """All bytes, and each of `firsts` followed by each of `seconds` as one token."""
+    vocabulary = {byte: i for i, byte in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    character_of = make_llama3_tokenizer.CHARACTER_OF_BYTE
+    merges = [(character_of[a], character_of[b]) for a in firsts for b in seconds]
+    for a, b in merges:
+        vocabulary.setdefault(a + b, len(vocabulary))
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(list(pre_tokenizer))
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def saved(tokenizer: Tokenizer, folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+GPT2 = pre_tokenizers.ByteLevel(add_prefix_space=False)
+NO_REGEX = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+CLASSIFIERS = {
+    "gpt2": [GPT2],
+    "llama3": [pre_tokenizers.Split(Regex(make_llama3_tokenizer.WORDS), "isolated"), NO_REGEX],
+    "digits": [pre_tokenizers.Digits(), NO_REGEX],
+    "classes": [pre_tokenizers.Split(Regex(r"\w+|[\p{Lu}\p{M}]|\p{P}+|[^\S\r\n]|\D"), "isolated"), NO_REGEX],
+}
+# Of the large blocks of one class (ideographs, Hangul, private use, the empty planes) their ends and one in 97.
+UNIFORM_BLOCKS = (
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xAC00, 0xD7A3),
+    (0xE000, 0xF8FF),
+    (0x17000, 0x18AFF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2EBE0),
+    (0x2EBF0, 0x2EE5D),
+    (0x30000, 0x323AF),
+    (0x323B0, 0x33479),
+    (0x33500, 0xE0000),
+    (0xE01F0, 0x10FFFF),
+)
+
+
+def is_of_interest(character: str) -> bool:
+    code = ord(character)
+    inside = any(first + 2 <= code <= last - 2 for first, last in UNIFORM_BLOCKS)
+    return not 0xD800 <= code < 0xE000 and (not inside or code % 97 == 0)
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_every_character_is_of_the_same_class(rvsweep, tmp_path, name):
+    characters = list(filter(is_of_interest, map(chr, range(0x110000))))
+    batches = [characters[start : start + 64] for start in range(0, len(characters), 64)]
+    lines = ["".join(f"{c}a{c}1{c}!{c} \n" for c in batch) for batch in batches]
+    neighbours = b"aA1! "
+    last_bytes, first_bytes = bytes(range(0xC0)), bytes([*range(0x80), *range(0xC2, 0xF5)])
+    for firsts, seconds in ((last_bytes, neighbours), (neighbours, first_bytes)):
+        tokenizer = pair_merging(firsts, seconds, *CLASSIFIERS[name])
+        check_encoding(rvsweep, saved(tokenizer, tmp_path), tokenizer, lines)
+
+
+ADDED_TOKENS = [
+    AddedToken("<a>", normalized=False, special=True),
+    AddedToken("<a>b", normalized=False),
+    AddedToken("word", single_word=True, normalized=False),
+    AddedToken("<l>", lstrip=True, normalized=False, special=True),
+    AddedToken("<r>", rstrip=True, normalized=False),
+    AddedToken("<lr>", lstrip=True, rstrip=True, normalized=True),
+    AddedToken("b<", normalized=True),
+    AddedToken("ends é", single_word=True, normalized=True),
+    AddedToken("é", normalized=False),
+]
+
+
+@pytest.mark.parametrize("add_prefix_space", [False, True])
+def test_added_tokens_of_every_kind(rvsweep, tmp_path, add_prefix_space):
+    tokenizer = pair_merging(b"abr <", b"abr >", pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space))
+    tokenizer.add_tokens(ADDED_TOKENS)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<a> <r> $A <l>", special_tokens=[(t, tokenizer.token_to_id(t)) for t in ("<a>", "<r>", "<l>")]
+    )
+    folder = saved(tokenizer, tmp_path)
+    rng = random.Random(22)
+    parts = [token.content for token in ADDED_TOKENS]
+    parts += [*" \n\t\u3000\xa0ab<>_1é²w", "\u0301", "\u200d", "\u24d0", "\u11de", "word", "  ", "\U00011f04"]
+    lines = ["".join(rng.choices(parts, k=rng.randint(0, 9))) for _ in range(COUNT)]
+    check_encoding(rvsweep, folder, tokenizer, lines)
+    check_decoding(rvsweep, folder, tokenizer, [encoding.ids for encoding in tokenizer.encode_batch(lines)])
+
+
+SPLITS = {
+    "digits of three": (r"\p{N}{1,3}", "isolated", False),
+    "removed": (r"\s+", "removed", False),
+    "only matches": (r"\p{L}+|\p{N}", "removed", True),
+    "may be empty": (r"x*", "isolated", False),
+    "look around": (r"(?<=a)b|(?<!b)1|a(?=!)|(?>x+)y?", "isolated", False),
+    "lazy and possessive": (r"a+?b|x*+!|\s?[^\sa]", "isolated", False),
+    "gpt4": (r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\s*[\r\n]|\s+(?!\S)|\s+", "isolated", False),
+    "cases": (r"[^\r\n\p{L}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+", "isolated", False),
+    "escapes": (r"[\s\-\]a-b]+|\w\W|\d\D|\.\S|[\w-]!", "isolated", False),
+    "negated property": (r"\P{L}{2}|\p{^N}x|[^\p{L}\P{M}]", "isolated", False),
+    "not a regex": ("a!", "isolated", False),
+}
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_regular_expressions_match_alike(rvsweep, tmp_path, name):
+    expression, behavior, invert = SPLITS[name]
+    pattern = expression if name == "not a regex" else Regex(expression)
+    every_byte = bytes(range(256))
+    tokenizer = pair_merging(every_byte, every_byte, pre_tokenizers.Split(pattern, behavior, invert), NO_REGEX)
+    rng = random.Random(23)
+    characters = "aaabbx1!'-]. \t\n\r\xa0\u180e\u3000éÉßſsSLlvVeErR2٣½中\u0301\u200d\U00011f04\U00011de0ǅ_"
+    lines = ["".join(rng.choices(characters, k=rng.randint(0, 24))) for _ in range(4000)]
+    check_encoding(rvsweep, saved(tokenizer, tmp_path), tokenizer, lines)

@@ -1,0 +1,249 @@
+#include "rvsweep/plan/arm.hpp"
+
+#include <gtest/gtest.h>
+
+#include "support/input_error.hpp"
+
+namespace rvsweep {
+namespace {
+
+constexpr std::int64_t n_layers = 32, window = 16;
+
+std::vector<ArmSpec> parse(const std::vector<std::string>& lines) {
+  std::vector<ConfigValue> values;
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    values.push_back({lines[i], "job.cfg:" + std::to_string(i + 1)});
+  return parse_arms(values, n_layers, window);
+}
+
+ArmSpec one(const std::string& line) {
+  const auto arms = parse({line});
+  EXPECT_EQ(arms.size(), 1u) << line;
+  return arms.at(0);
+}
+
+std::vector<std::string> labels(const std::vector<ArmSpec>& arms) {
+  std::vector<std::string> result;
+  for (const ArmSpec& arm : arms) result.push_back(arm.label);
+  return result;
+}
+
+std::string refusal(const std::vector<std::string>& lines) {
+  return refusal_message([&] { parse(lines); });
+}
+
+using Labels = std::vector<std::string>;
+
+TEST(Arms, WithoutPatchHaveNoSettings) {
+  EXPECT_EQ(one("base").kind, ArmKind::base);
+  EXPECT_EQ(one("source").kind, ArmKind::source);
+  EXPECT_EQ(one("base").canonical(), "base");
+  EXPECT_EQ(one("source").canonical(), "source");
+  EXPECT_EQ(one("base").label, "base");
+  EXPECT_FALSE(one("base").is_patched());
+}
+
+TEST(Arms, OfVProjHaveTheDefaultsOfTheContract) {
+  const ArmSpec arm = one("v_proj layers=24");
+  EXPECT_EQ(arm.kind, ArmKind::v_proj);
+  EXPECT_EQ(arm.layers, (LayerSet{24}));
+  EXPECT_EQ(arm.decode, Decode::prefill);
+  EXPECT_EQ(arm.window_policy, WindowPolicy::refuse);
+  EXPECT_EQ(arm.window, window);
+  EXPECT_EQ(arm.direction, Direction::source_to_base);
+  EXPECT_EQ(arm.truncate_at, 0);
+  EXPECT_TRUE(arm.is_patched());
+  EXPECT_EQ(arm.canonical(),
+            "v_proj layers=24 decode=prefill window=16 window_policy=refuse heads=all alpha=1 "
+            "direction=source_to_base");
+}
+
+TEST(Arms, OfKvCacheHaveTheDefaultsOfTheContract) {
+  const ArmSpec arm = one("kv_cache layers=16:32");
+  EXPECT_EQ(arm.entry, Entry::hold_last);
+  EXPECT_EQ(arm.growth, Growth::append);
+  EXPECT_EQ(arm.align, Align::rerotate);
+  EXPECT_EQ(arm.direction, Direction::source_to_base);
+  EXPECT_EQ(arm.canonical(),
+            "kv_cache layers=16:32 entry=hold_last growth=append align=rerotate what=kv "
+            "positions=all heads=all alpha=1 direction=source_to_base");
+}
+
+TEST(Arms, TakeEverySetting) {
+  const ArmSpec kv = one(
+      "kv_cache layers=0:8+24:32 entry=refeed growth=compound align=as_is what=kv positions=all "
+      "heads=all alpha=1 direction=base_to_source label=mine");
+  EXPECT_EQ(kv.entry, Entry::refeed);
+  EXPECT_EQ(kv.growth, Growth::compound);
+  EXPECT_EQ(kv.align, Align::as_is);
+  EXPECT_EQ(kv.direction, Direction::base_to_source);
+  EXPECT_EQ(kv.label, "mine");
+  EXPECT_EQ(kv.canonical(),
+            "kv_cache layers=0:8+24:32 entry=refeed growth=compound align=as_is what=kv "
+            "positions=all heads=all alpha=1 direction=base_to_source");
+  EXPECT_EQ(one("kv_cache layers=1 growth=frozen align=matched").growth, Growth::frozen);
+  EXPECT_EQ(one("kv_cache layers=1 growth=frozen align=matched").align, Align::matched);
+  const ArmSpec v = one("v_proj layers=3 decode=persist window_policy=shrink");
+  EXPECT_EQ(v.decode, Decode::persist);
+  EXPECT_EQ(v.window_policy, WindowPolicy::shrink);
+}
+
+TEST(Arms, CanonicalTextOfLayersIsResolved) {
+  EXPECT_EQ(one("kv_cache layers=50%:100%").canonical(), one("kv_cache layers=16:32").canonical());
+  EXPECT_EQ(one("kv_cache layers=17+16+18:32").canonical(),
+            one("kv_cache layers=16:32").canonical());
+  EXPECT_EQ(one("kv_cache  layers=16:32   entry=hold_last").canonical(),
+            one("kv_cache entry=hold_last layers=16:32").canonical());
+}
+
+// "Equal text means equal rows": every setting that changes what is computed changes the text.
+TEST(Arms, CanonicalTextTellsAllSettingsApart) {
+  const auto arms = parse({"base", "source",
+                           "v_proj layers=1,2,1:3 decode=prefill,persist "
+                           "window_policy=refuse,shrink direction=source_to_base,base_to_source",
+                           "kv_cache layers=1,2 entry=hold_last,refeed "
+                           "growth=append,frozen,compound align=as_is,rerotate,matched "
+                           "direction=source_to_base,base_to_source",
+                           "preset:notebook_b layers=1 direction=source_to_base,base_to_source",
+                           "preset:notebook_c_v1 layers=1", "preset:notebook_c_v2 layers=1"});
+  EXPECT_EQ(arms.size(), 2u + 3 * 2 * 2 * 2 + 2 * 2 * 3 * 3 * 2 + 2 + 1 + 1);
+  // parse_arms refuses equal texts and equal labels, so all of these differ.
+  const auto wider = parse_arms({{"v_proj layers=1", "x"}}, n_layers, window + 1);
+  EXPECT_NE(wider[0].canonical(), one("v_proj layers=1").canonical());
+}
+
+TEST(Arms, PresetsPinTheNotebook) {
+  const ArmSpec b = one("preset:notebook_b layers=75%");
+  EXPECT_EQ(b.kind, ArmKind::v_proj);
+  EXPECT_EQ(b.preset, "notebook_b");
+  EXPECT_EQ(b.layers, (LayerSet{24}));
+  EXPECT_EQ(b.decode, Decode::persist);
+  EXPECT_EQ(b.window_policy, WindowPolicy::shrink);
+  EXPECT_EQ(b.window, window);
+  EXPECT_EQ(b.truncate_at, 512);
+  EXPECT_EQ(b.label, "notebook_b 24");
+  EXPECT_EQ(b.canonical(),
+            "v_proj layers=24 decode=persist window=16 window_policy=shrink heads=all alpha=1 "
+            "direction=source_to_base preset=notebook_b truncate=512");
+  const ArmSpec v1 = one("preset:notebook_c_v1 layers=16:32");
+  EXPECT_EQ(v1.kind, ArmKind::kv_cache);
+  EXPECT_EQ(v1.entry, Entry::refeed);
+  EXPECT_EQ(v1.growth, Growth::frozen);
+  EXPECT_EQ(v1.align, Align::as_is);
+  EXPECT_EQ(v1.truncate_at, 512);
+  const ArmSpec v2 = one("preset:notebook_c_v2 layers=16:32 direction=base_to_source");
+  EXPECT_EQ(v2.entry, Entry::refeed);
+  EXPECT_EQ(v2.growth, Growth::compound);
+  EXPECT_EQ(v2.align, Align::as_is);
+  EXPECT_EQ(v2.direction, Direction::base_to_source);
+  EXPECT_EQ(v2.canonical(),
+            "kv_cache layers=16:32 entry=refeed growth=compound align=as_is what=kv positions=all "
+            "heads=all alpha=1 direction=base_to_source preset=notebook_c_v2 truncate=512");
+}
+
+TEST(Arms, LabelsTellTheKindLayersAndWhatIsOffItsDefault) {
+  EXPECT_EQ(one("v_proj layers=24").label, "v_proj 24");
+  EXPECT_EQ(one("v_proj layers=24 decode=persist window_policy=shrink").label,
+            "v_proj 24 persist shrink");
+  EXPECT_EQ(one("kv_cache layers=16:32 direction=base_to_source align=as_is").label,
+            "kv_cache 16:32 as_is base_to_source");
+  EXPECT_EQ(one("preset:notebook_c_v1 layers=16:32").label, "notebook_c_v1 16:32");
+  EXPECT_EQ(one("base label=plain").label, "plain");
+}
+
+TEST(Arms, CommaStandsForOneArmEachTheLastSettingFastest) {
+  EXPECT_EQ(labels(parse({"base", "kv_cache layers=0:8,8:16 align=rerotate,as_is", "source"})),
+            (Labels{"base", "kv_cache 0:8", "kv_cache 0:8 as_is", "kv_cache 8:16",
+                    "kv_cache 8:16 as_is", "source"}));
+  EXPECT_EQ(labels(parse({"kv_cache align=rerotate,as_is layers=0:8,8:16"})),
+            (Labels{"kv_cache 0:8", "kv_cache 8:16", "kv_cache 0:8 as_is", "kv_cache 8:16 as_is"}));
+}
+
+TEST(Arms, BandsAreOneArmEach) {
+  EXPECT_EQ(labels(parse({"kv_cache layers=width:16/stride:8"})),
+            (Labels{"kv_cache 0:16", "kv_cache 8:24", "kv_cache 16:32"}));
+  EXPECT_EQ(labels(parse({"v_proj layers=width:16/stride:16,3"})),
+            (Labels{"v_proj 0:16", "v_proj 16:32", "v_proj 3"}));
+}
+
+TEST(Arms, NoLineIsNoArm) { EXPECT_TRUE(parse({}).empty()); }
+
+TEST(RefusedArm, UnknownKindWithTheNearestOne) {
+  EXPECT_TRUE(says(refusal({"base", "kv_cahce layers=1"}),
+                   {"job.cfg:2", "kv_cahce", "did you mean kv_cache?"}));
+  EXPECT_TRUE(says(refusal({"preset:notebook_c layers=1"}),
+                   {"job.cfg:1", "preset:notebook_c", "did you mean preset:notebook_"}));
+  EXPECT_TRUE(says(refusal({""}), {"job.cfg:1", "unknown arm"}));
+}
+
+TEST(RefusedArm, UnknownSettingWithTheNearestOne) {
+  EXPECT_TRUE(says(refusal({"kv_cache layer=1"}), {"job.cfg:1", "layer", "did you mean layers?"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 decod=persist"}),
+                   {"job.cfg:1", "decod", "v_proj", "did you mean decode?"}));
+}
+
+TEST(RefusedArm, SettingThatMeansNothingForIt) {
+  EXPECT_TRUE(says(refusal({"base layers=1"}), {"job.cfg:1", "layers", "means nothing for base"}));
+  EXPECT_TRUE(says(refusal({"source direction=base_to_source"}), {"direction", "source"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 align=as_is"}), {"align", "means nothing for v_proj"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 positions=all"}), {"positions", "v_proj"}));
+  EXPECT_TRUE(says(refusal({"kv_cache layers=1 decode=persist"}),
+                   {"decode", "means nothing for kv_cache"}));
+  EXPECT_TRUE(says(refusal({"preset:notebook_c_v1 layers=1 growth=append"}),
+                   {"growth", "means nothing for preset:notebook_c_v1"}));
+}
+
+TEST(RefusedArm, ValueThatIsNoChoice) {
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 decode=always"}),
+                   {"job.cfg:1", "decode=always", "prefill, persist"}));
+  EXPECT_TRUE(says(refusal({"kv_cache layers=1 align=rotated,as_is"}),
+                   {"align=rotated", "as_is, rerotate, matched"}));
+  EXPECT_TRUE(says(refusal({"kv_cache layers=1 what=k"}), {"what=k", "kv_cache"}));
+  EXPECT_TRUE(says(refusal({"kv_cache layers=1 positions=bos"}), {"positions=bos"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 alpha=0.5"}), {"alpha=0.5"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 heads=1+2"}), {"heads=1+2"}));
+}
+
+TEST(RefusedArm, MalformedWords) {
+  EXPECT_TRUE(says(refusal({"v_proj 24"}), {"job.cfg:1", "\"24\"", "setting=value"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers="}), {"job.cfg:1", "layers", "empty"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=24,"}), {"job.cfg:1", "layers", "empty"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 layers=2"}), {"job.cfg:1", "layers", "twice"}));
+  EXPECT_TRUE(says(refusal({"v_proj"}), {"job.cfg:1", "v_proj needs layers="}));
+  EXPECT_TRUE(says(refusal({"v_proj decode=persist"}), {"job.cfg:1", "v_proj needs layers="}));
+}
+
+TEST(RefusedArm, LayersNamedWithTheirPlace) {
+  EXPECT_TRUE(says(refusal({"base", "v_proj layers=32"}), {"job.cfg:2", "32", "layers 0 to 31"}));
+  EXPECT_TRUE(says(refusal({"kv_cache layers=0:8,16:16"}), {"job.cfg:1", "16:16", "empty"}));
+  EXPECT_TRUE(says(refusal({"kv_cache layers=last"}), {"job.cfg:1", "\"last\""}));
+}
+
+TEST(RefusedArm, NotebookBWithMoreThanOneLayer) {
+  EXPECT_TRUE(says(refusal({"preset:notebook_b layers=16:32"}),
+                   {"job.cfg:1", "preset:notebook_b patches one layer, not 16"}));
+}
+
+TEST(RefusedArm, EqualArmsNamingBothPlaces) {
+  EXPECT_TRUE(says(refusal({"base", "source", "base"}), {"job.cfg:3", "\"base\"", "job.cfg:1"}));
+  EXPECT_TRUE(says(refusal({"kv_cache layers=50%:100%", "kv_cache layers=16:32 label=other"}),
+                   {"job.cfg:2", "kv_cache layers=16:32", "job.cfg:1"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=3,3"}), {"job.cfg:1", "v_proj layers=3"}));
+}
+
+TEST(RefusedArm, EqualLabelsNamingBothPlaces) {
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 label=x", "v_proj layers=2 label=x"}),
+                   {"job.cfg:2", "label \"x\"", "job.cfg:1"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=1,2 label=x"}), {"job.cfg:1", "label \"x\""}));
+  EXPECT_TRUE(says(refusal({"base", "source label=base"}), {"job.cfg:2", "label \"base\""}));
+}
+
+TEST(KindName, IsWhatConfigsSay) {
+  EXPECT_EQ(kind_name(ArmKind::base), "base");
+  EXPECT_EQ(kind_name(ArmKind::source), "source");
+  EXPECT_EQ(kind_name(ArmKind::v_proj), "v_proj");
+  EXPECT_EQ(kind_name(ArmKind::kv_cache), "kv_cache");
+}
+
+}  // namespace
+}  // namespace rvsweep

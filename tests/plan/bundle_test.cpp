@@ -1,0 +1,75 @@
+#include "rvsweep/plan/bundle.hpp"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "rvsweep/core/error.hpp"
+
+namespace rvsweep {
+namespace {
+
+Bundle sample() {
+  Bundle bundle;
+  bundle.id = BundleId(12);
+  bundle.shape = {8, 48, 16};
+  bundle.cost = 1184.5;
+  bundle.contexts = {
+      {PromptIndex(3), {1, 2, 49151}, "erkenne dich selbst: γνῶθι σεαυτόν", true},
+      {PromptIndex(4), {}, std::string("a\0b\xff\xc3", 5), false},  // bytes, not only UTF-8
+  };
+  bundle.rows = {
+      {RowIndex(std::int64_t{1} << 40), ArmIndex(2), 7, std::numeric_limits<std::uint64_t>::max(), 1, 0},
+      {RowIndex(0), ArmIndex(0), 0, 0, 0, -1},
+  };
+  return bundle;
+}
+
+TEST(PackBundle, RoundTripsEveryField) {
+  const Bundle sent = sample(), arrived = unpack_bundle(pack_bundle(sent));
+  EXPECT_EQ(arrived.id, sent.id);
+  EXPECT_EQ(arrived.shape.contexts, 8);
+  EXPECT_EQ(arrived.shape.prompt_length, 48);
+  EXPECT_EQ(arrived.shape.rows, 16);
+  EXPECT_EQ(arrived.cost, sent.cost);
+  ASSERT_EQ(arrived.contexts.size(), sent.contexts.size());
+  for (std::size_t i = 0; i < sent.contexts.size(); ++i) {
+    EXPECT_EQ(arrived.contexts[i].prompt, sent.contexts[i].prompt);
+    EXPECT_EQ(arrived.contexts[i].tokens, sent.contexts[i].tokens);
+    EXPECT_EQ(arrived.contexts[i].text, sent.contexts[i].text);
+    EXPECT_EQ(arrived.contexts[i].records_prompt, sent.contexts[i].records_prompt);
+  }
+  ASSERT_EQ(arrived.rows.size(), sent.rows.size());
+  for (std::size_t i = 0; i < sent.rows.size(); ++i) {
+    EXPECT_EQ(arrived.rows[i].row, sent.rows[i].row);
+    EXPECT_EQ(arrived.rows[i].arm, sent.rows[i].arm);
+    EXPECT_EQ(arrived.rows[i].sample, sent.rows[i].sample);
+    EXPECT_EQ(arrived.rows[i].pair_hash, sent.rows[i].pair_hash);
+    EXPECT_EQ(arrived.rows[i].base, sent.rows[i].base);
+    EXPECT_EQ(arrived.rows[i].donor, sent.rows[i].donor);
+  }
+}
+
+TEST(PackBundle, RoundTripsABundleWithoutRows) {
+  Bundle sent = sample();
+  sent.rows.clear();
+  sent.shape.rows = 0;
+  const Bundle arrived = unpack_bundle(pack_bundle(sent));
+  EXPECT_TRUE(arrived.rows.empty());
+  EXPECT_EQ(arrived.shape.rows, 0);
+  EXPECT_EQ(arrived.contexts.size(), 2u);
+}
+
+TEST(UnpackBundle, RefusesForeignAndTruncatedBytes) {
+  EXPECT_THROW(unpack_bundle({}), ContractError);
+  EXPECT_THROW(unpack_bundle({std::byte{0x01}}), ContractError);
+  EXPECT_THROW(unpack_bundle(std::vector<std::byte>(64, std::byte{0xc1})), ContractError);
+  const auto whole = pack_bundle(sample());
+  for (std::size_t size = 0; size < whole.size(); ++size)
+    EXPECT_THROW(unpack_bundle({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)}),
+                 ContractError)
+        << size << " of " << whole.size() << " bytes";
+}
+
+}  // namespace
+}  // namespace rvsweep

@@ -1,0 +1,99 @@
+#include "rvsweep/plan/canonical_shapes.hpp"
+
+#include <gtest/gtest.h>
+
+namespace rvsweep {
+namespace {
+
+ModelConfig smollm2() {
+  ModelConfig config;
+  config.n_layers = 30;
+  config.hidden_size = 576;
+  config.intermediate_size = 1536;
+  config.n_heads = 9;
+  config.n_kv_heads = 3;
+  config.head_dim = 64;
+  config.vocab_size = 49152;
+  config.tied_head = true;
+  return config;
+}
+
+ModelConfig llama3_8b() {
+  ModelConfig config;
+  config.n_layers = 32;
+  config.hidden_size = 4096;
+  config.intermediate_size = 14336;
+  config.n_heads = 32;
+  config.n_kv_heads = 8;
+  config.head_dim = 128;
+  config.vocab_size = 128256;
+  return config;
+}
+
+TEST(CanonicalLength, IsTheTablesNextMultiple) {
+  for (const auto& [n, padded] : std::initializer_list<std::pair<std::int64_t, std::int64_t>>{
+           {1, 16}, {16, 16}, {17, 32}, {128, 128}, {129, 160}, {160, 160}, {161, 192},
+           {512, 512}, {513, 640}, {640, 640}, {641, 768}, {8192, 8192}, {8193, 8320}})
+    EXPECT_EQ(canonical_length(n), padded) << n;
+}
+
+TEST(CanonicalRows, IsTheTablesNextEntry) {
+  for (const auto& [n, padded] : std::initializer_list<std::pair<std::int64_t, std::int64_t>>{
+           {1, 8}, {8, 8}, {9, 16}, {17, 24}, {25, 32}, {32, 32}, {33, 48}, {48, 48}, {49, 64},
+           {64, 64}, {65, 96}, {96, 96}, {97, 128}, {128, 128}, {129, 192}, {193, 256},
+           {257, 384}, {385, 512}, {1024, 1024}, {1025, 1536}})
+    EXPECT_EQ(canonical_rows(n), padded) << n;
+}
+
+template <class Shape>
+void expect_a_padding(Shape shape) {
+  std::int64_t before = 0;
+  for (std::int64_t n = 1; n <= 3000; ++n) {
+    const std::int64_t padded = shape(n);
+    ASSERT_GE(padded, n);
+    ASSERT_GE(padded, before);
+    ASSERT_EQ(shape(padded), padded);
+    ASSERT_LE(padded, n + n / 2 + 16) << n;
+    before = padded;
+  }
+}
+
+TEST(CanonicalShapes, HoldWhatTheyPadAndGrowWithIt) {
+  expect_a_padding(canonical_length);
+  expect_a_padding(canonical_rows);
+}
+
+TEST(Bytes, OfAKnownModel) {
+  EXPECT_EQ(dtype_bytes("float32"), 4);
+  EXPECT_EQ(dtype_bytes("bfloat16"), 2);
+  // SmolLM2-135M has 134,515,008 parameters; Llama-3-8B 8,030,261,248 and 131,072 bytes a token.
+  EXPECT_EQ(weight_bytes(smollm2(), "float32"), 4 * 134515008ll);
+  EXPECT_EQ(weight_bytes(smollm2(), "bfloat16"), 2 * 134515008ll);
+  EXPECT_EQ(weight_bytes(llama3_8b(), "bfloat16"), 2 * 8030261248ll);
+  EXPECT_EQ(kv_bytes(llama3_8b(), 1, "bfloat16"), 131072);
+  EXPECT_EQ(kv_bytes(smollm2(), 10, "float32"), 2 * 30 * 192 * 10 * 4);
+}
+
+TEST(AutomaticBundleRows, DependsOnShapeDeviceAndDtypeAlone) {
+  EXPECT_EQ(automatic_bundle_rows(smollm2(), "cpu", "float32"), 64);
+  EXPECT_EQ(automatic_bundle_rows(smollm2(), "cuda", "bfloat16"), 256);
+  // 262,144 KiB a row in float32: 16 of them fill 4 GiB, 32 rows of half the size as well.
+  EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cpu", "float32"), 16);
+  EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cpu", "bfloat16"), 32);
+  EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cuda", "bfloat16"), 256);
+  EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cuda", "float32"), 128);
+}
+
+TEST(AutomaticBundleRows, IsNeverBelowEightAndAlwaysCanonical) {
+  ModelConfig config = llama3_8b();
+  for (config.n_layers = 1; config.n_layers <= 1024; config.n_layers *= 2)
+    for (const char* device : {"cpu", "cuda"})
+      for (const char* dtype : {"float32", "bfloat16"}) {
+        const auto rows = automatic_bundle_rows(config, device, dtype);
+        EXPECT_GE(rows, 8);
+        EXPECT_EQ(canonical_rows(rows), rows);
+      }
+}
+
+}  // namespace
+}  // namespace rvsweep

@@ -1,0 +1,223 @@
+#include "rvsweep/plan/plan.hpp"
+
+#include <gtest/gtest.h>
+
+#include "plan/sample_plan.hpp"
+#include "rvsweep/core/hash.hpp"
+#include "support/input_error.hpp"
+
+namespace rvsweep {
+namespace {
+
+std::string text(std::int64_t n, char letter = 'x') {
+  return std::string(static_cast<std::size_t>(n), letter);
+}
+
+/// The bundle that holds a row, and the row in it.
+struct Place {
+  const Bundle& bundle;
+  const BundleRow& row;
+  const BundleContext& base() const { return bundle.contexts.at(row.base); }
+  const BundleContext& donor() const { return bundle.contexts.at(row.donor); }
+};
+
+Place place_of(const Plan& plan, std::int64_t row) {
+  for (const Bundle& bundle : plan.bundles)
+    for (const BundleRow& candidate : bundle.rows)
+      if (candidate.row == RowIndex(row)) return {bundle, candidate};
+  throw std::runtime_error("no bundle holds row " + std::to_string(row));
+}
+
+TEST(MakePlan, LaysRowsOutPairByPairArmByArmSampleBySample) {
+  const auto plan = sample_plan(sample_config({"base", "source", "kv_cache layers=4:8"}, 2),
+                                prompt_set({{text(20, 'a'), text(30, 'b')}, {text(25), text(17)}}));
+  ASSERT_EQ(plan.rows.size(), 2u * 3u * 2u);
+  std::size_t i = 0;
+  for (std::int32_t pair = 0; pair < 2; ++pair)
+    for (std::int32_t arm = 0; arm < 3; ++arm)
+      for (std::int32_t sample = 0; sample < 2; ++sample, ++i) {
+        EXPECT_EQ(plan.rows[i].pair, PairIndex(pair));
+        EXPECT_EQ(plan.rows[i].arm, ArmIndex(arm));
+        EXPECT_EQ(plan.rows[i].sample, sample);
+        EXPECT_EQ(plan.rows[i].refusal, "");
+        EXPECT_EQ(plan.rows[i].id.value,
+                  xxh3_fields({"pair-" + std::to_string(pair), plan.arms[arm].canonical(),
+                               std::to_string(sample)}));
+      }
+}
+
+TEST(MakePlan, ResolvesTheLayersOfRV) {
+  const auto plan = sample_plan(sample_config({}), prompt_set({}));
+  EXPECT_EQ(plan.early_layer, 1);
+  EXPECT_EQ(plan.late_layer, 6);
+}
+
+TEST(MakePlan, GivesEachArmItsBaseAndDonor) {
+  const std::string s = text(20, 's'), b = text(30, 'b');
+  const auto plan = sample_plan(
+      sample_config({"base", "source", "kv_cache layers=4:8", "v_proj layers=3",
+                     "kv_cache layers=4:8 direction=base_to_source"}),
+      prompt_set({{s, b}}));
+  EXPECT_EQ(place_of(plan, 0).base().text, b);
+  EXPECT_EQ(place_of(plan, 0).row.donor, -1);
+  EXPECT_EQ(place_of(plan, 1).base().text, s);
+  EXPECT_EQ(place_of(plan, 1).row.donor, -1);
+  for (const std::int64_t row : {2, 3}) {
+    EXPECT_EQ(place_of(plan, row).base().text, b);
+    EXPECT_EQ(place_of(plan, row).donor().text, s);
+  }
+  EXPECT_EQ(place_of(plan, 4).base().text, s);
+  EXPECT_EQ(place_of(plan, 4).donor().text, b);
+}
+
+TEST(MakePlan, CutsPromptsForPresetsOnly) {
+  const std::string s = text(700, 's'), b = text(600, 'b');
+  const auto plan = sample_plan(
+      sample_config({"base", "kv_cache layers=4:8", "preset:notebook_c_v1 layers=4:8"}),
+      prompt_set({{s, b}}));
+  EXPECT_EQ(place_of(plan, 0).base().tokens, bytes_as_tokens(b));
+  EXPECT_EQ(place_of(plan, 1).donor().tokens, bytes_as_tokens(s));
+  EXPECT_EQ(place_of(plan, 2).base().tokens, bytes_as_tokens(text(512, 'b')));
+  EXPECT_EQ(place_of(plan, 2).donor().tokens, bytes_as_tokens(text(512, 's')));
+  EXPECT_FALSE(place_of(plan, 2).base().records_prompt);
+}
+
+TEST(MakePlan, SharesTheContextOfAPromptThatNeedsNoCut) {
+  const auto plan =
+      sample_plan(sample_config({"base", "source", "preset:notebook_c_v1 layers=4:8"}),
+                  prompt_set({{text(512, 's'), text(40, 'b')}}));
+  ASSERT_EQ(plan.bundles.size(), 1u);
+  EXPECT_EQ(plan.bundles[0].contexts.size(), 2u);
+}
+
+// A prompt beyond the model's positions runs where an arm cuts it.
+TEST(MakePlan, MakesRoomForACutPromptThatIsTooLongAsAWhole) {
+  const auto plan = sample_plan(sample_config({"base", "preset:notebook_c_v2 layers=4:8"}),
+                                prompt_set({{text(2000, 's'), text(1500, 'b')}}));
+  EXPECT_NE(plan.rows[0].refusal, "");
+  ASSERT_EQ(plan.rows[1].refusal, "");
+  const Place place = place_of(plan, 1);
+  EXPECT_EQ(place.base().tokens.size(), 512u);
+  EXPECT_GE(place.bundle.shape.prompt_length, 512);
+}
+
+TEST(MakePlan, PutsPairsOfLikeLengthTogether) {
+  const auto plan = sample_plan(
+      sample_config({"base", "source"}),
+      prompt_set({{text(20, 'a'), text(30, 'a')}, {text(90, 'b'), text(100, 'b')},
+                  {text(31, 'c'), text(17, 'c')}, {text(112, 'd'), text(30, 'd')}}));
+  ASSERT_EQ(plan.bundles.size(), 2u);
+  EXPECT_EQ(plan.bundles[0].shape.prompt_length, 32);
+  EXPECT_EQ(plan.bundles[0].rows.size(), 4u);
+  EXPECT_EQ(plan.bundles[1].shape.prompt_length, 112);
+  EXPECT_EQ(place_of(plan, 4).bundle.id, BundleId(0));
+  EXPECT_EQ(place_of(plan, 6).bundle.id, BundleId(1));
+}
+
+TEST(MakePlan, PadsToTheWindowAtLeast) {
+  auto config = sample_config({"base"});
+  config.window = 40;
+  const auto plan = sample_plan(config, prompt_set({{text(3, 'a'), text(2, 'b')}}));
+  ASSERT_EQ(plan.bundles.size(), 1u);
+  EXPECT_EQ(plan.bundles[0].shape.prompt_length, 48);
+}
+
+TEST(MakePlan, SplitsAPairThatDoesNotFitOneBundle) {
+  const auto plan = sample_plan(sample_config({"base", "source", "kv_cache layers=4:8"}, 15),
+                                prompt_set({{text(20, 'a'), text(30, 'b')}}));
+  ASSERT_EQ(plan.bundles.size(), 3u);  // 45 rows, 16 a bundle
+  EXPECT_EQ(plan.bundles[0].rows.size(), 16u);
+  EXPECT_EQ(plan.bundles[2].rows.size(), 13u);
+  EXPECT_EQ(plan.bundles[1].contexts.size(), 2u);
+  EXPECT_FALSE(plan.bundles[1].contexts[0].records_prompt);
+}
+
+TEST(MakePlan, KeepsThePromptsAndRowsOfAPairInOneBundleWhereTheyFit) {
+  std::vector<std::pair<std::string, std::string>> texts;
+  for (char letter = 'a'; letter <= 'z'; ++letter)
+    texts.emplace_back(text(20, letter), text(21, letter));
+  for (const std::vector<std::string>& arms :
+       {std::vector<std::string>{"base"}, {"base", "source"},
+        {"base", "source", "kv_cache layers=4:8"}}) {
+    const auto plan = sample_plan(sample_config(arms), prompt_set(texts));
+    std::size_t contexts = 0;
+    for (const Bundle& bundle : plan.bundles) contexts += bundle.contexts.size();
+    EXPECT_EQ(contexts, 52u) << "with " << arms.size() << " arms a prompt is prefilled twice";
+  }
+}
+
+TEST(MakePlan, WithoutArmsMeasuresPromptsOnly) {
+  const auto plan =
+      sample_plan(sample_config({}), prompt_set({{text(20, 'a'), text(30, 'b')},
+                                                 {text(20, 'a'), text(19, 'c')}}));
+  EXPECT_TRUE(plan.rows.empty());
+  ASSERT_EQ(plan.bundles.size(), 1u);
+  EXPECT_TRUE(plan.bundles[0].rows.empty());
+  EXPECT_EQ(plan.bundles[0].shape.rows, 0);
+  EXPECT_EQ(plan.bundles[0].contexts.size(), 3u);  // the source that both pairs share once
+  for (const auto& context : plan.bundles[0].contexts) EXPECT_TRUE(context.records_prompt);
+}
+
+TEST(MakePlan, AnEmptyPromptHasNoTokensAndRefusesItsRows) {
+  // An encoder that puts a begin-of-text token in front would make something of nothing.
+  const auto encode = [](const std::string& words) {
+    std::vector<std::int32_t> tokens{1};
+    for (char c : words) tokens.push_back(c);
+    return tokens;
+  };
+  const auto plan =
+      make_plan(sample_config({"base", "source", "kv_cache layers=4:8"}), sample_model(),
+                prompt_set({{text(20), ""}}), encode, "cpu", "float32");
+  EXPECT_EQ(plan.prompts[0].tokens.size(), 21u);
+  EXPECT_TRUE(plan.prompts[1].tokens.empty());
+  EXPECT_TRUE(says(plan.prompts[1].refusal, {"empty"}));
+  EXPECT_TRUE(says(plan.rows[0].refusal, {"the prompt is empty"}));
+  EXPECT_EQ(plan.rows[1].refusal, "");
+  EXPECT_TRUE(says(plan.rows[2].refusal, {"the prompt is empty"}));
+  EXPECT_EQ(plan.n_refused(), 2);
+}
+
+TEST(MakePlan, SaysWhyAPromptHasNoGeometry) {
+  const auto plan = sample_plan(
+      sample_config({"base"}), prompt_set({{text(15, 'a'), text(16, 'b')}, {text(200), text(20)}}),
+      sample_model(100));
+  EXPECT_TRUE(says(plan.prompts[0].refusal, {"15 tokens", "window of 16"}));
+  EXPECT_EQ(plan.prompts[1].refusal, "");
+  EXPECT_TRUE(says(plan.prompts[2].refusal, {"200 tokens", "100 positions"}));
+  EXPECT_EQ(plan.prompts[3].refusal, "");
+  for (const auto& row : plan.rows) EXPECT_EQ(row.refusal, "");
+}
+
+TEST(MakePlan, TakesBundleRowsFromTheTableWhereNoneAreGiven) {
+  auto config = sample_config({"base"});
+  EXPECT_EQ(sample_plan(config, prompt_set({})).bundle_rows, 16);
+  config.bundle_rows.reset();
+  EXPECT_EQ(sample_plan(config, prompt_set({})).bundle_rows, 64);
+}
+
+TEST(MakePlan, RefusesLayersOutsideTheModelNamingTheKey) {
+  auto config = sample_config({});
+  config.late_layer = {"8", "job.cfg:2"};
+  EXPECT_TRUE(says(refusal_message([&] { sample_plan(config, prompt_set({})); }),
+                   {"job.cfg:2", "model.late_layer", "8", "layers 0 to 7"}));
+  config.early_layer = {"first", "job.cfg:1"};
+  EXPECT_TRUE(says(refusal_message([&] { sample_plan(config, prompt_set({})); }),
+                   {"job.cfg:1", "model.early_layer", "\"first\""}));
+  EXPECT_TRUE(says(
+      refusal_message([&] { sample_plan(sample_config({"v_proj layers=8"}), prompt_set({})); }),
+      {"job.cfg:10", "layers 0 to 7"}));
+}
+
+TEST(MakePlan, RowIdsStayWhenPairsAreAddedAtTheEnd) {
+  std::vector<std::pair<std::string, std::string>> texts;
+  for (std::int64_t i = 0; i < 20; ++i) texts.emplace_back(text(16 + i, 's'), text(36 - i, 'b'));
+  const auto config = sample_config({"base", "source", "v_proj layers=2"}, 2);
+  const auto all = sample_plan(config, prompt_set(texts));
+  texts.resize(7);
+  const auto some = sample_plan(config, prompt_set(texts));
+  ASSERT_EQ(some.rows.size(), 7u * 3u * 2u);
+  for (std::size_t i = 0; i < some.rows.size(); ++i) EXPECT_EQ(some.rows[i].id, all.rows[i].id);
+}
+
+}  // namespace
+}  // namespace rvsweep

@@ -1,0 +1,93 @@
+// refusal_of: why a row cannot run.
+#include <gtest/gtest.h>
+
+#include "plan/sample_plan.hpp"
+#include "support/input_error.hpp"
+
+namespace rvsweep {
+namespace {
+
+constexpr std::int64_t positions = 100, max_new = 20;
+
+ArmSpec arm(const std::string& text) { return parse_arms({{text, "here"}}, 8, 16).at(0); }
+
+std::string reason(const std::string& arm_text, std::int64_t n, std::int64_t m,
+                   const ModelConfig& model = sample_model(positions)) {
+  GenerationConfig generation;
+  generation.max_new_tokens = max_new;
+  return refusal_of(arm(arm_text), n, m, generation, model).value_or("");
+}
+
+TEST(RefusalOf, LetsOrdinaryRowsRun) {
+  for (const std::string text :
+       {"base", "source", "v_proj layers=3", "v_proj layers=3 window_policy=shrink",
+        "kv_cache layers=4:8", "kv_cache layers=4:8 entry=refeed align=as_is growth=compound",
+        "preset:notebook_b layers=3", "preset:notebook_c_v1 layers=4:8"})
+    EXPECT_EQ(reason(text, 30, 40), "") << text;
+}
+
+TEST(RefusalOf, EmptyPrompts) {
+  EXPECT_TRUE(says(reason("base", 0, 0), {"the prompt is empty"}));
+  EXPECT_TRUE(says(reason("kv_cache layers=4:8", 0, 30), {"the prompt is empty"}));
+  EXPECT_TRUE(says(reason("kv_cache layers=4:8", 30, 0), {"the donor prompt is empty"}));
+  EXPECT_TRUE(
+      says(reason("v_proj layers=3 window_policy=shrink", 30, 0), {"the donor prompt is empty"}));
+}
+
+// The last sampled token is never fed, so n + max_new - 1 positions are needed, one more where
+// b[n-1] is fed again.
+TEST(RefusalOf, RowsBeyondTheModelsPositions) {
+  EXPECT_EQ(reason("base", 81, 0), "");
+  EXPECT_TRUE(says(reason("base", 82, 0), {"82 tokens", "20 tokens to generate", "100 positions"}));
+  EXPECT_EQ(reason("kv_cache layers=4:8", 81, 30), "");
+  EXPECT_NE(reason("kv_cache layers=4:8", 82, 30), "");
+  EXPECT_EQ(reason("kv_cache layers=4:8 entry=refeed", 80, 30), "");
+  EXPECT_NE(reason("kv_cache layers=4:8 entry=refeed", 81, 30), "");
+  EXPECT_EQ(reason("v_proj layers=3", 81, 30), "");
+  EXPECT_NE(reason("v_proj layers=3", 82, 30), "");
+}
+
+TEST(RefusalOf, DonorsBeyondTheModelsPositions) {
+  EXPECT_EQ(reason("kv_cache layers=4:8", 30, 100), "");
+  EXPECT_TRUE(says(reason("kv_cache layers=4:8", 30, 101),
+                   {"the donor prompt of 101 tokens", "100 positions"}));
+}
+
+TEST(RefusalOf, RowsThatReachTheSlidingWindow) {
+  ModelConfig model = sample_model(positions);
+  model.sliding_window = 60;
+  EXPECT_EQ(reason("base", 41, 0, model), "");
+  EXPECT_TRUE(says(reason("base", 42, 0, model), {"42 tokens", "60 positions", "sliding window"}));
+  EXPECT_NE(reason("kv_cache layers=4:8", 30, 61, model), "");
+  model.sliding_window = 4096;
+  EXPECT_TRUE(says(reason("base", 82, 0, model), {"100 positions"}));
+  EXPECT_EQ(reason("base", 82, 0, model).find("sliding"), std::string::npos);
+}
+
+TEST(RefusalOf, VProjOnPromptsShorterThanTheWindow) {
+  EXPECT_EQ(reason("v_proj layers=3", 16, 16), "");
+  EXPECT_TRUE(says(reason("v_proj layers=3", 15, 30), {"16 tokens", "15", "30", "shrink"}));
+  EXPECT_TRUE(says(reason("v_proj layers=3", 30, 15), {"16 tokens", "15", "30", "shrink"}));
+  EXPECT_EQ(reason("v_proj layers=3 window_policy=shrink", 1, 1), "");
+  EXPECT_EQ(reason("preset:notebook_b layers=3", 3, 15), "");
+}
+
+TEST(RefusalOf, OtherArmsRunOnPromptsShorterThanTheWindow) {
+  EXPECT_EQ(reason("base", 1, 0), "");
+  EXPECT_EQ(reason("kv_cache layers=4:8", 3, 5), "");
+}
+
+TEST(RefusalOf, MatchedWithUnequalLengths) {
+  EXPECT_EQ(reason("kv_cache layers=4:8 align=matched", 30, 30), "");
+  EXPECT_TRUE(says(reason("kv_cache layers=4:8 align=matched", 30, 31),
+                   {"align=matched", "30", "31 tokens"}));
+}
+
+TEST(RefusalOf, ADonorWithoutCachedPositions) {
+  EXPECT_TRUE(says(reason("kv_cache layers=4:8", 30, 1), {"no cached position"}));
+  EXPECT_EQ(reason("kv_cache layers=4:8 entry=refeed", 30, 1), "");
+  EXPECT_EQ(reason("kv_cache layers=4:8", 1, 30), "");
+}
+
+}  // namespace
+}  // namespace rvsweep

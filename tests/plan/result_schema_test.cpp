@@ -1,0 +1,135 @@
+#include "rvsweep/plan/result_schema.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "plan/sample_plan.hpp"
+
+namespace rvsweep {
+namespace {
+
+using Shape = std::vector<std::int64_t>;
+
+std::map<std::string, ColumnSpec> by_name(const std::vector<ColumnSpec>& columns) {
+  std::map<std::string, ColumnSpec> result;
+  for (const auto& column : columns)
+    EXPECT_TRUE(result.emplace(column.name, column).second) << column.name << " twice";
+  return result;
+}
+
+std::map<std::string, ColumnSpec> rows(const SweepConfig& config,
+                                       const std::vector<std::string>& arms = {"base"}) {
+  std::vector<ConfigValue> lines;
+  for (const auto& arm : arms) lines.push_back({arm, "here"});
+  return by_name(row_columns(config, sample_model(), parse_arms(lines, 8, 16)));
+}
+
+void expect_column(const std::map<std::string, ColumnSpec>& columns, const std::string& name,
+                   ColumnType type, const Shape& shape) {
+  ASSERT_TRUE(columns.contains(name)) << name;
+  EXPECT_EQ(columns.at(name).type, type) << name;
+  EXPECT_EQ(columns.at(name).shape, shape) << name;
+}
+
+TEST(PromptColumns, AreThoseOfTheContract) {
+  const auto columns = by_name(prompt_columns(sample_config({}), sample_model()));
+  expect_column(columns, "spectra", ColumnType::float32, {8, 16});
+  for (const char* metric :
+       {"pr", "effective_rank", "spectral_entropy", "stable_rank", "nuclear_ratio"})
+    expect_column(columns, metric, ColumnType::float64, {8});
+  expect_column(columns, "r_v", ColumnType::float64, {});
+}
+
+TEST(RowColumns, AreThoseOfTheContract) {
+  auto config = sample_config({});
+  config.readouts.reencode = true;
+  const auto columns = rows(config);
+  expect_column(columns, "status", ColumnType::status, {});
+  expect_column(columns, "reason", ColumnType::utf8, {});
+  expect_column(columns, "tokens", ColumnType::int32, {20});
+  expect_column(columns, "n_generated", ColumnType::int32, {});
+  expect_column(columns, "text", ColumnType::utf8, {});
+  expect_column(columns, "stop_reason", ColumnType::utf8, {});
+  expect_column(columns, "n_generated_v", ColumnType::int32, {});
+  expect_column(columns, "cells_changed", ColumnType::int64, {});
+  expect_column(columns, "cells_dropped", ColumnType::int64, {});
+  expect_column(columns, "change_norm", ColumnType::float64, {});
+  expect_column(columns, "future_keys", ColumnType::int32, {});
+  expect_column(columns, "spectra_prompt", ColumnType::float32, {8, 16});
+  expect_column(columns, "spectra_generated", ColumnType::float32, {8, 16});
+  for (const char* r_v : {"r_v_prompt", "r_v_generated", "r_v_reencoded"})
+    expect_column(columns, r_v, ColumnType::float64, {});
+  expect_column(columns, "keyword_count", ColumnType::int32, {});
+  expect_column(columns, "keyword_rate", ColumnType::float64, {});
+}
+
+TEST(RowColumns, OfReadoutsThatAreOffAreAbsent) {
+  struct Case {
+    bool ReadoutsConfig::*readout;
+    std::set<std::string> columns;
+  };
+  const std::vector<Case> cases{
+      {&ReadoutsConfig::spectra_prompt, {"spectra_prompt", "r_v_prompt"}},
+      {&ReadoutsConfig::spectra_generated, {"spectra_generated", "r_v_generated"}},
+      {&ReadoutsConfig::keywords, {"keyword_count", "keyword_rate"}},
+      {&ReadoutsConfig::reencode, {"r_v_reencoded"}}};
+  for (const Case& one : cases) {
+    auto config = sample_config({});
+    config.readouts.*one.readout = true;
+    const auto with = rows(config);
+    config.readouts.*one.readout = false;
+    const auto without = rows(config);
+    std::set<std::string> gone;
+    for (const auto& [name, column] : with)
+      if (!without.contains(name)) gone.insert(name);
+    EXPECT_EQ(gone, one.columns);
+    EXPECT_EQ(with.size(), without.size() + gone.size());
+  }
+}
+
+TEST(RowColumns, HaveTheNotebooksHookOrderOnlyWithItsPreset) {
+  EXPECT_FALSE(rows(sample_config({})).contains("r_v_notebook"));
+  EXPECT_FALSE(rows(sample_config({}), {"preset:notebook_c_v1 layers=4:8"}).contains("r_v_notebook"));
+  expect_column(rows(sample_config({}), {"base", "preset:notebook_b layers=3"}), "r_v_notebook",
+                ColumnType::float64, {});
+}
+
+// "Every dataset has units and description; metrics also definition", with the version of the
+// definition in it.
+TEST(Columns, SayWhatTheyHold) {
+  auto config = sample_config({});
+  config.readouts.reencode = true;
+  auto columns = rows(config, {"base", "preset:notebook_b layers=3"});
+  columns.merge(by_name(prompt_columns(config, sample_model())));
+  const std::set<std::string> facts{"status",        "reason",        "tokens",
+                                    "n_generated",   "text",          "stop_reason",
+                                    "n_generated_v", "cells_changed", "cells_dropped",
+                                    "future_keys",   "geometry_reason"};
+  for (const auto& [name, column] : columns) {
+    EXPECT_FALSE(column.units.empty()) << name;
+    EXPECT_FALSE(column.description.empty()) << name;
+    if (facts.contains(name))
+      EXPECT_EQ(column.definition, "") << name;
+    else
+      EXPECT_NE(column.definition.find("/1"), std::string::npos) << name;
+  }
+}
+
+TEST(Columns, OfOneMetricHaveOneDefinition) {
+  const auto columns = rows(sample_config({}));
+  const auto prompt = by_name(prompt_columns(sample_config({}), sample_model()));
+  EXPECT_EQ(columns.at("r_v_prompt").definition, prompt.at("r_v").definition);
+  EXPECT_EQ(columns.at("r_v_generated").definition, prompt.at("r_v").definition);
+  // And two metrics never share one.
+  std::set<std::string> definitions;
+  for (const char* metric :
+       {"pr", "effective_rank", "spectral_entropy", "stable_rank", "nuclear_ratio", "r_v"})
+    definitions.insert(prompt.at(metric).definition);
+  EXPECT_EQ(definitions.size(), 6u);
+}
+
+}  // namespace
+}  // namespace rvsweep

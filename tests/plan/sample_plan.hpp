@@ -1,0 +1,63 @@
+#pragma once
+// Small sweeps whose prompts are as long as their texts: one token per byte.
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "rvsweep/plan/plan.hpp"
+
+namespace rvsweep {
+
+inline ModelConfig sample_model(std::int64_t max_positions = 1024) {
+  ModelConfig model;
+  model.model_type = "llama";
+  model.n_layers = 8;
+  model.hidden_size = 32;
+  model.intermediate_size = 64;
+  model.n_heads = 4;
+  model.n_kv_heads = 2;
+  model.head_dim = 8;
+  model.vocab_size = 300;
+  model.max_positions = max_positions;
+  return model;
+}
+
+inline SweepConfig sample_config(const std::vector<std::string>& arms, std::int32_t samples = 1) {
+  SweepConfig config;
+  config.early_layer = {"1", "job.cfg:1"};
+  config.late_layer = {"75%", "job.cfg:2"};
+  config.generation.max_new_tokens = 20;
+  config.generation.samples = samples;
+  config.bundle_rows = 16;
+  for (const auto& arm : arms)
+    config.arms.push_back({arm, "job.cfg:" + std::to_string(10 + config.arms.size())});
+  return config;
+}
+
+inline std::vector<std::int32_t> bytes_as_tokens(const std::string& text) {
+  return {text.begin(), text.end()};
+}
+
+/// Pairs of (source, base) texts; equal texts are one prompt, as read_prompts makes them.
+inline PromptSet prompt_set(const std::vector<std::pair<std::string, std::string>>& texts) {
+  PromptSet set;
+  const auto index_of = [&](const std::string& id, const std::string& text) {
+    for (std::size_t i = 0; i < set.prompts.size(); ++i)
+      if (set.prompts[i].text == text) return PromptIndex(static_cast<std::int32_t>(i));
+    set.prompts.push_back({id, text, "any"});
+    return PromptIndex(static_cast<std::int32_t>(set.prompts.size() - 1));
+  };
+  for (const auto& [source, base] : texts) {
+    const std::string id = "pair-" + std::to_string(set.pairs.size());
+    const PromptIndex s = index_of(id + "/source", source), b = index_of(id + "/base", base);
+    set.pairs.push_back({id, s, b});
+  }
+  return set;
+}
+
+inline Plan sample_plan(const SweepConfig& config, const PromptSet& prompts,
+                        const ModelConfig& model = sample_model()) {
+  return make_plan(config, model, prompts, bytes_as_tokens, "cpu", "float32");
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,89 @@
+#include "rvsweep/scheduler/worker.hpp"
+
+#include <gtest/gtest.h>
+
+#include <semaphore>
+
+#include "rvsweep/comm/local_communicator.hpp"
+#include "rvsweep/core/error.hpp"
+
+namespace rvsweep {
+namespace {
+
+Message order(Tag tag, Bytes payload = {}) {
+  return {0, static_cast<int>(tag), std::move(payload)};
+}
+
+/// Lets the worker go on until it reports something.
+Message next_report(Communicator& communicator, Worker& worker) {
+  for (;;) {
+    if (auto report = communicator.try_receive()) return std::move(*report);
+    worker.poll();
+    worker.wait_for_result(std::chrono::milliseconds(1));
+  }
+}
+
+Tag tag_of(const Message& message) { return static_cast<Tag>(message.tag); }
+
+TEST(Worker, GivesSignsOfLifeWhileItComputesAndReturnsWhatItDidNotStart) {
+  LocalCommunicator communicator;
+  std::binary_semaphore go_on(0);
+  const Executor executor = [&](const Bytes& payload) {
+    go_on.acquire();
+    return payload;
+  };
+  Worker worker(communicator, executor, {});
+  EXPECT_EQ(tag_of(next_report(communicator, worker)), Tag::ready);
+  worker.obey(order(Tag::assign, encode_note(5, "five")));
+  worker.obey(order(Tag::assign, encode_note(6, "six")));
+
+  const Message heartbeat = next_report(communicator, worker);
+  ASSERT_EQ(tag_of(heartbeat), Tag::heartbeat);
+  EXPECT_EQ(decode_activity(heartbeat.payload).item, 5);
+
+  worker.obey(order(Tag::withdraw));
+  const Message returned = next_report(communicator, worker);
+  ASSERT_EQ(tag_of(returned), Tag::returned);
+  EXPECT_EQ(decode_note(returned.payload).id, 6);
+
+  go_on.release();
+  const Message done = next_report(communicator, worker);
+  ASSERT_EQ(tag_of(done), Tag::done);
+  EXPECT_EQ(decode_note(done.payload).id, 5);
+  EXPECT_EQ(decode_text(decode_note(done.payload).body), "five");
+}
+
+TEST(Worker, ReportsAStopOnce) {
+  LocalCommunicator communicator;
+  Worker worker(
+      communicator, [](const Bytes& payload) { return payload; }, [] { return true; });
+  EXPECT_EQ(tag_of(next_report(communicator, worker)), Tag::ready);
+  EXPECT_EQ(tag_of(next_report(communicator, worker)), Tag::stop);
+  worker.poll();
+  EXPECT_FALSE(communicator.try_receive().has_value());
+}
+
+TEST(Worker, LeavesWithTheOutcomeAndSaysNothingAfterGoodbye) {
+  LocalCommunicator communicator;
+  bool stop = false;
+  Worker worker(
+      communicator, [](const Bytes& payload) { return payload; }, [&] { return stop; });
+  EXPECT_EQ(tag_of(next_report(communicator, worker)), Tag::ready);
+  EXPECT_FALSE(worker.outcome().has_value());
+  worker.obey(order(Tag::finish, encode_outcome({3, 1, 0, true, std::nullopt})));
+  EXPECT_EQ(tag_of(next_report(communicator, worker)), Tag::goodbye);
+  ASSERT_TRUE(worker.outcome().has_value());
+  EXPECT_EQ(worker.outcome()->left(), 2);
+  stop = true;
+  worker.poll();
+  EXPECT_FALSE(communicator.try_receive().has_value());
+}
+
+TEST(Worker, RefusesWhatIsNoOrder) {
+  LocalCommunicator communicator;
+  Worker worker(communicator, {}, {});
+  EXPECT_THROW(worker.obey(order(Tag::done)), ContractError);
+}
+
+}  // namespace
+}  // namespace rvsweep

@@ -1,0 +1,169 @@
+#include "rvsweep/storage/folder_lock.hpp"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/storage/layout.hpp"
+#include "storage/sample_sweep.hpp"
+
+namespace rvsweep {
+namespace {
+namespace fs = std::filesystem;
+
+std::string text_of(const fs::path& file) {
+  std::ifstream stream(file);
+  return std::string(std::istreambuf_iterator<char>(stream), {});
+}
+
+/// The message of the InputError that taking the lock of `folder` ends with.
+std::string refusal(const fs::path& folder) {
+  try {
+    const FolderLock lock(folder);
+  } catch (const OutputError& error) {
+    ADD_FAILURE() << "an OutputError: " << error.what();
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  ADD_FAILURE() << "the lock was given";
+  return "";
+}
+
+TEST(FolderLock, NamesItsHolderAndGoesWithIt) {
+  const sample::TemporaryFolder folder;
+  const fs::path sweep = folder.path() / "new" / "sweep";
+  {
+    const FolderLock lock(sweep);
+    const auto holder = nlohmann::json::parse(text_of(lock_file(sweep)));
+    EXPECT_EQ(holder.at("host"), host_name());
+    EXPECT_EQ(holder.at("pid"), getpid());
+    EXPECT_EQ(holder.at("started").get<std::string>().size(), 20u);
+  }
+  EXPECT_FALSE(fs::exists(lock_file(sweep)));
+  const FolderLock again(sweep);
+  EXPECT_TRUE(fs::exists(lock_file(sweep)));
+}
+
+TEST(FolderLock, IsRefusedWhileAnotherProcessHoldsIt) {
+  const sample::TemporaryFolder folder;
+  int ready[2];
+  ASSERT_EQ(pipe(ready), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const FolderLock lock(folder.path());
+    if (write(ready[1], "x", 1) != 1) _exit(1);
+    for (;;) ::pause();
+  }
+  char byte = 0;
+  ASSERT_EQ(read(ready[0], &byte, 1), 1);
+  const std::string message = refusal(folder.path());
+  EXPECT_NE(message.find("process " + std::to_string(child)), std::string::npos) << message;
+  EXPECT_NE(message.find(host_name()), std::string::npos) << message;
+  EXPECT_NE(message.find("choose another --out"), std::string::npos) << message;
+
+  // Its holder killed, the same lock file is stale.
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  ASSERT_TRUE(fs::exists(lock_file(folder.path())));
+  const FolderLock lock(folder.path());
+  EXPECT_EQ(nlohmann::json::parse(text_of(lock_file(folder.path()))).at("pid"), getpid());
+}
+
+TEST(FolderLock, IsRefusedTwiceInOneProcess) {
+  const sample::TemporaryFolder folder;
+  const FolderLock lock(folder.path());
+  EXPECT_NE(refusal(folder.path()).find("in use"), std::string::npos);
+  EXPECT_TRUE(fs::exists(lock_file(folder.path())));
+}
+
+TEST(FolderLock, OfAnotherHostIsNeverTakenOver) {
+  const sample::TemporaryFolder folder;
+  const std::string text =
+      R"({"host":"far-node","pid":2000000000,"started":"2024-05-01T12:00:00Z"})";
+  std::ofstream(lock_file(folder.path())) << text;
+  const std::string message = refusal(folder.path());
+  EXPECT_NE(message.find("process 2000000000 on far-node since 2024-05-01T12:00:00Z"),
+            std::string::npos)
+      << message;
+  EXPECT_NE(message.find("delete this file"), std::string::npos) << message;
+  EXPECT_NE(message.find(lock_file(folder.path()).string()), std::string::npos) << message;
+  EXPECT_EQ(text_of(lock_file(folder.path())), text);
+}
+
+TEST(FolderLock, WithAReusedProcessIdIsTakenOver) {
+  const sample::TemporaryFolder folder;
+  // The id lives (it is ours), but whoever wrote it no longer holds the flock.
+  std::ofstream(lock_file(folder.path()))
+      << nlohmann::json{{"host", host_name()}, {"pid", getpid()}, {"started", "2001"}};
+  const FolderLock lock(folder.path());
+  EXPECT_NE(nlohmann::json::parse(text_of(lock_file(folder.path()))).at("started"), "2001");
+}
+
+TEST(FolderLock, WithUnreadableContentIsLeftToTheUser) {
+  const sample::TemporaryFolder folder;
+  for (const char* text : {"garbage", "[1]", "{\"host\":1}"}) {
+    std::ofstream(lock_file(folder.path())) << text;
+    EXPECT_NE(refusal(folder.path()).find("delete this file"), std::string::npos);
+    EXPECT_EQ(text_of(lock_file(folder.path())), text);
+  }
+}
+
+TEST(FolderLock, LeftEmptyByADyingProcessIsTakenOver) {
+  const sample::TemporaryFolder folder;
+  std::ofstream(lock_file(folder.path())) << "";
+  const FolderLock lock(folder.path());
+  EXPECT_EQ(nlohmann::json::parse(text_of(lock_file(folder.path()))).at("pid"), getpid());
+}
+
+TEST(FolderLock, IsWonByOneOfManyAtOnce) {
+  const sample::TemporaryFolder folder;
+  for (int round = 0; round < 20; ++round) {
+    int go[2], done[2];
+    ASSERT_EQ(pipe(go), 0);
+    ASSERT_EQ(pipe(done), 0);
+    std::vector<pid_t> children;
+    for (int i = 0; i < 4; ++i) {
+      children.push_back(fork());
+      if (children.back() != 0) continue;
+      char byte = 0;
+      close(go[1]);
+      if (read(go[0], &byte, 1) != 0) _exit(3);  // ends when the parent lets go
+      try {
+        const FolderLock lock(folder.path());
+        if (write(done[1], "w", 1) != 1) _exit(3);
+        for (;;) ::pause();
+      } catch (const InputError&) {
+        if (write(done[1], "l", 1) != 1) _exit(3);
+        _exit(0);
+      }
+    }
+    close(go[0]);
+    close(go[1]);
+    std::string outcomes(4, '?');
+    for (char& outcome : outcomes) ASSERT_EQ(read(done[0], &outcome, 1), 1);
+    EXPECT_EQ(std::count(outcomes.begin(), outcomes.end(), 'w'), 1) << outcomes;
+    for (pid_t child : children) {
+      kill(child, SIGKILL);
+      waitpid(child, nullptr, 0);
+    }
+    close(done[0]);
+    close(done[1]);
+    // Odd rounds start from the lock that the killed winner left.
+    if (round % 2 == 0) fs::remove(lock_file(folder.path()));
+  }
+}
+
+TEST(FolderLock, InAnUnwritableFolderIsAnOutputError) {
+  const sample::TemporaryFolder folder;
+  std::ofstream(folder.path() / "file") << "x";
+  EXPECT_THROW(FolderLock(folder.path() / "file" / "sweep"), OutputError);
+}
+
+}  // namespace
+}  // namespace rvsweep

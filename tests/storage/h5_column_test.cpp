@@ -1,0 +1,170 @@
+#include "rvsweep/storage/h5_column.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "rvsweep/core/error.hpp"
+#include "storage/sample_sweep.hpp"
+
+namespace rvsweep::h5 {
+namespace {
+
+class ColumnTest : public testing::TestWithParam<Layout> {
+ protected:
+  /// Writes a column into a new file, closes it and reads it back.
+  ColumnValues round_trip(const ColumnSpec& spec, const ColumnValues& values) {
+    Handle file = create_file(path_);
+    write_column(file, spec, values, GetParam());
+    file.close("closing");
+    return read_column(open_file(path_), spec);
+  }
+
+  sample::TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_.path() / "column.h5";
+};
+
+ColumnSpec spec_of(ColumnType type, std::vector<std::int64_t> shape) {
+  return {"values", type, std::move(shape), "nats", "a column", "x 1"};
+}
+
+template <class Value>
+void expect_same_bits(const ColumnValues& read, const std::vector<Value>& written) {
+  const auto& values = std::get<std::vector<Value>>(read);
+  ASSERT_EQ(values.size(), written.size());
+  EXPECT_EQ(std::memcmp(values.data(), written.data(), values.size() * sizeof(Value)), 0);
+}
+
+TEST_P(ColumnTest, KeepsIntegersToTheirLimits) {
+  const std::vector<std::int32_t> small{-1, 0, INT32_MIN, INT32_MAX};
+  EXPECT_EQ(round_trip(spec_of(ColumnType::int32, {2}), small), ColumnValues(small));
+  const std::vector<std::int64_t> large{INT64_MIN, INT64_MAX};
+  EXPECT_EQ(round_trip(spec_of(ColumnType::int64, {}), large), ColumnValues(large));
+  const std::vector<std::uint64_t> hashes{0, UINT64_MAX};
+  EXPECT_EQ(round_trip(spec_of(ColumnType::uint64, {}), hashes), ColumnValues(hashes));
+}
+
+TEST_P(ColumnTest, KeepsEveryBitOfReals) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const std::vector<float> floats{std::nanf("0x77"), -0.0f, infinity, 1e-45f, -infinity, 0.1f};
+  expect_same_bits(round_trip(spec_of(ColumnType::float32, {1, 3}), floats), floats);
+  const std::vector<double> doubles{sample::marked_nan(), -sample::marked_nan(), -0.0, 5e-324};
+  expect_same_bits(round_trip(spec_of(ColumnType::float64, {}), doubles), doubles);
+}
+
+TEST_P(ColumnTest, KeepsTextOfAnyLengthAndScript) {
+  const std::vector<std::string> texts{"", "\n", "γνῶθι 🙂", "", std::string(100000, 'x'),
+                                       " "};
+  EXPECT_EQ(round_trip(spec_of(ColumnType::utf8, {2}), texts), ColumnValues(texts));
+  EXPECT_EQ(round_trip(spec_of(ColumnType::utf8, {}), std::vector<std::string>{"", ""}),
+            ColumnValues(std::vector<std::string>{"", ""}));
+  EXPECT_EQ(round_trip(spec_of(ColumnType::utf8, {}),
+                       std::vector<std::string>{std::string("a\0b", 3), "\xff"}),
+            ColumnValues(std::vector<std::string>{"a\u2400b", "\uFFFD"}));
+}
+
+TEST_P(ColumnTest, KeepsStatus) {
+  const std::vector<std::int8_t> values{0, 1, 2, 3};
+  EXPECT_EQ(round_trip(spec_of(ColumnType::status, {}), values), ColumnValues(values));
+}
+
+TEST_P(ColumnTest, KeepsColumnsWithoutItemsOrWithEmptyItems) {
+  for (ColumnType type : {ColumnType::int32, ColumnType::float64, ColumnType::utf8,
+                          ColumnType::status, ColumnType::uint64}) {
+    const ColumnSpec spec = spec_of(type, {4});
+    EXPECT_EQ(round_trip(spec, fill_values(spec, 0)), fill_values(spec, 0));
+  }
+  const ColumnSpec empty_items = spec_of(ColumnType::float32, {3, 0});
+  EXPECT_EQ(round_trip(empty_items, fill_values(empty_items, 2)), fill_values(empty_items, 2));
+}
+
+TEST_P(ColumnTest, KeepsLists) {
+  const std::vector<std::vector<std::int32_t>> lists{{}, {1}, {INT32_MAX, -1, 0}, {}};
+  Handle file = create_file(path_);
+  write_lists(file, spec_of(ColumnType::int32, {}), lists, GetParam());
+  write_lists(file, {"none", ColumnType::int32, {}, "1", "no lists", ""}, {}, GetParam());
+  file.close("closing");
+  const Handle opened = open_file(path_);
+  EXPECT_EQ(read_lists(opened, "values"), lists);
+  EXPECT_TRUE(read_lists(opened, "none").empty());
+}
+
+TEST_P(ColumnTest, IsWrittenBlockByBlockInAnyOrder) {
+  const ColumnSpec spec = spec_of(ColumnType::float64, {3});
+  std::vector<std::int64_t> items(40000);
+  for (std::size_t i = 0; i < items.size(); ++i) items[i] = static_cast<std::int64_t>(i);
+  const ColumnValues whole = sample::values_of(spec, items);
+  Handle file = create_file(path_);
+  Handle dataset = create_column(file, spec, 40000, GetParam());
+  for (std::int64_t first : {30000, 0, 10000, 20000}) {
+    const std::vector<std::int64_t> part(items.begin() + first, items.begin() + first + 10000);
+    write_items(dataset, spec, first, sample::values_of(spec, part));
+  }
+  dataset.close("closing");
+  file.close("closing");
+  expect_same_bits(read_column(open_file(path_), spec), std::get<std::vector<double>>(whole));
+}
+
+TEST_P(ColumnTest, CarriesItsUnitsDescriptionAndDefinition) {
+  round_trip({"a/b", ColumnType::int32, {}, "nats", "what it is", "kl 1"},
+             std::vector<std::int32_t>{1});
+  const Handle file = open_file(path_);
+  const Handle dataset = open_dataset(file, "a/b");
+  EXPECT_EQ(read_text_attribute(dataset, "units"), "nats");
+  EXPECT_EQ(read_text_attribute(dataset, "description"), "what it is");
+  EXPECT_EQ(read_text_attribute(dataset, "definition"), "kl 1");
+}
+
+TEST_P(ColumnTest, RefusesAnotherTypeOrShape) {
+  round_trip(spec_of(ColumnType::float32, {2}), std::vector<float>{1, 2});
+  const Handle file = open_file(path_);
+  EXPECT_THROW(read_column(file, spec_of(ColumnType::float64, {2})), Error);
+  EXPECT_THROW(read_column(file, spec_of(ColumnType::float32, {})), Error);
+  EXPECT_THROW(read_column(file, spec_of(ColumnType::float32, {1})), Error);
+  EXPECT_NO_THROW(read_column(file, spec_of(ColumnType::float32, {2})));
+}
+
+TEST_P(ColumnTest, SameContentGivesTheSameBytes) {
+  const auto bytes = [&](const char* name) {
+    const std::filesystem::path path = folder_.path() / name;
+    Handle file = create_file(path);
+    for (const ColumnSpec& spec : sample::sweep().row_columns) {
+      write_column(ensure_group(file, "a/b"), spec, sample::values_of(spec, {1, 2, 3}), GetParam());
+    }
+    file.close("closing");
+    std::ifstream stream(path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(stream), {});
+  };
+  const std::string first = bytes("first.h5");
+  // Times of objects would be stored in seconds.
+  timespec pause{1, 100000000};
+  nanosleep(&pause, nullptr);
+  EXPECT_TRUE(first == bytes("second.h5"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, ColumnTest, testing::Values(Layout::plain, Layout::compressed));
+
+TEST(Column, ValuesMustFitTheColumn) {
+  const sample::TemporaryFolder folder;
+  const Handle file = create_file(folder.path() / "x.h5");
+  const Handle dataset = create_column(file, spec_of(ColumnType::int32, {2}), 3, Layout::plain);
+  const ColumnSpec spec = spec_of(ColumnType::int32, {2});
+  EXPECT_THROW(write_items(dataset, spec, 0, std::vector<float>{1, 2}), ContractError);
+  EXPECT_THROW(write_items(dataset, spec, 0, std::vector<std::int32_t>{1, 2, 3}), ContractError);
+  EXPECT_THROW(write_items(dataset, spec, 2, std::vector<std::int32_t>{1, 2, 3, 4}), Error);
+}
+
+TEST(H5Error, SaysWhatFailedAndWhy) {
+  const sample::TemporaryFolder folder;
+  try {
+    open_file(folder.path() / "absent.h5");
+    FAIL() << "opened a file that does not exist";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "opening the file failed (HDF5: No such file or directory)");
+  }
+}
+
+}  // namespace
+}  // namespace rvsweep::h5

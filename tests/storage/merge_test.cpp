@@ -1,0 +1,322 @@
+#include "rvsweep/storage/merge.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <random>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/storage/checked_file.hpp"
+#include "rvsweep/storage/files.hpp"
+#include "rvsweep/storage/h5_column.hpp"
+#include "rvsweep/storage/layout.hpp"
+#include "storage/file_dump.hpp"
+#include "storage/sample_sweep.hpp"
+
+namespace rvsweep {
+namespace {
+namespace fs = std::filesystem;
+
+void commit(const fs::path& folder, const StaticSweep& sweep,
+            const std::vector<std::int32_t>& bundles) {
+  write_plan_file(folder, sweep);
+  for (std::int32_t bundle : bundles) {
+    write_segment(folder, sweep.fingerprint, sample::bundle_result(sweep, bundle));
+  }
+}
+
+std::vector<std::int64_t> all_items(std::int64_t count) {
+  std::vector<std::int64_t> items(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < items.size(); ++i) items[i] = static_cast<std::int64_t>(i);
+  return items;
+}
+
+/// The value of one item of a column, as bytes.
+std::string item_bytes(const ColumnSpec& spec, const ColumnValues& values, std::size_t item) {
+  const auto size = static_cast<std::size_t>(item_size(spec));
+  return std::visit(
+      [&](const auto& held) {
+        using Value = typename std::decay_t<decltype(held)>::value_type;
+        std::string bytes;
+        for (std::size_t k = item * size; k < (item + 1) * size; ++k) {
+          if constexpr (std::is_same_v<Value, std::string>) {
+            bytes += held[k] + '\0';
+          } else {
+            bytes.append(reinterpret_cast<const char*>(&held[k]), sizeof(Value));
+          }
+        }
+        return bytes;
+      },
+      values);
+}
+
+/// Compares a table of results.h5, item by item, with what its bundles were made of.
+void expect_table(const fs::path& results, const std::string& group, const StaticSweep& sweep,
+                  const std::vector<ColumnSpec>& columns,
+                  const std::vector<std::int32_t>& item_bundle,
+                  const std::vector<std::int32_t>& merged) {
+  const h5::Handle file = h5::open_file(results);
+  const auto items = static_cast<std::int64_t>(item_bundle.size());
+  for (const ColumnSpec& spec : columns) {
+    const ColumnValues read = h5::read_column(h5::open_group(file, group), spec);
+    const ColumnValues computed = sample::values_of(spec, all_items(items));
+    const ColumnValues fill = fill_values(spec, items);
+    ASSERT_TRUE(h5::fits(spec, items, read));
+    for (std::size_t item = 0; item < item_bundle.size(); ++item) {
+      std::string expected = item_bytes(spec, fill, item);
+      if (std::count(merged.begin(), merged.end(), item_bundle[item]) > 0) {
+        expected = item_bytes(spec, computed, item);
+      } else if (group == "rows" && item_bundle[item] == no_bundle && spec.name == "status") {
+        expected = item_bytes(spec, sweep.rows.status, item);
+      } else if (group == "rows" && item_bundle[item] == no_bundle && spec.name == "reason") {
+        expected = item_bytes(spec, sweep.rows.reason, item);
+      }
+      EXPECT_EQ(item_bytes(spec, read, item), expected) << group << "/" << spec.name << " " << item;
+    }
+  }
+}
+
+void expect_results(const fs::path& results, const StaticSweep& sweep,
+                    const std::vector<std::int32_t>& merged) {
+  expect_table(results, "prompts", sweep, sweep.prompt_columns, sweep.prompt_bundle, merged);
+  expect_table(results, "rows", sweep, sweep.row_columns, sweep.row_bundle, merged);
+}
+
+TEST(Merge, LaysOutScatteredBundlesInPlanOrder) {
+  const sample::TemporaryFolder folder;
+  const StaticSweep sweep = sample::sweep();
+  commit(folder.path(), sweep, {2, 0, 3, 1});
+  const MergeReport report = merge(folder.path(), {});
+  EXPECT_EQ(report.results, results_file(folder.path()));
+  EXPECT_EQ(report.bundles_merged, 4);
+  EXPECT_EQ(report.bundles_missing, 0);
+  // 30 rows; 3, 10, 17, 24 are refused by plan, and of the rest every fifth from 4 on failed.
+  EXPECT_EQ(report.rows_refused, 4);
+  EXPECT_EQ(report.rows_failed, 5);
+  EXPECT_EQ(report.rows_ok, 21);
+  EXPECT_EQ(report.rows_pending, 0);
+  expect_results(report.results, sweep, {0, 1, 2, 3});
+  EXPECT_EQ(verify_checked_file(report.results, FileKind::results), std::nullopt);
+  EXPECT_EQ(list_folder(folder.path()),
+            (std::vector<fs::path>{plan_file(folder.path()), results_file(folder.path()),
+                                   segments_folder(folder.path())}));
+}
+
+TEST(Merge, HoldsTheStaticTablesAndAttributes) {
+  const sample::TemporaryFolder folder;
+  const StaticSweep sweep = sample::sweep();
+  commit(folder.path(), sweep, {0, 1, 2, 3});
+  merge(folder.path(), {});
+  const h5::Handle file = h5::open_file(results_file(folder.path()));
+  EXPECT_EQ(h5::read_int_attribute(file, "schema_version"), 1);
+  EXPECT_EQ(h5::read_text_attribute(file, "config"), "[model]\npath = modèle\n");
+  EXPECT_EQ(h5::read_text_attribute(file, "note"), "");
+  EXPECT_EQ(h5::read_uint_attribute(file, "sweep_fingerprint"), sweep.fingerprint);
+  const auto column = [&](const char* group, const char* name, ColumnType type) {
+    return h5::read_column(h5::open_group(file, group), {name, type, {}, "", "", ""});
+  };
+  EXPECT_EQ(column("prompts", "text", ColumnType::utf8), ColumnValues(sweep.prompts.text));
+  EXPECT_EQ(column("prompts", "n_tokens", ColumnType::int32),
+            ColumnValues(std::vector<std::int32_t>{3, 0, 2, 1, 5}));
+  EXPECT_EQ(h5::read_lists(h5::open_group(file, "prompts"), "tokens"), sweep.prompts.tokens);
+  EXPECT_EQ(column("pairs", "source", ColumnType::int32), ColumnValues(sweep.pairs.source));
+  EXPECT_EQ(column("pairs", "base", ColumnType::int32), ColumnValues(sweep.pairs.base));
+  EXPECT_EQ(column("arms", "spec", ColumnType::utf8), ColumnValues(sweep.arms.spec));
+  EXPECT_EQ(column("rows", "row_id", ColumnType::uint64), ColumnValues(sweep.rows.row_id));
+  EXPECT_EQ(column("rows", "pair", ColumnType::int32), ColumnValues(sweep.rows.pair));
+  EXPECT_EQ(column("rows", "arm", ColumnType::int32), ColumnValues(sweep.rows.arm));
+  EXPECT_EQ(column("rows", "sample", ColumnType::int32), ColumnValues(sweep.rows.sample));
+}
+
+TEST(Merge, FactsOfTheRunStayUnderRun) {
+  const sample::TemporaryFolder folder;
+  const StaticSweep sweep = sample::sweep();
+  commit(folder.path(), sweep, {0, 1, 2, 3});
+  merge(folder.path(), {false, {{"ranks", "2"}, {"command", "rvsweep run"}}});
+  const h5::Handle file = h5::open_file(results_file(folder.path()));
+  const h5::Handle run = h5::open_group(file, "run");
+  EXPECT_EQ(h5::read_text_attribute(run, "ranks"), "2");
+  EXPECT_EQ(h5::read_text_attribute(run, "command"), "rvsweep run");
+  EXPECT_EQ(h5::read_text_attribute(run, "merged").size(), 20u);
+  const auto column = [&](const char* name, ColumnType type) {
+    return h5::read_column(run, {name, type, {}, "", "", ""});
+  };
+  EXPECT_EQ(column("bundle", ColumnType::int32),
+            ColumnValues(std::vector<std::int32_t>{0, 1, 2, 3}));
+  EXPECT_EQ(column("rank", ColumnType::int32), ColumnValues(std::vector<std::int32_t>{0, 1, 0, 1}));
+  EXPECT_EQ(column("host", ColumnType::utf8),
+            ColumnValues(std::vector<std::string>{"node0", "node1", "node0", "node1"}));
+  EXPECT_EQ(column("seconds", ColumnType::float64),
+            ColumnValues(std::vector<double>{0, 0.25, 0.5, 0.75}));
+  EXPECT_EQ(column("row_bundle", ColumnType::int32), ColumnValues(sweep.row_bundle));
+}
+
+TEST(Merge, DoesNotDependOnOrderRanksOrMemory) {
+  const StaticSweep sweep = sample::sweep();
+  std::vector<std::int32_t> order{0, 1, 2, 3};
+  const sample::TemporaryFolder first;
+  commit(first.path(), sweep, order);
+  merge(first.path(), {});
+  const auto expected = sample::dump_of(results_file(first.path()));
+  EXPECT_GT(expected.size(), 80u);
+  EXPECT_TRUE(expected.contains("rows/step_pr@units"));
+  std::mt19937 random(7);
+  for (std::int64_t memory_bytes : {1, 5000, 40000}) {
+    std::shuffle(order.begin(), order.end(), random);
+    const sample::TemporaryFolder other;
+    write_plan_file(other.path(), sweep);
+    for (std::int32_t bundle : order) {
+      BundleResult result = sample::bundle_result(sweep, bundle);
+      result.run = {17, "another-machine-with-a-long-name", "2031-01-01T00:00:00Z", 1e6};
+      write_segment(other.path(), sweep.fingerprint, result);
+    }
+    merge(other.path(), {false, {{"more", "facts"}}, memory_bytes});
+    EXPECT_TRUE(sample::dump_of(results_file(other.path())) == expected) << memory_bytes;
+  }
+}
+
+TEST(Merge, DifferingRunFactsMoveNothingElseInTheFile) {
+  const sample::TemporaryFolder folder;
+  const StaticSweep sweep = sample::sweep();
+  commit(folder.path(), sweep, {0, 1, 2, 3});
+  const auto bytes_with = [&](const char* fact) {
+    merge(folder.path(), {false, {{"fact", fact}}});
+    std::ifstream stream(results_file(folder.path()), std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(stream), {});
+  };
+  const std::string one = bytes_with("A"), two = bytes_with("B");
+  ASSERT_EQ(one.size(), two.size());
+  std::size_t different = 0;
+  for (std::size_t i = 512; i < one.size(); ++i) different += one[i] != two[i];
+  EXPECT_GE(different, 1u);
+  EXPECT_LE(different, 12u);  // the fact itself and the digits of the merge's time
+}
+
+TEST(Merge, APartialOneMarksWhatIsPending) {
+  const StaticSweep sweep = sample::sweep();
+  for (const std::vector<std::int32_t>& computed :
+       {std::vector<std::int32_t>{}, {1}, {0, 3}, {3, 1, 2}}) {
+    const sample::TemporaryFolder folder;
+    commit(folder.path(), sweep, computed);
+    const MergeReport report = merge(folder.path(), {.partial = true});
+    EXPECT_EQ(report.bundles_merged, static_cast<std::int32_t>(computed.size()));
+    EXPECT_EQ(report.bundles_missing, 4 - static_cast<std::int32_t>(computed.size()));
+    std::int64_t pending = 0;
+    for (std::int32_t bundle : sweep.row_bundle) {
+      pending += bundle != no_bundle && std::count(computed.begin(), computed.end(), bundle) == 0;
+    }
+    EXPECT_EQ(report.rows_pending, pending);
+    EXPECT_EQ(report.rows_refused, 4);
+    expect_results(report.results, sweep, computed);
+  }
+}
+
+TEST(Merge, AFullOneAfterAPartialOneIsTheSameAsAtOnce) {
+  const StaticSweep sweep = sample::sweep();
+  const sample::TemporaryFolder at_once, resumed;
+  commit(at_once.path(), sweep, {0, 1, 2, 3});
+  merge(at_once.path(), {});
+  commit(resumed.path(), sweep, {2});
+  merge(resumed.path(), {.partial = true});
+  commit(resumed.path(), sweep, {3, 1, 0});
+  merge(resumed.path(), {});
+  EXPECT_TRUE(sample::dump_of(results_file(resumed.path())) ==
+              sample::dump_of(results_file(at_once.path())));
+}
+
+std::string merge_error(const fs::path& folder) {
+  try {
+    merge(folder, {});
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  ADD_FAILURE() << "merged";
+  return "";
+}
+
+TEST(Merge, AFullOneSaysHowManyBundlesAreMissing) {
+  const sample::TemporaryFolder folder;
+  const StaticSweep sweep = sample::sweep();
+  commit(folder.path(), sweep, {1, 2});
+  const std::string message = merge_error(folder.path());
+  EXPECT_NE(message.find("2 of 4 bundles"), std::string::npos) << message;
+  EXPECT_FALSE(fs::exists(results_file(folder.path())));
+}
+
+TEST(Merge, ADamagedSegmentIsNamedAndNeverMerged) {
+  const sample::TemporaryFolder folder;
+  const StaticSweep sweep = sample::sweep();
+  commit(folder.path(), sweep, {0, 1, 2, 3});
+  const fs::path segment = segment_file(folder.path(), BundleId{2});
+  fs::resize_file(segment, fs::file_size(segment) - 8);
+  const std::string message = merge_error(folder.path());
+  EXPECT_NE(message.find("1 of 4 bundles"), std::string::npos) << message;
+  EXPECT_NE(message.find("bundle-000002.h5"), std::string::npos) << message;
+  const MergeReport report = merge(folder.path(), {.partial = true});
+  ASSERT_EQ(report.damaged.size(), 1u);
+  EXPECT_EQ(report.damaged[0].bundle, BundleId{2});
+  expect_results(report.results, sweep, {0, 1, 3});
+}
+
+TEST(Merge, ASegmentWithOtherItemsThanPlannedIsDamaged) {
+  const StaticSweep sweep = sample::sweep();
+  const auto expect_named = [&](std::vector<std::int64_t> index, const std::string& finding) {
+    const sample::TemporaryFolder folder;
+    commit(folder.path(), sweep, {0, 2, 3});
+    BundleResult result = sample::bundle_result(sweep, 1);
+    result.rows.index = index;
+    for (Column& column : result.rows.columns) {
+      column.values = sample::values_of(column.spec, index);
+    }
+    write_segment(folder.path(), sweep.fingerprint, result);
+    const std::string message = merge_error(folder.path());
+    EXPECT_NE(message.find(finding), std::string::npos) << message;
+  };
+  const std::vector<std::int64_t> planned =
+      sample::table_of(sweep.row_columns, sweep.row_bundle, 1).index;
+  auto index = planned;
+  index.back() = 3;  // refused by plan
+  expect_named(index, "row 3, which the plan does not give to it");
+  index.back() = index.front();
+  expect_named(index, "more than once");
+  index.pop_back();
+  expect_named(index, "it lacks row");
+  index.push_back(1000);
+  expect_named(index, "row 1000, which the plan does not give to it");
+}
+
+TEST(Merge, AFolderWithoutAPlanIsAnInputError) {
+  const sample::TemporaryFolder folder;
+  EXPECT_NE(merge_error(folder.path()).find("plan.h5"), std::string::npos);
+}
+
+TEST(Merge, ColumnsInSubgroupsAndEmptySweepsWork) {
+  const sample::TemporaryFolder folder;
+  StaticSweep empty;
+  empty.prompt_columns = sample::sweep().prompt_columns;
+  empty.row_columns = sample::sweep().row_columns;
+  write_plan_file(folder.path(), empty);
+  const MergeReport report = merge(folder.path(), {});
+  const auto dump = sample::dump_of(report.results);
+  EXPECT_TRUE(dump.contains("prompts/metrics/pr"));
+  EXPECT_TRUE(dump.contains("rows/step_pr"));
+}
+
+TEST(Merge, AnInterruptedOneLeavesTheOlderResults) {
+  const sample::TemporaryFolder folder;
+  const StaticSweep sweep = sample::sweep();
+  commit(folder.path(), sweep, {0});
+  merge(folder.path(), {.partial = true});
+  const auto before = sample::dump_of(results_file(folder.path()));
+  commit(folder.path(), sweep, {1, 2, 3});
+  // "merged" is a name that the merge gives itself, so the fact collides at the very end.
+  EXPECT_THROW(merge(folder.path(), {false, {{"merged", "twice"}}}), OutputError);
+  EXPECT_TRUE(sample::dump_of(results_file(folder.path())) == before);
+  EXPECT_EQ(list_folder(folder.path()).size(), 3u);
+}
+
+}  // namespace
+}  // namespace rvsweep

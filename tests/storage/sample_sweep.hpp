@@ -1,0 +1,137 @@
+#pragma once
+// A small made-up sweep with every column type, bundles that lie scattered in plan order, and
+// values that differ from item to item; and a folder that disappears at the end of a test.
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "rvsweep/storage/plan_file.hpp"
+
+namespace rvsweep::sample {
+
+inline constexpr std::int64_t n_layers = 3, window = 4, max_new = 5;
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "rvsweep-test-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) std::abort();
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline StaticSweep sweep(std::int32_t n_bundles = 4) {
+  StaticSweep s;
+  s.fingerprint = 0xfedcba9876543210u;
+  s.attributes = {{"schema_version", "1"},
+                  {"rvsweep_version", "0.1.0"},
+                  {"config", "[model]\npath = modèle\n"},
+                  {"note", ""}};
+  s.prompts.id = {"a", "b", "c", "d", "e"};
+  s.prompts.text = {"Erkenne dich selbst — γνῶθι σεαυτόν", "", "line one\nline two", "🙂 emoji",
+                    "plain"};
+  s.prompts.group = {"recursive", "baseline", "", "recursive", "baseline"};
+  s.prompts.reason = {"", "the prompt is empty", "", "", ""};
+  s.prompts.tokens = {{1, 2, 3}, {}, {49151, 0}, {7}, {5, 6, 7, 8, 9}};
+  s.pairs = {{"p0", "p1", "p2"}, {0, 2, 3}, {4, 1, 4}};
+  s.arms = {{"base", "v"}, {"base", "v_proj"}, {"base", "v_proj layers=2:3 decode=persist"}};
+  for (std::int32_t pair = 0; pair < 3; ++pair) {
+    for (std::int32_t arm = 0; arm < 2; ++arm) {
+      for (std::int32_t number = 0; number < 5; ++number) {
+        const auto row = static_cast<std::int32_t>(s.rows.row_id.size());
+        const bool refused = row % 7 == 3;
+        s.rows.row_id.push_back(0x9e3779b97f4a7c15u * static_cast<std::uint64_t>(row + 1));
+        s.rows.pair.push_back(pair);
+        s.rows.arm.push_back(arm);
+        s.rows.sample.push_back(number);
+        s.rows.status.push_back(
+            static_cast<std::int8_t>(refused ? RowStatus::refused : RowStatus::ok));
+        s.rows.reason.push_back(refused ? "refused at plan time: row " + std::to_string(row) : "");
+        s.row_bundle.push_back(refused ? no_bundle : (row * 5 + row / 3) % n_bundles);
+      }
+    }
+  }
+  s.n_bundles = n_bundles;
+  s.prompt_bundle = {0, no_bundle, 1 % n_bundles, 0, 2 % n_bundles};
+  const std::string version = "participation_ratio 1: (sum lambda)^2 / sum lambda^2";
+  s.prompt_columns = {
+      {"spectra", ColumnType::float32, {n_layers, window}, "1", "singular values", ""},
+      {"metrics/pr", ColumnType::float64, {n_layers}, "1", "participation ratio", version}};
+  s.row_columns = {
+      {"status", ColumnType::status, {}, "1", "how the row ended", ""},
+      {"reason", ColumnType::utf8, {}, "1", "why it was refused or failed", ""},
+      {"tokens", ColumnType::int32, {max_new}, "token id", "generated tokens", ""},
+      {"text", ColumnType::utf8, {}, "1", "generated text", ""},
+      {"cells_changed", ColumnType::int64, {}, "cells", "donor cells written", ""},
+      {"noise_key", ColumnType::uint64, {}, "1", "key of the random numbers", ""},
+      {"step_pr", ColumnType::float32, {n_layers, max_new}, "1", "PR of the sliding window", ""},
+      {"r_v_prompt", ColumnType::float64, {}, "1", "R_V of the prompt window", "r_v 1"}};
+  return s;
+}
+
+/// A quiet NaN with a payload that must survive.
+inline double marked_nan() { return std::nan("0x1234"); }
+
+/// The value that item `item` of a column has: a function of both, so that a mix-up shows.
+inline ColumnValues values_of(const ColumnSpec& spec, const std::vector<std::int64_t>& items) {
+  const std::int64_t size = item_size(spec);
+  ColumnValues values = fill_values(spec, static_cast<std::int64_t>(items.size()));
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    for (std::int64_t k = 0; k < size; ++k) {
+      const auto at = i * static_cast<std::size_t>(size) + static_cast<std::size_t>(k);
+      const std::int64_t value = items[i] * 1000 + k + static_cast<std::int64_t>(spec.name.size());
+      std::visit(
+          [&](auto& held) {
+            using Value = typename std::decay_t<decltype(held)>::value_type;
+            if constexpr (std::is_same_v<Value, std::string>) {
+              held[at] = items[i] % 4 == 0 ? "" : spec.name + " of ünï ✓ " + std::to_string(value);
+            } else if constexpr (std::is_same_v<Value, std::int8_t>) {
+              held[at] =
+                  static_cast<std::int8_t>(items[i] % 5 == 4 ? RowStatus::failed : RowStatus::ok);
+            } else if constexpr (std::is_floating_point_v<Value>) {
+              held[at] = value % 11 == 0 ? static_cast<Value>(marked_nan())
+                                         : static_cast<Value>(value) / Value{7};
+            } else {
+              held[at] = static_cast<Value>(value * 1234567);
+            }
+          },
+          values);
+    }
+  }
+  return values;
+}
+
+inline ItemTable table_of(const std::vector<ColumnSpec>& specs,
+                          const std::vector<std::int32_t>& item_bundle, std::int32_t bundle) {
+  ItemTable table;
+  // Descending, since a bundle's order need not be the plan's.
+  for (auto item = static_cast<std::int64_t>(item_bundle.size()) - 1; item >= 0; --item) {
+    if (item_bundle[static_cast<std::size_t>(item)] == bundle) table.index.push_back(item);
+  }
+  for (const ColumnSpec& spec : specs) {
+    table.columns.push_back({spec, values_of(spec, table.index)});
+  }
+  return table;
+}
+
+inline BundleResult bundle_result(const StaticSweep& sweep, std::int32_t bundle) {
+  return {BundleId{bundle},
+          table_of(sweep.prompt_columns, sweep.prompt_bundle, bundle),
+          table_of(sweep.row_columns, sweep.row_bundle, bundle),
+          {bundle % 2, "node" + std::to_string(bundle % 2), "2024-05-01T12:00:00Z", 0.25 * bundle}};
+}
+
+}  // namespace rvsweep::sample

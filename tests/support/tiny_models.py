@@ -1,0 +1,157 @@
+"""Tiny random models of every supported family, made on the spot: weights, config and tokenizer in one folder.
+
+Weights are drawn wide enough that attention is far from uniform and logits are far apart. Norms and biases,
+which transformers starts at 1 and 0, are drawn too, so that leaving one out is seen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
+from prompt_texts import sentences
+
+VOCABULARY = 600
+SPECIAL_TOKENS = ["<|begin|>", "<|end|>", "<|stop|>"]
+COMMON = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 64,
+    "intermediate_size": 112,
+    "num_hidden_layers": 5,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 1024,
+    "initializer_range": 0.15,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": None,
+}
+LLAMA3_SCALING = {
+    "rope_type": "llama3",
+    "rope_theta": 5e5,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+
+
+def make_tokenizer(folder: Path, bos_by_template: bool) -> None:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    # Without byte 0, which HDF5 text can not hold, so that /rows/text is comparable as a whole.
+    alphabet = [letter for letter in pre_tokenizers.ByteLevel.alphabet() if letter != "\u0100"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=SPECIAL_TOKENS,
+        initial_alphabet=alphabet,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(sentences(seed=1, count=2000), trainer)
+    if tokenizer.get_vocab_size() != VOCABULARY:
+        raise AssertionError(f"the training text gave {tokenizer.get_vocab_size()} tokens, not {VOCABULARY}")
+    if bos_by_template:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="<|begin|> $A", pair="<|begin|> $A <|begin|> $B", special_tokens=[("<|begin|>", 0)]
+        )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    # <|stop|> ends a row here only through the tokenizer's own configuration.
+    facts = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|stop|>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(facts))
+
+
+def randomise(model: torch.nn.Module) -> None:
+    """Draws what is constant at the start, and spreads the logits of an untied head."""
+    with torch.no_grad():
+        if not model.config.tie_word_embeddings:
+            model.lm_head.weight.mul_(3.0)
+        for name, parameter in model.named_parameters():
+            if name.endswith("norm.weight"):
+                parameter.uniform_(0.5, 1.5)
+            elif name.endswith(".bias"):
+                parameter.normal_(0.0, 0.5)
+
+
+def save(
+    folder: Path, model: torch.nn.Module, stop_ids: list[int], bos_by_template: bool, shard_size: str = "1GB"
+) -> Path:
+    """`stop_ids`: the eos ids of generation_config.json; config.json keeps its own single id."""
+    model.generation_config.eos_token_id = stop_ids
+    model.save_pretrained(folder, max_shard_size=shard_size)
+    make_tokenizer(folder, bos_by_template)
+    return folder
+
+
+def rewrite_in_transformers_4_style(folder: Path) -> None:
+    """config.json as older folders have it: rope_theta, rope_scaling and torch_dtype on the top level."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    scaling = config.pop("rope_parameters")
+    config["rope_theta"] = scaling.pop("rope_theta")
+    config["rope_scaling"] = scaling
+    config["torch_dtype"] = config.pop("dtype")
+    config["transformers_version"] = "4.44.0"
+    path.write_text(json.dumps(config, indent=2))
+
+
+def llama(folder: Path) -> Path:
+    """Grouped queries, head_dim that is not hidden_size/heads, several shards, BOS by template."""
+    config = LlamaConfig(**COMMON, head_dim=24, rope_parameters={"rope_type": "default", "rope_theta": 1e4})
+    model = LlamaForCausalLM(config)
+    randomise(model)
+    return save(folder, model, [1, 90, 91, 92, 93, 94, 95], bos_by_template=True, shard_size="200KB")
+
+
+def llama31(folder: Path) -> Path:
+    """Llama-3.1 rope scaling, config.json as transformers 5 writes it, BOS by template."""
+    config = LlamaConfig(**COMMON, rope_parameters=LLAMA3_SCALING, rms_norm_eps=1e-5)
+    model = LlamaForCausalLM(config)
+    randomise(model)
+    return save(folder, model, [1, 300, 301, 302], bos_by_template=True)
+
+
+def llama31_v4(folder: Path) -> Path:
+    """The same kind of model with config.json in the style of transformers 4."""
+    llama31(folder)
+    rewrite_in_transformers_4_style(folder)
+    return folder
+
+
+def mistral(folder: Path) -> Path:
+    """No sliding window, more query heads per KV head, weights stored as bfloat16, no BOS."""
+    shape = COMMON | {"num_key_value_heads": 1}
+    config = MistralConfig(**shape, sliding_window=None, rope_parameters={"rope_type": "default", "rope_theta": 1e6})
+    model = MistralForCausalLM(config)
+    randomise(model)
+    return save(folder, model.to(torch.bfloat16), [1, *range(140, 152)], bos_by_template=False)
+
+
+def qwen2(folder: Path) -> Path:
+    """Biases on q, k and v, tied head, more rows in the embedding than the tokenizer has tokens, no BOS."""
+    shape = COMMON | {"vocab_size": VOCABULARY + 40}
+    config = Qwen2Config(**shape, tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 1e6})
+    model = Qwen2ForCausalLM(config)
+    randomise(model)
+    return save(folder, model, [1, *range(80, 92)], bos_by_template=False)
+
+
+FAMILIES: dict[str, Callable[[Path], Path]] = {
+    maker.__name__: maker for maker in (llama, llama31, llama31_v4, mistral, qwen2)
+}
+
+
+def make(family: str, folder: Path) -> Path:
+    """Writes the model of `family` into `folder` (created); the same files every time."""
+    folder.mkdir(parents=True)
+    generator_state = torch.get_rng_state()
+    try:
+        torch.manual_seed(20)
+        return FAMILIES[family](folder)
+    finally:
+        torch.set_rng_state(generator_state)

@@ -1,0 +1,61 @@
+#pragma once
+// A random Llama of a few thousand parameters, made in memory.
+#include <ATen/ops/manual_seed.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/randn.h>
+
+#include "rvsweep/model/transformer.hpp"
+
+namespace rvsweep::testing {
+
+inline ModelConfig tiny_config() {
+  ModelConfig config;
+  config.model_type = "llama";
+  config.n_layers = 4;
+  config.hidden_size = 32;
+  config.intermediate_size = 48;
+  config.n_heads = 4;
+  config.n_kv_heads = 2;
+  config.head_dim = 12;  // not hidden / heads
+  config.vocab_size = 64;
+  config.max_positions = 256;
+  config.qkv_bias = true;
+  return config;
+}
+
+inline Transformer tiny_transformer(std::uint64_t seed = 7) {
+  at::manual_seed(seed);
+  const ModelConfig c = tiny_config();
+  const auto random = [](std::vector<std::int64_t> shape) { return at::randn(shape) * 0.3; };
+  Weights w;
+  w.embedding = random({c.vocab_size, c.hidden_size});
+  for (std::int64_t layer = 0; layer < c.n_layers; ++layer) {
+    LayerWeights l;
+    l.input_norm = at::ones({c.hidden_size}) + random({c.hidden_size});
+    l.post_attention_norm = at::ones({c.hidden_size}) + random({c.hidden_size});
+    l.q_proj = random({c.n_heads * c.head_dim, c.hidden_size});
+    l.k_proj = random({c.kv_dim(), c.hidden_size});
+    l.v_proj = random({c.kv_dim(), c.hidden_size});
+    l.q_bias = random({c.n_heads * c.head_dim});
+    l.k_bias = random({c.kv_dim()});
+    l.v_bias = random({c.kv_dim()});
+    l.o_proj = random({c.hidden_size, c.n_heads * c.head_dim});
+    l.gate_proj = random({c.intermediate_size, c.hidden_size});
+    l.up_proj = random({c.intermediate_size, c.hidden_size});
+    l.down_proj = random({c.hidden_size, c.intermediate_size});
+    w.layers.push_back(l);
+  }
+  w.norm = at::ones({c.hidden_size});
+  w.head = random({c.vocab_size, c.hidden_size});
+  return Transformer(c, w, Placement{});
+}
+
+/// n tokens that differ with `salt`.
+inline std::vector<std::int32_t> some_tokens(std::int64_t n, std::int32_t salt) {
+  std::vector<std::int32_t> tokens;
+  for (std::int64_t i = 0; i < n; ++i)
+    tokens.push_back(static_cast<std::int32_t>((i * 13 + i * i * 5 + salt * 17 + 3) % 61));
+  return tokens;
+}
+
+}  // namespace rvsweep::testing

@@ -1,0 +1,144 @@
+#include "rvsweep/text/prompts.hpp"
+
+#include <gtest/gtest.h>
+
+#include "rvsweep/core/hash.hpp"
+#include "support/input_error.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace rvsweep {
+namespace {
+
+class Prompts : public ::testing::Test {
+ protected:
+  PromptSet read(const std::string& text) {
+    return read_prompts(folder.write("pairs.jsonl", text));
+  }
+  std::string refusal(const std::string& text) {
+    return refusal_message([&] { read(text); });
+  }
+  std::string at(int line) const {
+    return (folder.path() / "pairs.jsonl").string() + ":" + std::to_string(line);
+  }
+  TemporaryFolder folder;
+};
+
+const std::string first = R"({"pair": "one", "source": "S", "base": "B"})";
+
+TEST_F(Prompts, ReadsPairsInOrder) {
+  const auto set = read(first + "\n" + R"({"base": "b", "pair": "two", "source": "s"})" + "\n");
+  ASSERT_EQ(set.pairs.size(), 2u);
+  EXPECT_EQ(set.pairs[0].id, "one");
+  EXPECT_EQ(set.pairs[1].id, "two");
+  ASSERT_EQ(set.prompts.size(), 4u);
+  EXPECT_EQ(set.prompts[set.pairs[0].source.value].text, "S");
+  EXPECT_EQ(set.prompts[set.pairs[0].base.value].text, "B");
+  EXPECT_EQ(set.prompts[set.pairs[1].source.value].text, "s");
+  EXPECT_EQ(set.prompts[set.pairs[1].source.value].id, "two/source");
+  EXPECT_EQ(set.prompts[set.pairs[1].base.value].id, "two/base");
+  EXPECT_EQ(set.prompts[set.pairs[1].source.value].group, "source");
+  EXPECT_EQ(set.prompts[set.pairs[1].base.value].group, "base");
+}
+
+TEST_F(Prompts, TakesTheLastLineWithoutItsEndAndWindowsLineEnds) {
+  EXPECT_EQ(read(first).pairs.size(), 1u);
+  const auto set = read(first + "\r\n" + R"({"pair": "two", "source": "s", "base": "b"})" + "\r\n");
+  EXPECT_EQ(set.pairs.size(), 2u);
+  EXPECT_EQ(set.prompts[0].text, "S");
+}
+
+TEST_F(Prompts, TakesGroupsAndLeavesOtherKeysToTheirOwner) {
+  const auto set = read(
+      R"({"pair": "one", "source": "S", "base": "B", "source_group": "recursive", "base_group": "history", "note": [1]})");
+  EXPECT_EQ(set.prompts[set.pairs[0].source.value].group, "recursive");
+  EXPECT_EQ(set.prompts[set.pairs[0].base.value].group, "history");
+}
+
+TEST_F(Prompts, EqualTextAndGroupIsOnePrompt) {
+  const auto set = read(first + "\n" + R"({"pair": "two", "source": "S", "base": "other"})" + "\n" +
+                        R"({"pair": "three", "source": "B", "base": "B"})" + "\n" +
+                        R"({"pair": "four", "source": "S", "base": "B", "source_group": "g"})");
+  EXPECT_EQ(set.pairs[0].source, set.pairs[1].source);
+  EXPECT_EQ(set.pairs[0].base, set.pairs[2].base);
+  EXPECT_NE(set.pairs[2].source, set.pairs[2].base);  // groups "source" and "base"
+  EXPECT_NE(set.pairs[3].source, set.pairs[0].source);
+  EXPECT_EQ(set.prompts.size(), 5u);
+  EXPECT_EQ(set.prompts[set.pairs[1].source.value].id, "one/source");  // of its first pair
+}
+
+TEST_F(Prompts, AcceptsAnyTextAlsoEmpty) {
+  const auto set = read(
+      R"({"pair": "p é", "source": "", "base": "γνῶθι\n\"σεαυτόν\" 🙂\u0000x"})");
+  EXPECT_EQ(set.prompts[set.pairs[0].source.value].text, "");
+  EXPECT_EQ(set.prompts[set.pairs[0].base.value].text,
+            "γνῶθι\n\"σεαυτόν\" 🙂" + std::string("\0x", 2));
+}
+
+TEST_F(Prompts, FingerprintIsOfTheBytes) {
+  EXPECT_EQ(read(first + "\n").fingerprint, xxh3(first + "\n"));
+  EXPECT_NE(read(first).fingerprint, read(first + "\n").fingerprint);
+}
+
+TEST_F(Prompts, AMissingFileOrAFolderIsRefused) {
+  const auto missing = folder.path() / "none.jsonl";
+  EXPECT_TRUE(says(refusal_message([&] { read_prompts(missing); }),
+                   {missing.string(), "cannot be read", "prompts.file"}));
+  EXPECT_TRUE(says(refusal_message([&] { read_prompts(folder.path()); }), {"cannot be read"}));
+}
+
+TEST_F(Prompts, AFileWithoutPairsIsRefused) {
+  EXPECT_TRUE(says(refusal(""), {"pairs.jsonl", "no pair"}));
+}
+
+TEST_F(Prompts, AnEmptyLineIsNamed) {
+  EXPECT_TRUE(says(refusal("\n" + first), {at(1), "empty"}));
+  EXPECT_TRUE(says(refusal(first + "\n  \t\r\n"), {at(2), "empty"}));
+}
+
+TEST_F(Prompts, AMalformedLineIsNamed) {
+  for (const std::string line : {std::string("pair: two"), std::string("{\"pair\": \"two\""),
+                                 first.substr(1), first + first, std::string("{\0}", 3)})
+    EXPECT_TRUE(says(refusal(first + "\n" + line + "\n"), {at(2), "not valid JSON"})) << line;
+  for (const std::string line : {"[]", "3", "null", "\"pair\""})
+    EXPECT_TRUE(says(refusal(first + "\n" + line), {at(2), "not a JSON object"})) << line;
+}
+
+TEST_F(Prompts, AMissingKeyIsNamed) {
+  EXPECT_TRUE(says(refusal(R"({"source": "S", "base": "B"})"), {at(1), "\"pair\""}));
+  EXPECT_TRUE(says(refusal(R"({"pair": "one", "base": "B"})"), {at(1), "\"source\""}));
+  EXPECT_TRUE(says(refusal(R"({"pair": "one", "source": "S"})"), {at(1), "\"base\""}));
+}
+
+TEST_F(Prompts, AValueOfTheWrongTypeIsNamed) {
+  EXPECT_TRUE(says(refusal(R"({"pair": 1, "source": "S", "base": "B"})"),
+                   {at(1), "\"pair\" is not a text"}));
+  EXPECT_TRUE(says(refusal(R"({"pair": "one", "source": ["S"], "base": "B"})"),
+                   {at(1), "\"source\" is not a text"}));
+  EXPECT_TRUE(says(refusal(R"({"pair": "one", "source": "S", "base": null})"),
+                   {at(1), "\"base\" is not a text"}));
+  EXPECT_TRUE(says(refusal(R"({"pair": "one", "source": "S", "base": "B", "base_group": 2})"),
+                   {at(1), "\"base_group\" is not a text"}));
+}
+
+// The message goes to a terminal, so it is text itself.
+TEST_F(Prompts, TextThatIsNotUtf8IsRefusedInUtf8) {
+  for (const std::string bad : {"\xff", "\xc3", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc0\xaf"}) {
+    const auto message =
+        refusal(first + "\n{\"pair\": \"two\", \"source\": \"" + bad + "\", \"base\": \"B\"}");
+    EXPECT_TRUE(says(message, {at(2)}));
+    for (const char c : message) EXPECT_LT(static_cast<unsigned char>(c), 0x80u) << message;
+  }
+}
+
+TEST_F(Prompts, APairIdUsedTwiceIsRefusedNamingBothLines) {
+  EXPECT_TRUE(says(refusal(first + "\n" + R"({"pair": "two", "source": "s", "base": "b"})" + "\n" +
+                           R"({"pair": "one", "source": "x", "base": "y"})"),
+                   {at(3), "\"one\"", at(1)}));
+}
+
+TEST_F(Prompts, AnEmptyPairIdIsRefused) {
+  EXPECT_TRUE(says(refusal(R"({"pair": "", "source": "S", "base": "B"})"), {at(1), "\"pair\""}));
+}
+
+}  // namespace
+}  // namespace rvsweep
