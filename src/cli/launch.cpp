@@ -17,9 +17,9 @@ Bytes pack(const Launch& launch) {
   json config = json::object();
   for (const auto& [key, values] : launch.config)
     for (const auto& value : values) config[key].push_back({value.text, value.where});
-  const auto packed = json::to_msgpack({config, launch.device, launch.dtype, launch.threads,
-                                        launch.fingerprint, launch.work_left, launch.refusal,
-                                        launch.exit_code});
+  const auto packed =
+      json::to_msgpack({config, launch.device, launch.dtype, launch.threads, launch.fingerprint,
+                        launch.work_left, launch.refusal, launch.exit_code});
   Bytes bytes(packed.size());
   std::memcpy(bytes.data(), packed.data(), packed.size());
   return bytes;
@@ -30,7 +30,8 @@ Launch unpack(const Bytes& bytes) {
   Launch launch;
   for (const auto& [key, values] : packed.at(0).items())
     for (const auto& value : values)
-      launch.config[key].push_back({value.at(0).get<std::string>(), value.at(1).get<std::string>()});
+      launch.config[key].push_back(
+          {value.at(0).get<std::string>(), value.at(1).get<std::string>()});
   packed.at(1).get_to(launch.device);
   packed.at(2).get_to(launch.dtype);
   packed.at(3).get_to(launch.threads);

@@ -11,16 +11,18 @@ namespace {
 using namespace rvsweep;
 
 void print_help() {
-  std::cout << "rvsweep " << version_text()
-            << "\nWhat does a language model's internal state carry from one prompt to another?\n\n"
-               "Usage: rvsweep COMMAND [options]      (alone, or under mpirun / srun)\n\nCommands:\n";
+  std::cout
+      << "rvsweep " << version_text()
+      << "\nWhat does a language model's internal state carry from one prompt to another?\n\n"
+         "Usage: rvsweep COMMAND [options]      (alone, or under mpirun / srun)\n\nCommands:\n";
   for (const Command& command : commands())
     std::cout << "  " << command.name << std::string(10 - command.name.size(), ' ')
               << command.summary << "\n";
-  std::cout << "\nrvsweep COMMAND --help tells the options of a command.\n\n"
-               "Exit codes: 0 done (refused rows alone too), 1 internal error or a rank that died,\n"
-               "2 bad usage or input, 3 finished with failed rows, 4 output cannot be written or is\n"
-               "damaged, 75 stopped early in good order: run the same command again.\n";
+  std::cout
+      << "\nrvsweep COMMAND --help tells the options of a command.\n\n"
+         "Exit codes: 0 done (refused rows alone too), 1 internal error or a rank that died,\n"
+         "2 bad usage or input, 3 finished with failed rows, 4 output cannot be written or is\n"
+         "damaged, 75 stopped early in good order: run the same command again.\n";
 }
 
 int dispatch(const Arguments& words) {

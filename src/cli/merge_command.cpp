@@ -23,8 +23,8 @@ int merge_command(const Arguments& arguments) {
   const MergeReport report = merge((*options)["dir"].as<std::string>(), how);
   for (const auto& segment : report.damaged)
     spdlog::warn("{}: {}", segment.file.string(), segment.reason);
-  spdlog::info("{} rows ok, {} refused, {} failed, {} pending", report.rows_ok,
-               report.rows_refused, report.rows_failed, report.rows_pending);
+  spdlog::info("{} rows ok, {} refused, {} failed, {} pending", report.rows_ok, report.rows_refused,
+               report.rows_failed, report.rows_pending);
   std::cout << report.results.string() << "\n";
   return report.rows_failed > 0 ? exit_failed_rows : exit_done;
 }

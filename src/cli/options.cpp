@@ -42,8 +42,8 @@ po::options_description sweep_options() {
   options.add_options()("config,c", po::value<std::vector<std::string>>()->composing(),
                         "INI file; may repeat, the later one wins")(
       "set", po::value<std::vector<std::string>>()->composing(),
-      "section.key=value over all files; may repeat")(
-      "device", po::value<std::string>(), "cpu, cuda or auto (run.device)")(
+      "section.key=value over all files; may repeat")("device", po::value<std::string>(),
+                                                      "cpu, cuda or auto (run.device)")(
       "dtype", po::value<std::string>(), "float32, bfloat16 or auto (run.dtype)")(
       "dump-config", po::bool_switch(), "print the merged configuration and stop");
   return options;
@@ -51,9 +51,11 @@ po::options_description sweep_options() {
 
 ConfigValues config_of(const po::variables_map& options) {
   if (!options.contains("config"))
-    throw InputError("command line", "--config is missing", "for example --config jobs/notebook.cfg");
+    throw InputError("command line", "--config is missing",
+                     "for example --config jobs/notebook.cfg");
   std::vector<std::filesystem::path> files;
-  for (const auto& file : options["config"].as<std::vector<std::string>>()) files.emplace_back(file);
+  for (const auto& file : options["config"].as<std::vector<std::string>>())
+    files.emplace_back(file);
   std::vector<std::string> sets;
   if (options.contains("set")) sets = options["set"].as<std::vector<std::string>>();
   for (const char* key : {"device", "dtype"})

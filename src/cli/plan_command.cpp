@@ -30,7 +30,8 @@ double bundle_bytes(const SweepSetup& setup) {
   for (const Bundle& bundle : setup.plan.bundles) {
     const auto& shape = bundle.shape;
     const auto columns = shape.prompt_length + setup.config.generation.max_new_tokens;
-    const double rows = static_cast<double>(shape.rows * kv_bytes(setup.model, columns, setup.dtype));
+    const double rows =
+        static_cast<double>(shape.rows * kv_bytes(setup.model, columns, setup.dtype));
     const double contexts = static_cast<double>(
         shape.contexts * kv_bytes(setup.model, shape.prompt_length, setup.dtype));
     const double logits = 20.0 * static_cast<double>(shape.rows * setup.model.vocab_size);
@@ -55,7 +56,8 @@ void print_rows(const Plan& plan) {
 void print_refusals(const Plan& plan) {
   std::map<std::string, std::int64_t> reasons;
   for (const PlannedRow& row : plan.rows)
-    if (!row.refusal.empty()) ++reasons["arm " + plan.arms[row.arm.value].label + ": " + row.refusal];
+    if (!row.refusal.empty())
+      ++reasons["arm " + plan.arms[row.arm.value].label + ": " + row.refusal];
   for (const auto& [reason, rows] : reasons)
     std::cout << "  refused  " << rows << " x " << reason << "\n";
   for (const PlannedPrompt& prompt : plan.prompts)
@@ -80,8 +82,9 @@ void print_summary(const SweepSetup& setup) {
                            plan.rows.size(), plan.n_refused(), plan.bundles.size(),
                            plan.bundle_rows);
   print_refusals(plan);
-  std::cout << fmt::format("memory    {} of weights and about {} for the largest bundle, per rank\n",
-                           gigabytes(weights), gigabytes(bundle_bytes(setup)));
+  std::cout << fmt::format(
+      "memory    {} of weights and about {} for the largest bundle, per rank\n", gigabytes(weights),
+      gigabytes(bundle_bytes(setup)));
   const double rate = assumed_rate(setup.device, setup.dtype);
   std::cout << fmt::format("time      about {} on one {} at an assumed {:.0f} GFLOP/s\n",
                            clock_text(2 * parameters * tokens / rate),
@@ -95,7 +98,8 @@ int plan_command(const Arguments& arguments) {
   po::options_description here("The plan");
   here.add_options()("list", po::bool_switch(), "one JSON line per row instead of the summary");
   all.add(here);
-  const auto options = parse_options(arguments, all, "plan --config F... [--set key=value] [--list]");
+  const auto options =
+      parse_options(arguments, all, "plan --config F... [--set key=value] [--list]");
   if (!options) return exit_done;
   const ConfigValues values = config_of(*options);
   if ((*options)["dump-config"].as<bool>()) {

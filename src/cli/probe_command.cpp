@@ -97,8 +97,9 @@ int probe_command(const Arguments& arguments) {
   const auto tokens = Tokenizer::load(folder).encode((*options)["text"].as<std::string>());
   if (tokens.empty()) throw InputError("--text", "is empty", "give a text");
   if (std::ssize(tokens) > config.max_length())
-    throw InputError("--text", "has " + std::to_string(tokens.size()) + " tokens, the model has " +
-                                   std::to_string(config.max_length()) + " positions",
+    throw InputError("--text",
+                     "has " + std::to_string(tokens.size()) + " tokens, the model has " +
+                         std::to_string(config.max_length()) + " positions",
                      "give a shorter text");
   const std::string device = resolve_device((*options)["device"].as<std::string>());
   const std::string dtype = resolve_dtype((*options)["dtype"].as<std::string>(), device);

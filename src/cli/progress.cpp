@@ -30,9 +30,8 @@ std::string progress_line(const RowCounts& rows, std::int64_t resumed, double se
   const auto computable = std::max<std::int64_t>(1, rows.total - rows.refused);
   const auto filled = static_cast<int>(width * rows.done / computable);
   const double per_second = rate(rows, resumed, seconds);
-  std::string line =
-      fmt::format("[{}{}] {}/{} rows", std::string(filled, '#'), std::string(width - filled, '-'),
-                  rows.done, computable);
+  std::string line = fmt::format("[{}{}] {}/{} rows", std::string(filled, '#'),
+                                 std::string(width - filled, '-'), rows.done, computable);
   if (per_second > 0)
     line += fmt::format("  {:.1f} rows/s  ETA {}", per_second,
                         clock_text(static_cast<double>(rows.left()) / per_second));

@@ -31,7 +31,11 @@ double parse_duration(const std::string& text) {
   } catch (const std::exception&) {
   }
   const std::string unit = end < text.size() ? text.substr(end) : "s";
-  const double seconds = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86400 : 0;
+  const double seconds = unit == "s"   ? 1
+                         : unit == "m" ? 60
+                         : unit == "h" ? 3600
+                         : unit == "d" ? 86400
+                                       : 0;
   if (value <= 0 || seconds == 0)
     throw InputError("--max-time " + text, "is not a duration", "write 90s, 30m, 2h or 1d");
   return value * seconds;
@@ -61,9 +65,9 @@ Executor make_executor(const BundleRunner& runner, const Launch& launch, const W
     result.run = {world.communicator().rank(), world.place().host, started, seconds.count()};
     write_segment(folder, launch.fingerprint, result);
     const auto& status = std::get<std::vector<std::int8_t>>(
-        std::find_if(result.rows.columns.begin(), result.rows.columns.end(),
-                     [](const Column& c) { return c.spec.name == "status"; })
-            ->values);
+        std::find_if(result.rows.columns.begin(), result.rows.columns.end(), [](const Column& c) {
+          return c.spec.name == "status";
+        })->values);
     const auto failed =
         std::count(status.begin(), status.end(), static_cast<std::int8_t>(RowStatus::failed));
     return to_bytes(nlohmann::json{{"rows", status.size()}, {"failed", failed}}.dump());
@@ -95,8 +99,7 @@ SweepEvents report_events(SweepFolder& folder, const std::vector<std::string>& h
   events.on_tick = [&folder, &hosts, &latest](const Snapshot& snapshot) {
     latest = snapshot;
     show_progress(progress_line(folder.rows, folder.resumed, snapshot.seconds));
-    write_status(folder.path,
-                 status_json("running", folder.rows, folder.resumed, snapshot, hosts));
+    write_status(folder.path, status_json("running", folder.rows, folder.resumed, snapshot, hosts));
   };
   return events;
 }
@@ -118,8 +121,9 @@ int finish(SweepFolder& folder, const SweepOutcome& outcome, const Snapshot& lat
     return exit_stopped_early;
   }
   if (outcome.failed > 0) {
-    spdlog::error("{} bundles could not be computed: run the same command again to try them once more",
-                  outcome.failed);
+    spdlog::error(
+        "{} bundles could not be computed: run the same command again to try them once more",
+        outcome.failed);
     return exit_internal_error;
   }
   MergeOptions options;
@@ -163,23 +167,23 @@ Launch launch_sweep(const World& world, const po::variables_map& options,
   return share_launch(communicator, launch);
 }
 
-/// GPU ranks receive the weights from rank 0 by NCCL where it works; all others read the files, which
-/// on one node come from the page cache. Collective.
+/// GPU ranks receive the weights from rank 0 by NCCL where it works; all others read the files,
+/// which on one node come from the page cache. Collective.
 Transformer load_on_every_rank(const World& world, const std::filesystem::path& folder,
                                const Placement& placement) {
   Communicator& communicator = world.communicator();
-  if (placement.device.is_cpu() || communicator.size() == 1) return load_transformer(folder, placement);
+  if (placement.device.is_cpu() || communicator.size() == 1)
+    return load_transformer(folder, placement);
   std::string why_not;
-  const auto nccl =
-      Nccl::join(communicator, world.place().host, placement.device.index(), why_not);
+  const auto nccl = Nccl::join(communicator, world.place().host, placement.device.index(), why_not);
   if (communicator.rank() == 0)
-    spdlog::info("weights: {}", nccl ? "broadcast by NCCL" : "read by every rank, because " + why_not);
+    spdlog::info("weights: {}",
+                 nccl ? "broadcast by NCCL" : "read by every rank, because " + why_not);
   if (!nccl) return load_transformer(folder, placement);
   const ModelConfig config = load_model_config(folder);
-  const Weights weights =
-      communicator.rank() == 0
-          ? load_weights(config, read_safetensors_index(folder), placement)
-          : empty_weights(config, placement);
+  const Weights weights = communicator.rank() == 0
+                              ? load_weights(config, read_safetensors_index(folder), placement)
+                              : empty_weights(config, placement);
   for (const at::Tensor& parameter : parameters(weights))
     nccl->broadcast(parameter.data_ptr(), parameter.nbytes(), /*root=*/0);
   return Transformer(config, weights, placement);
@@ -206,16 +210,15 @@ SweepOutcome compute(const World& world, const Launch& launch, const po::variabl
     spdlog::info("{} pairs, {} arms, {} rows ({} refused, {} done before) in {} bundles",
                  folder->plan.pairs.size(), folder->plan.arms.size(), rows.total, rows.refused,
                  folder->resumed, folder->plan.bundles.size());
-    spdlog::info("{} rank(s) on {} ({}), {} thread(s) each, {}", communicator.size(),
-                 launch.device, hardware.front(), launch.threads, launch.dtype);
+    spdlog::info("{} rank(s) on {} ({}), {} thread(s) each, {}", communicator.size(), launch.device,
+                 hardware.front(), launch.threads, launch.dtype);
   }
   StopPolicy stop;
   stop.stop_requested = stop_requested;
   if (options.contains("max-time"))
-    stop.max_time = std::chrono::duration<double>(
-        parse_duration(options["max-time"].as<std::string>()));
-  const Executor executor =
-      make_executor(runner, launch, world, options["out"].as<std::string>());
+    stop.max_time =
+        std::chrono::duration<double>(parse_duration(options["max-time"].as<std::string>()));
+  const Executor executor = make_executor(runner, launch, world, options["out"].as<std::string>());
   return run_sweep(communicator, source ? &*source : nullptr, executor, events, stop);
 }
 

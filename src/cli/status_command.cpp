@@ -51,12 +51,11 @@ ordered_json status_of(const std::filesystem::path& folder, const StaticSweep& s
 
 void print(const std::filesystem::path& folder, const ordered_json& status) {
   std::cout << fmt::format("{}: {}\n", folder.string(), status["state"].get<std::string>());
-  std::cout << fmt::format("rows      {} of {} done, {} left, {} refused, {} failed\n",
-                           status["rows_done"].get<std::int64_t>(),
-                           status["rows_total"].get<std::int64_t>(),
-                           status["rows_left"].get<std::int64_t>(),
-                           status["rows_refused"].get<std::int64_t>(),
-                           status.value("rows_failed", std::int64_t{0}));
+  std::cout << fmt::format(
+      "rows      {} of {} done, {} left, {} refused, {} failed\n",
+      status["rows_done"].get<std::int64_t>(), status["rows_total"].get<std::int64_t>(),
+      status["rows_left"].get<std::int64_t>(), status["rows_refused"].get<std::int64_t>(),
+      status.value("rows_failed", std::int64_t{0}));
   if (status.contains("rows_per_second"))
     std::cout << fmt::format("speed     {:.1f} rows/s", status["rows_per_second"].get<double>());
   if (status.contains("eta_seconds") && status["state"] == "running")
@@ -65,13 +64,12 @@ void print(const std::filesystem::path& folder, const ordered_json& status) {
     std::cout << "\nas of     " << status["updated"].get<std::string>();
   std::cout << "\n";
   for (const auto& rank : status.value("ranks", ordered_json::array()))
-    std::cout << fmt::format("rank {:<4} {}  {} bundles done, {}, last sign of life {:.0f} s before\n",
-                             rank["rank"].get<int>(), rank["host"].get<std::string>(),
-                             rank["bundles_done"].get<int>(),
-                             rank.contains("bundle")
-                                 ? "computing bundle " + std::to_string(rank["bundle"].get<int>())
-                                 : "idle",
-                             rank["seconds_since_sign_of_life"].get<double>());
+    std::cout << fmt::format(
+        "rank {:<4} {}  {} bundles done, {}, last sign of life {:.0f} s before\n",
+        rank["rank"].get<int>(), rank["host"].get<std::string>(), rank["bundles_done"].get<int>(),
+        rank.contains("bundle") ? "computing bundle " + std::to_string(rank["bundle"].get<int>())
+                                : "idle",
+        rank["seconds_since_sign_of_life"].get<double>());
 }
 
 }  // namespace

@@ -66,8 +66,8 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
                    : stored       ? std::stoi(attribute(*stored, "threads_per_rank"))
                                   : automatic_threads;
   const Placement placement = place_rank(setup.device, setup.dtype, 0);
-  folder.sweep = static_sweep(
-      setup, {setup.device, hardware_name(placement), setup.dtype, launch.threads});
+  folder.sweep =
+      static_sweep(setup, {setup.device, hardware_name(placement), setup.dtype, launch.threads});
   if (stored) check_same_sweep(path, *stored, folder.sweep);
   folder.lock = std::make_unique<FolderLock>(path);
   // From here on nobody else writes; a sweep that began meanwhile is seen now.

@@ -79,8 +79,8 @@ SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::st
   Plan plan = make_plan(
       config, model, prompts, [&](const std::string& text) { return tokenizer.encode(text); },
       device, dtype);
-  return {std::move(config), std::move(model), std::move(tensors), std::move(tokenizer),
-          std::move(prompts), std::move(device), std::move(dtype), std::move(plan)};
+  return {std::move(config),  std::move(model),  std::move(tensors), std::move(tokenizer),
+          std::move(prompts), std::move(device), std::move(dtype),   std::move(plan)};
 }
 
 StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity) {
@@ -156,8 +156,7 @@ std::vector<std::string> differences(const StaticSweep& stored, const StaticSwee
     compare(key, was.contains(key) ? was.at(key) : "", is.contains(key) ? is.at(key) : "");
   }
   for (const auto& [name, value] : asked.attributes)
-    if (decides_results(name))
-      compare(name, attribute(stored, name), value);
+    if (decides_results(name)) compare(name, attribute(stored, name), value);
   return lines;
 }
 

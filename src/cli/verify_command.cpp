@@ -19,8 +19,8 @@ int verify_command(const Arguments& arguments) {
   for (const auto& line : report.damage) std::cout << "damaged  " << line << "\n";
   for (const auto& line : report.notes) std::cout << "note     " << line << "\n";
   std::cout << report.files << " files checked, " << report.rows_present << " of " << report.rows
-            << " rows present, " << report.rows_missing << " missing: "
-            << (report.sound() ? "sound" : "damaged") << "\n";
+            << " rows present, " << report.rows_missing
+            << " missing: " << (report.sound() ? "sound" : "damaged") << "\n";
   return report.sound() ? exit_done : exit_output_error;
 }
 

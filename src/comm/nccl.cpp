@@ -44,7 +44,8 @@ struct Nccl::Library {
 
   void check(int result, const char* doing) const {
     if (result != 0)
-      throw std::runtime_error(std::string("NCCL: ") + doing + " failed (" + error_text(result) + ")");
+      throw std::runtime_error(std::string("NCCL: ") + doing + " failed (" + error_text(result) +
+                               ")");
   }
 
  private:

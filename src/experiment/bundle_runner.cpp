@@ -58,8 +58,8 @@ void record_window(const BundleRunner& runner, const DecodedBatch& batch, const 
   std::copy(spectra.begin(), spectra.end(), stored->begin());
   auto& r_v = column<double>(table, "r_v_" + which);
   for (std::size_t r = 0; r < windows.size(); ++r)
-    r_v[r] = r_v_of(&spectra[r * L * W], W, runner.settings.early_layer,
-                    runner.settings.late_layer);
+    r_v[r] =
+        r_v_of(&spectra[r * L * W], W, runner.settings.early_layer, runner.settings.late_layer);
 }
 
 /// Why a row's geometry has gaps; empty where it has none.
@@ -97,24 +97,23 @@ void record_geometry(const BundleRunner& runner, const Bundle& bundle, const Dec
       column<std::string>(table, "geometry_reason")[r] =
           geometry_gap(runner, batch.plans[r], fed.back());
   }
-  record_window(runner, batch, "prompt", prompt,
-                [&](std::size_t r, std::int64_t layer) {
-                  const RowPlan& plan = batch.plans[r];
-                  return batch.rows[r].failure.empty() &&
-                         plan.cells_at(layer) + (plan.refeeds ? 0 : 1) >= W;
-                },
-                table);
-  record_window(runner, batch, "generated", generated,
-                [&](std::size_t r, std::int64_t) {
-                  return batch.rows[r].failure.empty() && fed[r] >= W;
-                },
-                table);
+  record_window(
+      runner, batch, "prompt", prompt,
+      [&](std::size_t r, std::int64_t layer) {
+        const RowPlan& plan = batch.plans[r];
+        return batch.rows[r].failure.empty() && plan.cells_at(layer) + (plan.refeeds ? 0 : 1) >= W;
+      },
+      table);
+  record_window(
+      runner, batch, "generated", generated,
+      [&](std::size_t r, std::int64_t) { return batch.rows[r].failure.empty() && fed[r] >= W; },
+      table);
 }
 
-/// The notebook's hook order for notebook_b: V is captured as v_proj gives it, before the patch. The
-/// one patched layer then still has base's V; every other layer has the row's own.
-void record_notebook_r_v(const BundleRunner& runner, const Bundle& bundle,
-                         const KvCache& contexts, const DecodedBatch& batch, ItemTable& table) {
+/// The notebook's hook order for notebook_b: V is captured as v_proj gives it, before the patch.
+/// The one patched layer then still has base's V; every other layer has the row's own.
+void record_notebook_r_v(const BundleRunner& runner, const Bundle& bundle, const KvCache& contexts,
+                         const DecodedBatch& batch, ItemTable& table) {
   auto* r_v = find_column<double>(table, "r_v_notebook");
   if (r_v == nullptr) return;
   const auto W = runner.settings.window, T = contexts.columns();

@@ -57,8 +57,8 @@ bool take_tokens(const SweepSettings& settings, const at::Tensor& tokens, const 
     }
     const auto taken = static_cast<std::int32_t>(token[static_cast<std::int64_t>(r)]);
     row.tokens.push_back(taken);
-    row.stopped_at_eos = std::binary_search(settings.stop_tokens.begin(),
-                                            settings.stop_tokens.end(), taken);
+    row.stopped_at_eos =
+        std::binary_search(settings.stop_tokens.begin(), settings.stop_tokens.end(), taken);
     some_go_on |= !row.stopped_at_eos && row.tokens.size() < limit;
   }
   return some_go_on;

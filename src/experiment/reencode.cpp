@@ -16,8 +16,9 @@ constexpr std::int64_t batch_rows = 8;
 }  // namespace
 
 // A row's number may not depend on how long its companions' texts are, so every batch has a length
-// fixed by the bundle's shape and a row keeps its place in it: its slot modulo batch_rows. A text that
-// grows beyond that length when it is tokenised anew goes into a longer batch, at the same place.
+// fixed by the bundle's shape and a row keeps its place in it: its slot modulo batch_rows. A text
+// that grows beyond that length when it is tokenised anew goes into a longer batch, at the same
+// place.
 std::vector<double> reencoded_r_v(const BundleRunner& runner, const Bundle& bundle,
                                   const std::vector<std::string>& texts,
                                   const DecodedBatch& batch) {
@@ -51,8 +52,8 @@ std::vector<double> reencoded_r_v(const BundleRunner& runner, const Bundle& bund
       return layer == settings.early_layer || layer == settings.late_layer;
     });
     for (std::size_t i = 0; i < rows.size(); ++i)
-      r_v[rows[i].first] = r_v_of(&spectra[i * cache.v.size(0) * W], W, settings.early_layer,
-                                  settings.late_layer);
+      r_v[rows[i].first] =
+          r_v_of(&spectra[i * cache.v.size(0) * W], W, settings.early_layer, settings.late_layer);
   }
   return r_v;
 }

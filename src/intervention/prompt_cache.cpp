@@ -52,20 +52,21 @@ void rotate_donor_keys(const Transformer& model, const std::vector<RowPlan>& pla
   if (turned.empty()) return;
   const at::Tensor index = at::tensor(turned, at::kLong).to(keys.device());
   const at::Tensor positions = at::tensor(by, at::kLong).to(keys.device()).view({-1, 1, 1});
-  const Rotation rotation = rotation_at(positions, model.inverse_frequencies());  // [R', 1, 1, hd/2]
+  const Rotation rotation =
+      rotation_at(positions, model.inverse_frequencies());  // [R', 1, 1, hd/2]
   const at::Tensor wide = keys.index_select(0, index).to(at::kFloat);
   keys.index_copy_(0, index, rotate(wide, rotation).to(keys.scalar_type()));
 }
 
-/// Squared distance of the donor's cells in columns [T - donor_cached, T) to base's, 0 where base has
-/// none.
+/// Squared distance of the donor's cells in columns [T - donor_cached, T) to base's, 0 where base
+/// has none.
 double change_squared(const at::Tensor& now, const at::Tensor& base, const RowPlan& plan) {
   const auto T = now.size(1);
   at::Tensor old = base.to(at::kDouble, /*non_blocking=*/false, /*copy=*/true);
   old.narrow(1, 0, T - plan.cached).zero_();
   const auto first = T - plan.donor_cached;
-  const at::Tensor difference =
-      now.narrow(1, first, plan.donor_cached).to(at::kDouble) - old.narrow(1, first, plan.donor_cached);
+  const at::Tensor difference = now.narrow(1, first, plan.donor_cached).to(at::kDouble) -
+                                old.narrow(1, first, plan.donor_cached);
   return difference.square().sum().item<double>();
 }
 

@@ -19,8 +19,8 @@ void compile_cache_patch(const ArmSpec& arm, std::int64_t n, std::int64_t m, Row
   // The donor's last cell falls on base's last one.
   if (arm.align == Align::rerotate) plan.rotate_by = n - m;
   const std::int64_t last_key_position = plan.donor_cached - 1 + plan.rotate_by;
-  plan.future_keys = std::clamp<std::int64_t>(last_key_position - plan.first_position(), 0,
-                                              plan.donor_cached);
+  plan.future_keys =
+      std::clamp<std::int64_t>(last_key_position - plan.first_position(), 0, plan.donor_cached);
 }
 
 }  // namespace

@@ -65,8 +65,8 @@ std::vector<SitePatch> make_patches(const Transformer& model, const KvCache& con
 
 /// The suffix queries of a padded batch of v_proj rows.
 struct Suffix {
-  at::Tensor tokens, positions;        // [rows, W-1]
-  std::vector<std::int64_t> lengths;   // cached cells, [rows]
+  at::Tensor tokens, positions;       // [rows, W-1]
+  std::vector<std::int64_t> lengths;  // cached cells, [rows]
 };
 
 Suffix suffix_of(const std::vector<BundleContext>& contexts, const std::vector<RowPlan>& plans,
@@ -116,8 +116,7 @@ void run_patched_suffix(const Transformer& model, const KvCache& contexts,
   KvCache batch{rows.k.narrow(3, 0, T).index_select(1, from),
                 rows.v.narrow(3, 0, T).index_select(1, from)};
   const Suffix suffix = suffix_of(bundle_contexts, patched, queries, placement);
-  const AttentionBias bias =
-      causal_bias(model.config(), placement, suffix.lengths, T - queries, T);
+  const AttentionBias bias = causal_bias(model.config(), placement, suffix.lengths, T - queries, T);
   ForwardInput input;
   input.tokens = suffix.tokens;
   input.positions = suffix.positions;
@@ -125,10 +124,9 @@ void run_patched_suffix(const Transformer& model, const KvCache& contexts,
   input.bias = &bias;
   input.last_kv_layer = model.config().n_layers - 1;
   // Query q is base token n-W+q, which stands opposite the donor's column T-W+q.
-  input.patches = make_patches(model, contexts, patched, T - window, queries,
-                               [&](const RowPlan& plan, std::int64_t query) {
-                                 return query >= window - plan.v_window;
-                               });
+  input.patches = make_patches(
+      model, contexts, patched, T - window, queries,
+      [&](const RowPlan& plan, std::int64_t query) { return query >= window - plan.v_window; });
   model.forward(input, batch);
   const at::Tensor to = from.narrow(0, 0, n_patched);
   rows.k.narrow(3, 0, T).index_copy_(1, to, batch.k.narrow(1, 0, n_patched));
@@ -145,8 +143,7 @@ DecodePatches decode_patches(const Transformer& model, const KvCache& contexts,
 }
 
 void prove_v_patches(const KvCache& contexts, const KvCache& rows,
-                     const std::vector<RowPlan>& plans,
-                     const std::vector<std::int64_t>& fed_steps,
+                     const std::vector<RowPlan>& plans, const std::vector<std::int64_t>& fed_steps,
                      std::vector<PatchProof>& proofs) {
   const auto T = contexts.columns(), n_kv_heads = contexts.v.size(2);
   for (std::size_t r = 0; r < plans.size(); ++r) {

@@ -9,10 +9,10 @@ namespace rvsweep {
 namespace {
 
 constexpr std::array<std::string_view, 24> keywords{
-    "observe", "observing", "awareness", "aware", "consciousness", "conscious", "process",
-    "processing", "experience", "experiencing", "notice", "noticing", "self", "itself", "myself",
-    "yourself", "generate", "generating", "emerge", "emerging", "direct", "directly", "immediate",
-    "simultaneously"};
+    "observe", "observing",  "awareness",  "aware",        "consciousness", "conscious",
+    "process", "processing", "experience", "experiencing", "notice",        "noticing",
+    "self",    "itself",     "myself",     "yourself",     "generate",      "generating",
+    "emerge",  "emerging",   "direct",     "directly",     "immediate",     "simultaneously"};
 
 /// The keywords are ASCII, so ASCII lower-casing finds what Python's does.
 std::string lower(std::string_view text) {
@@ -33,10 +33,9 @@ std::span<const std::string_view> notebook_keywords() { return keywords; }
 
 std::int32_t keyword_count(std::string_view text) {
   const std::string lowered = lower(text);
-  return static_cast<std::int32_t>(
-      std::count_if(keywords.begin(), keywords.end(), [&](std::string_view keyword) {
-        return lowered.find(keyword) != std::string::npos;
-      }));
+  return static_cast<std::int32_t>(std::count_if(
+      keywords.begin(), keywords.end(),
+      [&](std::string_view keyword) { return lowered.find(keyword) != std::string::npos; }));
 }
 
 double keyword_rate(std::string_view text) {
@@ -47,8 +46,8 @@ double keyword_rate(std::string_view text) {
     const auto end = std::find_if_not(begin, lowered.end(), in_word);
     if (begin == end) break;
     ++words;
-    hits += std::find(keywords.begin(), keywords.end(), std::string_view(begin, end)) !=
-            keywords.end();
+    hits +=
+        std::find(keywords.begin(), keywords.end(), std::string_view(begin, end)) != keywords.end();
     begin = end;
   }
   return words == 0 ? std::numeric_limits<double>::quiet_NaN()

@@ -15,10 +15,10 @@ namespace {
 /// libtorch_cuda registers itself when it is opened, which must precede the first use of CUDA.
 bool cuda_available() {
 #ifdef RVSWEEP_CUDA
-  static const bool available =
-      dlopen("libcuda.so.1", RTLD_LAZY | RTLD_GLOBAL) != nullptr &&
-      dlopen("libtorch_cuda.so", RTLD_LAZY | RTLD_GLOBAL) != nullptr &&
-      at::globalContext().hasCUDA() && at::detail::getCUDAHooks().getNumGPUs() > 0;
+  static const bool available = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_GLOBAL) != nullptr &&
+                                dlopen("libtorch_cuda.so", RTLD_LAZY | RTLD_GLOBAL) != nullptr &&
+                                at::globalContext().hasCUDA() &&
+                                at::detail::getCUDAHooks().getNumGPUs() > 0;
   return available;
 #else
   return false;

@@ -25,8 +25,9 @@ AttentionBias causal_bias(const ModelConfig& config, const Placement& placement,
   const at::Tensor query = at::arange(first_query_column, columns).view({1, 1, -1, 1});
   const at::Tensor first = (columns - at::tensor(lengths, at::kLong)).view({rows, 1, 1, 1});
   const at::Tensor seen = (key <= query) & ((key >= first) | (key == query));
-  const at::Tensor bias = at::zeros(seen.sizes(), at::kFloat)
-                              .masked_fill_(seen.logical_not(), -std::numeric_limits<float>::infinity());
+  const at::Tensor bias =
+      at::zeros(seen.sizes(), at::kFloat)
+          .masked_fill_(seen.logical_not(), -std::numeric_limits<float>::infinity());
   return {{bias.to(placement.device)}, std::vector<std::size_t>(config.n_layers, 0)};
 }
 

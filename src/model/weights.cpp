@@ -114,8 +114,8 @@ Weights load_weights(const ModelConfig& config, const TensorIndex& index,
   const auto load = [&](const std::string& name) {
     const TensorEntry& entry = index.at(name);
     auto file = files.open(entry.file);
-    const at::Tensor mapped =
-        at::from_blob(file->at(entry), entry.shape, [file](void*) {}, scalar_type(entry.dtype));
+    const at::Tensor mapped = at::from_blob(
+        file->at(entry), entry.shape, [file](void*) {}, scalar_type(entry.dtype));
     return mapped.to(placement.device, placement.dtype);
   };
   return make_weights(load, config);

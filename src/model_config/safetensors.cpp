@@ -16,8 +16,8 @@ const char* const copy_again = "the file is damaged; copy or download it again";
 
 std::uint64_t dtype_size(const std::string& dtype) {
   static const std::map<std::string, std::uint64_t> sizes{
-      {"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8},     {"I32", 4},    {"I16", 2},
-      {"I8", 1},  {"U8", 1},  {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}};
+      {"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8},     {"I32", 4},
+      {"I16", 2}, {"I8", 1},  {"U8", 1},  {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}};
   const auto found = sizes.find(dtype);
   return found == sizes.end() ? 0 : found->second;
 }
@@ -38,7 +38,8 @@ TensorEntry parse_entry(const std::filesystem::path& file, const std::string& na
     entry.dtype = header.at("dtype").get<std::string>();
     entry.shape = header.at("shape").get<std::vector<std::int64_t>>();
     const auto offsets = header.at("data_offsets").get<std::vector<std::uint64_t>>();
-    if (offsets.size() != 2) throw InputError(where, "data_offsets are not two numbers", copy_again);
+    if (offsets.size() != 2)
+      throw InputError(where, "data_offsets are not two numbers", copy_again);
     entry.begin = offsets[0];
     entry.end = offsets[1];
   } catch (const json::exception&) {
@@ -133,8 +134,7 @@ TensorIndex read_shards(const std::filesystem::path& folder, const std::filesyst
 
 std::string show(const std::vector<std::int64_t>& shape) {
   std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i)
-    text += (i ? ", " : "") + std::to_string(shape[i]);
+  for (std::size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
   return text + "]";
 }
 
@@ -191,7 +191,8 @@ void check_tensors(const ModelConfig& config, const TensorIndex& index) {
     const auto& entry = found->second;
     const std::string where = entry.file.string() + " tensor " + name;
     if (entry.shape != shape)
-      throw InputError(where, "has shape " + show(entry.shape) + " where config.json means " + show(shape),
+      throw InputError(where,
+                       "has shape " + show(entry.shape) + " where config.json means " + show(shape),
                        "config.json and weights must come from the same model");
     if (entry.dtype != "F32" && entry.dtype != "BF16" && entry.dtype != "F16")
       throw InputError(where, "dtype " + entry.dtype + " is not supported",

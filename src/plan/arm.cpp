@@ -34,7 +34,8 @@ const std::vector<ArmForm>& arm_forms() {
   const Setting direction{"direction", "source_to_base", {"source_to_base", "base_to_source"}};
   const Setting heads{"heads", "all", {"all"}};
   const Setting alpha{"alpha", "1", {"1"}};
-  // The notebook pins cache arithmetic, window rule and truncation (lines 162-203, 228-290, 690-790).
+  // The notebook pins cache arithmetic, window rule and truncation (lines 162-203, 228-290,
+  // 690-790).
   const Settings refeed_as_is{{"entry", "refeed"}, {"align", "as_is"}};
   const auto with = [](Settings base, const char* key, const char* value) {
     base[key] = value;
@@ -112,9 +113,9 @@ void check_setting(const ArmForm& form, const std::string& name, const std::stri
   }
   if (name != "label")
     throw InputError(where, "setting " + name + " means nothing for " + form.name,
-                     names.size() == 1 ? "remove it"
-                                       : "remove it, or did you mean " + nearest_name(name, names) +
-                                             "?");
+                     names.size() == 1
+                         ? "remove it"
+                         : "remove it, or did you mean " + nearest_name(name, names) + "?");
 }
 
 /// The settings as written; every combination of the comma lists, the last list varying fastest.
@@ -224,9 +225,9 @@ std::vector<ArmSpec> parse_line(const ConfigValue& line, std::int64_t n_layers,
     for (const LayerSet& layers : layer_sets) {
       arms.push_back(make_arm(form, settings, layers, window));
       if (arms.back().preset == "notebook_b" && layers.size() != 1)
-        throw InputError(line.where, "preset:notebook_b patches one layer, not " +
-                                         std::to_string(layers.size()),
-                         "give one layer, or use v_proj decode=persist");
+        throw InputError(
+            line.where, "preset:notebook_b patches one layer, not " + std::to_string(layers.size()),
+            "give one layer, or use v_proj decode=persist");
     }
   }
   return arms;
@@ -262,8 +263,8 @@ std::vector<ArmSpec> parse_arms(const std::vector<ConfigValue>& lines, std::int6
   for (const ConfigValue& line : lines) {
     for (ArmSpec& arm : parse_line(line, n_layers, window)) {
       if (const auto [at, is_new] = spec_at.emplace(arm.canonical(), line.where); !is_new)
-        throw InputError(line.where, "arm \"" + arm.canonical() + "\" is already given at " +
-                                         at->second,
+        throw InputError(line.where,
+                         "arm \"" + arm.canonical() + "\" is already given at " + at->second,
                          "remove one of the two");
       if (const auto [at, is_new] = label_at.emplace(arm.label, line.where); !is_new)
         throw InputError(line.where, "label \"" + arm.label + "\" is already used at " + at->second,

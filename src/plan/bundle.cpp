@@ -12,13 +12,16 @@ using nlohmann::json;
 std::vector<std::byte> pack_bundle(const Bundle& bundle) {
   json contexts = json::array(), rows = json::array();
   for (const auto& c : bundle.contexts)
-    contexts.push_back({c.prompt.value, c.tokens, json::binary({c.text.begin(), c.text.end()}),
-                        c.records_prompt});
+    contexts.push_back(
+        {c.prompt.value, c.tokens, json::binary({c.text.begin(), c.text.end()}), c.records_prompt});
   for (const auto& r : bundle.rows)
     rows.push_back({r.row.value, r.arm.value, r.sample, r.pair_hash, r.base, r.donor});
   const auto& shape = bundle.shape;
-  const json packed{bundle.id.value, {shape.contexts, shape.prompt_length, shape.rows}, contexts,
-                    rows, bundle.cost};
+  const json packed{bundle.id.value,
+                    {shape.contexts, shape.prompt_length, shape.rows},
+                    contexts,
+                    rows,
+                    bundle.cost};
   const auto bytes = json::to_msgpack(packed);
   std::vector<std::byte> result(bytes.size());
   std::memcpy(result.data(), bytes.data(), bytes.size());

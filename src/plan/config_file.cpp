@@ -21,7 +21,8 @@ std::string trimmed(const std::string& text) {
   return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
 }
 
-/// Boost parses but does not say where: the lines of every section.key, in order, and malformed ones.
+/// Boost parses but does not say where: the lines of every section.key, in order, and malformed
+/// ones.
 struct KeyLines {
   std::map<std::string, std::vector<int>> of_key;
   int malformed = 0;  // the first line that is neither comment, section nor key = value
@@ -51,8 +52,7 @@ const ConfigKey& known_key(const std::string& name, const std::string& where) {
     if (key.name == name) return key;
     names.push_back(key.name);
   }
-  throw InputError(where, "unknown key " + name,
-                   "did you mean " + nearest_name(name, names) + "?");
+  throw InputError(where, "unknown key " + name, "did you mean " + nearest_name(name, names) + "?");
 }
 
 std::string read_text(const std::filesystem::path& file) {
@@ -83,9 +83,9 @@ ConfigValues read_file(const std::filesystem::path& file) {
     const std::string where = file.string() + ":" + std::to_string(at.at(written.size()));
     const ConfigKey& key = known_key(option.string_key, where);
     if (!written.empty() && !key.repeatable)
-      throw InputError(where, key.name + " is written a second time (first at " +
-                                  written.front().where + ")",
-                       "keep one of the two");
+      throw InputError(
+          where, key.name + " is written a second time (first at " + written.front().where + ")",
+          "keep one of the two");
     written.push_back({trimmed(option.value.front()), where});
   }
   return values;

@@ -15,20 +15,44 @@ const char* const r_v_definition =
 std::vector<ColumnSpec> prompt_columns(const SweepConfig& config, const ModelConfig& model) {
   const auto L = model.n_layers, W = config.window;
   return {
-      {"spectra", float32, {L, W}, "1",
-       "singular values of V of the last W prompt positions at every layer, descending; NaN where the "
+      {"spectra",
+       float32,
+       {L, W},
+       "1",
+       "singular values of V of the last W prompt positions at every layer, descending; NaN where "
+       "the "
        "prompt has no geometry (see reason)",
        "spectra/1: singular values, computed in float64, of the [W, n_kv_heads*head_dim] output of "
        "v_proj"},
-      {"pr", float64, {L}, "1", "participation ratio of V by layer",
+      {"pr",
+       float64,
+       {L},
+       "1",
+       "participation ratio of V by layer",
        "pr/1: (sum lambda)^2 / sum lambda^2, lambda = sigma^2"},
-      {"effective_rank", float64, {L}, "1", "effective rank of V by layer (Roy & Vetterli 2007)",
+      {"effective_rank",
+       float64,
+       {L},
+       "1",
+       "effective rank of V by layer (Roy & Vetterli 2007)",
        "effective_rank/1: exp(-sum q ln q), q = sigma / sum sigma"},
-      {"spectral_entropy", float64, {L}, "nats", "entropy of the normalised spectrum of V by layer",
+      {"spectral_entropy",
+       float64,
+       {L},
+       "nats",
+       "entropy of the normalised spectrum of V by layer",
        "spectral_entropy/1: -sum p ln p, p = lambda / sum lambda"},
-      {"stable_rank", float64, {L}, "1", "stable rank of V by layer",
+      {"stable_rank",
+       float64,
+       {L},
+       "1",
+       "stable rank of V by layer",
        "stable_rank/1: sum lambda / lambda_max"},
-      {"nuclear_ratio", float64, {L}, "1", "squared nuclear over squared Frobenius norm by layer",
+      {"nuclear_ratio",
+       float64,
+       {L},
+       "1",
+       "squared nuclear over squared Frobenius norm by layer",
        "nuclear_ratio/1: (sum sigma)^2 / sum sigma^2"},
       {"r_v", float64, {}, "1", "R_V of the prompt", r_v_definition},
   };
@@ -38,56 +62,103 @@ std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig
                                     const std::vector<ArmSpec>& arms) {
   const auto L = model.n_layers, W = config.window, N = config.generation.max_new_tokens;
   std::vector<ColumnSpec> columns{
-      {"status", status, {}, "1", "whether the row ran: ok, refused, failed (pending: not yet)", ""},
+      {"status",
+       status,
+       {},
+       "1",
+       "whether the row ran: ok, refused, failed (pending: not yet)",
+       ""},
       {"reason", utf8, {}, "1", "why the row was refused or failed; empty where it is ok", ""},
       {"tokens", int32, {N}, "token id", "generated tokens, EOS included; -1 after the end", ""},
       {"n_generated", int32, {}, "tokens", "number of generated tokens, EOS counted", ""},
       {"text", utf8, {}, "1", "generated text without special tokens", ""},
       {"stop_reason", utf8, {}, "1", "eos or length", ""},
-      {"n_generated_v", int32, {}, "tokens",
-       "generated tokens that were fed and so have V: all but the last one", ""},
-      {"cells_changed", int64, {}, "cells",
-       "proof that the patch fired: (layer, position, KV head) donor cells written", ""},
+      {"n_generated_v",
+       int32,
+       {},
+       "tokens",
+       "generated tokens that were fed and so have V: all but the last one",
+       ""},
+      {"cells_changed",
+       int64,
+       {},
+       "cells",
+       "proof that the patch fired: (layer, position, KV head) donor cells written",
+       ""},
       {"cells_dropped", int64, {}, "cells", "donor cells outside base, left out", ""},
-      {"change_norm", float64, {}, "1",
+      {"change_norm",
+       float64,
+       {},
+       "1",
        "proof that the patch fired: sqrt(sum (new - old)^2) over written K and V, old being base's "
        "cell at the aligned position, 0 where there is none",
        "change_norm/1"},
-      {"future_keys", int32, {}, "cells",
-       "donor keys whose rotation exceeds the first fed query's position", ""},
-      {"geometry_reason", utf8, {}, "1", "why geometry of the row is NaN; empty where it is not", ""},
+      {"future_keys",
+       int32,
+       {},
+       "cells",
+       "donor keys whose rotation exceeds the first fed query's position",
+       ""},
+      {"geometry_reason",
+       utf8,
+       {},
+       "1",
+       "why geometry of the row is NaN; empty where it is not",
+       ""},
   };
   const auto add = [&](ColumnSpec spec) { columns.push_back(std::move(spec)); };
   if (config.readouts.spectra_prompt) {
-    add({"spectra_prompt", float32, {L, W}, "1",
-         "singular values of the row's own V, patch included, of the last W prompt positions as the "
+    add({"spectra_prompt",
+         float32,
+         {L, W},
+         "1",
+         "singular values of the row's own V, patch included, of the last W prompt positions as "
+         "the "
          "first generated position attends to them; NaN where a layer has fewer than W",
          "spectra/1"});
     add({"r_v_prompt", float64, {}, "1", "R_V of spectra_prompt", r_v_definition});
   }
   if (config.readouts.spectra_generated) {
-    add({"spectra_generated", float32, {L, W}, "1",
+    add({"spectra_generated",
+         float32,
+         {L, W},
+         "1",
          "singular values of the row's own V of the last W fed generated tokens; NaN where "
          "n_generated_v < W",
          "spectra/1"});
     add({"r_v_generated", float64, {}, "1", "R_V of spectra_generated", r_v_definition});
   }
   if (config.readouts.reencode)
-    add({"r_v_reencoded", float64, {}, "1",
-         "R_V of prompt + \" \" + text read again by the unpatched model, cut at 512 tokens, as in the "
+    add({"r_v_reencoded",
+         float64,
+         {},
+         "1",
+         "R_V of prompt + \" \" + text read again by the unpatched model, cut at 512 tokens, as in "
+         "the "
          "notebook (measure_rv_on_text)",
          r_v_definition});
   const bool notebook_b = std::any_of(arms.begin(), arms.end(),
                                       [](const ArmSpec& a) { return a.preset == "notebook_b"; });
   if (notebook_b)
-    add({"r_v_notebook", float64, {}, "1",
-         "notebook_b rows only: R_V from V captured before the patch was applied (the notebook's hook "
+    add({"r_v_notebook",
+         float64,
+         {},
+         "1",
+         "notebook_b rows only: R_V from V captured before the patch was applied (the notebook's "
+         "hook "
          "order), which the patch cannot move at its own layer; not a result",
          r_v_definition});
   if (config.readouts.keywords) {
-    add({"keyword_count", int32, {}, "1", "how many of the notebook's 24 keywords occur in the text",
+    add({"keyword_count",
+         int32,
+         {},
+         "1",
+         "how many of the notebook's 24 keywords occur in the text",
          "keyword_count/1: substrings of the lower-cased text, presence not count, 0..24"});
-    add({"keyword_rate", float64, {}, "per 100 words",
+    add({"keyword_rate",
+         float64,
+         {},
+         "per 100 words",
          "words equal to one of the 24 keywords, per 100 words; NaN for a text without words",
          "keyword_rate/1: whole words"});
   }

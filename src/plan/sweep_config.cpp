@@ -17,8 +17,8 @@ class Values {
   ConfigValue text(const std::string& name) const {
     if (const auto found = values_.find(name); found != values_.end()) return found->second.back();
     const auto& keys = config_keys();
-    const auto key = std::find_if(keys.begin(), keys.end(),
-                                  [&](const ConfigKey& k) { return k.name == name; });
+    const auto key =
+        std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& k) { return k.name == name; });
     RVSWEEP_EXPECT(key != keys.end(), "config_keys lists every key");
     return {key->default_value, "default"};
   }
@@ -97,7 +97,8 @@ SweepConfig parse_sweep_config(const ConfigValues& written) {
   config.seed = values.number<std::uint64_t>("sweep.seed", 0, UINT64_MAX);
   if (values.text("sweep.bundle_rows").text != "auto")
     config.bundle_rows = values.number<std::int64_t>("sweep.bundle_rows", 8, 1024);
-  if (const auto arms = written.find("sweep.arm"); arms != written.end()) config.arms = arms->second;
+  if (const auto arms = written.find("sweep.arm"); arms != written.end())
+    config.arms = arms->second;
   config.text = dump_config(written);
   return config;
 }

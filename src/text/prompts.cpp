@@ -37,7 +37,8 @@ class Builder {
       object = json::parse(text);
     } catch (const json::parse_error& error) {
       // Its own message repeats the bytes read, which need not be UTF-8.
-      throw InputError(where, "is not valid JSON in UTF-8 at byte " + std::to_string(error.byte), form);
+      throw InputError(where, "is not valid JSON in UTF-8 at byte " + std::to_string(error.byte),
+                       form);
     }
     if (!object.is_object()) throw InputError(where, "is not a JSON object", form);
     const std::string id = text_of(object, "pair", where);
@@ -49,7 +50,8 @@ class Builder {
         object.contains("source_group") ? text_of(object, "source_group", where) : "source";
     const std::string base_group =
         object.contains("base_group") ? text_of(object, "base_group", where) : "base";
-    const PromptIndex source = prompt(id + "/source", text_of(object, "source", where), source_group);
+    const PromptIndex source =
+        prompt(id + "/source", text_of(object, "source", where), source_group);
     const PromptIndex base = prompt(id + "/base", text_of(object, "base", where), base_group);
     set.pairs.push_back({id, source, base});
   }
@@ -67,7 +69,8 @@ PromptSet read_prompts(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
   std::ostringstream bytes;
   if (!stream || std::filesystem::is_directory(file) || (bytes << stream.rdbuf()).bad())
-    throw InputError(file.string(), "cannot be read", "prompts.file must name a JSONL file of pairs");
+    throw InputError(file.string(), "cannot be read",
+                     "prompts.file must name a JSONL file of pairs");
   Builder builder;
   builder.set.fingerprint = xxh3(bytes.str());
   std::istringstream lines(bytes.str());

@@ -327,7 +327,8 @@ def test_plan_refuses_the_same(case, job, rvsweep):
 
 
 @pytest.mark.parametrize(
-    "case", ["config missing", "config key unknown", "layers outside", "pair id twice", "header length", "option unknown"]
+    "case",
+    ["config missing", "config key unknown", "layers outside", "pair id twice", "header length", "option unknown"],
 )
 def test_all_ranks_end_after_one_message(case, job, rvsweep):
     parts = spoil(job, case)

@@ -23,9 +23,9 @@ TEST(Philox, GivesThePublishedVectors) {
             (Counter{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
   EXPECT_EQ(philox4x32_10({all, all, all, all}, {all, all}),
             (Counter{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
-  EXPECT_EQ(philox4x32_10({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
-                          {0xa4093822, 0x299f31d0}),
-            (Counter{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
+  EXPECT_EQ(
+      philox4x32_10({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
+      (Counter{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
 
 // Values of a Python implementation of the same definition: key xxh3("seed\0pair hash\0sample"),
@@ -42,7 +42,8 @@ TEST(SamplingUniform, DiffersBySeedPairSampleAndStep) {
   for (std::uint64_t seed : {1, 2})
     for (std::uint64_t pair : {10, 11})
       for (std::int32_t sample : {0, 1, 2})
-        for (std::int64_t step : {0, 1, 2, 3}) seen.insert(sampling_uniform(seed, pair, sample, step));
+        for (std::int64_t step : {0, 1, 2, 3})
+          seen.insert(sampling_uniform(seed, pair, sample, step));
   EXPECT_EQ(seen.size(), 2u * 2u * 3u * 4u);
   // Digits do not run into the neighbouring field.
   EXPECT_NE(sampling_uniform(1, 23, 4, 0), sampling_uniform(12, 3, 4, 0));

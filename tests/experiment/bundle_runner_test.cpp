@@ -23,8 +23,7 @@ Tokenizer letters() {
        << R"("pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true},)"
        << R"("decoder":{"type":"ByteLevel"},"model":{"type":"BPE","merges":[],"vocab":{)";
   const std::string alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,";
-  for (std::size_t i = 0; i < 64; ++i)
-    file << (i ? "," : "") << '"' << alphabet[i] << "\":" << i;
+  for (std::size_t i = 0; i < 64; ++i) file << (i ? "," : "") << '"' << alphabet[i] << "\":" << i;
   file << "}}}";
   file.close();
   return Tokenizer::load(folder);
@@ -100,9 +99,11 @@ TEST(BundleRunner, SelfPatchEqualsBaseBitForBit) {
     EXPECT_EQ(column<double>(result.rows, "change_norm")[r] < 1e-4, true);
     EXPECT_GT(column<std::int64_t>(result.rows, "cells_changed")[r], 0);
   }
-  EXPECT_EQ(item<float>(result, "spectra_generated", 1), item<float>(result, "spectra_generated", 0));
+  EXPECT_EQ(item<float>(result, "spectra_generated", 1),
+            item<float>(result, "spectra_generated", 0));
   // Frozen layers forget what was generated, so a self-patch is not base there.
-  EXPECT_NE(item<float>(result, "spectra_generated", 4), item<float>(result, "spectra_generated", 0));
+  EXPECT_NE(item<float>(result, "spectra_generated", 4),
+            item<float>(result, "spectra_generated", 0));
 }
 
 TEST(BundleRunner, FullSwapContinuesTheSourceWithBasesLastToken) {
@@ -117,9 +118,9 @@ TEST(BundleRunner, FullSwapContinuesTheSourceWithBasesLastToken) {
 }
 
 TEST(BundleRunner, ARowsBitsDoNotDependOnItsCompanions) {
-  const std::vector<std::string> arms{"base", "v_proj layers=1 decode=persist",
-                                      "kv_cache layers=1:3 entry=refeed growth=compound align=as_is",
-                                      "source"};
+  const std::vector<std::string> arms{
+      "base", "v_proj layers=1 decode=persist",
+      "kv_cache layers=1:3 entry=refeed growth=compound align=as_is", "source"};
   Study one(arms), other(arms);
   other.bundle.contexts.push_back({PromptIndex(2), some_tokens(30, 5), "other", true});
   other.bundle.contexts.push_back({PromptIndex(3), some_tokens(9, 6), "another", true});
@@ -158,13 +159,12 @@ TEST(BundleRunner, CountsTheCellsThatWereWritten) {
   BundleResult result = study.run();
   const auto& cells = column<std::int64_t>(result.rows, "cells_changed");
   EXPECT_EQ(cells[0], 0);
-  EXPECT_EQ(cells[1], 4 * 2);                 // window x KV heads
-  EXPECT_EQ(cells[2], (4 + 9) * 2 * 2);       // + 9 fed tokens, 2 layers
-  EXPECT_EQ(cells[3], 3 * 22 * 2);            // layers x (m - 1) x KV heads
+  EXPECT_EQ(cells[1], 4 * 2);            // window x KV heads
+  EXPECT_EQ(cells[2], (4 + 9) * 2 * 2);  // + 9 fed tokens, 2 layers
+  EXPECT_EQ(cells[3], 3 * 22 * 2);       // layers x (m - 1) x KV heads
   EXPECT_EQ(cells[4], 3 * 23 * 2);
   EXPECT_EQ(column<double>(result.rows, "change_norm")[0], 0.0);
-  for (std::size_t r = 1; r < 5; ++r)
-    EXPECT_GT(column<double>(result.rows, "change_norm")[r], 0.0);
+  for (std::size_t r = 1; r < 5; ++r) EXPECT_GT(column<double>(result.rows, "change_norm")[r], 0.0);
 }
 
 TEST(BundleRunner, ShortPromptsRunWithoutGeometry) {

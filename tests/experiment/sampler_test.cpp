@@ -1,7 +1,6 @@
 #include "rvsweep/experiment/sampler.hpp"
 
-#include <ATen/ops/full.h>
-#include <ATen/ops/manual_seed.h>
+#include <ATen/Context.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>

@@ -38,7 +38,7 @@ TEST(KeywordCount, OfPromptsOfTheNotebook) {
 
 TEST(KeywordCount, IsPresenceOfSubstringsNotTheirNumber) {
   EXPECT_EQ(keyword_count("notice notice notice"), 1);
-  EXPECT_EQ(keyword_count("awareness"), 2);            // aware in it
+  EXPECT_EQ(keyword_count("awareness"), 2);  // aware in it
   EXPECT_EQ(keyword_count("simultaneously"), 1);
   EXPECT_EQ(keyword_count("consciousness"), 2);        // conscious
   EXPECT_EQ(keyword_count("myself and yourself"), 3);  // self
@@ -68,9 +68,9 @@ TEST(KeywordRate, IsWholeWordsPerHundred) {
 }
 
 TEST(KeywordRate, CutsWordsAtPunctuationNotAtApostrophesDigitsOrAccents) {
-  EXPECT_DOUBLE_EQ(keyword_rate("self-aware"), 100.0);          // two words, both keywords
+  EXPECT_DOUBLE_EQ(keyword_rate("self-aware"), 100.0);  // two words, both keywords
   EXPECT_DOUBLE_EQ(keyword_rate("(notice),\"direct\"!x"), 100.0 * 2 / 3);
-  EXPECT_DOUBLE_EQ(keyword_rate("self's notice"), 50.0);        // self's is one other word
+  EXPECT_DOUBLE_EQ(keyword_rate("self's notice"), 50.0);  // self's is one other word
   EXPECT_DOUBLE_EQ(keyword_rate("self2 éself selfé self"), 25.0);
 }
 

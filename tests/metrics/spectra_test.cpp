@@ -45,8 +45,10 @@ at::Tensor block_of(const Numbers& sigma, std::int64_t D, unsigned seed = 1) {
   const auto W = static_cast<std::int64_t>(sigma.size());
   const at::Tensor wide =
       at::cat({at::diag(at::tensor(sigma, at::kDouble)), at::zeros({W, D - W}, at::kDouble)}, 1);
-  return reflection(W, seed).matmul(reflection(W, seed + 1)).matmul(wide).matmul(
-      reflection(D, seed + 2));
+  return reflection(W, seed)
+      .matmul(reflection(W, seed + 1))
+      .matmul(wide)
+      .matmul(reflection(D, seed + 2));
 }
 
 void expect_near(const Numbers& actual, const Numbers& expected, double relative,
@@ -88,8 +90,7 @@ TEST(SingularValues, OfABlockWithMoreRowsThanColumnsAreAsManyAsColumns) {
 
 TEST(SingularValues, AreOfEachBlockOfABatch) {
   const Numbers a{5, 4, 3}, b{8, 1, 0.5};
-  const at::Tensor batch =
-      at::stack({block_of(a, 6, 10), block_of(b, 6, 20)}).view({1, 2, 3, 6});
+  const at::Tensor batch = at::stack({block_of(a, 6, 10), block_of(b, 6, 20)}).view({1, 2, 3, 6});
   const at::Tensor found = singular_values(batch);
   EXPECT_EQ(found.sizes(), (at::IntArrayRef{1, 2, 3}));
   EXPECT_EQ(found.scalar_type(), at::kDouble);
@@ -149,8 +150,8 @@ TEST(Metrics, HaveTheirClosedForms) {
   EXPECT_NEAR(nuclear_ratio(sigma), 36.0 / 14, 1e-14);
   // exp(-(1/2 ln 1/2 + 1/3 ln 1/3 + 1/6 ln 1/6)) = 2^(2/3) sqrt(3)
   EXPECT_NEAR(effective_rank(sigma), std::pow(2, 2.0 / 3) * std::sqrt(3), 1e-13);
-  EXPECT_NEAR(spectral_entropy(sigma),
-              std::log(14) - (9 * std::log(9) + 4 * std::log(4)) / 14, 1e-14);
+  EXPECT_NEAR(spectral_entropy(sigma), std::log(14) - (9 * std::log(9) + 4 * std::log(4)) / 14,
+              1e-14);
 }
 
 TEST(Metrics, DoNotDependOnScale) {
@@ -177,8 +178,8 @@ TEST(Metrics, OfAnAllZeroOrNaNBlockAreNaN) {
   }
 }
 
-// stable_rank, pr, exp(spectral_entropy), nuclear_ratio and rank are exp of the Renyi entropies of p
-// of order infinity, 2, 1, 1/2 and 0, and these fall with their order.
+// stable_rank, pr, exp(spectral_entropy), nuclear_ratio and rank are exp of the Renyi entropies of
+// p of order infinity, 2, 1, 1/2 and 0, and these fall with their order.
 TEST(Metrics, KeepTheirOrder) {
   std::mt19937 generator(5);
   std::uniform_real_distribution<double> uniform;
@@ -211,8 +212,7 @@ TEST(Metrics, OfRandomBlocksKeepTheirOrder) {
   for (int trial = 0; trial < 50; ++trial) {
     Numbers entries(16 * 24);
     for (double& entry : entries) entry = normal(generator) + (trial % 5);
-    const auto sigma =
-        values(singular_values(at::tensor(entries, at::kDouble).view({16, 24})));
+    const auto sigma = values(singular_values(at::tensor(entries, at::kDouble).view({16, 24})));
     EXPECT_LE(1.0, stable_rank(sigma));
     EXPECT_LE(stable_rank(sigma), participation_ratio(sigma));
     EXPECT_LE(participation_ratio(sigma), std::exp(spectral_entropy(sigma)));

@@ -49,8 +49,7 @@ TEST(Rope, Llama3ScalingKeepsHighAndSlowsLowFrequencies) {
   const at::Tensor before = inverse_frequencies(plain), after = inverse_frequencies(scaled);
   EXPECT_EQ(before[0].item<float>(), after[0].item<float>());
   EXPECT_FLOAT_EQ(before[31].item<float>() / 8, after[31].item<float>());
-  for (int i = 1; i < 32; ++i)
-    EXPECT_LT(after[i].item<float>(), after[i - 1].item<float>());
+  for (int i = 1; i < 32; ++i) EXPECT_LT(after[i].item<float>(), after[i - 1].item<float>());
 }
 
 }  // namespace

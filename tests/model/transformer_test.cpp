@@ -86,7 +86,8 @@ TEST(Transformer, ARowsBitsDoNotDependOnItsCompanions) {
 
 TEST(Transformer, StoppingEarlyLeavesTheSameCells) {
   const Transformer model = testing::tiny_transformer();
-  const Fed whole = feed(model, {some_tokens(9, 1)}, 9), part = feed(model, {some_tokens(9, 1)}, 9, 2);
+  const Fed whole = feed(model, {some_tokens(9, 1)}, 9),
+            part = feed(model, {some_tokens(9, 1)}, 9, 2);
   for (std::int64_t layer = 0; layer <= 2; ++layer) {
     EXPECT_TRUE(at::equal(whole.cache.v[layer], part.cache.v[layer]));
     EXPECT_TRUE(at::equal(whole.cache.k[layer], part.cache.k[layer]));

@@ -118,9 +118,9 @@ TEST_F(Config, ReadsTheRotationOfLlama31InBothWritings) {
 
 TEST_F(Config, HasTheDefaultsOfTransformers) {
   json small = llama3;
-  for (const char* key : {"rope_theta", "rope_scaling", "hidden_act", "attention_bias",
-                          "tie_word_embeddings", "rms_norm_eps", "eos_token_id",
-                          "num_key_value_heads"})
+  for (const char* key :
+       {"rope_theta", "rope_scaling", "hidden_act", "attention_bias", "tie_word_embeddings",
+        "rms_norm_eps", "eos_token_id", "num_key_value_heads"})
     small.erase(key);
   const ModelConfig m = load(small);
   EXPECT_EQ(m.rope.theta, 10000.0);
@@ -205,8 +205,8 @@ TEST_F(Config, AMissingOrMalformedFileIsNamed) {
                    {path, "cannot be read", "model.path"}));
   for (const char* text : {"", "{", "not json", "{\"model_type\": \"llama\",}"}) {
     folder.write("config.json", text);
-    EXPECT_TRUE(says(refusal_message([&] { load_model_config(folder.path()); }),
-                     {path, "not valid JSON"}));
+    EXPECT_TRUE(
+        says(refusal_message([&] { load_model_config(folder.path()); }), {path, "not valid JSON"}));
   }
   for (const char* text : {"[]", "3", "null", "{}"}) {
     folder.write("config.json", text);
@@ -228,13 +228,14 @@ TEST_F(Config, MalformedFilesBesideItAreNamed) {
 TEST_F(Config, AMissingKeyIsNamed) {
   for (const char* key : {"model_type", "num_hidden_layers", "hidden_size", "intermediate_size",
                           "num_attention_heads", "vocab_size", "max_position_embeddings"})
-    EXPECT_TRUE(says(refusal(without(llama3, key)), {"config.json", std::string("\"") + key + "\""}));
+    EXPECT_TRUE(
+        says(refusal(without(llama3, key)), {"config.json", std::string("\"") + key + "\""}));
 }
 
 TEST_F(Config, AValueOfTheWrongTypeOrSignIsNamed) {
-  for (const char* key : {"num_hidden_layers", "hidden_size", "intermediate_size",
-                          "num_attention_heads", "num_key_value_heads", "vocab_size",
-                          "max_position_embeddings", "head_dim"}) {
+  for (const char* key :
+       {"num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads",
+        "num_key_value_heads", "vocab_size", "max_position_embeddings", "head_dim"}) {
     EXPECT_TRUE(says(refusal(with(llama3, key, "many")), {"config.json", key, "wrong type"}));
     EXPECT_TRUE(says(refusal(with(llama3, key, 0)), {"config.json", key, "positive"}));
     EXPECT_TRUE(says(refusal(with(llama3, key, -4)), {"config.json", key, "positive"}));
@@ -263,10 +264,10 @@ TEST_F(Config, WhatIsNotSupportedIsRefusedByName) {
   EXPECT_TRUE(says(refusal(with(llama3, "hidden_act", "gelu")), {"hidden_act", "\"gelu\""}));
   EXPECT_TRUE(says(refusal(with(llama3, "mlp_bias", true)), {"mlp_bias"}));
   EXPECT_TRUE(says(refusal(with(llama3, "partial_rotary_factor", 0.5)), {"partial_rotary_factor"}));
-  EXPECT_TRUE(says(refusal(version_5(llama3, {{"rope_type", "default"},
-                                              {"rope_theta", 1e4},
-                                              {"partial_rotary_factor", 0.5}})),
-                   {"partial_rotary_factor"}));
+  EXPECT_TRUE(says(
+      refusal(version_5(
+          llama3, {{"rope_type", "default"}, {"rope_theta", 1e4}, {"partial_rotary_factor", 0.5}})),
+      {"partial_rotary_factor"}));
 }
 
 TEST_F(Config, OtherRotationsAreRefusedByName) {

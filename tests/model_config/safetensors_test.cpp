@@ -91,7 +91,8 @@ TEST_F(Safetensors, AnAbsurdHeaderLengthIsRefused) {
 }
 
 TEST_F(Safetensors, AHeaderThatIsNoJsonObjectIsRefused) {
-  for (const std::string header : {"", "{", "tensors", "{\"a\": }", "\xff\xfe", "[1, 2]", "3", "null"})
+  for (const std::string header :
+       {"", "{", "tensors", "{\"a\": }", "\xff\xfe", "[1, 2]", "3", "null"})
     EXPECT_TRUE(says(refusal(file_of(header, 4)), {path("model.safetensors"), "header"})) << header;
 }
 
@@ -162,7 +163,8 @@ class Shards : public Safetensors {
     list({{"a", "one.safetensors"}, {"b", "two.safetensors"}});
   }
   void list(const json& weight_map) {
-    folder.write(index_name, json{{"metadata", {{"total_size", 14}}}, {"weight_map", weight_map}}.dump());
+    folder.write(index_name,
+                 json{{"metadata", {{"total_size", 14}}}, {"weight_map", weight_map}}.dump());
   }
   std::string refusal_of_folder() {
     return refusal_message([&] { read_safetensors_index(folder.path()); });
@@ -200,8 +202,10 @@ TEST_F(Shards, ATensorThatTheIndexDoesNotListIsNamed) {
   list({{"a", "one.safetensors"}});
   // A shard that no tensor is listed in is none of this model's, like any other file of the folder.
   EXPECT_EQ(read_safetensors_index(folder.path()).size(), 1u);
-  folder.write("one.safetensors", file_of(json{{"a", tensor("F32", {2}, 0, 8)},
-                                               {"extra", tensor("F32", {1}, 8, 12)}}.dump(), 12));
+  folder.write(
+      "one.safetensors",
+      file_of(json{{"a", tensor("F32", {2}, 0, 8)}, {"extra", tensor("F32", {1}, 8, 12)}}.dump(),
+              12));
   EXPECT_TRUE(says(refusal_of_folder(), {path(index_name), "extra", "one.safetensors"}));
 }
 
@@ -307,8 +311,9 @@ TEST(CheckTensors, PassesOverRotaryBuffersAndACopyOfATiedHead) {
 TEST(CheckTensors, NamesAWrongShapeAndBothShapes) {
   TensorIndex index = index_of(tiny());
   index["model.layers.0.self_attn.k_proj.weight"].shape = {6, 8};
-  EXPECT_TRUE(says(refusal_message([&] { check_tensors(tiny(), index); }),
-                   {"model.safetensors", "model.layers.0.self_attn.k_proj.weight", "[6, 8]", "[8, 6]"}));
+  EXPECT_TRUE(
+      says(refusal_message([&] { check_tensors(tiny(), index); }),
+           {"model.safetensors", "model.layers.0.self_attn.k_proj.weight", "[6, 8]", "[8, 6]"}));
 }
 
 TEST(CheckTensors, NamesAQuantisedTensor) {

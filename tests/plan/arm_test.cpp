@@ -185,7 +185,8 @@ TEST(RefusedArm, UnknownSettingWithTheNearestOne) {
 TEST(RefusedArm, SettingThatMeansNothingForIt) {
   EXPECT_TRUE(says(refusal({"base layers=1"}), {"job.cfg:1", "layers", "means nothing for base"}));
   EXPECT_TRUE(says(refusal({"source direction=base_to_source"}), {"direction", "source"}));
-  EXPECT_TRUE(says(refusal({"v_proj layers=1 align=as_is"}), {"align", "means nothing for v_proj"}));
+  EXPECT_TRUE(
+      says(refusal({"v_proj layers=1 align=as_is"}), {"align", "means nothing for v_proj"}));
   EXPECT_TRUE(says(refusal({"v_proj layers=1 positions=all"}), {"positions", "v_proj"}));
   EXPECT_TRUE(says(refusal({"kv_cache layers=1 decode=persist"}),
                    {"decode", "means nothing for kv_cache"}));

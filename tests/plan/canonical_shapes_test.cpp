@@ -31,17 +31,28 @@ ModelConfig llama3_8b() {
 }
 
 TEST(CanonicalLength, IsTheTablesNextMultiple) {
-  for (const auto& [n, padded] : std::initializer_list<std::pair<std::int64_t, std::int64_t>>{
-           {1, 16}, {16, 16}, {17, 32}, {128, 128}, {129, 160}, {160, 160}, {161, 192},
-           {512, 512}, {513, 640}, {640, 640}, {641, 768}, {8192, 8192}, {8193, 8320}})
+  for (const auto& [n, padded] :
+       std::initializer_list<std::pair<std::int64_t, std::int64_t>>{{1, 16},
+                                                                    {16, 16},
+                                                                    {17, 32},
+                                                                    {128, 128},
+                                                                    {129, 160},
+                                                                    {160, 160},
+                                                                    {161, 192},
+                                                                    {512, 512},
+                                                                    {513, 640},
+                                                                    {640, 640},
+                                                                    {641, 768},
+                                                                    {8192, 8192},
+                                                                    {8193, 8320}})
     EXPECT_EQ(canonical_length(n), padded) << n;
 }
 
 TEST(CanonicalRows, IsTheTablesNextEntry) {
   for (const auto& [n, padded] : std::initializer_list<std::pair<std::int64_t, std::int64_t>>{
-           {1, 8}, {8, 8}, {9, 16}, {17, 24}, {25, 32}, {32, 32}, {33, 48}, {48, 48}, {49, 64},
-           {64, 64}, {65, 96}, {96, 96}, {97, 128}, {128, 128}, {129, 192}, {193, 256},
-           {257, 384}, {385, 512}, {1024, 1024}, {1025, 1536}})
+           {1, 8},     {8, 8},     {9, 16},    {17, 24},   {25, 32},     {32, 32},    {33, 48},
+           {48, 48},   {49, 64},   {64, 64},   {65, 96},   {96, 96},     {97, 128},   {128, 128},
+           {129, 192}, {193, 256}, {257, 384}, {385, 512}, {1024, 1024}, {1025, 1536}})
     EXPECT_EQ(canonical_rows(n), padded) << n;
 }
 

@@ -65,7 +65,8 @@ TEST_F(ConfigFile, MayReturnToASection) {
 }
 
 TEST_F(ConfigFile, LaterFilesWinKeyByKey) {
-  const auto model = folder.write("model.cfg", "[model]\npath = m\nwindow = 8\n[sweep]\nseed = 1\n");
+  const auto model =
+      folder.write("model.cfg", "[model]\npath = m\nwindow = 8\n[sweep]\nseed = 1\n");
   const auto job = folder.write("job.cfg", "[prompts]\nfile = p\n[sweep]\nseed = 2\n");
   const auto values = read_config({model, job}, {});
   EXPECT_EQ(values.at("sweep.seed").size(), 1u);
@@ -157,8 +158,9 @@ TEST_F(ConfigFile, DumpFillsDefaultsAndKeepsEveryArm) {
   const std::string dumped = dump_config(read(required + "[sweep]\narm = base\narm = source\n"));
   for (const ConfigKey& key : config_keys()) {
     if (key.name == "sweep.arm" || key.required) continue;
-    EXPECT_NE(dumped.find(key.name.substr(key.name.find('.') + 1) + " = " + key.default_value + "\n"),
-              std::string::npos)
+    EXPECT_NE(
+        dumped.find(key.name.substr(key.name.find('.') + 1) + " = " + key.default_value + "\n"),
+        std::string::npos)
         << key.name;
   }
   EXPECT_NE(dumped.find("arm = base\narm = source\n"), std::string::npos);
@@ -167,8 +169,9 @@ TEST_F(ConfigFile, DumpFillsDefaultsAndKeepsEveryArm) {
 
 TEST_F(ConfigFile, ADumpReadsBackToTheSameValues) {
   std::mt19937 generator(11);
-  const std::vector<std::string> samples{"a", "12.5%", "jobs/x y.jsonl", "kv_cache layers=0:8,8:16",
-                                         "0.7", "é ü", "[x]y", "a=b", "--set"};
+  const std::vector<std::string> samples{
+      "a",    "12.5%", "jobs/x y.jsonl", "kv_cache layers=0:8,8:16", "0.7", "é ü",
+      "[x]y", "a=b",   "--set"};
   for (int trial = 0; trial < 200; ++trial) {
     ConfigValues values;
     for (const ConfigKey& key : config_keys()) {

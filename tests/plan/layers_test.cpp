@@ -80,16 +80,17 @@ TEST(ParseLayerSets, RefusesRangesOutsideTheModel) {
   for (const std::string text : {"16:33", "0:9223372036854775807", "40:41"})
     EXPECT_TRUE(
         says(refusal_message([&] { parse_layer_sets(text, 32); }), {text, "layers 0 to 31"}));
-  EXPECT_TRUE(says(refusal_message([] { parse_layer_sets("3+32", 32); }), {"32", "layers 0 to 31"}));
+  EXPECT_TRUE(
+      says(refusal_message([] { parse_layer_sets("3+32", 32); }), {"32", "layers 0 to 31"}));
   EXPECT_TRUE(says(refusal_message([] { parse_layer_sets("width:33/stride:1", 32); }),
                    {"width:33", "layers 0 to 31"}));
 }
 
 TEST(ParseLayerSets, RefusesWhatIsMalformed) {
-  for (const std::string text : {"", ":", "4:", ":4", "1:2:3", "1+", "+1", "a:b", "-2:4", "1-4",
-                                 "width:4", "width:4/2", "width:/stride:2", "width:a/stride:2",
-                                 "width:4/stride:2/stride:3", "width:0/stride:1",
-                                 "width:1/stride:0"})
+  for (const std::string text :
+       {"", ":", "4:", ":4", "1:2:3", "1+", "+1", "a:b", "-2:4", "1-4", "width:4", "width:4/2",
+        "width:/stride:2", "width:a/stride:2", "width:4/stride:2/stride:3", "width:0/stride:1",
+        "width:1/stride:0"})
     EXPECT_FALSE(refusal_message([&] { parse_layer_sets(text, 32); }).empty()) << text;
 }
 

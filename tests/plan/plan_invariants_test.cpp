@@ -45,7 +45,8 @@ Sweep random_sweep(unsigned seed) {
   if (up_to(3) == 0) sweep.model.sliding_window = 300 + up_to(400);
   std::vector<std::string> texts;
   const auto a_text = [&] {
-    if (!texts.empty() && up_to(3) == 0) return texts[up_to(static_cast<unsigned>(texts.size()) - 1)];
+    if (!texts.empty() && up_to(3) == 0)
+      return texts[up_to(static_cast<unsigned>(texts.size()) - 1)];
     constexpr unsigned longest[] = {0, 10, 40, 40, 120, 120, 600, 1500};
     std::string text(up_to(longest[up_to(7)]), ' ');
     for (char& c : text) c = static_cast<char>('a' + up_to(25));
@@ -69,9 +70,8 @@ class PlanInvariants : public ::testing::TestWithParam<unsigned> {
   PromptIndex base_of(const PlannedRow& row) const {
     const ArmSpec& arm = plan.arms[row.arm.value];
     const PromptPair& pair = plan.pairs[row.pair.value];
-    const bool from_source =
-        arm.kind == ArmKind::source ||
-        (arm.is_patched() && arm.direction == Direction::base_to_source);
+    const bool from_source = arm.kind == ArmKind::source ||
+                             (arm.is_patched() && arm.direction == Direction::base_to_source);
     return from_source ? pair.source : pair.base;
   }
   PromptIndex donor_of(const PlannedRow& row) const {
@@ -178,8 +178,7 @@ TEST_P(PlanInvariants, EachUsablePromptIsRecordedOnceAndWhole) {
     for (const auto& context : bundle.contexts) {
       if (!context.records_prompt) continue;
       ++times.at(context.prompt.value);
-      EXPECT_EQ(context.tokens,
-                bytes_as_tokens(sweep.prompts.prompts[context.prompt.value].text));
+      EXPECT_EQ(context.tokens, bytes_as_tokens(sweep.prompts.prompts[context.prompt.value].text));
     }
   for (std::size_t i = 0; i < times.size(); ++i) EXPECT_EQ(times[i], usable(i) ? 1 : 0) << i;
 }

@@ -54,10 +54,10 @@ TEST(MakePlan, ResolvesTheLayersOfRV) {
 
 TEST(MakePlan, GivesEachArmItsBaseAndDonor) {
   const std::string s = text(20, 's'), b = text(30, 'b');
-  const auto plan = sample_plan(
-      sample_config({"base", "source", "kv_cache layers=4:8", "v_proj layers=3",
-                     "kv_cache layers=4:8 direction=base_to_source"}),
-      prompt_set({{s, b}}));
+  const auto plan =
+      sample_plan(sample_config({"base", "source", "kv_cache layers=4:8", "v_proj layers=3",
+                                 "kv_cache layers=4:8 direction=base_to_source"}),
+                  prompt_set({{s, b}}));
   EXPECT_EQ(place_of(plan, 0).base().text, b);
   EXPECT_EQ(place_of(plan, 0).row.donor, -1);
   EXPECT_EQ(place_of(plan, 1).base().text, s);
@@ -72,9 +72,9 @@ TEST(MakePlan, GivesEachArmItsBaseAndDonor) {
 
 TEST(MakePlan, CutsPromptsForPresetsOnly) {
   const std::string s = text(700, 's'), b = text(600, 'b');
-  const auto plan = sample_plan(
-      sample_config({"base", "kv_cache layers=4:8", "preset:notebook_c_v1 layers=4:8"}),
-      prompt_set({{s, b}}));
+  const auto plan =
+      sample_plan(sample_config({"base", "kv_cache layers=4:8", "preset:notebook_c_v1 layers=4:8"}),
+                  prompt_set({{s, b}}));
   EXPECT_EQ(place_of(plan, 0).base().tokens, bytes_as_tokens(b));
   EXPECT_EQ(place_of(plan, 1).donor().tokens, bytes_as_tokens(s));
   EXPECT_EQ(place_of(plan, 2).base().tokens, bytes_as_tokens(text(512, 'b')));
@@ -102,10 +102,11 @@ TEST(MakePlan, MakesRoomForACutPromptThatIsTooLongAsAWhole) {
 }
 
 TEST(MakePlan, PutsPairsOfLikeLengthTogether) {
-  const auto plan = sample_plan(
-      sample_config({"base", "source"}),
-      prompt_set({{text(20, 'a'), text(30, 'a')}, {text(90, 'b'), text(100, 'b')},
-                  {text(31, 'c'), text(17, 'c')}, {text(112, 'd'), text(30, 'd')}}));
+  const auto plan =
+      sample_plan(sample_config({"base", "source"}), prompt_set({{text(20, 'a'), text(30, 'a')},
+                                                                 {text(90, 'b'), text(100, 'b')},
+                                                                 {text(31, 'c'), text(17, 'c')},
+                                                                 {text(112, 'd'), text(30, 'd')}}));
   ASSERT_EQ(plan.bundles.size(), 2u);
   EXPECT_EQ(plan.bundles[0].shape.prompt_length, 32);
   EXPECT_EQ(plan.bundles[0].rows.size(), 4u);
@@ -136,9 +137,9 @@ TEST(MakePlan, KeepsThePromptsAndRowsOfAPairInOneBundleWhereTheyFit) {
   std::vector<std::pair<std::string, std::string>> texts;
   for (char letter = 'a'; letter <= 'z'; ++letter)
     texts.emplace_back(text(20, letter), text(21, letter));
-  for (const std::vector<std::string>& arms :
-       {std::vector<std::string>{"base"}, {"base", "source"},
-        {"base", "source", "kv_cache layers=4:8"}}) {
+  for (const std::vector<std::string>& arms : {std::vector<std::string>{"base"},
+                                               {"base", "source"},
+                                               {"base", "source", "kv_cache layers=4:8"}}) {
     const auto plan = sample_plan(sample_config(arms), prompt_set(texts));
     std::size_t contexts = 0;
     for (const Bundle& bundle : plan.bundles) contexts += bundle.contexts.size();
@@ -148,8 +149,8 @@ TEST(MakePlan, KeepsThePromptsAndRowsOfAPairInOneBundleWhereTheyFit) {
 
 TEST(MakePlan, WithoutArmsMeasuresPromptsOnly) {
   const auto plan =
-      sample_plan(sample_config({}), prompt_set({{text(20, 'a'), text(30, 'b')},
-                                                 {text(20, 'a'), text(19, 'c')}}));
+      sample_plan(sample_config({}),
+                  prompt_set({{text(20, 'a'), text(30, 'b')}, {text(20, 'a'), text(19, 'c')}}));
   EXPECT_TRUE(plan.rows.empty());
   ASSERT_EQ(plan.bundles.size(), 1u);
   EXPECT_TRUE(plan.bundles[0].rows.empty());
@@ -178,9 +179,9 @@ TEST(MakePlan, AnEmptyPromptHasNoTokensAndRefusesItsRows) {
 }
 
 TEST(MakePlan, SaysWhyAPromptHasNoGeometry) {
-  const auto plan = sample_plan(
-      sample_config({"base"}), prompt_set({{text(15, 'a'), text(16, 'b')}, {text(200), text(20)}}),
-      sample_model(100));
+  const auto plan = sample_plan(sample_config({"base"}),
+                                prompt_set({{text(15, 'a'), text(16, 'b')}, {text(200), text(20)}}),
+                                sample_model(100));
   EXPECT_TRUE(says(plan.prompts[0].refusal, {"15 tokens", "window of 16"}));
   EXPECT_EQ(plan.prompts[1].refusal, "");
   EXPECT_TRUE(says(plan.prompts[2].refusal, {"200 tokens", "100 positions"}));

@@ -92,7 +92,8 @@ TEST(RowColumns, OfReadoutsThatAreOffAreAbsent) {
 
 TEST(RowColumns, HaveTheNotebooksHookOrderOnlyWithItsPreset) {
   EXPECT_FALSE(rows(sample_config({})).contains("r_v_notebook"));
-  EXPECT_FALSE(rows(sample_config({}), {"preset:notebook_c_v1 layers=4:8"}).contains("r_v_notebook"));
+  EXPECT_FALSE(
+      rows(sample_config({}), {"preset:notebook_c_v1 layers=4:8"}).contains("r_v_notebook"));
   expect_column(rows(sample_config({}), {"base", "preset:notebook_b layers=3"}), "r_v_notebook",
                 ColumnType::float64, {});
 }
@@ -104,9 +105,9 @@ TEST(Columns, SayWhatTheyHold) {
   config.readouts.reencode = true;
   auto columns = rows(config, {"base", "preset:notebook_b layers=3"});
   columns.merge(by_name(prompt_columns(config, sample_model())));
-  const std::set<std::string> facts{"status",        "reason",        "tokens",
-                                    "n_generated",   "text",          "stop_reason",
-                                    "n_generated_v", "cells_changed", "cells_dropped",
+  const std::set<std::string> facts{"status",        "reason",         "tokens",
+                                    "n_generated",   "text",           "stop_reason",
+                                    "n_generated_v", "cells_changed",  "cells_dropped",
                                     "future_keys",   "geometry_reason"};
   for (const auto& [name, column] : columns) {
     EXPECT_FALSE(column.units.empty()) << name;

@@ -8,7 +8,8 @@ namespace rvsweep {
 namespace {
 
 ConfigValues with(const std::string& key, const std::string& text) {
-  ConfigValues values{{"model.path", {{"models/m", "a.cfg:1"}}}, {"prompts.file", {{"p", "a.cfg:2"}}}};
+  ConfigValues values{{"model.path", {{"models/m", "a.cfg:1"}}},
+                      {"prompts.file", {{"p", "a.cfg:2"}}}};
   if (!key.empty()) values[key] = {{text, "job.cfg:7"}};
   return values;
 }
@@ -108,8 +109,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"generation.temperature", "inf", "0 to 100"},
         BadValue{"generation.temperature", "0,7", "0 to 100"},
         BadValue{"generation.top_k", "-1", "0 to"}, BadValue{"generation.top_p", "0", "above 0"},
-        BadValue{"generation.top_p", "1.01", "0 to 1"},
-        BadValue{"generation.samples", "0", "1 to"},
+        BadValue{"generation.top_p", "1.01", "0 to 1"}, BadValue{"generation.samples", "0", "1 to"},
         BadValue{"generation.samples", "4294967297", "1 to"},
         BadValue{"generation.stop_at_eos", "yes", "true, false"},
         BadValue{"run.device", "gpu", "auto, cpu, cuda"},

@@ -1,6 +1,7 @@
 #pragma once
 // A random Llama of a few thousand parameters, made in memory.
-#include <ATen/ops/manual_seed.h>
+#include <ATen/Context.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/randn.h>
 

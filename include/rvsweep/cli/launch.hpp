@@ -24,11 +24,12 @@ struct Launch {
 Launch share_launch(Communicator& communicator, Launch launch);
 
 /// Collective: threads for each rank where run.threads is auto. A rank may use the CPUs of its
-/// affinity mask, shared with the ranks of its host that have the same mask; the least of all ranks.
+/// affinity mask, shared with the ranks of its host that have the same mask; the least of all
+/// ranks.
 int automatic_threads(Communicator& communicator, const NodePlace& place);
 
-/// Settings of the experiment from the merged configuration; the same on every rank. Rows stop at the
-/// eos ids of config.json and generation_config.json and at the tokenizer's eos token.
+/// Settings of the experiment from the merged configuration; the same on every rank. Rows stop at
+/// the eos ids of config.json and generation_config.json and at the tokenizer's eos token.
 SweepSettings sweep_settings(const SweepConfig& config, const ModelConfig& model,
                              const Tokenizer& tokenizer);
 

@@ -11,9 +11,9 @@
 
 namespace rvsweep {
 
-/// Parses `arguments`; `positional` names the option that a bare word sets ("" where none may stand).
-/// Prints usage and options for --help, and the version for --version, and returns nothing then.
-/// Throws InputError for whatever Boost refuses.
+/// Parses `arguments`; `positional` names the option that a bare word sets ("" where none may
+/// stand). Prints usage and options for --help, and the version for --version, and returns nothing
+/// then. Throws InputError for whatever Boost refuses.
 std::optional<boost::program_options::variables_map> parse_options(
     const Arguments& arguments, const boost::program_options::options_description& options,
     const std::string& usage, const std::string& positional = "");

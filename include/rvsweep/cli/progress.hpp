@@ -11,7 +11,8 @@ namespace rvsweep {
 
 /// Rows of a sweep by what became of them.
 struct RowCounts {
-  std::int64_t total = 0, done = 0, refused = 0, failed = 0;  // done: computed, failed ones included
+  std::int64_t total = 0, done = 0, refused = 0,
+               failed = 0;  // done: computed, failed ones included
   std::int64_t left() const { return total - done - refused; }
 };
 

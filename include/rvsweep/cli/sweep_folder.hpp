@@ -22,9 +22,9 @@ struct SweepFolder {
 };
 
 /// Plans the sweep, takes the folder's lock, writes plan.h5 or compares it with the one there, sets
-/// damaged segments aside and finds the committed ones. All of it before weights are loaded. Device,
-/// dtype and threads that the configuration leaves to `auto` are those of the stored sweep, or
-/// `automatic_threads` and what this machine has; they are left in `launch` for all ranks.
+/// damaged segments aside and finds the committed ones. All of it before weights are loaded.
+/// Device, dtype and threads that the configuration leaves to `auto` are those of the stored sweep,
+/// or `automatic_threads` and what this machine has; they are left in `launch` for all ranks.
 /// Throws InputError: all that is wrong with the input, another sweep in the folder (the difference
 /// named), a folder in use; OutputError: an unwritable folder.
 SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path& path,

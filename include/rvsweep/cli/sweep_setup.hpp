@@ -20,8 +20,8 @@ struct SweepSetup {
   Plan plan;
 };
 
-/// `device` and `dtype` override what the configuration says (a resumed sweep keeps its own); empty:
-/// resolve the configuration's. Throws InputError for all that is wrong with the input.
+/// `device` and `dtype` override what the configuration says (a resumed sweep keeps its own);
+/// empty: resolve the configuration's. Throws InputError for all that is wrong with the input.
 SweepSetup prepare_sweep(const ConfigValues& values, std::string device = "",
                          std::string dtype = "");
 

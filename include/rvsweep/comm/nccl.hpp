@@ -1,6 +1,6 @@
 #pragma once
-// GPU-to-GPU broadcast by NCCL, found at run time: nothing is linked, and where the library, the GPUs or
-// their number do not allow it the caller is told why and uses another way.
+// GPU-to-GPU broadcast by NCCL, found at run time: nothing is linked, and where the library, the
+// GPUs or their number do not allow it the caller is told why and uses another way.
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -11,8 +11,9 @@ namespace rvsweep {
 
 class Nccl {
  public:
-  /// Collective. Joins all ranks of the world, each with its own GPU; null with the reason in `why_not`
-  /// on every rank where libnccl is missing or two ranks share a device (NCCL may hang on that).
+  /// Collective. Joins all ranks of the world, each with its own GPU; null with the reason in
+  /// `why_not` on every rank where libnccl is missing or two ranks share a device (NCCL may hang on
+  /// that).
   static std::unique_ptr<Nccl> join(Communicator& communicator, const std::string& host,
                                     int device_index, std::string& why_not);
   ~Nccl();

@@ -1,6 +1,6 @@
 #pragma once
-// Two families of errors: bad input (the user can mend it, exit code 2) and a broken contract (a bug).
-// Messages read "problem (why it is one): what to do".
+// Two families of errors: bad input (the user can mend it, exit code 2) and a broken contract (a
+// bug). Messages read "problem (why it is one): what to do".
 #include <stdexcept>
 #include <string>
 #include <utility>

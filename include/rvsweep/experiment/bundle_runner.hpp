@@ -13,8 +13,8 @@ struct BundleRunner {
   SweepSettings settings;
   std::vector<ColumnSpec> prompt_columns, row_columns;
 
-  /// A row that cannot be computed is recorded as failed with its reason; an error that concerns the
-  /// whole bundle makes all its rows failed. Run facts are left empty.
+  /// A row that cannot be computed is recorded as failed with its reason; an error that concerns
+  /// the whole bundle makes all its rows failed. Run facts are left empty.
   BundleResult run(const Bundle& bundle) const;
 };
 

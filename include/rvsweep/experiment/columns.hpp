@@ -9,7 +9,8 @@
 namespace rvsweep {
 
 /// A table of `index.size()` items whose columns hold their fill values.
-inline ItemTable empty_table(const std::vector<ColumnSpec>& specs, std::vector<std::int64_t> index) {
+inline ItemTable empty_table(const std::vector<ColumnSpec>& specs,
+                             std::vector<std::int64_t> index) {
   ItemTable table;
   table.index = std::move(index);
   for (const ColumnSpec& spec : specs)

@@ -24,10 +24,10 @@ struct Generated {
 
 /// Rows of a bundle after their generation, with the cells they left behind.
 struct DecodedBatch {
-  KvCache cache;                    // columns [0, T) prompt cells, T + t the t-th fed token
-  std::vector<RowPlan> plans;       // of the bundle's rows and the padding rows after them
-  std::vector<Generated> rows;      // of the bundle's rows
-  std::vector<PatchProof> proofs;   // of the bundle's rows
+  KvCache cache;                   // columns [0, T) prompt cells, T + t the t-th fed token
+  std::vector<RowPlan> plans;      // of the bundle's rows and the padding rows after them
+  std::vector<Generated> rows;     // of the bundle's rows
+  std::vector<PatchProof> proofs;  // of the bundle's rows
 };
 
 /// What stays the same from bundle to bundle.

@@ -15,9 +15,9 @@ struct PatchProof {
   double change_squared = 0;       // sum over written K and V of (new - old)^2
 };
 
-/// Fills columns [0, T) of `rows` from `contexts` (prefilled, right-aligned in T columns): base's cells,
-/// at patched layers the donor's, keys turned by rotate_by. Column T-1 holds a row's last cached cell.
-/// v_proj rows get base's cells; run_patched_suffix then overwrites the patched ones.
+/// Fills columns [0, T) of `rows` from `contexts` (prefilled, right-aligned in T columns): base's
+/// cells, at patched layers the donor's, keys turned by rotate_by. Column T-1 holds a row's last
+/// cached cell. v_proj rows get base's cells; run_patched_suffix then overwrites the patched ones.
 /// Adds to proofs[r] for cache patches, old cells being base's at the same column.
 void compose_prompt_caches(const Transformer& model, const KvCache& contexts,
                            const std::vector<RowPlan>& plans, KvCache& rows,

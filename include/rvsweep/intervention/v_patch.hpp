@@ -24,7 +24,7 @@ DecodePatches decode_patches(const Transformer& model, const KvCache& contexts,
 /// Proof of the v_proj patches of a decoded batch; fed_steps[r] tokens of row r were fed (b[n-1]
 /// included) before it ended.
 void prove_v_patches(const KvCache& contexts, const KvCache& rows,
-                     const std::vector<RowPlan>& plans,
-                     const std::vector<std::int64_t>& fed_steps, std::vector<PatchProof>& proofs);
+                     const std::vector<RowPlan>& plans, const std::vector<std::int64_t>& fed_steps,
+                     std::vector<PatchProof>& proofs);
 
 }  // namespace rvsweep

@@ -11,11 +11,12 @@ struct Placement {
   at::ScalarType dtype = at::kFloat;
 };
 
-/// "auto" | "cpu" | "cuda" -> "cpu" or "cuda". A GPU counts when libtorch_cuda can be opened and finds
-/// one; `cuda` without one throws InputError.
+/// "auto" | "cpu" | "cuda" -> "cpu" or "cuda". A GPU counts when libtorch_cuda can be opened and
+/// finds one; `cuda` without one throws InputError.
 std::string resolve_device(const std::string& requested);
 
-/// "auto" | "float32" | "bfloat16" on a resolved device: auto is float32 on a CPU, bfloat16 on a GPU.
+/// "auto" | "float32" | "bfloat16" on a resolved device: auto is float32 on a CPU, bfloat16 on a
+/// GPU.
 std::string resolve_dtype(const std::string& requested, const std::string& device);
 
 /// The placement of one rank: a GPU by its rank on the node, and the CPU threads of this process.

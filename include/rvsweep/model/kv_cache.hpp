@@ -10,9 +10,9 @@
 
 namespace rvsweep {
 
-/// A static cache. Prompts are right-aligned, so the last prompt token of every row lies in the same
-/// column and the t-th fed token of every row is written to one column for all rows. Keys are stored
-/// rotated; v is the output of v_proj (bias included, never rotated), head by head.
+/// A static cache. Prompts are right-aligned, so the last prompt token of every row lies in the
+/// same column and the t-th fed token of every row is written to one column for all rows. Keys are
+/// stored rotated; v is the output of v_proj (bias included, never rotated), head by head.
 struct KvCache {
   at::Tensor k;  // [n_layers, rows, n_kv_heads, columns, head_dim]
   at::Tensor v;  // [n_layers, rows, n_kv_heads, columns, head_dim]
@@ -23,15 +23,15 @@ struct KvCache {
   std::int64_t columns() const { return k.size(3); }
 };
 
-/// Additive attention bias per layer, float32: 0 where a cell is seen, -inf where not, ln t where it
-/// counts t times. Layers that see the same cells share one tensor.
+/// Additive attention bias per layer, float32: 0 where a cell is seen, -inf where not, ln t where
+/// it counts t times. Layers that see the same cells share one tensor.
 struct AttentionBias {
-  std::vector<at::Tensor> classes;           // [rows, 1, queries, columns] each
+  std::vector<at::Tensor> classes;          // [rows, 1, queries, columns] each
   std::vector<std::size_t> class_of_layer;  // [n_layers]
 };
 
-/// Causal attention over right-aligned prompts of `lengths` tokens: columns [columns - length, ...).
-/// A padding column sees itself alone, so that no softmax is empty.
+/// Causal attention over right-aligned prompts of `lengths` tokens: columns [columns - length,
+/// ...). A padding column sees itself alone, so that no softmax is empty.
 AttentionBias causal_bias(const ModelConfig& config, const Placement& placement,
                           const std::vector<std::int64_t>& lengths, std::int64_t first_query_column,
                           std::int64_t columns);

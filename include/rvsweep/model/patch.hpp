@@ -10,8 +10,9 @@ namespace rvsweep {
 /// Named places in a block whose tensor a patch may change (TransformerLens' hook names).
 enum class Site { v };  // output of v_proj, bias included
 
-/// new = (1 - weight) * old + weight * values, row by row of the batch. A weight of 0 leaves a cell's
-/// bits alone, a weight of 1 gives the value's bits, so rows of one batch may carry unlike patches.
+/// new = (1 - weight) * old + weight * values, row by row of the batch. A weight of 0 leaves a
+/// cell's bits alone, a weight of 1 gives the value's bits, so rows of one batch may carry unlike
+/// patches.
 struct SitePatch {
   Site site = Site::v;
   std::int64_t layer = 0;

@@ -1,5 +1,6 @@
 #pragma once
-// Rotary position embedding, Hugging Face's half-split convention: dimension i pairs with i + head_dim/2.
+// Rotary position embedding, Hugging Face's half-split convention: dimension i pairs with i +
+// head_dim/2.
 #include <ATen/core/Tensor.h>
 
 #include "rvsweep/model_config/model_config.hpp"

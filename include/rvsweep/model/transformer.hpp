@@ -40,8 +40,8 @@ class Transformer {
   /// Token embeddings, [rows, queries, hidden].
   at::Tensor embed(const at::Tensor& tokens) const;
 
-  /// Feeds the tokens, writes their K and V into `cache` and returns float32 logits: [rows, vocab] for
-  /// last_query, [rows, queries, vocab] for every_query, undefined for none.
+  /// Feeds the tokens, writes their K and V into `cache` and returns float32 logits: [rows, vocab]
+  /// for last_query, [rows, queries, vocab] for every_query, undefined for none.
   at::Tensor forward(const ForwardInput& input, KvCache& cache) const;
 
  private:

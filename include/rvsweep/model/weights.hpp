@@ -10,15 +10,16 @@
 
 namespace rvsweep {
 
-/// Parameters of one block; H hidden, I intermediate, Q = n_heads*head_dim, D = n_kv_heads*head_dim.
+/// Parameters of one block; H hidden, I intermediate, Q = n_heads*head_dim, D =
+/// n_kv_heads*head_dim.
 struct LayerWeights {
-  at::Tensor input_norm;                // [H]
-  at::Tensor q_proj, k_proj, v_proj;    // [Q, H], [D, H], [D, H]
-  at::Tensor q_bias, k_bias, v_bias;    // [Q], [D], [D] or undefined
-  at::Tensor o_proj, o_bias;            // [H, Q], [H] or undefined
-  at::Tensor post_attention_norm;       // [H]
-  at::Tensor gate_proj, up_proj;        // [I, H] both
-  at::Tensor down_proj;                 // [H, I]
+  at::Tensor input_norm;              // [H]
+  at::Tensor q_proj, k_proj, v_proj;  // [Q, H], [D, H], [D, H]
+  at::Tensor q_bias, k_bias, v_bias;  // [Q], [D], [D] or undefined
+  at::Tensor o_proj, o_bias;          // [H, Q], [H] or undefined
+  at::Tensor post_attention_norm;     // [H]
+  at::Tensor gate_proj, up_proj;      // [I, H] both
+  at::Tensor down_proj;               // [H, I]
 };
 
 struct Weights {
@@ -28,9 +29,9 @@ struct Weights {
   at::Tensor head;  // [vocab, H]; the embedding itself where tied
 };
 
-/// Maps the files of `index` (checked by check_tensors) and hands out their tensors. On a CPU a tensor
-/// that is already in placement.dtype stays in the map, so ranks of one node share the page cache's
-/// copy; others are converted. Throws InputError when a file cannot be mapped.
+/// Maps the files of `index` (checked by check_tensors) and hands out their tensors. On a CPU a
+/// tensor that is already in placement.dtype stays in the map, so ranks of one node share the page
+/// cache's copy; others are converted. Throws InputError when a file cannot be mapped.
 Weights load_weights(const ModelConfig& config, const TensorIndex& index,
                      const Placement& placement);
 

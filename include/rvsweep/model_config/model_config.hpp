@@ -39,7 +39,7 @@ struct ModelConfig {
   bool qkv_bias = false;
   bool o_bias = false;
   std::vector<std::int32_t> eos_token_ids;  // config.json and generation_config.json, sorted
-  std::string eos_token;                    // as tokenizer_config.json writes it; "" where it does not
+  std::string eos_token;  // as tokenizer_config.json writes it; "" where it does not
 
   std::int64_t kv_dim() const { return n_kv_heads * head_dim; }  // width of V: D in the docs
   std::int64_t group() const { return n_heads / n_kv_heads; }    // query heads per KV head
@@ -47,9 +47,9 @@ struct ModelConfig {
   std::int64_t max_length() const;
 };
 
-/// Reads `folder`/config.json (+ generation_config.json and tokenizer_config.json where present). Throws InputError naming the
-/// file and key: missing or malformed file, unsupported architecture, activation, rope type, biases,
-/// mixture of experts, quantised weights.
+/// Reads `folder`/config.json (+ generation_config.json and tokenizer_config.json where present).
+/// Throws InputError naming the file and key: missing or malformed file, unsupported architecture,
+/// activation, rope type, biases, mixture of experts, quantised weights.
 ModelConfig load_model_config(const std::filesystem::path& folder);
 
 }  // namespace rvsweep

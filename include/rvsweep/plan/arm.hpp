@@ -11,11 +11,11 @@
 namespace rvsweep {
 
 enum class ArmKind { base, source, v_proj, kv_cache };
-enum class Decode { prefill, persist };            // v_proj: prompt rows only | every fed token too
-enum class WindowPolicy { refuse, shrink };        // v_proj with a prompt shorter than the window
-enum class Entry { hold_last, refeed };            // kv_cache: b[n-1] fed once at n-1 | again at n
-enum class Growth { append, frozen, compound };    // kv_cache: what fed tokens do to patched layers
-enum class Align { as_is, rerotate, matched };     // kv_cache: the rotation of donor keys
+enum class Decode { prefill, persist };          // v_proj: prompt rows only | every fed token too
+enum class WindowPolicy { refuse, shrink };      // v_proj with a prompt shorter than the window
+enum class Entry { hold_last, refeed };          // kv_cache: b[n-1] fed once at n-1 | again at n
+enum class Growth { append, frozen, compound };  // kv_cache: what fed tokens do to patched layers
+enum class Align { as_is, rerotate, matched };   // kv_cache: the rotation of donor keys
 enum class Direction { source_to_base, base_to_source };
 
 struct ArmSpec {
@@ -42,7 +42,8 @@ std::string kind_name(ArmKind kind);
 
 /// The arms of `lines` for a model of n_layers, in order; `,` in a value stands for one arm each.
 /// Throws InputError naming file, line and setting: unknown arm or setting (with the nearest known
-/// one), a setting that means nothing for its arm, layers outside the model, two equal arms or labels.
+/// one), a setting that means nothing for its arm, layers outside the model, two equal arms or
+/// labels.
 std::vector<ArmSpec> parse_arms(const std::vector<ConfigValue>& lines, std::int64_t n_layers,
                                 std::int64_t window);
 

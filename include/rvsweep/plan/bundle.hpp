@@ -1,6 +1,6 @@
 #pragma once
-// The unit of dispatch and of commit: rows that are computed as one batch, with all they need beside
-// the model and the sweep's settings, so that the rank that computes it needs no plan.
+// The unit of dispatch and of commit: rows that are computed as one batch, with all they need
+// beside the model and the sweep's settings, so that the rank that computes it needs no plan.
 #include <cstddef>
 #include <cstdint>
 #include <string>

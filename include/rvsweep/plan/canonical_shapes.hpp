@@ -1,6 +1,7 @@
 #pragma once
 // Padded shapes of bundles. They are part of the arithmetic: a row's bits are a function of its
-// bundle's shape and its slot, so these tables decide results and are changed only with the version.
+// bundle's shape and its slot, so these tables decide results and are changed only with the
+// version.
 #include <cstdint>
 #include <string>
 
@@ -8,7 +9,8 @@
 
 namespace rvsweep {
 
-/// The padded length of a prompt of n tokens: the next multiple of 16 to 128, 32 to 512, 128 beyond.
+/// The padded length of a prompt of n tokens: the next multiple of 16 to 128, 32 to 512, 128
+/// beyond.
 std::int64_t canonical_length(std::int64_t n_tokens);
 
 /// The padded number of rows or prompts of a batch: 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, ...

@@ -27,9 +27,9 @@ struct ConfigKey {
 /// Every key there is, in the order of --dump-config.
 const std::vector<ConfigKey>& config_keys();
 
-/// Reads the files in turn, then `sets` ("section.key=value"); a later source replaces a key, and all
-/// arm lines of a source together replace those before. Defaults are not filled in.
-/// Throws InputError naming file, line and key: unreadable or malformed file, unknown key (with the
+/// Reads the files in turn, then `sets` ("section.key=value"); a later source replaces a key, and
+/// all arm lines of a source together replace those before. Defaults are not filled in. Throws
+/// InputError naming file, line and key: unreadable or malformed file, unknown key (with the
 /// nearest known one), a key written twice in one file, a required key missing.
 ConfigValues read_config(const std::vector<std::filesystem::path>& files,
                          const std::vector<std::string>& sets);

@@ -1,5 +1,6 @@
 #pragma once
-// How layers are written: 24, 16:32 (half-open), 75%, 50%:100%, 0:8+24:32 (jointly), width:4/stride:2.
+// How layers are written: 24, 16:32 (half-open), 75%, 50%:100%, 0:8+24:32 (jointly),
+// width:4/stride:2.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -14,8 +15,8 @@ using LayerSet = std::vector<std::int64_t>;
 std::int64_t parse_layer(const std::string& text, std::int64_t n_layers);
 
 /// The layer sets a `layers=` value without commas stands for: one, or several for width:w/stride:s
-/// (the bands [0,w), [s,s+w), ... that lie in the model). Throws InputError when malformed, empty or
-/// outside the model.
+/// (the bands [0,w), [s,s+w), ... that lie in the model). Throws InputError when malformed, empty
+/// or outside the model.
 std::vector<LayerSet> parse_layer_sets(const std::string& text, std::int64_t n_layers);
 
 /// Canonical text: ranges joined by '+', "16:32" or "0:8+24:32"; a single layer as "24".

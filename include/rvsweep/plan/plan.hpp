@@ -46,14 +46,13 @@ struct Plan {
   std::int64_t n_refused() const;
 };
 
-/// `device` and `dtype` are resolved names ("cpu", "float32"). Throws InputError for what concerns the
-/// whole sweep (arms, layers); what concerns a row is that row's refusal.
+/// `device` and `dtype` are resolved names ("cpu", "float32"). Throws InputError for what concerns
+/// the whole sweep (arms, layers); what concerns a row is that row's refusal.
 Plan make_plan(const SweepConfig& config, const ModelConfig& model, const PromptSet& prompts,
                const Encode& encode, const std::string& device, const std::string& dtype);
 
 /// Why `arm` cannot run with base of n and donor of m tokens; none where it can.
 std::optional<std::string> refusal_of(const ArmSpec& arm, std::int64_t n, std::int64_t m,
-                                      const GenerationConfig& generation,
-                                      const ModelConfig& model);
+                                      const GenerationConfig& generation, const ModelConfig& model);
 
 }  // namespace rvsweep

@@ -50,7 +50,8 @@ struct BundleRunFacts {
   double seconds = 0;
 };
 
-/// Everything that one bundle adds to results.h5. Every table holds the full set of that sweep's columns.
+/// Everything that one bundle adds to results.h5. Every table holds the full set of that sweep's
+/// columns.
 struct BundleResult {
   BundleId bundle;
   ItemTable prompts;
@@ -58,7 +59,8 @@ struct BundleResult {
   BundleRunFacts run;
 };
 
-/// The value an item has before (or without) a result: NaN, -1 for integers, empty text, 0 for uint64.
+/// The value an item has before (or without) a result: NaN, -1 for integers, empty text, 0 for
+/// uint64.
 ColumnValues fill_values(const ColumnSpec& spec, std::int64_t items);
 
 /// Number of scalars of one item: the product of `shape`.

@@ -29,8 +29,8 @@ struct PromptSet {
   std::uint64_t fingerprint = 0;  // xxh3 of the file's bytes
 };
 
-/// Throws InputError naming file:line for an unreadable or empty file, an empty or malformed line, a
-/// key missing or of the wrong type, text that is not UTF-8, a pair id used twice.
+/// Throws InputError naming file:line for an unreadable or empty file, an empty or malformed line,
+/// a key missing or of the wrong type, text that is not UTF-8, a pair id used twice.
 PromptSet read_prompts(const std::filesystem::path& file);
 
 }  // namespace rvsweep

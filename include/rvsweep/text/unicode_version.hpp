@@ -1,6 +1,6 @@
 #pragma once
 // Makes the class of every character that of one Unicode version, whichever version the installed
-// PCRE2 knows (it must know Unicode 14 or later).
+// PCRE2 knows (it must know Unicode 13 or later).
 #include <string>
 #include <string_view>
 
@@ -11,7 +11,7 @@ namespace rvsweep {
 enum class UnicodeVersion { v16, v17 };
 
 /// `text` (well-formed UTF-8) with every character whose general category is new or changed since
-/// Unicode 14 replaced by an old one that has, in every version, the category `version` gives it.
+/// Unicode 13 replaced by an old one that has, in every version, the category `version` gives it.
 /// Lengths and offsets in bytes stay the same. Returns `text` itself when nothing is replaced, else
 /// a view of `storage`.
 std::string_view with_stand_ins(std::string_view text, UnicodeVersion version,

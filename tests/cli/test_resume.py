@@ -1,0 +1,155 @@
+"""Stopping a sweep in every way, going on with it, and folders that hold a sweep already."""
+
+from __future__ import annotations
+
+import signal
+
+import h5py
+import numpy as np
+import pytest
+
+from processes import Running, call, files, segments
+from prompt_texts import write_pairs
+from rvsweep_cli import read_results
+from sweep_job import assert_partly_done, assert_same_results
+
+
+@pytest.mark.parametrize("ranks", [0, 2])
+def test_a_signal_ends_it_in_good_order_and_it_resumes(sweep, finished, tmp_path, ranks):
+    out = tmp_path / "out"
+    with Running(sweep.words(out), ranks, tmp_path / "log") as running:
+        running.wait_until(lambda: len(segments(out)) >= 3)
+        running.send(signal.SIGUSR1)
+        assert running.wait() == 75, running.log.read_text()
+    assert_partly_done(out, finished)
+    status = sweep.status(out)
+    assert status["state"] == "stopped" and 0 < status["rows_done"] < status["rows_total"]
+    kept = {path.name: path.stat().st_mtime_ns for path in segments(out)}
+    sweep.run(out, ranks=ranks)
+    assert_same_results(out, finished)
+    now = {path.name: path.stat().st_mtime_ns for path in segments(out)}
+    assert {name: now[name] for name in kept} == kept, "a committed bundle was computed again"
+
+
+def test_a_time_limit_ends_it_in_good_order_and_it_resumes(sweep, finished, tmp_path):
+    out = tmp_path / "out"
+    sweep.run(out, "--max-time", "0.3s", expect=75)
+    assert_partly_done(out, finished)
+    sweep.run(out)
+    assert_same_results(out, finished)
+
+
+@pytest.mark.parametrize("ranks", [0, 2])
+def test_a_killed_run_resumes(sweep, finished, tmp_path, ranks):
+    out = tmp_path / "out"
+    with Running(sweep.words(out), ranks, tmp_path / "log") as running:
+        running.wait_until(lambda: len(segments(out)) >= 3)
+        running.kill()
+    assert_partly_done(out, finished)
+    status = sweep.status(out)
+    assert status["state"] == "died" and 0 < status["rows_done"] < status["rows_total"]
+    (out / "segments" / ".bundle-000000.h5.elsewhere-1-0.tmp").write_bytes(b"half a segment")
+    sweep.run(out, ranks=ranks)
+    assert_same_results(out, finished)
+    assert sweep.status(out)["state"] == "finished"
+    leftovers = [path for path in out.rglob(".*") if "elsewhere" not in path.name]
+    assert leftovers == [], "temporary files of the killed run were not removed"
+
+
+def test_a_partial_merge_marks_what_is_missing(sweep, finished, tmp_path):
+    out = tmp_path / "out"
+    sweep.run(out, "--max-time", "0.3s", expect=75)
+    sweep.call("merge", out, expect=2)
+    assert not (out / "results.h5").exists()
+    sweep.call("merge", out, "--partial")
+    rows, whole = read_results(out / "results.h5").rows, finished.results.rows
+    pending = rows["status"] == "pending"
+    assert 0 < pending.sum() < (whole["status"] == "ok").sum()
+    assert (rows["tokens"][pending] == -1).all() and np.isnan(rows["r_v_prompt"][pending]).all()
+    np.testing.assert_array_equal(rows["row_id"], whole["row_id"])
+    for name in ("tokens", "n_generated", "text", "spectra_prompt", "change_norm", "status", "reason"):
+        np.testing.assert_array_equal(rows[name][~pending], whole[name][~pending], err_msg=name)
+    with h5py.File(out / "results.h5") as partial, h5py.File(finished.out / "results.h5") as file:
+        assert partial["rows"].keys() == file["rows"].keys()
+    sweep.run(out)
+    assert_same_results(out, finished)
+
+
+def test_status_while_it_runs_and_a_second_run_beside_it(sweep, finished, tmp_path):
+    out = tmp_path / "out"
+    with Running(sweep.words(out), 2, tmp_path / "log") as running:
+        running.wait_until(lambda: len(segments(out)) >= 2 and (out / "status.json").exists())
+        status = sweep.status(out)
+        second = sweep.run(out, expect=2)
+        assert running.wait() == 0, running.log.read_text()
+    assert status["state"] == "running"
+    assert status["rows_done"] > 0
+    assert status["rows_done"] + status["rows_left"] + status["rows_refused"] == status["rows_total"]
+    assert status["rows_total"] == len(finished.results.rows["row_id"])
+    assert [rank["rank"] for rank in status["ranks"]] == [0, 1]
+    assert all(rank["seconds_since_sign_of_life"] < 60 and rank["host"] for rank in status["ranks"])
+    assert "in use by process" in second.stderr
+    assert_same_results(out, finished)
+
+
+def test_status_of_a_finished_sweep(sweep, finished):
+    status = sweep.status(finished.out)
+    rows = finished.results.rows
+    assert status["state"] == "finished"
+    assert status["rows_total"] == len(rows["row_id"])
+    assert status["rows_refused"] == (rows["status"] == "refused").sum()
+    assert status["rows_done"] == (rows["status"] == "ok").sum()
+    assert status["rows_left"] == status["rows_failed"] == 0
+    assert f"{status['rows_done']} of {status['rows_total']} done" in sweep.call("status", finished.out).stdout
+
+
+@pytest.mark.parametrize("ranks", [0, 2])
+def test_a_finished_folder_again_computes_nothing(sweep, finished, copy_of_finished, ranks):
+    before = {path.name: path.stat().st_mtime_ns for path in segments(copy_of_finished)}
+    assert sweep.run(copy_of_finished, ranks=ranks).stdout.strip() == str(copy_of_finished / "results.h5")
+    assert {path.name: path.stat().st_mtime_ns for path in segments(copy_of_finished)} == before
+    assert_same_results(copy_of_finished, finished)
+    assert sweep.status(copy_of_finished)["state"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (["--set", "sweep.seed=8"], ['sweep.seed was "7", is now "8"']),
+        (["--set", "sweep.arm=base", "--set", "sweep.arm=source"], ["sweep.arm", "preset:notebook_c_v2"]),
+        (["--set", "generation.temperature=0"], ["generation.temperature"]),
+        (["--set", "run.threads=2"], ['threads_per_rank was "1", is now "2"']),
+        (["--dtype", "bfloat16"], ['dtype was "float32", is now "bfloat16"']),
+    ],
+)
+def test_another_sweep_in_the_folder_is_refused_naming_the_difference(sweep, copy_of_finished, change, told):
+    before = files(copy_of_finished)
+    words = sweep.words(copy_of_finished, *change)
+    if "--dtype" in change:  # the option may stand once
+        words.remove("float32")
+        words.remove("--dtype")
+    result = call(words)
+    assert result.returncode == 2, result.stderr
+    assert str(copy_of_finished) in result.stderr and result.stderr.count(" error: ") == 1
+    for part in told:
+        assert part in result.stderr
+    differences = [line for line in result.stderr.splitlines() if " was " in line]
+    assert len(differences) == 1, result.stderr
+    assert files(copy_of_finished) == before
+
+
+def test_other_prompts_or_another_model_in_the_folder_are_refused(sweep, copy_of_finished, tiny_model, tmp_path):
+    before = files(copy_of_finished)
+    edited = [sweep.pairs[0] | {"base": sweep.pairs[0]["base"] + " Now."}, *sweep.pairs[1:]]
+    prompts = write_pairs(tmp_path / "edited.jsonl", edited)
+    result = sweep.run(copy_of_finished, "--set", f"prompts.file={prompts}", expect=2)
+    assert "prompts_fingerprint" in result.stderr
+    result = sweep.run(copy_of_finished, "--set", f"model.path={tiny_model('llama31')}", expect=2)
+    assert "model_fingerprint" in result.stderr
+    assert files(copy_of_finished) == before
+
+
+def test_the_same_prompts_under_another_name_are_the_same_sweep(sweep, finished, copy_of_finished, tmp_path):
+    prompts = write_pairs(tmp_path / "moved.jsonl", sweep.pairs)
+    sweep.run(copy_of_finished, "--set", f"prompts.file={prompts}")
+    assert_same_results(copy_of_finished, finished)

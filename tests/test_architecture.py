@@ -1,0 +1,119 @@
+"""The module list of src/CMakeLists.txt is the architecture: what a module includes, it must be allowed to use."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MAX_LINES = 400
+MODULE = re.compile(r"rvsweep_module\(\s*(\w+)\s+SOURCES\s+([^)]*?)(?:\s+USES\s+([^)]*?))?\s*\)", re.DOTALL)
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
+
+# What a library's headers are called, and the target that a module must use to include them.
+LIBRARIES = {
+    r"(ATen|c10|torch)/": "libtorch",
+    r"hdf5\.h|H5\w*\.h": "hdf5::hdf5",
+    r"mpi\.h": "MPI::MPI_CXX",
+    r"boost/": "Boost::program_options",
+    r"nlohmann/": "nlohmann_json::nlohmann_json",
+    r"spdlog/": "spdlog::spdlog",
+    r"pcre2\.h": "PkgConfig::PCRE2",
+    r"xxhash\.h": "PkgConfig::XXHASH",
+}
+
+
+def listed_modules() -> dict[str, tuple[list[str], list[str]]]:
+    """Module -> its sources and what it uses."""
+    text = re.sub(r"#.*", "", (ROOT / "src" / "CMakeLists.txt").read_text())
+    text = re.sub(r"function\(.*?endfunction\(\)", "", text, flags=re.DOTALL)
+    return {name: (sources.split(), (uses or "").split()) for name, sources, uses in MODULE.findall(text)}
+
+
+MODULES = listed_modules()
+
+
+def usable(module: str) -> set[str]:
+    """The module itself and everything that it uses, directly or through what it uses."""
+    found: set[str] = set()
+    waiting = [f"rvsweep_{module}"]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += MODULES[name.removeprefix("rvsweep_")][1] if name.startswith("rvsweep_") else []
+    return found
+
+
+def files_of(module: str) -> list[Path]:
+    folders = ROOT / "src" / module, ROOT / "include" / "rvsweep" / module
+    return sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in {".cpp", ".hpp"})
+
+
+def all_files() -> list[Path]:
+    return sorted(path for top in ("src", "include") for path in (ROOT / top).rglob("*.[ch]pp"))
+
+
+def test_every_folder_is_a_module():
+    folders = {path.name for top in ("src", "include/rvsweep") for path in (ROOT / top).iterdir() if path.is_dir()}
+    assert folders == set(MODULES)
+    assert len(MODULES) == 12
+
+
+def test_every_source_is_built():
+    for module, (sources, _) in MODULES.items():
+        present = {path.name for path in (ROOT / "src" / module).glob("*.cpp")} - {"main.cpp"}
+        assert present == set(sources), module
+
+
+def test_a_header_lies_beside_what_implements_it():
+    """include/rvsweep/<module>/x.hpp has src/<module>/x.cpp, unless it defines nothing or all of it inline."""
+    for module in MODULES:
+        headers = {path.stem for path in (ROOT / "include" / "rvsweep" / module).glob("*.hpp")}
+        assert headers, module
+        for source in (ROOT / "src" / module).glob("*.cpp"):
+            included = INCLUDE.findall(source.read_text())
+            own = f"rvsweep/{module}/{source.stem}.hpp"
+            if source.stem in headers:
+                assert included[0] == own, f"{source.name} does not include its own header first"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_include_what_they_may_use(module):
+    allowed = usable(module)
+    for path in files_of(module):
+        for included in INCLUDE.findall(path.read_text()):
+            if included.startswith("rvsweep/"):
+                needed = "rvsweep_" + included.split("/")[1]
+                assert (ROOT / "include" / included).is_file(), f"{path} includes {included}, which does not exist"
+            else:
+                needed = next((target for name, target in LIBRARIES.items() if re.match(name, included)), None)
+            assert needed is None or needed in allowed, f"{path} includes {included} of {needed}, beyond {module}"
+
+
+def test_modules_use_one_another_in_one_direction():
+    for module, (_, uses) in MODULES.items():
+        for used in uses:
+            if used.startswith("rvsweep_"):
+                assert used.removeprefix("rvsweep_") in MODULES, f"{module} uses {used}, which is no module"
+                assert f"rvsweep_{module}" not in usable(used.removeprefix("rvsweep_")), f"{module} and {used}"
+
+
+def test_the_promised_separations_hold():
+    torch, hdf5, mpi = "libtorch", "hdf5::hdf5", "MPI::MPI_CXX"
+    assert not usable("scheduler") & {torch, hdf5}
+    assert not usable("plan") & {torch, hdf5, mpi}
+    assert not usable("experiment") & {hdf5, mpi}
+    assert not usable("metrics") & {"rvsweep_model", "rvsweep_plan"}
+    assert [module for module in MODULES if hdf5 in MODULES[module][1]] == ["storage"]
+    assert [module for module in MODULES if mpi in MODULES[module][1]] == ["comm"]
+    assert not any("rvsweep_cli" in usable(module) for module in MODULES if module != "cli")
+
+
+def test_files_are_small():
+    assert len(all_files()) > 100
+    lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in all_files()}
+    assert {path: n for path, n in lines.items() if n > MAX_LINES} == {}
+    assert lines["src/cli/main.cpp"] <= 80
