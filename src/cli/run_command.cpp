@@ -160,8 +160,7 @@ Launch launch_sweep(const World& world, const po::variables_map& options,
       start_log(0, communicator.size(), (out / "log.txt").string());
     } catch (const InputError& error) {
       launch.refusal = error.what();
-      launch.exit_code =
-          dynamic_cast<const OutputError*>(&error) ? exit_output_error : exit_bad_input;
+      launch.exit_code = exit_bad_input;  // an unwritable folder too: nothing has begun
     }
   }
   return share_launch(communicator, launch);

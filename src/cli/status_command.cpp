@@ -1,6 +1,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <chrono>
+#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -8,6 +9,7 @@
 #include "rvsweep/cli/options.hpp"
 #include "rvsweep/cli/progress.hpp"
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/layout.hpp"
 #include "rvsweep/storage/plan_file.hpp"
 #include "rvsweep/storage/status_file.hpp"
@@ -31,6 +33,15 @@ std::int64_t committed_rows(const std::filesystem::path& folder, const StaticSwe
   return rows;
 }
 
+/// False where the run's lock is gone or names a process of this host that is; a run on another host
+/// cannot be asked and counts as living.
+bool holder_lives(const std::filesystem::path& folder) {
+  std::ifstream file(lock_file(folder));
+  const auto holder = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (!holder.is_object()) return false;
+  return holder.value("host", "") != host_name() || process_is_alive(holder.value("pid", 0L));
+}
+
 /// The last status of the run, its counts brought up to what is on the disk.
 ordered_json status_of(const std::filesystem::path& folder, const StaticSweep& sweep) {
   RowCounts rows;
@@ -40,8 +51,7 @@ ordered_json status_of(const std::filesystem::path& folder, const StaticSweep& s
   ordered_json status{{"state", "stopped"}};
   if (const auto text = read_status(folder)) status = ordered_json::parse(*text, nullptr, false);
   if (status.is_discarded()) status = {{"state", "stopped"}};
-  const bool has_lock = std::filesystem::exists(lock_file(folder));
-  if (status["state"] == "running" && !has_lock) status["state"] = "died";
+  if (status["state"] == "running" && !holder_lives(folder)) status["state"] = "died";
   status["rows_total"] = rows.total;
   status["rows_refused"] = rows.refused;
   status["rows_done"] = rows.done;

@@ -53,6 +53,8 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
                         int automatic_threads, Launch& launch) {
   SweepFolder folder;
   folder.path = path;
+  // A folder that holds a sweep is locked at once; a new one only when the input is sound.
+  if (std::filesystem::exists(plan_file(path))) folder.lock = std::make_unique<FolderLock>(path);
   const auto stored = stored_sweep(path);
   const SweepConfig config = parse_sweep_config(values);
   const auto keep = [&](const std::string& written, const std::string& name) {
@@ -65,11 +67,10 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
   launch.threads = config.threads ? *config.threads
                    : stored       ? std::stoi(attribute(*stored, "threads_per_rank"))
                                   : automatic_threads;
+  if (!folder.lock) folder.lock = std::make_unique<FolderLock>(path);
   const Placement placement = place_rank(setup.device, setup.dtype, 0);
   folder.sweep =
       static_sweep(setup, {setup.device, hardware_name(placement), setup.dtype, launch.threads});
-  if (stored) check_same_sweep(path, *stored, folder.sweep);
-  folder.lock = std::make_unique<FolderLock>(path);
   // From here on nobody else writes; a sweep that began meanwhile is seen now.
   if (const auto now = stored_sweep(path)) {
     check_same_sweep(path, *now, folder.sweep);

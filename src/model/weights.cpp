@@ -29,8 +29,8 @@ class MappedFile {
     if (fd < 0 || fstat(fd, &info) != 0)
       throw InputError(path.string(), std::string("cannot be opened (") + strerror(errno) + ")");
     size_ = static_cast<std::size_t>(info.st_size);
-    // A private map lets libtorch hold a mutable pointer; nothing ever writes through it.
-    data_ = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    // Read-only, so that no memory is reserved for it; libtorch never writes to parameters.
+    data_ = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
     if (data_ == MAP_FAILED)
       throw InputError(path.string(), std::string("cannot be mapped (") + strerror(errno) + ")");

@@ -10,6 +10,8 @@
 #include <charconv>
 #include <cstring>
 #include <ctime>
+#include <fstream>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -58,7 +60,12 @@ std::string host_name() {
 }
 
 bool process_is_alive(long pid) {
-  return pid > 0 && (kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM);
+  if (pid <= 0 || (kill(static_cast<pid_t>(pid), 0) != 0 && errno != EPERM)) return false;
+  // A killed process that nobody has waited for still has its number, and state Z after its name.
+  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  const std::string line{std::istreambuf_iterator<char>(stat), {}};
+  const auto name_end = line.rfind(") ");
+  return name_end == std::string::npos || line.substr(name_end + 2, 1) != "Z";
 }
 
 std::string utc_now() {

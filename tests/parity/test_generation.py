@@ -49,16 +49,17 @@ def main_study(loaded, rvsweep, tmp_path_factory) -> Study:
     else:
         pairs = demo_pairs(loaded)
     folder = tmp_path_factory.mktemp("main") / "study"
-    return run_study(rvsweep, folder, loaded, pairs, main_arms(loaded.n_layers), MAX_NEW_TOKENS, reencode=True)
+    return run_study(rvsweep, folder, loaded, pairs, main_arms(loaded.n_layers), MAX_NEW_TOKENS)
 
 
 @pytest.fixture(scope="module")
 def kv_study(loaded, rvsweep, tmp_path_factory) -> Study:
-    """Some pairs, the last one with itself: every kv_cache combination, and the full swap."""
+    """Some pairs, the last one with itself: every kv_cache combination, the full swap, texts read again."""
     pairs = pairs_of_lengths(loaded.tokenizer, [(16, 30), (41, 19)], seed=1)
     pairs.append(pairs[0] | {"pair": "self", "source": pairs[0]["base"]})
-    arms = [base_arm(), full_swap_arm(loaded.n_layers), *kv_cache_arms(loaded.n_layers)]
-    return run_study(rvsweep, tmp_path_factory.mktemp("kv") / "study", loaded, pairs, arms, MAX_NEW_TOKENS)
+    arms = [base_arm(), source_arm(), full_swap_arm(loaded.n_layers), *kv_cache_arms(loaded.n_layers)]
+    folder = tmp_path_factory.mktemp("kv") / "study"
+    return run_study(rvsweep, folder, loaded, pairs, arms, MAX_NEW_TOKENS, reencode=True)
 
 
 @pytest.fixture(scope="module", params=["main", "kv"])
@@ -116,12 +117,12 @@ def test_r_v_of_rows(study, window):
         np.testing.assert_allclose(actual, expected, rtol=1e-3, err_msg=row.name)
 
 
-def test_r_v_of_the_reencoded_text(main_study):
+def test_r_v_of_the_reencoded_text(kv_study):
     """The notebook's measure_rv_on_text of the prompt, a blank and the generated text."""
-    loaded, rows = main_study.loaded, main_study.results.rows
-    for pair in main_study.pairs[::4]:
-        for index, arm in enumerate(main_study.arms):
-            row = main_study.results.row(pair["pair"], index)
+    loaded, rows = kv_study.loaded, kv_study.results.rows
+    for pair in kv_study.pairs:
+        for index, arm in enumerate(kv_study.arms):
+            row = kv_study.results.row(pair["pair"], index)
             text = pair["source" if arm.spec == "source" else "base"] + " " + rows["text"][row]
             ids = loaded.tokenizer.encode(text).ids[:512]
             spectra = geometry.window_spectra(hf.prompt_v(loaded.model, tuple(ids)), WINDOW)

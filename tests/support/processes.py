@@ -63,25 +63,30 @@ class Running:
 
     def kill(self) -> None:
         """SIGKILL to every process of the session at once; mpirun puts ranks into process groups of their own."""
-        for pid in self._session():
+        members = self._session()
+        for pid in members:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
         self.process.wait(TIME_LIMIT)
+        while any(self._is_member(pid) for pid in members):
+            time.sleep(0.005)
 
     def _session(self) -> list[int]:
+        """Ids of all processes that were started by this one, and its own."""
         if self.process.poll() is not None:
             return []
-        members = []
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = stat.read_text().rpartition(")")[2].split()
-            except OSError:  # it has ended meanwhile
-                continue
-            if int(fields[3]) == self.process.pid:
-                members.append(int(stat.parent.name))
-        return members
+        ids = (int(folder.name) for folder in Path("/proc").glob("[0-9]*"))
+        return [pid for pid in ids if self._is_member(pid)]
+
+    def _is_member(self, pid: int) -> bool:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            return False
+        state, session = fields[0], int(fields[3])
+        return session == self.process.pid and state != "Z"
 
 
 def segments(folder: Path) -> list[Path]:

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 
-def run(binary: Path, *arguments: str | Path, timeout: float = 600) -> subprocess.CompletedProcess:
+def run(binary: Path, *arguments: str | Path, timeout: float = 1800) -> subprocess.CompletedProcess:
     """Runs to the end; a failure shows the command and the end of its log."""
     command = [str(binary), *map(str, arguments)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
