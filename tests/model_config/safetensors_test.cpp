@@ -149,6 +149,8 @@ TEST_F(Safetensors, AnUnknownDtypeIsNamed) {
 }
 
 TEST_F(Safetensors, OverlappingTensorsAreRefused) {
+  EXPECT_TRUE(says(refusal({{"a", tensor("U8", {8}, 0, 8)}, {"b", tensor("U8", {8}, 7, 15)}}, 15),
+                   {path("model.safetensors"), "share"}));
   EXPECT_TRUE(says(refusal({{"a", tensor("F32", {2}, 0, 8)}, {"b", tensor("F32", {2}, 4, 12)}}, 12),
                    {path("model.safetensors"), "share"}));
   EXPECT_TRUE(says(refusal({{"a", tensor("F32", {2}, 0, 8)}, {"b", tensor("F32", {2}, 0, 8)}}, 8),
