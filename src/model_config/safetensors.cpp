@@ -72,7 +72,8 @@ void check_overlap(const std::filesystem::path& file, const TensorIndex& tensors
 
 TensorIndex read_file_header(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
-  if (!stream) throw InputError(file.string(), "cannot be read", "model.path needs its weights");
+  if (!stream || std::filesystem::is_directory(file))
+    throw InputError(file.string(), "cannot be read", "model.path needs its weights");
   const std::uint64_t file_size = std::filesystem::file_size(file);
   unsigned char length_bytes[8];
   if (!stream.read(reinterpret_cast<char*>(length_bytes), 8))

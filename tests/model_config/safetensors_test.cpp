@@ -74,6 +74,12 @@ TEST_F(Safetensors, AFolderWithoutWeightsIsNamed) {
                    {folder.path().string(), "model.safetensors", "model.path"}));
 }
 
+TEST_F(Safetensors, AFolderInPlaceOfTheFileIsNamed) {
+  std::filesystem::create_directory(folder.path() / "model.safetensors");
+  EXPECT_TRUE(says(refusal_message([&] { read_safetensors_index(folder.path()); }),
+                   {path("model.safetensors"), "cannot be read"}));
+}
+
 TEST_F(Safetensors, AFileWithoutAWholeHeaderIsRefused) {
   const std::string whole = file_of(two_tensors.dump(), 32);
   for (const std::size_t size : {0u, 1u, 7u})
