@@ -33,8 +33,8 @@ std::int64_t committed_rows(const std::filesystem::path& folder, const StaticSwe
   return rows;
 }
 
-/// False where the run's lock is gone or names a process of this host that is; a run on another host
-/// cannot be asked and counts as living.
+/// False where the run's lock is gone or names a process of this host that is; a run on another
+/// host cannot be asked and counts as living.
 bool holder_lives(const std::filesystem::path& folder) {
   std::ifstream file(lock_file(folder));
   const auto holder = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);

@@ -5,6 +5,7 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/model/device.hpp"
+#include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/layout.hpp"
 #include "rvsweep/storage/segment.hpp"
 
@@ -68,6 +69,7 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
                    : stored       ? std::stoi(attribute(*stored, "threads_per_rank"))
                                   : automatic_threads;
   if (!folder.lock) folder.lock = std::make_unique<FolderLock>(path);
+  remove_leftover_temporaries(path);
   const Placement placement = place_rank(setup.device, setup.dtype, 0);
   folder.sweep =
       static_sweep(setup, {setup.device, hardware_name(placement), setup.dtype, launch.threads});
