@@ -19,7 +19,7 @@ Bytes pack(const Launch& launch) {
     for (const auto& value : values) config[key].push_back({value.text, value.where});
   const auto packed =
       json::to_msgpack({config, launch.device, launch.dtype, launch.threads, launch.fingerprint,
-                        launch.work_left, launch.refusal, launch.exit_code});
+                        launch.work_left, launch.refusal, launch.exit_code, launch.families});
   Bytes bytes(packed.size());
   std::memcpy(bytes.data(), packed.data(), packed.size());
   return bytes;
@@ -39,6 +39,7 @@ Launch unpack(const Bytes& bytes) {
   packed.at(5).get_to(launch.work_left);
   packed.at(6).get_to(launch.refusal);
   packed.at(7).get_to(launch.exit_code);
+  packed.at(8).get_to(launch.families);
   return launch;
 }
 
@@ -74,10 +75,12 @@ int automatic_threads(Communicator& communicator, const NodePlace& place) {
 }
 
 SweepSettings sweep_settings(const SweepConfig& config, const ModelConfig& model,
-                             const Tokenizer& tokenizer) {
+                             const Tokenizer& tokenizer, const std::string& families) {
   SweepSettings settings;
   settings.generation = config.generation;
   settings.readouts = config.readouts;
+  if (!families.empty())
+    settings.families = parse_regex_families(families, "readouts.families").families;
   settings.arms = parse_arms(config.arms, model.n_layers, config.window);
   if (config.generation.stop_at_eos) {
     std::set<std::int32_t> stop(model.eos_token_ids.begin(), model.eos_token_ids.end());

@@ -199,9 +199,9 @@ SweepOutcome compute(const World& world, const Launch& launch, const po::variabl
   use_threads(launch.threads);
   const Transformer model = load_on_every_rank(world, config.model_path, placement);
   const Tokenizer tokenizer = Tokenizer::load(config.model_path);
-  const SweepSettings settings = sweep_settings(config, model.config(), tokenizer);
+  const SweepSettings settings = sweep_settings(config, model.config(), tokenizer, launch.families);
   const BundleRunner runner{model, tokenizer, settings, prompt_columns(config, model.config()),
-                            row_columns(config, model.config(), settings.arms)};
+                            row_columns(config, model.config(), settings.arms, settings.families)};
   std::optional<WorkSource> source;
   if (folder != nullptr) {
     source = work_left(*folder);

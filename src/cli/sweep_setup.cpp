@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "rvsweep/cli/commands.hpp"
+#include "rvsweep/core/builtin_files.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/model/device.hpp"
 #include "rvsweep/model/weights.hpp"
@@ -18,6 +19,18 @@ namespace {
 bool decides_results(const std::string& attribute) {
   static const std::set<std::string> others{"git_commit", "model_path", "config"};
   return !others.contains(attribute);
+}
+
+/// Settings that name a file or folder; what lies there is compared by its fingerprint.
+bool is_path(const std::string& key) {
+  return key == "model.path" || key == "prompts.file" || key == "readouts.families";
+}
+
+RegexFamilies read_families(const ReadoutsConfig& readouts) {
+  if (!readouts.keywords) return {};
+  const std::string name = "regex_families.json";
+  return parse_regex_families(builtin_or_file(readouts.families, name, "readouts.families"),
+                              readouts.families == "builtin" ? name : readouts.families);
 }
 
 /// section.key -> values of a dumped configuration, without [run].
@@ -38,7 +51,7 @@ std::map<std::string, std::string> config_lines(const std::string& text) {
 std::string config_without_run(const std::string& text) {
   std::string result;
   for (const auto& [key, value] : config_lines(text))
-    if (key != "model.path" && key != "prompts.file") result += key + " = " + value + "\n";
+    if (!is_path(key)) result += key + " = " + value + "\n";
   return result;
 }
 
@@ -74,13 +87,15 @@ SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::st
   check_tensors(model, tensors);
   Tokenizer tokenizer = Tokenizer::load(config.model_path);
   PromptSet prompts = read_prompts(config.prompts_file);
+  RegexFamilies families = read_families(config.readouts);
   if (device.empty()) device = resolve_device(config.device);
   if (dtype.empty()) dtype = resolve_dtype(config.dtype, device);
   Plan plan = make_plan(
       config, model, prompts, [&](const std::string& text) { return tokenizer.encode(text); },
       device, dtype);
-  return {std::move(config),  std::move(model),  std::move(tensors), std::move(tokenizer),
-          std::move(prompts), std::move(device), std::move(dtype),   std::move(plan)};
+  return {std::move(config),    std::move(model),   std::move(tensors),
+          std::move(tokenizer), std::move(prompts), std::move(families),
+          std::move(device),    std::move(dtype),   std::move(plan)};
 }
 
 StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity) {
@@ -106,6 +121,8 @@ StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& iden
       {"threads_per_rank", std::to_string(identity.threads)},
       {"libtorch_version", libtorch_version()},
   };
+  if (setup.config.readouts.keywords)
+    sweep.attributes.emplace_back("families_fingerprint", hex(xxh3(setup.families.text)));
   Hasher hasher;
   for (const auto& [name, value] : sweep.attributes)
     if (decides_results(name)) hasher.update(name + "=" + value + "\n");
@@ -131,7 +148,7 @@ StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& iden
   }
   add_static_rows(plan, sweep);
   sweep.prompt_columns = prompt_columns(setup.config, setup.model);
-  sweep.row_columns = row_columns(setup.config, setup.model, plan.arms);
+  sweep.row_columns = row_columns(setup.config, setup.model, plan.arms, setup.families.families);
   return sweep;
 }
 
@@ -152,7 +169,7 @@ std::vector<std::string> differences(const StaticSweep& stored, const StaticSwee
   for (const auto& [key, value] : was) keys.insert(key);
   for (const auto& [key, value] : is) keys.insert(key);
   for (const auto& key : keys) {
-    if (key == "model.path" || key == "prompts.file") continue;  // their contents are compared
+    if (is_path(key)) continue;
     compare(key, was.contains(key) ? was.at(key) : "", is.contains(key) ? is.at(key) : "");
   }
   for (const auto& [name, value] : asked.attributes)

@@ -7,10 +7,10 @@
 #include <cmath>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/experiment/behaviour.hpp"
 #include "rvsweep/experiment/columns.hpp"
 #include "rvsweep/experiment/geometry.hpp"
 #include "rvsweep/experiment/reencode.hpp"
-#include "rvsweep/metrics/keywords.hpp"
 #include "rvsweep/metrics/spectra.hpp"
 
 namespace rvsweep {
@@ -139,7 +139,6 @@ void record_notebook_r_v(const BundleRunner& runner, const Bundle& bundle, const
 void record_rows(const BundleRunner& runner, const Bundle& bundle, const DecodedBatch& batch,
                  ItemTable& table) {
   const auto N = runner.settings.generation.max_new_tokens;
-  auto* keyword_counts = find_column<std::int32_t>(table, "keyword_count");
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     const Generated& row = batch.rows[r];
     const RowPlan& plan = batch.plans[r];
@@ -164,9 +163,14 @@ void record_rows(const BundleRunner& runner, const Bundle& bundle, const Decoded
     column<std::string>(table, "stop_reason")[r] = row.stopped_at_eos ? "eos" : "length";
     const std::string text = runner.tokenizer.decode(row.tokens);
     column<std::string>(table, "text")[r] = text;
-    if (keyword_counts == nullptr) continue;
-    (*keyword_counts)[r] = keyword_count(text);
-    column<double>(table, "keyword_rate")[r] = keyword_rate(text);
+    const std::int32_t prompt = plan.donor >= 0 ? plan.donor : plan.base;
+    try {
+      record_behaviour({text, bundle.contexts[static_cast<std::size_t>(prompt)].text},
+                       runner.settings.families, r, table);
+    } catch (const InputError& error) {  // a pattern that gives up on this text
+      status = static_cast<std::int8_t>(RowStatus::failed);
+      column<std::string>(table, "reason")[r] = error.what();
+    }
   }
 }
 

@@ -133,6 +133,8 @@ const std::vector<ConfigKey>& config_keys() {
       {.name = "readouts.spectra_generated", .default_value = "true"},
       {.name = "readouts.keywords", .default_value = "true"},
       {.name = "readouts.reencode", .default_value = "false"},
+      {.name = "readouts.copying", .default_value = "false"},
+      {.name = "readouts.families", .default_value = "builtin"},
       {.name = "sweep.seed", .default_value = "1"},
       {.name = "sweep.bundle_rows", .default_value = "auto"},
       {.name = "sweep.arm", .default_value = "", .repeatable = true},

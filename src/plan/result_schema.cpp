@@ -59,7 +59,8 @@ std::vector<ColumnSpec> prompt_columns(const SweepConfig& config, const ModelCon
 }
 
 std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig& model,
-                                    const std::vector<ArmSpec>& arms) {
+                                    const std::vector<ArmSpec>& arms,
+                                    const std::vector<RegexFamily>& families) {
   const auto L = model.n_layers, W = config.window, N = config.generation.max_new_tokens;
   std::vector<ColumnSpec> columns{
       {"status",
@@ -161,6 +162,41 @@ std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig
          "per 100 words",
          "words equal to one of the 24 keywords, per 100 words; NaN for a text without words",
          "keyword_rate/1: whole words"});
+    for (const RegexFamily& family : families)
+      add({family.name, int32, {}, "matches", family.description, family.definition});
+  }
+  if (config.readouts.copying) {
+    add({"keyword_count_new",
+         int32,
+         {},
+         "1",
+         "how many of the notebook's 24 keywords occur in the text and not in the donor's prompt "
+         "(the row's own where it has no donor)",
+         "keyword_count_new/1: substrings of the lower-cased text that are none of the lower-cased "
+         "prompt, presence not count, 0..24"});
+    add({"copied_ngrams",
+         float64,
+         {},
+         "1",
+         "share of the text's word 4-grams that occur in the donor's prompt (the row's own where "
+         "it "
+         "has no donor); NaN for a text of fewer than 4 words",
+         "copied_ngrams/1: 4-grams of the text found in the prompt / 4-grams of the text, over "
+         "lower-cased words (runs of letters, digits, apostrophes and bytes beyond ASCII)"});
+    add({"repeated_ngrams",
+         float64,
+         {},
+         "1",
+         "share of the text's word 4-grams that occurred earlier in it; NaN for a text of fewer "
+         "than 4 words",
+         "repeated_ngrams/1: 1 - distinct 4-grams / all 4-grams, over words as copied_ngrams has "
+         "them (seq-rep-4 of Welleck et al. 2020)"});
+    add({"repetitive",
+         int32,
+         {},
+         "1",
+         "1 where the text repeats itself so much that its other scores mean little, else 0",
+         "repetitive/1: repeated_ngrams >= 0.3"});
   }
   return columns;
 }

@@ -94,6 +94,8 @@ SweepConfig parse_sweep_config(const ConfigValues& written) {
   config.readouts.spectra_generated = values.yes_or_no("readouts.spectra_generated");
   config.readouts.keywords = values.yes_or_no("readouts.keywords");
   config.readouts.reencode = values.yes_or_no("readouts.reencode");
+  config.readouts.copying = values.yes_or_no("readouts.copying");
+  config.readouts.families = values.text("readouts.families").text;
   config.seed = values.number<std::uint64_t>("sweep.seed", 0, UINT64_MAX);
   if (values.text("sweep.bundle_rows").text != "auto")
     config.bundle_rows = values.number<std::int64_t>("sweep.bundle_rows", 8, 1024);

@@ -5,6 +5,7 @@
 #include "rvsweep/model_config/safetensors.hpp"
 #include "rvsweep/plan/plan.hpp"
 #include "rvsweep/storage/plan_file.hpp"
+#include "rvsweep/text/regex_families.hpp"
 #include "rvsweep/text/tokenizer.hpp"
 
 namespace rvsweep {
@@ -16,6 +17,7 @@ struct SweepSetup {
   TensorIndex tensors;
   Tokenizer tokenizer;
   PromptSet prompts;
+  RegexFamilies families;     // none where keywords are off
   std::string device, dtype;  // resolved
   Plan plan;
 };

@@ -8,6 +8,7 @@
 #include "rvsweep/intervention/prompt_cache.hpp"
 #include "rvsweep/plan/bundle.hpp"
 #include "rvsweep/plan/sweep_config.hpp"
+#include "rvsweep/text/regex_families.hpp"
 
 namespace rvsweep {
 
@@ -34,6 +35,7 @@ struct DecodedBatch {
 struct SweepSettings {
   GenerationConfig generation;
   ReadoutsConfig readouts;
+  std::vector<RegexFamily> families;  // of readouts.keywords
   std::vector<ArmSpec> arms;
   std::vector<std::int32_t> stop_tokens;  // sorted; empty where nothing stops a row
   std::uint64_t seed = 1;

@@ -25,6 +25,8 @@ struct ReadoutsConfig {
   bool spectra_generated = true;
   bool keywords = true;
   bool reencode = false;
+  bool copying = false;              // and repetition
+  std::string families = "builtin";  // or the path of a file, see text/regex_families.hpp
 };
 
 struct SweepConfig {
