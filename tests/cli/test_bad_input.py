@@ -185,6 +185,12 @@ def claim_header_length(job: Job, length: int) -> None:
     write_weights(job.model, header, data_bytes(header), header_length=length)
 
 
+def write_families(path: Path, pattern: str) -> str:
+    family = {"name": "recursive_x", "description": "x", "patterns": [pattern]}
+    path.write_text(json.dumps({"version": 1, "families": [family]}))
+    return str(path)
+
+
 NORM = "model.norm.weight"
 K_PROJ = "model.layers.0.self_attn.k_proj.weight"
 
@@ -237,6 +243,18 @@ CASES: dict[str, tuple[Callable[[Job], object], list[str]]] = {
     "pair id twice": (
         lambda j: replace_prompt_line(j, 3, json.dumps(PAIRS[0])),
         ["{prompts}:3", '"p0"', "{prompts}:1"],
+    ),
+    "families missing": (
+        lambda j: j.set("readouts.families", str(j.folder / "none.json")),
+        ["none.json: cannot be read", "readouts.families must be builtin or name a file"],
+    ),
+    "families malformed": (
+        lambda j: (j.set("readouts.families", str(j.prompts)), j.prompts.write_text(json.dumps(PAIRS[0]))),
+        ["{prompts}", "unknown member", '"base"'],
+    ),
+    "family pattern malformed": (
+        lambda j: j.set("readouts.families", write_families(j.folder / "own.json", "a(b")),
+        ["own.json, family recursive_x", '"a(b"', "missing closing parenthesis at byte 3"],
     ),
     "model folder missing": (lambda j: shutil.rmtree(j.model), ["{model}/config.json", "cannot be read"]),
     "config.json malformed": (lambda j: (j.model / "config.json").write_text("{"), ["{model}/config.json", "JSON"]),
