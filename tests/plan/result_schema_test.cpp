@@ -24,7 +24,7 @@ std::map<std::string, ColumnSpec> rows(const SweepConfig& config,
                                        const std::vector<std::string>& arms = {"base"}) {
   std::vector<ConfigValue> lines;
   for (const auto& arm : arms) lines.push_back({arm, "here"});
-  return by_name(row_columns(config, sample_model(), parse_arms(lines, 8, 16)));
+  return by_name(row_columns(config, sample_model(), parse_arms(lines, sample_model(), 16)));
 }
 
 void expect_column(const std::map<std::string, ColumnSpec>& columns, const std::string& name,
