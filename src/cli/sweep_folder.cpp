@@ -66,6 +66,8 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
   launch.device = setup.device;
   launch.dtype = setup.dtype;
   launch.families = setup.families.text;
+  launch.token_sets = setup.token_sets;
+  launch.mean_prompts = setup.plan.mean_prompts;
   launch.threads = config.threads ? *config.threads
                    : stored       ? std::stoi(attribute(*stored, "threads_per_rank"))
                                   : automatic_threads;

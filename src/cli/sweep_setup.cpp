@@ -23,7 +23,8 @@ bool decides_results(const std::string& attribute) {
 
 /// Settings that name a file or folder; what lies there is compared by its fingerprint.
 bool is_path(const std::string& key) {
-  return key == "model.path" || key == "prompts.file" || key == "readouts.families";
+  return key == "model.path" || key == "prompts.file" || key == "prompts.filler" ||
+         key == "readouts.families" || key == "readouts.token_sets";
 }
 
 RegexFamilies read_families(const ReadoutsConfig& readouts) {
@@ -31,6 +32,31 @@ RegexFamilies read_families(const ReadoutsConfig& readouts) {
   const std::string name = "regex_families.json";
   return parse_regex_families(builtin_or_file(readouts.families, name, "readouts.families"),
                               readouts.families == "builtin" ? name : readouts.families);
+}
+
+TokenSets read_token_sets(const SweepConfig& config, const Tokenizer& tokenizer) {
+  if (!config.readouts.first_token) return {};
+  const std::string name = "token_sets.json";
+  return parse_token_sets(builtin_or_file(config.token_sets, name, "readouts.token_sets"),
+                          config.token_sets == "builtin" ? name : config.token_sets, tokenizer);
+}
+
+/// Files beside the prompts that decide rows: only what some row reads.
+std::vector<std::pair<std::string, std::string>> file_fingerprints(const SweepConfig& config,
+                                                                   const TokenSets& sets,
+                                                                   const PlanText& text,
+                                                                   const Plan& plan) {
+  std::vector<std::pair<std::string, std::string>> result;
+  if (config.readouts.first_token) {
+    std::string ids;
+    for (const auto& set : {sets.recursive, sets.task})
+      for (const std::int64_t id : set) ids += std::to_string(id) + (id == set.back() ? ";" : ",");
+    result.emplace_back("token_sets_fingerprint", hex(xxh3(ids)));
+  }
+  if (std::any_of(plan.arms.begin(), plan.arms.end(),
+                  [](const ArmSpec& arm) { return arm.control == Control::filler; }))
+    result.emplace_back("filler_fingerprint", hex(xxh3(text.filler)));
+  return result;
 }
 
 /// section.key -> values of a dumped configuration, without [run].
@@ -90,12 +116,15 @@ SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::st
   RegexFamilies families = read_families(config.readouts);
   if (device.empty()) device = resolve_device(config.device);
   if (dtype.empty()) dtype = resolve_dtype(config.dtype, device);
-  Plan plan = make_plan(
-      config, model, prompts, [&](const std::string& text) { return tokenizer.encode(text); },
-      device, dtype);
-  return {std::move(config),    std::move(model),   std::move(tensors),
-          std::move(tokenizer), std::move(prompts), std::move(families),
-          std::move(device),    std::move(dtype),   std::move(plan)};
+  TokenSets token_sets = read_token_sets(config, tokenizer);
+  PlanText text;
+  text.encode = [&](const std::string& words) { return tokenizer.encode(words); };
+  text.filler = builtin_or_file(config.filler, "filler.txt", "prompts.filler");
+  Plan plan = make_plan(config, model, prompts, text, device, dtype);
+  auto fingerprints = file_fingerprints(config, token_sets, text, plan);
+  return {std::move(config),  std::move(model),    std::move(tensors),    std::move(tokenizer),
+          std::move(prompts), std::move(families), std::move(token_sets), std::move(fingerprints),
+          std::move(device),  std::move(dtype),    std::move(plan)};
 }
 
 StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity) {
@@ -123,6 +152,7 @@ StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& iden
   };
   if (setup.config.readouts.keywords)
     sweep.attributes.emplace_back("families_fingerprint", hex(xxh3(setup.families.text)));
+  for (const auto& named : setup.file_fingerprints) sweep.attributes.push_back(named);
   Hasher hasher;
   for (const auto& [name, value] : sweep.attributes)
     if (decides_results(name)) hasher.update(name + "=" + value + "\n");
@@ -143,7 +173,7 @@ StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& iden
   }
   for (const ArmSpec& arm : plan.arms) {
     sweep.arms.label.push_back(arm.label);
-    sweep.arms.kind.push_back(kind_name(arm.kind));
+    sweep.arms.kind.push_back(kind_name(arm));
     sweep.arms.spec.push_back(arm.canonical());
   }
   add_static_rows(plan, sweep);

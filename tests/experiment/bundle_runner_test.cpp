@@ -44,10 +44,13 @@ struct Study {
     config.window = settings.window = 4;
     config.generation.max_new_tokens = 10;
     config.generation.temperature = 1.0;
-    config.readouts.reencode = true;
+    config.readouts.reencode = config.readouts.forced = config.readouts.step_trace = true;
+    config.readouts.logit_lens = {"0:100%", "test"};
+    settings.logit_lens_layers = {0, 1, 2, 3};
+    settings.token_sets = {{1, 2}, {3}};
     settings.generation = config.generation;
     settings.readouts = config.readouts;
-    settings.arms = parse_arms(lines, 4, 4);
+    settings.arms = parse_arms(lines, model.config(), 4);
     settings.early_layer = 1;
     settings.late_layer = 3;
     bundle.shape = {8, 32, 8};
@@ -64,6 +67,8 @@ struct Study {
     const ArmKind kind = settings.arms[arm].kind;
     row.base = kind == ArmKind::source ? donor : base;
     row.donor = settings.arms[arm].is_patched() ? donor : -1;
+    row.reference = base;
+    row.counterpart = donor;
     bundle.rows.push_back(row);
   }
 
