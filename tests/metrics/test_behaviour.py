@@ -65,7 +65,8 @@ def test_examples_of_the_shipped_file(measure_texts, family):
 
 
 def test_a_families_file_of_the_users(measure_texts, tmp_path):
-    own = {"version": 3, "families": [{"name": "technical_sea", "description": "sea", "patterns": [r"\bÜber\w*", "sea"]}]}
+    family = {"name": "technical_sea", "description": "sea", "patterns": [r"\bÜber\w*", "sea"]}
+    own = {"version": 3, "families": [family]}
     (tmp_path / "own.json").write_text(json.dumps(own, ensure_ascii=False))
     texts = [("überall Übersee, SEA", ""), ("ober", ""), ("éüber", "")]
     found = measured(measure_texts, texts, tmp_path / "own.json")
