@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -49,6 +49,7 @@ class RandomStudy:
     job: Job
     max_new_tokens: int
     results: Results
+    unpatched_runs: dict[tuple, Trajectory] = field(default_factory=dict)
 
     @property
     def model(self) -> ExplicitModel:
@@ -85,7 +86,11 @@ class RandomStudy:
         return made.row.direction
 
     def unpatched(self, pair: Pair, side: str, forced: list[int] | None = None) -> Trajectory:
-        return self.reference(Row(side, RowSpec(side)), pair, forced)
+        """Kept, as every row of a pair is compared with the same few."""
+        key = pair.id, side, tuple(forced or ())
+        if key not in self.unpatched_runs:
+            self.unpatched_runs[key] = self.reference(Row(side, RowSpec(side)), pair, forced)
+        return self.unpatched_runs[key]
 
     def forced_readouts(self, compared: Compared) -> dict[str, float]:
         """kl_forced_* and logprob_*: along the continuations of both prompts, against the recipient's unpatched run."""
@@ -138,9 +143,22 @@ def run_random_study(
     features: Features,
 ) -> RandomStudy:
     folder.mkdir(parents=True)
-    model = ExplicitModel(loaded.model)
-    job = random_job(seed, model, n_arms, n_controls, n_pairs, folder, features)
+    job = random_job(seed, ExplicitModel(loaded.model), n_arms, n_controls, n_pairs, folder, features)
     texts = pairs_of_lengths(loaded.tokenizer, job.lengths, seed)
+    filler = text_of_length(loaded.tokenizer, 34, seed=seed + 500)  # shorter than the longest donors
+    return run_job(binary, folder, loaded, job, texts, filler, max_new_tokens, features)
+
+
+def run_job(
+    binary: Path,
+    folder: Path,
+    loaded: LoadedModel,
+    job: Job,
+    texts: list[dict[str, str]],
+    filler: str,
+    max_new_tokens: int,
+    features: Features,
+) -> RandomStudy:
     pairs = [Pair(t["pair"], *(read_prompt(loaded.tokenizer, t[side]) for side in ("base", "source"))) for t in texts]
     config = write_config(
         folder / "study.cfg",
@@ -154,8 +172,7 @@ def run_random_study(
     )
     with config.open("a") as file:
         file.writelines(f"control = {line}\n" for line in job.control_lines)
-    filler_text = text_of_length(loaded.tokenizer, 34, seed=seed + 500)  # shorter than the longest donors
-    (folder / "filler.txt").write_text(filler_text, encoding="utf-8")
+    (folder / "filler.txt").write_text(filler, encoding="utf-8")
     (folder / "token_sets.json").write_text(json.dumps(TOKEN_SETS))
     settings = ["run.threads=1", f"sweep.seed={SWEEP_SEED}"]
     if "filler" in features.controls:
@@ -168,5 +185,5 @@ def run_random_study(
     sets = [word for setting in settings for word in ("--set", setting)]
     out = folder / "out"
     run_rvsweep(binary, "run", "--config", config, "--out", out, "--device", "cpu", "--dtype", "float32", *sets)
-    study = Study(model, pairs, SWEEP_SEED, read_prompt(loaded.tokenizer, filler_text))
+    study = Study(ExplicitModel(loaded.model), pairs, SWEEP_SEED, read_prompt(loaded.tokenizer, filler))
     return RandomStudy(loaded, study, job, max_new_tokens, read_results(out / "results.h5"))
