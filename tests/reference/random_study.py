@@ -145,6 +145,8 @@ def run_random_study(
     folder.mkdir(parents=True)
     job = random_job(seed, ExplicitModel(loaded.model), n_arms, n_controls, n_pairs, folder, features)
     texts = pairs_of_lengths(loaded.tokenizer, job.lengths, seed)
+    if n_pairs > 3:
+        texts.append({"pair": "equal", "base": texts[0]["base"], "source": texts[0]["base"]})
     filler = text_of_length(loaded.tokenizer, 34, seed=seed + 500)  # shorter than the longest donors
     return run_job(binary, folder, loaded, job, texts, filler, max_new_tokens, features)
 
