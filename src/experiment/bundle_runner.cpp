@@ -183,7 +183,7 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
   record_geometry(runner, bundle, batch, result.rows);
   record_notebook_r_v(runner, bundle, contexts, batch, result.rows);
   if (auto* r_v = find_column<double>(result.rows, "r_v_reencoded"))
-    *r_v = reencoded_r_v(runner, bundle, column<std::string>(result.rows, "text"), batch);
+    *r_v = reencoded_r_v(runner, bundle, contexts, column<std::string>(result.rows, "text"), batch);
 }
 
 BundleResult empty_result(const BundleRunner& runner, const Bundle& bundle) {
