@@ -9,7 +9,6 @@
 #include "rvsweep/core/builtin_files.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/model/device.hpp"
-#include "rvsweep/model/weights.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 
 namespace rvsweep {
@@ -127,7 +126,8 @@ SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::st
           std::move(device),  std::move(dtype),    std::move(plan)};
 }
 
-StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity) {
+StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity,
+                         const std::string& model_fingerprint) {
   const Plan& plan = setup.plan;
   StaticSweep sweep;
   sweep.attributes = {
@@ -136,7 +136,7 @@ StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& iden
       {"git_commit", git_commit()},
       {"config", setup.config.text},
       {"model_path", setup.config.model_path.string()},
-      {"model_fingerprint", hex(model_fingerprint(setup.config.model_path, setup.tensors))},
+      {"model_fingerprint", model_fingerprint},
       {"tokenizer_fingerprint", hex(setup.tokenizer.fingerprint())},
       {"prompts_fingerprint", hex(setup.prompts.fingerprint)},
       {"n_layers", std::to_string(setup.model.n_layers)},

@@ -38,8 +38,9 @@ struct ArithmeticIdentity {
 };
 
 /// The static part of the results with the identity as root attributes and the fingerprint over all
-/// that decides a row. Reads every weight byte once, for the model's fingerprint.
-StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity);
+/// that decides a row.
+StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity,
+                         const std::string& model_fingerprint);
 
 /// What differs between the sweep of a folder and the one asked for, one line each; empty where
 /// nothing does. The [run] section of the configuration is left to the identity attributes.
