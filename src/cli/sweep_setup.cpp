@@ -6,9 +6,9 @@
 #include <sstream>
 
 #include "rvsweep/cli/commands.hpp"
+#include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/model/device.hpp"
-#include "rvsweep/model/weights.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 
 namespace rvsweep {
@@ -65,13 +65,24 @@ void add_static_rows(const Plan& plan, StaticSweep& sweep) {
   }
 }
 
+/// Only a folder put together by hand, for drawn weights, may have another model's tokenizer.
+void check_vocabulary(const Plan& plan, const ModelConfig& model) {
+  for (const PlannedPrompt& p : plan.prompts)
+    for (const std::int32_t token : p.tokens)
+      if (token >= model.vocab_size)
+        throw InputError("prompt " + p.prompt.id,
+                         "has token " + std::to_string(token) +
+                             ", but the model's vocabulary ends at " +
+                             std::to_string(model.vocab_size - 1),
+                         "config.json and tokenizer.json must belong together");
+}
+
 }  // namespace
 
 SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::string dtype) {
   SweepConfig config = parse_sweep_config(values);
   ModelConfig model = load_model_config(config.model_path);
-  TensorIndex tensors = read_safetensors_index(config.model_path);
-  check_tensors(model, tensors);
+  WeightSource weights = find_weights(config.model_path, model, config.random_weights);
   Tokenizer tokenizer = Tokenizer::load(config.model_path);
   PromptSet prompts = read_prompts(config.prompts_file);
   if (device.empty()) device = resolve_device(config.device);
@@ -79,7 +90,8 @@ SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::st
   Plan plan = make_plan(
       config, model, prompts, [&](const std::string& text) { return tokenizer.encode(text); },
       device, dtype);
-  return {std::move(config),  std::move(model),  std::move(tensors), std::move(tokenizer),
+  check_vocabulary(plan, model);
+  return {std::move(config),  std::move(model),  std::move(weights), std::move(tokenizer),
           std::move(prompts), std::move(device), std::move(dtype),   std::move(plan)};
 }
 
@@ -92,7 +104,7 @@ StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& iden
       {"git_commit", git_commit()},
       {"config", setup.config.text},
       {"model_path", setup.config.model_path.string()},
-      {"model_fingerprint", hex(model_fingerprint(setup.config.model_path, setup.tensors))},
+      {"model_fingerprint", hex(model_fingerprint(setup.weights))},
       {"tokenizer_fingerprint", hex(setup.tokenizer.fingerprint())},
       {"prompts_fingerprint", hex(setup.prompts.fingerprint)},
       {"n_layers", std::to_string(setup.model.n_layers)},
