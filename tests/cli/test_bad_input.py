@@ -334,6 +334,8 @@ CASES: dict[str, tuple[Callable[[Job], object], list[str]]] = {
         lambda j: j.out.write_text("mine"),
         ["{out}"],
     ),
+    "float16 on a CPU": (lambda j: j.set("run.dtype", "float16"), ["run.dtype", "float16", "GPU"]),
+    "random weights": (lambda j: j.set("model.random_weights", "yes"), ["model.random_weights", '"yes"', "number"]),
     "time limit": (lambda j: j.extra.extend(["--max-time", "soon"]), ["--max-time soon", "30m"]),
     "option unknown": (lambda j: j.extra.append("--sed=1"), ["--sed", "usage"]),
 }
