@@ -102,7 +102,7 @@ WorkSource work_left(const SweepFolder& folder, int max_attempts) {
         {bundle.id.value, bundle.cost, attempts == folder.attempts.end() ? 0 : attempts->second});
   }
   source.payload = [&folder](std::int32_t id) {
-    return pack_bundle(folder.plan.bundles.at(static_cast<std::size_t>(id)));
+    return pack_bundle(complete_bundle(folder.plan, BundleId{id}));
   };
   return source;
 }

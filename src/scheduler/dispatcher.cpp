@@ -127,13 +127,13 @@ void Dispatcher::listen() {
 
 void Dispatcher::poll() {
   listen();
+  if (finish_sent_) return;
   const bool tick = now() >= next_tick_;
   if (tick) {
     next_tick_ = now() + tick_interval;
     if (stop_.rank_timeout)
       for (int rank = 0; rank < communicator_.size(); ++rank) send(rank, Tag::pulse);
   }
-  if (finish_sent_) return;
   if (stop_is_due()) begin_stop();
   hand_out();
   const bool finished = coordinator_.finished();
