@@ -1,6 +1,6 @@
 #include "rvsweep/cli/sweep_folder.hpp"
 
-#include <algorithm>
+#include <iterator>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
@@ -96,8 +96,6 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
   folder.rows.total = std::ssize(folder.plan.rows);
   folder.rows.refused = folder.plan.n_refused();
   find_committed(folder);
-  launch.work_left =
-      std::find(folder.committed.begin(), folder.committed.end(), false) != folder.committed.end();
   return folder;
 }
 

@@ -124,6 +124,7 @@ SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::st
   WeightSource weights = find_weights(config.model_path, model, config.random_weights);
   Tokenizer tokenizer = Tokenizer::load(config.model_path);
   PromptSet prompts = read_prompts(config.prompts_file);
+  const std::uint64_t prompts_fingerprint = prompts.fingerprint;
   RegexFamilies families = read_families(config.readouts);
   if (device.empty()) device = resolve_device(config.device);
   if (dtype.empty()) dtype = resolve_dtype(config.dtype, device);
@@ -131,12 +132,12 @@ SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::st
   PlanText text;
   text.encode = [&](const std::string& words) { return tokenizer.encode(words); };
   text.filler = builtin_or_file(config.filler, "filler.txt", "prompts.filler");
-  Plan plan = make_plan(config, model, prompts, text, device, dtype);
+  Plan plan = make_plan(config, model, std::move(prompts), text, device, dtype);
   check_vocabulary(plan, model);
   auto fingerprints = file_fingerprints(config, token_sets, text, plan);
-  return {std::move(config),  std::move(model),    std::move(weights),    std::move(tokenizer),
-          std::move(prompts), std::move(families), std::move(token_sets), std::move(fingerprints),
-          std::move(device),  std::move(dtype),    std::move(plan)};
+  return {std::move(config),   std::move(model),    std::move(weights),    std::move(tokenizer),
+          prompts_fingerprint, std::move(families), std::move(token_sets), std::move(fingerprints),
+          std::move(device),   std::move(dtype),    std::move(plan)};
 }
 
 StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity,
@@ -151,7 +152,7 @@ StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& iden
       {"model_path", setup.config.model_path.string()},
       {"model_fingerprint", model_fingerprint},
       {"tokenizer_fingerprint", hex(setup.tokenizer.fingerprint())},
-      {"prompts_fingerprint", hex(setup.prompts.fingerprint)},
+      {"prompts_fingerprint", hex(setup.prompts_fingerprint)},
       {"n_layers", std::to_string(setup.model.n_layers)},
       {"early_layer", std::to_string(plan.early_layer)},
       {"late_layer", std::to_string(plan.late_layer)},

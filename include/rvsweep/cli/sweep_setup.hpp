@@ -17,7 +17,7 @@ struct SweepSetup {
   ModelConfig model;
   WeightSource weights;
   Tokenizer tokenizer;
-  PromptSet prompts;
+  std::uint64_t prompts_fingerprint = 0;
   RegexFamilies families;  // none where keywords are off
   TokenSets token_sets;    // empty where first_token is off
   /// Name and xxh3 of the content of every further file that decides results.
