@@ -52,7 +52,8 @@ def study(request, rvsweep, tmp_path_factory) -> RandomStudy:
 def test_the_same_rows_are_refused(study):
     for row in study.rows:
         expected = "ok" if isinstance(row.reference, Trajectory) else "refused"
-        assert row.status == expected, f"{row.name}; the reference: {row.reference}"
+        reasons = study.results.rows["reason"][row.index], getattr(row.reference, "reason", "runs")
+        assert row.status == expected, f"{row.name}; rvsweep: {reasons[0]!r}; the reference: {reasons[1]!r}"
         assert row.status == "ok" or study.results.rows["reason"][row.index], row.name
     assert len(study.ran) > len(study.rows) / 2
 
