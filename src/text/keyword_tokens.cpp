@@ -4,23 +4,12 @@
 #include <fstream>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/text/words.hpp"
 
 namespace rvsweep {
 namespace {
 
 constexpr std::string_view white_space = " \t\n\v\f\r";
-
-bool in_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '\'' ||
-         static_cast<unsigned char>(c) >= 0x80;
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return result;
-}
 
 Span without_white_space(std::string_view text, Span span) {
   while (span.begin < span.end && white_space.find(text[span.begin]) != std::string_view::npos)
@@ -47,7 +36,7 @@ std::set<std::string> read_word_list(const std::filesystem::path& file) {
       throw InputError(file.string() + ":" + std::to_string(number),
                        "\"" + std::string(word) + "\" is not one word",
                        "a word has letters, digits and apostrophes; write one a line");
-    words.insert(lower(word));
+    words.insert(ascii_lower(word));
   }
   if (words.empty()) throw InputError(file.string(), "holds no word", "write one word a line");
   return words;
@@ -62,7 +51,7 @@ std::vector<std::int32_t> keyword_tokens(std::string_view text, std::span<const 
     if (inside.empty() || !std::all_of(inside.begin(), inside.end(), in_word)) continue;
     while (word.begin > 0 && in_word(text[word.begin - 1])) --word.begin;
     while (word.end < text.size() && in_word(text[word.end])) ++word.end;
-    if (words.contains(lower(text.substr(word.begin, word.end - word.begin))))
+    if (words.contains(ascii_lower(text.substr(word.begin, word.end - word.begin))))
       places.push_back(static_cast<std::int32_t>(i));
   }
   return places;

@@ -33,8 +33,10 @@ std::vector<std::int32_t> ids_of(const std::string& line, const std::string& whe
   return list.get<std::vector<std::int32_t>>();
 }
 
-nlohmann::json encoded(const Tokenizer& tokenizer, const std::string& text, TokenizeTo what) {
-  const Encoding encoding = tokenizer.encode_with_spans(text);
+nlohmann::json encoded(const Tokenizer& tokenizer, const std::string& text, TokenizeTo what,
+                       const ChatTemplate* chat) {
+  const Encoding encoding = chat != nullptr ? encode_prompt(tokenizer, chat, text).encoding
+                                            : tokenizer.encode_with_spans(text);
   if (what == TokenizeTo::ids) return encoding.ids;
   nlohmann::json tokens = nlohmann::json::array();
   for (std::size_t i = 0; i < encoding.ids.size(); ++i)
@@ -45,7 +47,7 @@ nlohmann::json encoded(const Tokenizer& tokenizer, const std::string& text, Toke
 }  // namespace
 
 int tokenize_stream(const Tokenizer& tokenizer, std::istream& in, std::ostream& out, bool json,
-                    TokenizeTo what) {
+                    TokenizeTo what, const ChatTemplate* chat) {
   std::string line;
   for (std::size_t number = 1; std::getline(in, line); ++number) {
     const std::string where = "input line " + std::to_string(number);
@@ -55,7 +57,7 @@ int tokenize_stream(const Tokenizer& tokenizer, std::istream& in, std::ostream& 
     } else {
       const std::string text = json ? text_of(line, where) : line;
       try {
-        result = encoded(tokenizer, text, what);
+        result = encoded(tokenizer, text, what, chat);
       } catch (const InputError& error) {
         throw InputError(where, error.what());
       }

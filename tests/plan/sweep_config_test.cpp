@@ -38,9 +38,21 @@ TEST(SweepConfig, HasTheDefaultsOfTheContract) {
   EXPECT_TRUE(config.readouts.spectra_generated);
   EXPECT_TRUE(config.readouts.keywords);
   EXPECT_FALSE(config.readouts.reencode);
+  EXPECT_FALSE(config.readouts.copying);
+  EXPECT_EQ(config.readouts.families, "builtin");
   EXPECT_EQ(config.seed, 1u);
   EXPECT_FALSE(config.bundle_rows);
   EXPECT_TRUE(config.arms.empty());
+}
+
+TEST(SweepConfig, AWindowEndsAtTheUsersTextOnlyInATemplate) {
+  ConfigValues values = with("model.window_end", "user_end");
+  EXPECT_THROW(parse_sweep_config(values), InputError);
+  values["prompts.template"] = {{"chatml", "job.cfg:8"}};
+  EXPECT_EQ(parse_sweep_config(values).window_end, WindowEnd::user_end);
+  EXPECT_EQ(parsed("prompts.template", "llama3").chat_template, "llama3");
+  EXPECT_EQ(parsed("prompts.template", "llama3").window_end, WindowEnd::last_token);
+  EXPECT_THROW(parsed("prompts.template", "jinja"), InputError);
 }
 
 TEST(SweepConfig, TakesWhatIsWritten) {
@@ -62,6 +74,8 @@ TEST(SweepConfig, TakesWhatIsWritten) {
   EXPECT_FALSE(parsed("readouts.spectra_generated", "false").readouts.spectra_generated);
   EXPECT_FALSE(parsed("readouts.keywords", "false").readouts.keywords);
   EXPECT_TRUE(parsed("readouts.reencode", "true").readouts.reencode);
+  EXPECT_TRUE(parsed("readouts.copying", "true").readouts.copying);
+  EXPECT_EQ(parsed("readouts.families", "mine.json").readouts.families, "mine.json");
   EXPECT_EQ(parsed("sweep.seed", "18446744073709551615").seed, 18446744073709551615u);
   EXPECT_EQ(parsed("sweep.bundle_rows", "8").bundle_rows, 8);
   EXPECT_EQ(parsed("sweep.bundle_rows", "1024").bundle_rows, 1024);
@@ -103,7 +117,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"model.window", "99999999999999999999", "2 to"},
         BadValue{"prompts.pairing", "crossed", "listed"},
         BadValue{"prompts.template", "chat", "none"},
-        BadValue{"generation.max_new_tokens", "0", "1 to"},
+        BadValue{"generation.max_new_tokens", "-1", "0 to"},
         BadValue{"generation.temperature", "-0.1", "0 to 100"},
         BadValue{"generation.temperature", "nan", "0 to 100"},
         BadValue{"generation.temperature", "inf", "0 to 100"},

@@ -5,6 +5,8 @@
 #include "rvsweep/model_config/safetensors.hpp"
 #include "rvsweep/plan/plan.hpp"
 #include "rvsweep/storage/plan_file.hpp"
+#include "rvsweep/text/regex_families.hpp"
+#include "rvsweep/text/token_sets.hpp"
 #include "rvsweep/text/tokenizer.hpp"
 
 namespace rvsweep {
@@ -16,6 +18,10 @@ struct SweepSetup {
   TensorIndex tensors;
   Tokenizer tokenizer;
   PromptSet prompts;
+  RegexFamilies families;  // none where keywords are off
+  TokenSets token_sets;    // empty where first_token is off
+  /// Name and xxh3 of the content of every further file that decides results.
+  std::vector<std::pair<std::string, std::string>> file_fingerprints;
   std::string device, dtype;  // resolved
   Plan plan;
 };

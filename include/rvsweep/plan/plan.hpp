@@ -12,17 +12,29 @@
 #include "rvsweep/plan/bundle.hpp"
 #include "rvsweep/plan/result_table.hpp"
 #include "rvsweep/plan/sweep_config.hpp"
+#include "rvsweep/text/chat_template.hpp"
 #include "rvsweep/text/prompts.hpp"
 
 namespace rvsweep {
 
-/// Text to token ids with the model's special tokens.
-using Encode = std::function<std::vector<std::int32_t>(const std::string&)>;
+/// What the plan needs of a tokenizer.
+struct PlanText {
+  /// A prompt as the model reads it: in the chat template, where there is one.
+  std::function<PromptEncoding(const std::string& text)> encode_prompt;
+  /// Text to token ids with the model's special tokens, in no template.
+  std::function<std::vector<std::int32_t>(const std::string& text)> encode;
+  /// Ascending indices of the tokens of the prompt `text` that lie in a word that `file` lists.
+  /// Throws InputError naming the file.
+  std::function<std::vector<std::int32_t>(const std::string& file, const std::string& text)>
+      keyword_tokens;
+  std::string filler;  // a neutral text, for the filler control
+};
 
 struct PlannedPrompt {
   Prompt prompt;
   std::vector<std::int32_t> tokens;
-  std::string refusal;  // why no geometry can be had; empty where it can
+  std::string refusal;                 // why no geometry can be had; empty where it can
+  std::int64_t tokens_after_user = 0;  // tokens of the chat template at the end
 };
 
 struct PlannedRow {
@@ -37,22 +49,28 @@ struct PlannedRow {
 struct Plan {
   std::vector<PlannedPrompt> prompts;
   std::vector<PromptPair> pairs;
-  std::vector<ArmSpec> arms;
+  std::vector<ArmSpec> arms;  // of the config, then their controls
   std::vector<PlannedRow> rows;
   std::vector<Bundle> bundles;
+  std::vector<std::vector<std::int32_t>> mean_prompts;  // of the mean control; else empty
   std::int64_t early_layer = 0, late_layer = 0;
   std::int64_t bundle_rows = 0;
 
   std::int64_t n_refused() const;
 };
 
+/// The arms of the configuration and then their controls.
+std::vector<ArmSpec> all_arms(const SweepConfig& config, const ModelConfig& model);
+
 /// `device` and `dtype` are resolved names ("cpu", "float32"). Throws InputError for what concerns
 /// the whole sweep (arms, layers); what concerns a row is that row's refusal.
 Plan make_plan(const SweepConfig& config, const ModelConfig& model, const PromptSet& prompts,
-               const Encode& encode, const std::string& device, const std::string& dtype);
+               const PlanText& text, const std::string& device, const std::string& dtype);
 
-/// Why `arm` cannot run with base of n and donor of m tokens; none where it can.
+/// Why `arm` cannot run with base of n and donor of m tokens; none where it can. `keyword_tokens`:
+/// the donor's, for positions=keywords.
 std::optional<std::string> refusal_of(const ArmSpec& arm, std::int64_t n, std::int64_t m,
+                                      const std::vector<std::int32_t>& keyword_tokens,
                                       const GenerationConfig& generation, const ModelConfig& model);
 
 }  // namespace rvsweep

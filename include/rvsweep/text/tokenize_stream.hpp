@@ -2,6 +2,7 @@
 // `rvsweep tokenize`: texts to ids, or ids to texts, a line at a time.
 #include <iosfwd>
 
+#include "rvsweep/text/chat_template.hpp"
 #include "rvsweep/text/tokenizer.hpp"
 
 namespace rvsweep {
@@ -16,6 +17,6 @@ enum class TokenizeTo {
 /// string. Returns 0. Throws InputError naming the line that is malformed or not UTF-8, and when
 /// `out` fails.
 int tokenize_stream(const Tokenizer& tokenizer, std::istream& in, std::ostream& out, bool json,
-                    TokenizeTo what);
+                    TokenizeTo what, const ChatTemplate* chat = nullptr);
 
 }  // namespace rvsweep
