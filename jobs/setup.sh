@@ -53,6 +53,8 @@ make_models() {
     fail "making models/SmolLM2-135M-Instruct" "see its message above, then run this script again"
   [ $with_tests = OFF ] || .venv/bin/python tests/make_llama3_tokenizer.py ||
     fail "making models/llama3-tokenizer" "see its message above, then run this script again"
+  [ $with_tests = OFF ] || .venv/bin/python tests/make_mistral_tokenizer.py ||
+    fail "making models/mistral-tokenizer" "see its message above, then run this script again"
 }
 
 build() {

@@ -20,10 +20,10 @@ Bytes pack(const Launch& launch) {
   json config = json::object();
   for (const auto& [key, values] : launch.config)
     for (const auto& value : values) config[key].push_back({value.text, value.where});
-  const auto packed =
-      json::to_msgpack({config, launch.device, launch.dtype, launch.threads, launch.fingerprint,
-                        launch.work_left, launch.refusal, launch.exit_code, launch.families,
-                        launch.token_sets.recursive, launch.token_sets.task, launch.mean_prompts});
+  const auto packed = json::to_msgpack(
+      {config, launch.device, launch.dtype, launch.threads, launch.fingerprint, launch.work_left,
+       launch.refusal, launch.exit_code, launch.families, launch.token_sets.recursive,
+       launch.token_sets.task, launch.mean_prompts, launch.tokens_after_window});
   Bytes bytes(packed.size());
   std::memcpy(bytes.data(), packed.data(), packed.size());
   return bytes;
@@ -47,6 +47,7 @@ Launch unpack(const Bytes& bytes) {
   packed.at(9).get_to(launch.token_sets.recursive);
   packed.at(10).get_to(launch.token_sets.task);
   packed.at(11).get_to(launch.mean_prompts);
+  packed.at(12).get_to(launch.tokens_after_window);
   return launch;
 }
 
@@ -101,6 +102,7 @@ SweepSettings sweep_settings(const SweepConfig& config, const ModelConfig& model
   }
   settings.seed = config.seed;
   settings.window = config.window;
+  settings.tokens_after_window = launch.tokens_after_window;
   settings.early_layer = parse_layer(config.early_layer.text, model.n_layers);
   settings.late_layer = parse_layer(config.late_layer.text, model.n_layers);
   return settings;

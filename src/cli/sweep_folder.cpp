@@ -70,6 +70,7 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
   launch.families = setup.families.text;
   launch.token_sets = setup.token_sets;
   launch.mean_prompts = setup.plan.mean_prompts;
+  launch.tokens_after_window = setup.plan.tokens_after_window;
   launch.threads = config.threads ? *config.threads
                    : stored       ? std::stoi(attribute(*stored, "threads_per_rank"))
                                   : automatic_threads;
@@ -82,8 +83,7 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
   if (stored)
     check_same_sweep(path, *stored,
                      static_sweep(setup, identity, attribute(*stored, "model_fingerprint")));
-  folder.sweep =
-      static_sweep(setup, identity, hex(model_fingerprint(setup.weights)));
+  folder.sweep = static_sweep(setup, identity, hex(model_fingerprint(setup.weights)));
   // From here on nobody else writes; a sweep that began meanwhile is seen now.
   if (const auto now = stored_sweep(path)) {
     check_same_sweep(path, *now, folder.sweep);

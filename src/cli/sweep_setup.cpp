@@ -11,6 +11,7 @@
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/model/device.hpp"
 #include "rvsweep/plan/result_schema.hpp"
+#include "rvsweep/text/keyword_tokens.hpp"
 
 namespace rvsweep {
 namespace {
@@ -56,6 +57,13 @@ std::vector<std::pair<std::string, std::string>> file_fingerprints(const SweepCo
   if (std::any_of(plan.arms.begin(), plan.arms.end(),
                   [](const ArmSpec& arm) { return arm.control == Control::filler; }))
     result.emplace_back("filler_fingerprint", hex(xxh3(text.filler)));
+  std::set<std::string> word_lists;
+  for (const ArmSpec& arm : plan.arms)
+    if (arm.positions.kind == PositionsKind::keywords) word_lists.insert(arm.positions.file);
+  std::string words;
+  for (const std::string& file : word_lists)
+    for (const std::string& word : read_word_list(file)) words += word + "\n";
+  if (!word_lists.empty()) result.emplace_back("keywords_fingerprint", hex(xxh3(words)));
   return result;
 }
 
@@ -130,7 +138,16 @@ SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::st
   if (dtype.empty()) dtype = resolve_dtype(config.dtype, device);
   TokenSets token_sets = read_token_sets(config, tokenizer);
   PlanText text;
+  const ChatTemplate* chat = find_chat_template(config.chat_template);
+  if (chat != nullptr) check_chat_template(*chat, tokenizer);
+  text.encode_prompt = [&](const std::string& prompt) {
+    return encode_prompt(tokenizer, chat, prompt);
+  };
   text.encode = [&](const std::string& words) { return tokenizer.encode(words); };
+  text.keyword_tokens = [&](const std::string& file, const std::string& prompt) {
+    return keyword_tokens(prompt, encode_prompt(tokenizer, chat, prompt).encoding.spans,
+                          read_word_list(file));
+  };
   text.filler = builtin_or_file(config.filler, "filler.txt", "prompts.filler");
   Plan plan = make_plan(config, model, std::move(prompts), text, device, dtype);
   check_vocabulary(plan, model);

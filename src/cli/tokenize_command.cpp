@@ -12,15 +12,30 @@ int tokenize_command(const Arguments& arguments) {
   po::options_description all("Tokenize");
   all.add_options()("model,m", po::value<std::string>(), "model folder that holds tokenizer.json")(
       "json", po::bool_switch(), "stdin lines are JSON strings")(
-      "decode", po::bool_switch(), "JSON arrays of ids on stdin -> JSON strings");
-  const auto options = parse_options(arguments, all, "tokenize --model M [--json] [--decode]");
+      "decode", po::bool_switch(), "JSON arrays of ids on stdin -> JSON strings")(
+      "spans", po::bool_switch(), "[id, begin, end] for each token: the bytes it stands for")(
+      "template", po::value<std::string>(), "chat template to put around each text");
+  const auto options = parse_options(
+      arguments, all, "tokenize --model M [--json] [--template T] [--spans | --decode]");
   if (!options) return exit_done;
   if (!options->contains("model"))
     throw InputError("command line", "--model is missing", "name a model folder");
+  const bool decode = (*options)["decode"].as<bool>(), spans = (*options)["spans"].as<bool>();
+  if (decode && spans)
+    throw InputError("command line", "--decode and --spans exclude each other", "give one of them");
+  const auto what = decode ? TokenizeTo::text : spans ? TokenizeTo::spans : TokenizeTo::ids;
   const Tokenizer tokenizer = Tokenizer::load((*options)["model"].as<std::string>());
+  const ChatTemplate* chat = nullptr;
+  if (options->contains("template")) {
+    const auto name = (*options)["template"].as<std::string>();
+    chat = find_chat_template(name);
+    if (chat == nullptr)
+      throw InputError("--template", "there is no chat template " + name,
+                       "prompts.template of a config file lists their names");
+    check_chat_template(*chat, tokenizer);
+  }
   std::ios::sync_with_stdio(false);
-  return tokenize_stream(tokenizer, std::cin, std::cout, (*options)["json"].as<bool>(),
-                         (*options)["decode"].as<bool>());
+  return tokenize_stream(tokenizer, std::cin, std::cout, (*options)["json"].as<bool>(), what, chat);
 }
 
 }  // namespace rvsweep

@@ -31,7 +31,7 @@ BundleContexts prepare_contexts(const Transformer& model, const SweepSettings& s
   ContextState& state = contexts.state;
   state.cache = KvCache::allocate(model.config(), model.placement(), C + n_derived,
                                   bundle.shape.prompt_length);
-  state.sites = records_for(plans, settings.window);
+  state.sites = records_for(plans, settings.window + settings.tokens_after_window);
   std::vector<std::vector<std::int32_t>> prompts;
   for (const auto& context : bundle.contexts) prompts.push_back(context.tokens);
   const bool wants_logits = settings.readouts.first_token && !bundle.rows.empty();

@@ -25,8 +25,9 @@ void record_prompts(const BundleRunner& runner, const Bundle& bundle, const KvCa
   std::vector<std::int64_t> lengths;
   for (std::size_t c = 0; c < bundle.contexts.size(); ++c) {
     if (!bundle.contexts[c].records_prompt) continue;
-    windows.push_back({static_cast<std::int64_t>(c), contexts.columns()});
-    lengths.push_back(std::ssize(bundle.contexts[c].tokens));
+    const auto after = bundle.contexts[c].tokens_after_window;
+    windows.push_back({static_cast<std::int64_t>(c), contexts.columns() - after});
+    lengths.push_back(std::ssize(bundle.contexts[c].tokens) - after);
   }
   const auto spectra = window_spectra(contexts, windows, W,
                                       [&](std::size_t i, std::int64_t) { return lengths[i] >= W; });
@@ -69,7 +70,7 @@ std::string geometry_gap(const BundleRunner& runner, const RowPlan& plan, std::i
   std::int64_t fewest = plan.cached;
   for (std::int64_t layer = 0; layer < runner.model.config().n_layers; ++layer)
     fewest = std::min(fewest, plan.cells_at(layer));
-  fewest += plan.refeeds ? 0 : 1;
+  fewest += (plan.refeeds ? 0 : 1) - plan.n_after;
   std::string reason;
   const auto add = [&](std::int64_t have, const char* what) {
     if (have >= W) return;
@@ -92,7 +93,7 @@ void record_geometry(const BundleRunner& runner, const Bundle& bundle, const Dec
     const auto row = static_cast<std::int64_t>(r);
     fed.push_back(std::max<std::int64_t>(0, std::ssize(batch.rows[r].tokens) - 1));
     // Column T holds V of b[n-1] as it was fed; a refed b[n-1] is in the prompt's cells already.
-    prompt.push_back({row, batch.plans[r].refeeds ? T : T + 1});
+    prompt.push_back({row, (batch.plans[r].refeeds ? T : T + 1) - batch.plans[r].n_after});
     generated.push_back({row, T + 1 + fed.back()});
     if (batch.rows[r].failure.empty())
       column<std::string>(table, "geometry_reason")[r] =
@@ -102,7 +103,8 @@ void record_geometry(const BundleRunner& runner, const Bundle& bundle, const Dec
       runner, batch, "prompt", prompt,
       [&](std::size_t r, std::int64_t layer) {
         const RowPlan& plan = batch.plans[r];
-        return batch.rows[r].failure.empty() && plan.cells_at(layer) + (plan.refeeds ? 0 : 1) >= W;
+        const auto cells = plan.cells_at(layer) + (plan.refeeds ? 0 : 1) - plan.n_after;
+        return batch.rows[r].failure.empty() && cells >= W;
       },
       table);
   record_window(
@@ -141,16 +143,18 @@ void record_notebook_r_v(const BundleRunner& runner, const Bundle& bundle, const
     const RowPlan& plan = batch.plans[r];
     const bool before_patch = plan.patches_site(layer);
     const at::Tensor v = before_patch ? contexts.v[layer][plan.base] : batch.cache.v[layer][r];
-    const at::Tensor block = v.narrow(1, (before_patch ? T : T + 1) - W, W)  // [nkv, W, hd]
-                                 .transpose(0, 1)
-                                 .reshape({W, -1});
+    const at::Tensor block =
+        v.narrow(1, (before_patch ? T : T + 1) - plan.n_after - W, W)  // [nkv, W, hd]
+            .transpose(0, 1)
+            .reshape({W, -1});
     const at::Tensor sigma = singular_values(block).to(at::kCPU).contiguous();
     return participation_ratio(
         {sigma.const_data_ptr<double>(), static_cast<std::size_t>(sigma.numel())});
   };
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     const auto& arm = runner.settings.arms[bundle.rows[r].arm.value];
-    if (arm.preset != "notebook_b" || batch.plans[r].cached + 1 < W) continue;
+    if (arm.preset != "notebook_b" || batch.plans[r].cached + 1 - batch.plans[r].n_after < W)
+      continue;
     (*r_v)[r] = pr_at(r, runner.settings.late_layer) / pr_at(r, runner.settings.early_layer);
   }
 }

@@ -50,7 +50,9 @@ PreparedRows prepare_rows(const Transformer& model, const SweepSettings& setting
                                  contexts.cache.columns() + steps);
   rows.proofs.resize(plans.size());
   compose_prompt_caches(model, contexts.cache, plans, rows.cache, rows.proofs);
-  run_patched_suffix(model, contexts, bundle, plans, settings.window, rows.cache, rows.proofs);
+  // The window up to b[n-1], which is the first fed token.
+  run_patched_suffix(model, contexts, bundle, plans,
+                     settings.window + settings.tokens_after_window - 1, rows.cache, rows.proofs);
   rows.plans = std::move(plans);
   return rows;
 }

@@ -16,7 +16,7 @@ std::vector<bool> mask_of(const std::vector<std::int64_t>& chosen, std::int64_t 
 /// The donor of a row: its slot, length and, where its cells are those of a prompt, its tokens.
 struct Donor {
   std::int32_t slot = -1;
-  std::int64_t m = 0;
+  std::int64_t m = 0, m_after = 0;
   const std::vector<std::int32_t>* tokens = nullptr;
   bool shuffled = false;
 };
@@ -25,12 +25,13 @@ Donor donor_of(const BundleRow& row, const Bundle& bundle, std::int64_t derived_
   const auto place = static_cast<std::size_t>(row.donor);
   const auto n_contexts = bundle.contexts.size();
   if (place < n_contexts) {
-    const auto& tokens = bundle.contexts[place].tokens;
-    return {row.donor, std::ssize(tokens), &tokens};
+    const BundleContext& context = bundle.contexts[place];
+    return {row.donor, std::ssize(context.tokens), context.tokens_after_window, &context.tokens};
   }
   const DerivedDonor& derived = bundle.derived.at(place - n_contexts);
   Donor donor{static_cast<std::int32_t>(derived_slot + place - n_contexts), derived.tokens};
   donor.shuffled = derived.derivation == Derivation::shuffled;
+  if (derived.of >= 0) donor.m_after = bundle.contexts.at(derived.of).tokens_after_window;
   if (donor.shuffled) donor.tokens = &bundle.contexts.at(derived.of).tokens;
   return donor;
 }
@@ -75,9 +76,10 @@ void compile_cache_patch(const ArmSpec& arm, const BundleRow& row, RowPlan& plan
 }  // namespace
 
 std::optional<std::int64_t> RowPlan::donor_token(std::int64_t i) const {
-  if (i >= n) return persist ? std::optional(m - 1) : std::nullopt;
-  if (i < n - window) return std::nullopt;
-  return i - n + m;
+  const std::int64_t end = n - n_after, donor_end = m - m_after;
+  if (i >= n) return persist ? std::optional(donor_end - 1) : std::nullopt;
+  if (i < end - window || i >= end) return std::nullopt;
+  return i - end + donor_end;
 }
 
 std::int64_t RowPlan::n_layers_patched() const {
@@ -96,6 +98,7 @@ RowPlan compile_row(const ArmSpec& arm, const BundleRow& row, const Bundle& bund
   RowPlan plan;
   plan.base = row.base;
   plan.n = std::ssize(b);
+  plan.n_after = bundle.contexts[static_cast<std::size_t>(row.base)].tokens_after_window;
   plan.first_token = b.back();
   plan.refeeds = arm.kind == ArmKind::kv_cache && arm.entry == Entry::refeed;
   plan.cached = plan.refeeds ? plan.n : plan.n - 1;
@@ -104,6 +107,7 @@ RowPlan compile_row(const ArmSpec& arm, const BundleRow& row, const Bundle& bund
   const Donor donor = donor_of(row, bundle, derived_slot);
   plan.donor = donor.slot;
   plan.m = donor.m;
+  plan.m_after = donor.m_after;
   plan.alpha = arm.alpha;
   plan.heads = mask_of(arm.heads, site_heads(arm.site, config), /*empty=*/true);
   plan.neutral = arm.alpha == 0 || donor.slot == plan.base;
@@ -115,7 +119,7 @@ RowPlan compile_row(const ArmSpec& arm, const BundleRow& row, const Bundle& bund
   } else {
     plan.site_layers = mask_of(arm.layers, config.n_layers, false);
     plan.site = arm.site;
-    plan.window = std::min({arm.window, plan.n, plan.m});
+    plan.window = std::min({arm.window, plan.n - plan.n_after, plan.m - plan.m_after});
     plan.persist = arm.decode == Decode::persist;
     if (donor.tokens != nullptr) plan.neutral |= *donor.tokens == b;
   }

@@ -164,8 +164,7 @@ SitePatches site_patches(const Transformer& model, const ContextState& contexts,
 
 void run_patched_suffix(const Transformer& model, const ContextState& contexts,
                         const Bundle& bundle, const std::vector<RowPlan>& plans,
-                        std::int64_t window, KvCache& rows, std::vector<PatchProof>& proofs) {
-  const std::int64_t queries = window - 1;  // b[n-1] itself is the first fed token
+                        std::int64_t queries, KvCache& rows, std::vector<PatchProof>& proofs) {
   std::vector<std::int64_t> row_index;
   std::vector<RowPlan> patched;
   for (std::size_t r = 0; r < plans.size(); ++r) {

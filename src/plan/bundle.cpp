@@ -12,8 +12,8 @@ using nlohmann::json;
 std::vector<std::byte> pack_bundle(const Bundle& bundle) {
   json contexts = json::array(), derived = json::array(), rows = json::array();
   for (const auto& c : bundle.contexts)
-    contexts.push_back(
-        {c.prompt.value, c.tokens, json::binary({c.text.begin(), c.text.end()}), c.records_prompt});
+    contexts.push_back({c.prompt.value, c.tokens, json::binary({c.text.begin(), c.text.end()}),
+                        c.records_prompt, c.tokens_after_window});
   for (const auto& d : bundle.derived)
     derived.push_back({d.derivation, d.of, d.tokens, d.cells, d.pair_id});
   for (const auto& r : bundle.rows)
@@ -41,7 +41,7 @@ Bundle unpack_bundle(const std::vector<std::byte>& bytes) {
       bundle.contexts.push_back({PromptIndex(c.at(0).get<std::int32_t>()),
                                  c.at(1).get<std::vector<std::int32_t>>(),
                                  std::string(text.begin(), text.end()), c.at(3).get<bool>(),
-                                 static_cast<std::int32_t>(c.at(1).size())});
+                                 static_cast<std::int32_t>(c.at(1).size()), c.at(4)});
     }
     for (const auto& d : packed.at(3))
       bundle.derived.push_back({d.at(0).get<Derivation>(), d.at(1), d.at(2), d.at(3), d.at(4)});

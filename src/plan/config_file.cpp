@@ -118,6 +118,7 @@ const std::vector<ConfigKey>& config_keys() {
       {.name = "model.early_layer", .default_value = "12.5%"},
       {.name = "model.late_layer", .default_value = "75%"},
       {.name = "model.window", .default_value = "16"},
+      {.name = "model.window_end", .default_value = "last_token"},
       {.name = "prompts.file", .default_value = "", .required = true},
       {.name = "prompts.pairing", .default_value = "listed"},
       {.name = "prompts.template", .default_value = "none"},

@@ -56,6 +56,13 @@ std::vector<std::int32_t> Donors::tokens(PromptIndex prompt, std::int64_t length
   return {all.begin(), all.begin() + length};
 }
 
+std::int64_t Donors::tokens_after_window(PromptIndex prompt, std::int64_t length) const {
+  if (prompt == filler_prompt) return 0;
+  const PlannedPrompt& planned = plan_.prompts[prompt.value];
+  const std::int64_t cut = std::ssize(planned.tokens) - length;
+  return std::max<std::int64_t>(planned.tokens_after_window - cut, 0);
+}
+
 std::int64_t Donors::length(PromptIndex prompt, std::int64_t truncate_at) const {
   const auto n = std::ssize(plan_.prompts[prompt.value].tokens);
   return truncate_at == 0 ? n : std::min(n, truncate_at);
@@ -114,6 +121,8 @@ Roles Donors::roles(const ArmSpec& arm, PairIndex pair_index) const {
       return roles;
   }
   if (roles.donor != filler_prompt) roles.m = length(roles.donor, arm.truncate_at);
+  roles.n_window = roles.n - tokens_after_window(roles.base, roles.n);
+  roles.m_window = roles.m - tokens_after_window(roles.donor, roles.m);
   if (arm.positions.kind == PositionsKind::keywords)
     roles.keyword_tokens = keyword_tokens_.at(arm.positions.file).at(roles.donor.value);
   return roles;

@@ -17,6 +17,7 @@ struct Roles {
   PromptIndex donor;              // filler_prompt for the filler; of patched arms
   Derivation derivation = Derivation::none;
   std::int64_t n = 0, m = 0;  // tokens of base and donor, truncated where the arm says so
+  std::int64_t n_window = 0, m_window = 0;   // those up to the window's end
   std::vector<std::int32_t> keyword_tokens;  // of the donor, for positions=keywords
   std::string refusal;                       // why the control has no donor
 };
@@ -29,6 +30,8 @@ class Donors {
   Roles roles(const ArmSpec& arm, PairIndex pair) const;
   /// Tokens of a prompt (or of the filler text) as a row sees them.
   std::vector<std::int32_t> tokens(PromptIndex prompt, std::int64_t length) const;
+  /// How many of those first `length` tokens come behind the user's text.
+  std::int64_t tokens_after_window(PromptIndex prompt, std::int64_t length) const;
   const std::string& text(PromptIndex prompt) const;
 
  private:

@@ -107,7 +107,7 @@ class Packer {
   }
 
   std::int64_t padded_length(std::int32_t pair) const {
-    std::int64_t longest = config_.window;
+    std::int64_t longest = config_.window + plan_.tokens_after_window;
     for (const auto& [prompt, length] : contexts_of(pair, false))
       longest = std::max(longest, length);
     for (const std::int64_t row : runnable_rows(pair))
@@ -134,7 +134,12 @@ class Packer {
     // A prompt's geometry is stored by the first bundle that holds all of it.
     const bool records =
         prompt != filler_prompt && key == whole(prompt) && recorded_.insert(prompt.value).second;
-    BundleContext context{prompt, {}, {}, records, static_cast<std::int32_t>(key.second)};
+    BundleContext context{prompt,
+                          {},
+                          {},
+                          records,
+                          static_cast<std::int32_t>(key.second),
+                          donors_.tokens_after_window(prompt, key.second)};
     if (prompt == filler_prompt) {
       context.tokens = donors_.tokens(prompt, key.second);
       context.text = donors_.text(prompt);

@@ -17,17 +17,20 @@ std::vector<PlannedPrompt> plan_prompts(std::vector<Prompt> prompts, const PlanT
   std::vector<PlannedPrompt> planned;
   planned.reserve(prompts.size());
   for (Prompt& prompt : prompts) {
-    auto tokens = prompt.text.empty() ? std::vector<std::int32_t>() : text.encode(prompt.text);
-    tokens.shrink_to_fit();  // kept as long as the sweep runs
-    PlannedPrompt p{std::move(prompt), std::move(tokens), ""};
+    PromptEncoding encoded;
+    if (!prompt.text.empty()) encoded = text.encode_prompt(prompt.text);
+    encoded.encoding.ids.shrink_to_fit();  // kept as long as the sweep runs
+    PlannedPrompt p{std::move(prompt), std::move(encoded.encoding.ids), ""};
+    if (config.window_end == WindowEnd::user_end) p.tokens_after_window = encoded.tokens_after_user;
     const auto n = static_cast<std::int64_t>(p.tokens.size());
     if (n == 0)
       p.refusal = "the prompt is empty";
     else if (n > model.max_length())
       p.refusal = "the prompt of " + std::to_string(n) + " tokens exceeds the model's " +
                   std::to_string(model.max_length()) + " positions";
-    else if (n < config.window)
-      p.refusal = "the prompt has " + std::to_string(n) + " tokens, fewer than the window of " +
+    else if (const auto n_window = n - p.tokens_after_window; n_window < config.window)
+      p.refusal = "the prompt has " + std::to_string(n_window) + " tokens" +
+                  (n_window < n ? " up to the user's last" : "") + ", fewer than the window of " +
                   std::to_string(config.window);
     planned.push_back(std::move(p));
   }
@@ -44,9 +47,9 @@ void plan_rows(Plan& plan, const SweepConfig& config, const ModelConfig& model,
     for (std::int32_t a = 0; a < std::ssize(plan.arms); ++a) {
       const ArmSpec& arm = plan.arms[a];
       const Roles roles = donors.roles(arm, PairIndex(pair));
-      std::string refusal =
-          refusal_of(arm, roles.n, roles.m, roles.keyword_tokens, config.generation, model)
-              .value_or("");
+      std::string refusal = refusal_of(arm, {roles.n, roles.m, roles.n_window, roles.m_window},
+                                       roles.keyword_tokens, config.generation, model)
+                                .value_or("");
       if (refusal.empty()) refusal = roles.refusal;
       for (std::int32_t sample = 0; sample < config.generation.samples; ++sample) {
         const RowId id(xxh3_fields({plan.pairs[pair].id, specs[a], std::to_string(sample)}));
@@ -100,6 +103,8 @@ Plan make_plan(const SweepConfig& config, const ModelConfig& model, PromptSet pr
   plan.pairs = std::move(prompts.pairs);
   plan.prompts = plan_prompts(std::move(prompts.prompts), text, config, model);
   plan.bundle_rows = config.bundle_rows.value_or(automatic_bundle_rows(model, device, dtype));
+  for (const PlannedPrompt& p : plan.prompts)
+    plan.tokens_after_window = std::max(plan.tokens_after_window, p.tokens_after_window);
   plan.mean_prompts = mean_prompts(plan);
   const Donors donors(plan, config.seed, text);
   plan_rows(plan, config, model, donors);

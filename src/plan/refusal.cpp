@@ -28,11 +28,12 @@ std::optional<std::string> cell_refusal(const ArmSpec& arm, std::int64_t n, std:
 
 }  // namespace
 
-std::optional<std::string> refusal_of(const ArmSpec& arm, std::int64_t n, std::int64_t m,
+std::optional<std::string> refusal_of(const ArmSpec& arm, const RowLengths& lengths,
                                       const std::vector<std::int32_t>& keyword_tokens,
                                       const GenerationConfig& generation,
                                       const ModelConfig& model) {
   if (!arm.refusal.empty()) return arm.refusal;
+  const auto [n, m, n_window, m_window] = lengths;
   const bool refeeds = arm.kind == ArmKind::kv_cache && arm.entry == Entry::refeed;
   // b[n-1] and all generated tokens but the last are fed; refeed feeds b[n-1] at position n.
   const std::int64_t positions = n + generation.max_new_tokens - (refeeds ? 0 : 1);
@@ -49,9 +50,10 @@ std::optional<std::string> refusal_of(const ArmSpec& arm, std::int64_t n, std::i
     return "the donor prompt of " + tokens(m) + " exceeds the model's " +
            std::to_string(model.max_length()) + " positions";
   if (arm.kind == ArmKind::site) {
-    if (arm.window_policy == WindowPolicy::refuse && std::min(n, m) < arm.window)
+    if (arm.window_policy == WindowPolicy::refuse && std::min(n_window, m_window) < arm.window)
       return kind_name(arm) + " patches the last " + tokens(arm.window) +
-             ", but the prompts have " + std::to_string(n) + " and " + std::to_string(m) +
+             ", but the prompts have " + std::to_string(n_window) + " and " +
+             std::to_string(m_window) + (n_window < n ? " up to the user's last" : "") +
              " (window_policy=shrink allows it)";
     return std::nullopt;
   }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/text/chat_template.hpp"
 
 namespace rvsweep {
 namespace {
@@ -78,7 +79,15 @@ SweepConfig parse_sweep_config(const ConfigValues& written) {
   config.window = values.number<std::int64_t>("model.window", 2, 4096);
   config.prompts_file = values.text("prompts.file").text;
   values.choice("prompts.pairing", {"listed"});
-  values.choice("prompts.template", {"none"});
+  std::vector<std::string> templates{"none"};
+  for (const ChatTemplate& chat : chat_templates()) templates.emplace_back(chat.name);
+  config.chat_template = values.choice("prompts.template", templates);
+  if (values.choice("model.window_end", {"last_token", "user_end"}) == "user_end")
+    config.window_end = WindowEnd::user_end;
+  if (config.window_end == WindowEnd::user_end && config.chat_template == "none")
+    Values::refuse("model.window_end", values.text("model.window_end"),
+                   "without a chat template the user's last token is the last: set "
+                   "prompts.template, or leave model.window_end out");
   auto& generation = config.generation;
   generation.max_new_tokens = values.number<std::int64_t>("generation.max_new_tokens", 0, 100000);
   generation.temperature = values.number<double>("generation.temperature", 0.0, 100.0);

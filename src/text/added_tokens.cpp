@@ -58,7 +58,8 @@ AddedToken read_token(const JsonPlace& place) {
 
 }  // namespace
 
-AddedTokens::AddedTokens(const JsonPlace& place, const Vocabulary& vocabulary) {
+AddedTokens::AddedTokens(const JsonPlace& place, const Vocabulary& vocabulary,
+                         const Normalizer& normalizer) {
   if (place.is_null()) return;
   std::unordered_map<std::string, std::int32_t> known;
   std::set<std::string> special;
@@ -90,16 +91,20 @@ AddedTokens::AddedTokens(const JsonPlace& place, const Vocabulary& vocabulary) {
     }
   }
   for (AddedToken& token : tokens_) token.special = special.contains(token.content);
-  build_matchers();
+  build_matchers(normalizer);
 }
 
-void AddedTokens::build_matchers() {
+void AddedTokens::build_matchers(const Normalizer& normalizer) {
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
-    const AddedToken& token = tokens_[i];
+    AddedToken& token = tokens_[i];
     Matcher& matcher = token.normalized ? normalized_ : verbatim_;
-    matcher.places.emplace(token.content, i);
-    auto& lengths = matcher.lengths[static_cast<unsigned char>(token.content[0])];
-    lengths.push_back(token.content.size());
+    AlignedText sought(token.content, 0);
+    if (token.normalized) normalizer.apply(sought);
+    token.sought = sought.text;
+    if (token.sought.empty()) continue;
+    matcher.places.emplace(token.sought, i);
+    auto& lengths = matcher.lengths[static_cast<unsigned char>(token.sought[0])];
+    lengths.push_back(token.sought.size());
     std::sort(lengths.begin(), lengths.end(), std::greater<>());
     lengths.erase(std::unique(lengths.begin(), lengths.end()), lengths.end());
     if (token.single_word && !word_character_)
@@ -113,20 +118,19 @@ const AddedToken* AddedTokens::with_id(std::int32_t id) const {
 }
 
 const AddedToken* AddedTokens::with_content(std::string_view content) const {
-  for (const Matcher* matcher : {&verbatim_, &normalized_})
-    if (const auto found = matcher->places.find(content); found != matcher->places.end())
-      return &tokens_[found->second];
-  return nullptr;
+  const auto found = std::find_if(tokens_.begin(), tokens_.end(),
+                                  [&](const AddedToken& t) { return t.content == content; });
+  return found == tokens_.end() ? nullptr : &*found;
 }
 
-const AddedToken* AddedTokens::longest_at_front(const Matcher& matcher,
-                                                std::string_view text) const {
+AddedTokens::Match AddedTokens::longest_at_front(const Matcher& matcher,
+                                                 std::string_view text) const {
   for (const std::size_t length : matcher.lengths[static_cast<unsigned char>(text[0])]) {
     if (length > text.size()) continue;
-    const auto found = matcher.places.find(text.substr(0, length));
-    if (found != matcher.places.end()) return &tokens_[found->second];
+    const auto found = matcher.places.find(std::string(text.substr(0, length)));
+    if (found != matcher.places.end()) return {&tokens_[found->second], length};
   }
-  return nullptr;
+  return {nullptr, 0};
 }
 
 bool AddedTokens::touches_word(std::string_view before, std::string_view after) const {
@@ -138,12 +142,12 @@ std::vector<Piece> AddedTokens::split(std::string_view text, const Matcher& matc
   std::vector<Piece> pieces;
   std::size_t done = 0;
   for (std::size_t at = 0; at < text.size();) {
-    const AddedToken* token = longest_at_front(matcher, text.substr(at));
+    const auto [token, size] = longest_at_front(matcher, text.substr(at));
     if (token == nullptr) {
       ++at;
       continue;
     }
-    std::size_t begin = at, end = at + token->content.size();
+    std::size_t begin = at, end = at + size;
     at = end;
     if (token->single_word && touches_word(text.substr(0, begin), text.substr(end))) continue;
     if (token->lstrip) begin = std::max(begin - white_space_at_end(text.substr(0, begin)), done);
@@ -153,19 +157,6 @@ std::vector<Piece> AddedTokens::split(std::string_view text, const Matcher& matc
     done = end;
   }
   if (done != text.size()) pieces.push_back({text.substr(done), nullptr});
-  return pieces;
-}
-
-std::vector<Piece> AddedTokens::split(std::string_view text) const {
-  std::vector<Piece> pieces;
-  for (const Piece& piece : split(text, verbatim_)) {
-    if (piece.token != nullptr) {
-      pieces.push_back(piece);
-    } else {
-      const std::vector<Piece> smaller = split(piece.text, normalized_);
-      pieces.insert(pieces.end(), smaller.begin(), smaller.end());
-    }
-  }
   return pieces;
 }
 

@@ -1,17 +1,13 @@
 #include "rvsweep/text/bpe.hpp"
 
-#include <algorithm>
+#include <cstdio>
 #include <queue>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/text/utf8.hpp"
 
 namespace rvsweep {
 namespace {
-
-struct Symbol {
-  std::int32_t id;              // -1 once merged into the symbol on its left
-  std::int32_t previous, next;  // -1 at the ends
-};
 
 struct Candidate {
   std::int32_t rank;
@@ -22,6 +18,13 @@ struct Candidate {
     return a.rank != b.rank ? a.rank > b.rank : a.position > b.position;
   }
 };
+
+/// The token that byte_fallback has for a byte.
+std::string fallback_token(int byte) {
+  char text[7];
+  std::snprintf(text, sizeof text, "<0x%02X>", static_cast<unsigned>(byte));
+  return text;
+}
 
 }  // namespace
 
@@ -43,9 +46,14 @@ Bpe::Bpe(const Vocabulary& vocabulary, const BpeSettings& settings, const std::s
   }
   bool complete = true;
   for (int byte = 0; byte < 256; ++byte) {
-    const char single = static_cast<char>(byte);
-    id_of_byte_[byte] = vocabulary.id_of_bytes({&single, 1}).value_or(-1);
+    const std::string token = vocabulary.symbols() == Symbols::bytes
+                                  ? std::string(1, static_cast<char>(byte))
+                                  : fallback_token(byte);
+    id_of_byte_[byte] = vocabulary.id_of_bytes(token).value_or(-1);
     complete = complete && id_of_byte_[byte] >= 0;
+    if (!complete && vocabulary.symbols() == Symbols::characters)
+      throw InputError(where + ".vocab", "has no token \"" + token + "\"",
+                       "byte_fallback is supported where every byte has its token");
   }
   if (settings.unknown && !complete) {
     const auto id = vocabulary.id_of_token(*settings.unknown);
@@ -56,25 +64,42 @@ Bpe::Bpe(const Vocabulary& vocabulary, const BpeSettings& settings, const std::s
   }
 }
 
-void Bpe::encode(std::string_view word, std::vector<std::int32_t>& ids) const {
-  if (ignore_merges_) {
-    if (const auto id = vocabulary_.id_of_bytes(word)) return ids.push_back(*id);
-  }
+std::vector<Bpe::Symbol> Bpe::symbols_of(std::string_view word) const {
   std::vector<Symbol> symbols;
   symbols.reserve(word.size());
-  bool after_unknown = false;
-  for (const char byte : word) {
-    const std::int32_t known = id_of_byte_[static_cast<unsigned char>(byte)];
-    const std::int32_t id = known >= 0 ? known : unknown_id_;
-    const bool fused = known < 0 && after_unknown && fuse_unknown_;
-    after_unknown = known < 0;
-    if (id < 0 || fused) continue;
+  const auto add = [&](std::int32_t id, std::size_t begin, std::size_t end) {
     const auto place = static_cast<std::int32_t>(symbols.size());
-    symbols.push_back({id, place - 1, place + 1});
+    symbols.push_back({id, place - 1, place + 1, static_cast<std::uint32_t>(begin),
+                       static_cast<std::uint32_t>(end)});
+  };
+  bool after_unknown = false;
+  for (std::size_t i = 0; i < word.size();) {
+    if (vocabulary_.symbols() == Symbols::characters) {
+      const std::size_t size = utf8::first(word.substr(i)).size;
+      if (const auto id = vocabulary_.id_of_bytes(word.substr(i, size))) {
+        add(*id, i, i + size);
+      } else {
+        for (std::size_t k = i; k < i + size; ++k)
+          add(id_of_byte_[static_cast<unsigned char>(word[k])], k, k + 1);
+      }
+      i += size;
+      continue;
+    }
+    const std::int32_t known = id_of_byte_[static_cast<unsigned char>(word[i++])];
+    if (known >= 0) {
+      add(known, i - 1, i);
+    } else if (after_unknown && fuse_unknown_ && unknown_id_ >= 0) {
+      symbols.back().end = static_cast<std::uint32_t>(i);
+    } else if (unknown_id_ >= 0) {
+      add(unknown_id_, i - 1, i);
+    }
+    after_unknown = known < 0;
   }
-  if (symbols.empty()) return;
-  symbols.back().next = -1;
+  if (!symbols.empty()) symbols.back().next = -1;
+  return symbols;
+}
 
+void Bpe::merge(std::vector<Symbol>& symbols) const {
   std::vector<Candidate> room;
   room.reserve(symbols.size());
   std::priority_queue<Candidate> candidates(std::less<Candidate>(), std::move(room));
@@ -95,13 +120,25 @@ void Bpe::encode(std::string_view word, std::vector<std::int32_t>& ids) const {
     const Merge* merge = merges_.find(left.id, right.id);
     if (merge == nullptr || merge->merged != best.merged) continue;
     left.id = best.merged;
+    left.end = right.end;
     left.next = right.next;
     right.id = -1;
     if (left.next >= 0) symbols[left.next].previous = best.position;
     consider(left.previous);
     consider(best.position);
   }
-  for (std::int32_t i = 0; i >= 0; i = symbols[i].next) ids.push_back(symbols[i].id);
+}
+
+void Bpe::encode(AlignedView word, Encoding& encoding) const {
+  if (ignore_merges_) {
+    if (const auto id = vocabulary_.id_of_bytes(word.text))
+      return encoding.add(*id, word.original(0, word.text.size()));
+  }
+  std::vector<Symbol> symbols = symbols_of(word.text);
+  if (symbols.empty()) return;
+  merge(symbols);
+  for (std::int32_t i = 0; i >= 0; i = symbols[i].next)
+    encoding.add(symbols[i].id, word.original(symbols[i].begin, symbols[i].end));
 }
 
 }  // namespace rvsweep

@@ -44,8 +44,23 @@ std::int32_t JsonPlace::token_id() const {
   return value.get<std::int32_t>();
 }
 
+std::size_t JsonPlace::count() const {
+  if (!value.is_number_integer() || value < 0 || value > INT32_MAX)
+    throw InputError(where(), "is not a whole number from 0 to " + std::to_string(INT32_MAX));
+  return value.get<std::size_t>();
+}
+
 void JsonPlace::refuse(const std::string& component, const std::string& supported) const {
   throw InputError(where(), component + " is not supported", supported);
+}
+
+std::string literal_pattern(const JsonPlace& component) {
+  const JsonPlace pattern = component.member("pattern");
+  if (!pattern.member("Regex").is_null())
+    pattern.refuse("a regular expression", "supported is {\"String\": text}");
+  std::string text = pattern.member("String").text();
+  if (text.empty()) throw InputError(pattern.where() + ".String", "is empty");
+  return text;
 }
 
 }  // namespace rvsweep

@@ -33,20 +33,31 @@ std::vector<std::int32_t> ids_of(const std::string& line, const std::string& whe
   return list.get<std::vector<std::int32_t>>();
 }
 
+nlohmann::json encoded(const Tokenizer& tokenizer, const std::string& text, TokenizeTo what,
+                       const ChatTemplate* chat) {
+  const Encoding encoding = chat != nullptr ? encode_prompt(tokenizer, chat, text).encoding
+                                            : tokenizer.encode_with_spans(text);
+  if (what == TokenizeTo::ids) return encoding.ids;
+  nlohmann::json tokens = nlohmann::json::array();
+  for (std::size_t i = 0; i < encoding.ids.size(); ++i)
+    tokens.push_back({encoding.ids[i], encoding.spans[i].begin, encoding.spans[i].end});
+  return tokens;
+}
+
 }  // namespace
 
 int tokenize_stream(const Tokenizer& tokenizer, std::istream& in, std::ostream& out, bool json,
-                    bool decode) {
+                    TokenizeTo what, const ChatTemplate* chat) {
   std::string line;
   for (std::size_t number = 1; std::getline(in, line); ++number) {
     const std::string where = "input line " + std::to_string(number);
     nlohmann::json result;
-    if (decode) {
+    if (what == TokenizeTo::text) {
       result = tokenizer.decode(ids_of(line, where));
     } else {
       const std::string text = json ? text_of(line, where) : line;
       try {
-        result = tokenizer.encode(text);
+        result = encoded(tokenizer, text, what, chat);
       } catch (const InputError& error) {
         throw InputError(where, error.what());
       }

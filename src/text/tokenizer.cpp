@@ -5,7 +5,8 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/text/added_tokens.hpp"
 #include "rvsweep/text/bpe.hpp"
-#include "rvsweep/text/byte_alphabet.hpp"
+#include "rvsweep/text/decoder.hpp"
+#include "rvsweep/text/normalizer.hpp"
 #include "rvsweep/text/pre_tokenizer.hpp"
 #include "rvsweep/text/template_processor.hpp"
 #include "rvsweep/text/tokenizer_file.hpp"
@@ -14,7 +15,7 @@
 namespace rvsweep {
 namespace {
 
-const char* const supported_models = "supported is byte-level BPE";
+const char* const supported_models = "supported is BPE, byte-level or with byte_fallback";
 
 /// Refuses what would change the ids and is not done here; `file` gives up its merges.
 BpeSettings read_bpe(const JsonPlace& model, TokenizerFile& file) {
@@ -23,8 +24,6 @@ BpeSettings read_bpe(const JsonPlace& model, TokenizerFile& file) {
     model.refuse(type.text(), supported_models);
   if (!file.has_vocab) throw InputError(model.where() + ".vocab", "is not an object of token ids");
   if (!file.has_merges) throw InputError(model.where() + ".merges", "is not a list");
-  if (model.member("byte_fallback").flag_or(false))
-    model.refuse("BPE with byte_fallback", supported_models);
   if (const JsonPlace dropout = model.member("dropout"); !dropout.is_null() && dropout.value != 0.0)
     model.refuse("BPE with dropout", supported_models);
   for (const char* affix : {"continuing_subword_prefix", "end_of_word_suffix"})
@@ -40,39 +39,26 @@ BpeSettings read_bpe(const JsonPlace& model, TokenizerFile& file) {
   return settings;
 }
 
-void check_normalizer(const JsonPlace& place) {
-  if (!place.is_null())
-    place.refuse("normalizer " + place.type(), "supported are tokenizers without one");
-}
-
-void check_decoder(const JsonPlace& place) {
-  const char* const supported = "supported is ByteLevel";
-  if (place.is_null()) place.refuse("null (tokens joined by spaces)", supported);
-  const std::string type = place.type();
-  if (type == "Sequence") {
-    const JsonPlace parts = place.member("decoders");
-    if (parts.array().size() != 1) place.refuse("a Sequence of several decoders", supported);
-    check_decoder(parts.element(0));
-  } else if (type != "ByteLevel") {
-    place.refuse(type, supported);
-  }
-}
-
 }  // namespace
 
 struct Tokenizer::Tables {
-  Tables(const TokenizerFile& file, const JsonPlace& root, const BpeSettings& settings)
-      : vocabulary(file.vocab, root.where() + ", model.vocab"),
+  Tables(const TokenizerFile& file, const JsonPlace& root, Symbols symbols,
+         const BpeSettings& settings)
+      : normalizer(root.member("normalizer")),
+        pre_tokenizer(root.member("pre_tokenizer"), symbols),
+        decoder(root.member("decoder"), symbols),
+        vocabulary(file.vocab, root.where() + ", model.vocab", symbols),
         bpe(vocabulary, settings, root.where() + ", model"),
-        added(root.member("added_tokens"), vocabulary),
-        pre_tokenizer(root.member("pre_tokenizer")),
+        added(root.member("added_tokens"), vocabulary, normalizer),
         special_tokens(read_post_processor(root.member("post_processor"))),
         fingerprint(file.fingerprint) {}
 
+  Normalizer normalizer;
+  PreTokenizer pre_tokenizer;
+  Decoder decoder;
   Vocabulary vocabulary;
   Bpe bpe;
   AddedTokens added;
-  PreTokenizer pre_tokenizer;
   SpecialTokenTemplate special_tokens;
   std::uint64_t fingerprint;
 };
@@ -81,40 +67,59 @@ Tokenizer Tokenizer::load(const std::filesystem::path& model_folder) {
   const std::filesystem::path path = model_folder / "tokenizer.json";
   TokenizerFile file = read_tokenizer_file(path);
   const JsonPlace root{file.rest, path.string(), ""};
-  const BpeSettings settings = read_bpe(root.member("model"), file);
-  check_normalizer(root.member("normalizer"));
-  check_decoder(root.member("decoder"));
-  return Tokenizer(std::make_shared<Tables>(file, root, settings));
+  const JsonPlace model = root.member("model");
+  const BpeSettings settings = read_bpe(model, file);
+  const bool byte_fallback = model.member("byte_fallback").flag_or(false);
+  return Tokenizer(std::make_shared<Tables>(
+      file, root, byte_fallback ? Symbols::characters : Symbols::bytes, settings));
 }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, bool add_special_tokens) const {
+  return encode_with_spans(utf8, add_special_tokens).ids;
+}
+
+Encoding Tokenizer::encode_with_spans(std::string_view utf8, bool add_special_tokens) const {
   if (const std::size_t bad = utf8::first_ill_formed(utf8); bad != std::string_view::npos)
     throw InputError("text", "is not UTF-8 at byte " + std::to_string(bad));
-  const auto& [before, after] = tables_->special_tokens;
-  std::vector<std::int32_t> ids;
-  if (add_special_tokens) ids = before;
-  for (const Piece& piece : tables_->added.split(utf8)) {
-    if (piece.token != nullptr) {
-      ids.push_back(piece.token->id);
-    } else {
-      tables_->pre_tokenizer.for_each_word(
-          piece.text, [&](std::string_view word) { tables_->bpe.encode(word, ids); });
+  const Tables& tables = *tables_;
+  Encoding result;
+  if (add_special_tokens)
+    for (const std::int32_t id : tables.special_tokens.before) result.add(id, {0, 0});
+  for (const Piece& verbatim : tables.added.split_verbatim(utf8)) {
+    const auto offset = static_cast<std::size_t>(verbatim.text.data() - utf8.data());
+    if (verbatim.token != nullptr) {
+      result.add(verbatim.token->id, {offset, offset + verbatim.text.size()});
+      continue;
+    }
+    AlignedText normalized(verbatim.text, offset);
+    tables.normalizer.apply(normalized);
+    for (const Piece& piece : tables.added.split_normalized(normalized.text)) {
+      const AlignedView text = normalized.view().of(piece.text);
+      if (piece.token != nullptr)
+        result.add(piece.token->id, text.original(0, text.text.size()));
+      else
+        tables.pre_tokenizer.for_each_word(
+            text, [&](AlignedView word) { tables.bpe.encode(word, result); });
     }
   }
-  if (add_special_tokens) ids.insert(ids.end(), after.begin(), after.end());
-  return ids;
+  if (add_special_tokens)
+    for (const std::int32_t id : tables.special_tokens.after)
+      result.add(id, {utf8.size(), utf8.size()});
+  return result;
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const {
-  std::string bytes;
+  const Vocabulary& vocabulary = tables_->vocabulary;
+  std::vector<std::string> tokens;
   for (const std::int32_t id : ids) {
     if (const AddedToken* token = tables_->added.with_id(id)) {
-      if (!token->special || !skip_special_tokens) bytes += bytes_of_token(token->content).bytes;
-    } else {
-      bytes += tables_->vocabulary.bytes(id);
+      if (!token->special || !skip_special_tokens)
+        tokens.push_back(vocabulary.parsed(token->sought).bytes);
+    } else if (const std::string_view bytes = vocabulary.bytes(id); !bytes.empty()) {
+      tokens.emplace_back(bytes);
     }
   }
-  return utf8::replace_ill_formed(bytes);
+  return tables_->decoder.text(std::move(tokens));
 }
 
 std::int32_t Tokenizer::vocab_size() const {

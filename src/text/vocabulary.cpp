@@ -5,13 +5,12 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
-#include "rvsweep/text/byte_alphabet.hpp"
 
 namespace rvsweep {
 
 Vocabulary::Vocabulary(const std::vector<std::pair<std::string, std::int64_t>>& tokens,
-                       const std::string& where)
-    : n_tokens_(static_cast<std::int32_t>(tokens.size())) {
+                       const std::string& where, Symbols symbols)
+    : symbols_(symbols), n_tokens_(static_cast<std::int32_t>(tokens.size())) {
   std::int64_t largest = -1;
   for (const auto& [token, id] : tokens) {
     if (id < 0 || id > max_id)
@@ -25,12 +24,17 @@ Vocabulary::Vocabulary(const std::vector<std::pair<std::string, std::int64_t>>& 
   for (const auto& [token, id] : tokens) {
     if (taken[id]) throw InputError(where, "two tokens have the id " + std::to_string(id));
     taken[id] = true;
-    TokenBytes parsed = bytes_of_token(token);
-    bytes_[id] = std::move(parsed.bytes);
+    auto [bytes, in_alphabet] = parsed(token);
+    bytes_[id] = std::move(bytes);
     const auto number = static_cast<std::int32_t>(id);
-    if (!(parsed.in_alphabet ? insert(number) : other_.emplace(token, number).second))
+    if (!(in_alphabet ? insert(number) : other_.emplace(token, number).second))
       throw InputError(where, "token \"" + token + "\" is there twice");
   }
+}
+
+TokenBytes Vocabulary::parsed(std::string_view token) const {
+  return symbols_ == Symbols::bytes ? bytes_of_token(token)
+                                    : TokenBytes{std::string(token), /*in_alphabet=*/true};
 }
 
 std::string_view Vocabulary::bytes(std::int32_t id) const {
@@ -59,9 +63,9 @@ std::optional<std::int32_t> Vocabulary::id_of_bytes(std::string_view bytes) cons
 }
 
 std::optional<std::int32_t> Vocabulary::id_of_token(std::string_view token) const {
-  const TokenBytes parsed = bytes_of_token(token);
-  if (parsed.in_alphabet) return id_of_bytes(parsed.bytes);
-  const auto found = other_.find(parsed.bytes);
+  const auto [bytes, in_alphabet] = parsed(token);
+  if (in_alphabet) return id_of_bytes(bytes);
+  const auto found = other_.find(bytes);
   return found != other_.end() ? std::optional(found->second) : std::nullopt;
 }
 

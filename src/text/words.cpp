@@ -3,14 +3,10 @@
 #include <algorithm>
 
 namespace rvsweep {
-namespace {
-
 bool in_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '\'' ||
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '\'' ||
          static_cast<unsigned char>(c) >= 0x80;
 }
-
-}  // namespace
 
 std::string ascii_lower(std::string_view text) {
   std::string result(text);

@@ -15,7 +15,7 @@ Bundle sample() {
   bundle.shape = {8, 48, 16};
   bundle.cost = 1184.5;
   bundle.contexts = {
-      {PromptIndex(3), {1, 2, 49151}, "erkenne dich selbst: γνῶθι σεαυτόν", true},
+      {PromptIndex(3), {1, 2, 49151}, "erkenne dich selbst: γνῶθι σεαυτόν", true, 2},
       {PromptIndex(4), {}, std::string("a\0b\xff\xc3", 5), false},  // bytes, not only UTF-8
   };
   bundle.rows = {
@@ -47,6 +47,7 @@ TEST(PackBundle, RoundTripsEveryField) {
     EXPECT_EQ(arrived.contexts[i].tokens, sent.contexts[i].tokens);
     EXPECT_EQ(arrived.contexts[i].text, sent.contexts[i].text);
     EXPECT_EQ(arrived.contexts[i].records_prompt, sent.contexts[i].records_prompt);
+    EXPECT_EQ(arrived.contexts[i].tokens_after_window, sent.contexts[i].tokens_after_window);
   }
   EXPECT_EQ(arrived.derived, sent.derived);
   ASSERT_EQ(arrived.rows.size(), sent.rows.size());

@@ -107,7 +107,7 @@ TEST_P(PlanInvariants, RowsAreRefusedForTheReasonOfTheirLengths) {
     const auto n = std::ssize(seen_by(row, base_of(row)));
     const auto m = arm.is_patched() ? std::ssize(seen_by(row, donor_of(row))) : 0;
     EXPECT_EQ(row.refusal,
-              refusal_of(arm, n, m, {}, sweep.config.generation, sweep.model).value_or(""));
+              refusal_of(arm, {n, m, n, m}, {}, sweep.config.generation, sweep.model).value_or(""));
     refused += !row.refusal.empty();
   }
   EXPECT_EQ(plan.n_refused(), refused);

@@ -17,7 +17,7 @@ std::string reason(const std::string& arm_text, std::int64_t n, std::int64_t m,
                    const ModelConfig& model = sample_model(positions)) {
   GenerationConfig generation;
   generation.max_new_tokens = max_new;
-  return refusal_of(arm(arm_text), n, m, {2, 5}, generation, model).value_or("");
+  return refusal_of(arm(arm_text), {n, m, n, m}, {2, 5}, generation, model).value_or("");
 }
 
 TEST(RefusalOf, LetsOrdinaryRowsRun) {

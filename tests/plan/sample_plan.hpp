@@ -42,6 +42,11 @@ inline std::vector<std::int32_t> bytes_as_tokens(const std::string& text) {
 inline PlanText sample_text() {
   PlanText text;
   text.encode = bytes_as_tokens;
+  text.encode_prompt = [](const std::string& prompt) {
+    PromptEncoding encoded;
+    encoded.encoding.ids = bytes_as_tokens(prompt);
+    return encoded;
+  };
   text.keyword_tokens = [](const std::string&, const std::string& words) {
     std::vector<std::int32_t> tokens;
     for (std::int32_t i = 0; i < std::ssize(words); ++i)

@@ -45,6 +45,16 @@ TEST(SweepConfig, HasTheDefaultsOfTheContract) {
   EXPECT_TRUE(config.arms.empty());
 }
 
+TEST(SweepConfig, AWindowEndsAtTheUsersTextOnlyInATemplate) {
+  ConfigValues values = with("model.window_end", "user_end");
+  EXPECT_THROW(parse_sweep_config(values), InputError);
+  values["prompts.template"] = {{"chatml", "job.cfg:8"}};
+  EXPECT_EQ(parse_sweep_config(values).window_end, WindowEnd::user_end);
+  EXPECT_EQ(parsed("prompts.template", "llama3").chat_template, "llama3");
+  EXPECT_EQ(parsed("prompts.template", "llama3").window_end, WindowEnd::last_token);
+  EXPECT_THROW(parsed("prompts.template", "jinja"), InputError);
+}
+
 TEST(SweepConfig, TakesWhatIsWritten) {
   EXPECT_EQ(parsed("model.early_layer", "3").early_layer.text, "3");
   EXPECT_EQ(parsed("model.early_layer", "3").early_layer.where, "job.cfg:7");

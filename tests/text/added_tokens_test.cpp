@@ -15,6 +15,11 @@ const Vocabulary& vocabulary() {
   return tokens;
 }
 
+const Normalizer& unchanged() {
+  static const Normalizer normalizer({nullptr, "tokenizer.json", "normalizer"});
+  return normalizer;
+}
+
 json token(int id, const char* content, std::initializer_list<const char*> flags = {}) {
   json entry = sample::added_token(id, content);
   for (const char* flag : flags) entry[flag] = true;
@@ -24,11 +29,18 @@ json token(int id, const char* content, std::initializer_list<const char*> flags
 /// "[id text]" for tokens, "(text)" for what lies between.
 std::string pieces(const json& list, std::string_view text) {
   std::string shown;
-  const AddedTokens added({list, "tokenizer.json", "added_tokens"}, vocabulary());
-  for (const Piece& piece : added.split(text)) {
+  const AddedTokens added({list, "tokenizer.json", "added_tokens"}, vocabulary(), unchanged());
+  const auto show = [&](const Piece& piece) {
     const std::string part(piece.text);
     shown +=
         piece.token ? "[" + std::to_string(piece.token->id) + " " + part + "]" : "(" + part + ")";
+  };
+  for (const Piece& verbatim : added.split_verbatim(text)) {
+    if (verbatim.token != nullptr) {
+      show(verbatim);
+    } else {
+      for (const Piece& piece : added.split_normalized(verbatim.text)) show(piece);
+    }
   }
   return shown;
 }
@@ -69,7 +81,7 @@ TEST(AddedTokens, NormalizedOnesComeSecond) {
 
 TEST(AddedTokens, FindsByIdAndContent) {
   const json list = {token(1, "<s>", {"special"}), token(2, "<n>", {"normalized"})};
-  const AddedTokens added({list, "tokenizer.json", "added_tokens"}, vocabulary());
+  const AddedTokens added({list, "tokenizer.json", "added_tokens"}, vocabulary(), unchanged());
   EXPECT_EQ(added.with_id(2)->content, "<n>");
   EXPECT_EQ(added.with_content("<s>")->id, 1);
   EXPECT_TRUE(added.with_id(1)->special);

@@ -24,9 +24,9 @@ std::vector<std::pair<std::string, std::int64_t>> tokens(const std::string& alph
 
 Ids encoded(const std::string& alphabet, const BpeSettings& settings, const std::string& word) {
   const Vocabulary vocabulary(tokens(alphabet, settings.merges), "vocab");
-  Ids ids;
-  Bpe(vocabulary, settings, "model").encode(word, ids);
-  return ids;
+  Encoding encoding;
+  Bpe(vocabulary, settings, "model").encode(AlignedText(word, 0).view(), encoding);
+  return encoding.ids;
 }
 
 TEST(Bpe, EarlierMergesGoFirst) {
@@ -109,9 +109,9 @@ TEST(Bpe, AgreesWithTheDefinitionOnRandomWords) {
     for (int i = 0; i < 40; ++i) {
       std::string word;
       for (std::size_t length = below(40) + 1; length > 0; --length) word += "abc"[below(3)];
-      Ids ids;
-      bpe.encode(word, ids);
-      ASSERT_EQ(ids, by_definition(vocabulary, merges, word)) << word;
+      Encoding encoding;
+      bpe.encode(AlignedText(word, 0).view(), encoding);
+      ASSERT_EQ(encoding.ids, by_definition(vocabulary, merges, word)) << word;
     }
   }
 }

@@ -11,10 +11,12 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-Words cut(const nlohmann::json& component, std::string_view text) {
+Words cut(const nlohmann::json& component, std::string_view text, Symbols symbols = Symbols::bytes,
+          std::size_t offset = 0) {
   Words words;
-  PreTokenizer({component, "tokenizer.json", "pre_tokenizer"})
-      .for_each_word(text, [&](std::string_view word) { words.emplace_back(word); });
+  PreTokenizer({component, "tokenizer.json", "pre_tokenizer"}, symbols)
+      .for_each_word(AlignedText(text, offset).view(),
+                     [&](AlignedView word) { words.emplace_back(word.text); });
   return words;
 }
 
@@ -119,6 +121,42 @@ TEST(PreTokenizer, RefusesByName) {
   EXPECT_NE(refusal(sequence(split({{"Regex", "\\h"}}, "Isolated", false), byte_level(true)))
                 .find("pretokenizers[0].pattern: the regular expression"),
             std::string::npos);
+}
+
+TEST(PreTokenizer, MetaspaceMarksSpaces) {
+  const auto words = [](const char* scheme, bool split, const char* text, std::size_t offset = 0) {
+    const nlohmann::json metaspace = {
+        {"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", scheme}, {"split", split}};
+    return cut(metaspace, text, Symbols::characters, offset);
+  };
+  EXPECT_EQ(words("always", true, "a  b"), (Words{"_a", "_", "_b"}));
+  EXPECT_EQ(words("always", false, " a b"), Words{"_a_b"});
+  EXPECT_EQ(words("first", false, "a b"), Words{"_a_b"});
+  EXPECT_EQ(words("first", false, "a b", 3), Words{"a_b"});
+  EXPECT_EQ(words("never", true, "a b"), (Words{"a", "_b"}));
+  EXPECT_EQ(words("always", true, ""), Words{});
+  EXPECT_EQ(cut(nullptr, "a b", Symbols::characters), Words{"a b"});
+}
+
+TEST(PreTokenizer, RefusesMetaspaceOfAnotherSort) {
+  const auto refusal_of = [](const char* more) {
+    nlohmann::json metaspace = {{"type", "Metaspace"}, {"replacement", "_"}};
+    metaspace.merge_patch(nlohmann::json::parse(more));
+    try {
+      cut(metaspace, "", Symbols::characters);
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(refusal_of("{}"), "");
+  for (const auto& [more, message] :
+       {std::pair(R"({"prepend_scheme": "last"})", "prepend_scheme: last is not supported"),
+        std::pair(R"({"replacement": ""})", "replacement: is empty"),
+        std::pair(R"({"add_prefix_space": false})", "add_prefix_space is false"),
+        std::pair(R"({"split": 1})", "split: is neither true nor false"),
+        std::pair(R"({"type": "ByteLevel"})", "ByteLevel with byte_fallback is not supported")})
+    EXPECT_NE(refusal_of(more).find(message), std::string::npos) << more;
 }
 
 }  // namespace

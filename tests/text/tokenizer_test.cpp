@@ -111,7 +111,8 @@ TEST(Tokenizer, RefusesComponentsByName) {
   const std::pair<const char*, const char*> cases[] = {
       {R"({"model": {"type": "Unigram"}})", "model: Unigram is not supported"},
       {R"({"model": {"type": "WordPiece"}})", "model: WordPiece is not supported"},
-      {R"({"model": {"byte_fallback": true}})", "model: BPE with byte_fallback is not supported"},
+      {R"({"model": {"byte_fallback": true}})",
+       "pre_tokenizer: ByteLevel with byte_fallback is not supported"},
       {R"({"model": {"dropout": 0.1}})", "model: BPE with dropout is not supported"},
       {R"({"model": {"end_of_word_suffix": "</w>"}})", "model: BPE with end_of_word_suffix"},
       {R"({"model": {"continuing_subword_prefix": "##"}})",

@@ -16,6 +16,7 @@ struct Launch {
   std::string families;  // text of the regex families; empty where keywords are off
   TokenSets token_sets;  // empty where first_token is off
   std::vector<std::vector<std::int32_t>> mean_prompts;  // tokens; empty without a mean control
+  std::int64_t tokens_after_window = 0;                 // the most of any prompt
   int threads = 1;
   std::uint64_t fingerprint = 0;
   bool work_left = true;  // some bundle is not committed yet

@@ -24,6 +24,7 @@ struct SweepSettings {
   std::vector<std::int32_t> stop_tokens;  // sorted; empty where nothing stops a row
   std::uint64_t seed = 1;
   std::int64_t window = 16;
+  std::int64_t tokens_after_window = 0;  // the most last tokens of any prompt beyond its windows
   std::int64_t early_layer = 0, late_layer = 0;
   std::vector<std::int64_t> logit_lens_layers = {};
   TokenSets token_sets = {};

@@ -13,13 +13,14 @@ namespace rvsweep {
 /// Cells of a prompt's cache are its tokens 0..cached-1. Every row enters by feeding b[n-1]: at
 /// position n-1 after n-1 cells (hold_last), or once more at position n after n cells (refeed).
 struct RowPlan {
-  std::int32_t base = 0;         // slot of the context whose cache the row starts from
-  std::int32_t donor = -1;       // slot that gives values; -1: none
-  std::int64_t n = 0, m = 0;     // tokens of base and donor
-  std::int32_t first_token = 0;  // b[n-1]
-  std::int64_t cached = 0;       // cells of base before the first feed
-  bool refeeds = false;          // b[n-1] is in those cells already
-  bool neutral = false;          // what is written equals what was there by design
+  std::int32_t base = 0;                  // slot of the context whose cache the row starts from
+  std::int32_t donor = -1;                // slot that gives values; -1: none
+  std::int64_t n = 0, m = 0;              // tokens of base and donor
+  std::int64_t n_after = 0, m_after = 0;  // their last tokens beyond the window's end
+  std::int32_t first_token = 0;           // b[n-1]
+  std::int64_t cached = 0;                // cells of base before the first feed
+  bool refeeds = false;                   // b[n-1] is in those cells already
+  bool neutral = false;                   // what is written equals what was there by design
 
   std::vector<bool> heads;  // that are written
   double alpha = 1;         // share of the donor in what is written
@@ -38,7 +39,7 @@ struct RowPlan {
   // site
   std::vector<bool> site_layers;  // patched layers; else empty
   Site site = Site::v;
-  std::int64_t window = 0;  // W': the last W' prompt positions
+  std::int64_t window = 0;  // W': the last W' prompt positions up to the window's end
   bool persist = false;     // every generated token too, with the last row of the donor's window
 
   /// Position at which b[n-1] is fed; later tokens go on by one.

@@ -34,11 +34,11 @@ SitePatches site_patches(const Transformer& model, const ContextState& contexts,
                          const std::vector<RowPlan>& plans,
                          const std::vector<std::int64_t>& first_token, std::int64_t queries);
 
-/// Feeds the prompt positions before b[n-1] that a patch reaches again, under the patch, and puts
-/// their keys and values into the rows' caches. Positions before the window keep base's cells:
-/// causal attention never lets them see the patch. Adds to proofs[r].
+/// Feeds the `queries` prompt positions before b[n-1], which hold all that a patch reaches, under
+/// the patch, and puts their keys and values into the rows' caches. Positions before the window
+/// keep base's cells: causal attention never lets them see the patch. Adds to proofs[r].
 void run_patched_suffix(const Transformer& model, const ContextState& contexts,
                         const Bundle& bundle, const std::vector<RowPlan>& plans,
-                        std::int64_t window, KvCache& rows, std::vector<PatchProof>& proofs);
+                        std::int64_t queries, KvCache& rows, std::vector<PatchProof>& proofs);
 
 }  // namespace rvsweep

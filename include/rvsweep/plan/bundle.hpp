@@ -25,6 +25,7 @@ struct BundleContext {
   std::string text;
   bool records_prompt = false;  // this bundle stores the prompt's geometry
   std::int32_t n_tokens = 0;    // in a plan, which leaves out the tokens and text of its prompts
+  std::int64_t tokens_after_window = 0;  // last tokens beyond the end of its windows
 };
 
 /// Cells that follow from those of a context, or from all source prompts (mean).

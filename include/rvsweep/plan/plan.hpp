@@ -12,16 +12,19 @@
 #include "rvsweep/plan/bundle.hpp"
 #include "rvsweep/plan/result_table.hpp"
 #include "rvsweep/plan/sweep_config.hpp"
+#include "rvsweep/text/chat_template.hpp"
 #include "rvsweep/text/prompts.hpp"
 
 namespace rvsweep {
 
 /// What the plan needs of a tokenizer.
 struct PlanText {
-  /// Text to token ids with the model's special tokens.
+  /// A prompt as the model reads it: in the chat template, where there is one.
+  std::function<PromptEncoding(const std::string& text)> encode_prompt;
+  /// Text to token ids with the model's special tokens, in no template.
   std::function<std::vector<std::int32_t>(const std::string& text)> encode;
-  /// Ascending indices of the tokens of `text` that lie in a word that `file` lists. Throws
-  /// InputError naming the file.
+  /// Ascending indices of the tokens of the prompt `text` that lie in a word that `file` lists.
+  /// Throws InputError naming the file.
   std::function<std::vector<std::int32_t>(const std::string& file, const std::string& text)>
       keyword_tokens;
   std::string filler;  // a neutral text, for the filler control
@@ -30,7 +33,8 @@ struct PlanText {
 struct PlannedPrompt {
   Prompt prompt;
   std::vector<std::int32_t> tokens;
-  std::string refusal;  // why no geometry can be had; empty where it can
+  std::string refusal;                   // why no geometry can be had; empty where it can
+  std::int64_t tokens_after_window = 0;  // tokens of the chat template beyond the window's end
 };
 
 struct PlannedRow {
@@ -51,6 +55,7 @@ struct Plan {
   std::vector<std::vector<std::int32_t>> mean_prompts;  // of the mean control; else empty
   std::int64_t early_layer = 0, late_layer = 0;
   std::int64_t bundle_rows = 0;
+  std::int64_t tokens_after_window = 0;  // the most of any prompt
 
   std::int64_t n_refused() const;
 };
@@ -66,9 +71,15 @@ Plan make_plan(const SweepConfig& config, const ModelConfig& model, PromptSet pr
 /// A bundle of the plan as a rank needs it: with the tokens and texts of its prompts.
 Bundle complete_bundle(const Plan& plan, BundleId id);
 
-/// Why `arm` cannot run with base of n and donor of m tokens; none where it can. `keyword_tokens`:
-/// the donor's, for positions=keywords.
-std::optional<std::string> refusal_of(const ArmSpec& arm, std::int64_t n, std::int64_t m,
+/// Tokens of base and donor, and how many of them lie up to the window's end.
+struct RowLengths {
+  std::int64_t n = 0, m = 0;
+  std::int64_t n_window = 0, m_window = 0;
+};
+
+/// Why `arm` cannot run with prompts of these lengths; none where it can. `keyword_tokens`: the
+/// donor's, for positions=keywords.
+std::optional<std::string> refusal_of(const ArmSpec& arm, const RowLengths& lengths,
                                       const std::vector<std::int32_t>& keyword_tokens,
                                       const GenerationConfig& generation, const ModelConfig& model);
 

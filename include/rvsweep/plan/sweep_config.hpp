@@ -33,12 +33,17 @@ struct ReadoutsConfig {
   ConfigValue logit_lens = {"none", "default"};  // layers whose residual stream is unembedded
 };
 
+/// Which token ends the window of a prompt.
+enum class WindowEnd { last_token, user_end };
+
 struct SweepConfig {
   std::filesystem::path model_path;
   std::optional<std::uint64_t> random_weights;  // seed of weights that are drawn, not read
   ConfigValue early_layer, late_layer;          // a layer or a share of depth, see plan/layers.hpp
   std::int64_t window = 16;                     // >= 2, tokens
+  WindowEnd window_end = WindowEnd::last_token;
   std::filesystem::path prompts_file;
+  std::string chat_template = "none";  // or the name of one, see text/chat_template.hpp
   GenerationConfig generation;
   std::string device;          // auto | cpu | cuda
   std::string dtype;           // auto | float32 | bfloat16 | float16

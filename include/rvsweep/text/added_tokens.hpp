@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "rvsweep/text/json_fields.hpp"
+#include "rvsweep/text/normalizer.hpp"
 #include "rvsweep/text/pattern.hpp"
 #include "rvsweep/text/vocabulary.hpp"
 
@@ -21,8 +22,10 @@ struct AddedToken {
   bool single_word;  // only where no letter or digit touches it
   bool lstrip;       // takes the white space on its left with it
   bool rstrip;       // and on its right
-  bool normalized;   // looked for after the others, in what they left
+  bool normalized;   // looked for after the others, in what they left, normalized
   bool special;      // left out when decoding
+  std::string sought =
+      "";  // content, normalized where it says so: found in texts, and what it decodes to
 };
 
 /// A stretch of text: one added token, or ordinary text where `token` is nullptr.
@@ -36,12 +39,16 @@ class AddedTokens {
   /// From the `added_tokens` of tokenizer.json (null: none). A token that the vocabulary lacks
   /// takes the next free id, counted from the vocabulary's size; throws InputError when that is not
   /// the id it states.
-  AddedTokens(const JsonPlace& place, const Vocabulary& vocabulary);
-  AddedTokens(const AddedTokens&) = delete;  // the matchers hold views of tokens_
+  AddedTokens(const JsonPlace& place, const Vocabulary& vocabulary, const Normalizer& normalizer);
 
   /// Cuts `text` (well-formed UTF-8) at added tokens: at the leftmost and, of those, the longest.
   /// No piece is empty. Two tokens overlap where one strips the white space the next begins with.
-  std::vector<Piece> split(std::string_view text) const;
+  /// First a whole text is cut at the tokens that are looked for as written ...
+  std::vector<Piece> split_verbatim(std::string_view text) const { return split(text, verbatim_); }
+  /// ... then each piece between them, normalized, at the others, normalized themselves.
+  std::vector<Piece> split_normalized(std::string_view text) const {
+    return split(text, normalized_);
+  }
 
   /// nullptr where there is none.
   const AddedToken* with_id(std::int32_t id) const;
@@ -51,12 +58,16 @@ class AddedTokens {
  private:
   /// Tokens that are looked for together.
   struct Matcher {
-    std::array<std::vector<std::size_t>, 256> lengths;         // by first byte, longest first
-    std::unordered_map<std::string_view, std::size_t> places;  // in tokens_, by content
+    std::array<std::vector<std::size_t>, 256> lengths;    // by first byte, longest first
+    std::unordered_map<std::string, std::size_t> places;  // in tokens_, by what is looked for
   };
 
-  void build_matchers();
-  const AddedToken* longest_at_front(const Matcher& matcher, std::string_view text) const;
+  void build_matchers(const Normalizer& normalizer);
+  struct Match {
+    const AddedToken* token;  // nullptr: none
+    std::size_t size;
+  };
+  Match longest_at_front(const Matcher& matcher, std::string_view text) const;
   std::vector<Piece> split(std::string_view text, const Matcher& matcher) const;
   bool touches_word(std::string_view before, std::string_view after) const;
 

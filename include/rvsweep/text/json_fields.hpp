@@ -24,6 +24,7 @@ struct JsonPlace {
   bool flag() const;
   bool flag_or(bool otherwise) const;  // `otherwise` where it is null
   std::int32_t token_id() const;       // 0 to Vocabulary::max_id
+  std::size_t count() const;           // a whole number from 0 to 2^31 - 1
 
   /// The member "type" of a component; throws where there is none.
   std::string type() const { return member("type").text(); }
@@ -33,5 +34,9 @@ struct JsonPlace {
   /// Throws InputError: `component` is not supported, `supported` says what is.
   [[noreturn]] void refuse(const std::string& component, const std::string& supported) const;
 };
+
+/// Member "pattern" of a component that replaces a text: {"String": text}. Throws InputError for an
+/// empty text and for a regular expression.
+std::string literal_pattern(const JsonPlace& component);
 
 }  // namespace rvsweep

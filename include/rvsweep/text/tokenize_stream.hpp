@@ -2,15 +2,21 @@
 // `rvsweep tokenize`: texts to ids, or ids to texts, a line at a time.
 #include <iosfwd>
 
+#include "rvsweep/text/chat_template.hpp"
 #include "rvsweep/text/tokenizer.hpp"
 
 namespace rvsweep {
 
-/// Encoding: each line of `in` is a text, with `json` a JSON string; each line of `out` the JSON
-/// array of its ids, special tokens of the template included. Decoding: the other way, JSON arrays
-/// to JSON strings (so `json` changes nothing), special tokens left out. Returns 0. Throws
-/// InputError naming the line that is malformed or not UTF-8, and when `out` fails.
+enum class TokenizeTo {
+  ids,    // texts to JSON arrays of ids, special tokens of the template included
+  spans,  // texts to JSON arrays of [id, begin, end], see Tokenizer::encode_with_spans
+  text,   // JSON arrays of ids to JSON strings, special tokens left out
+};
+
+/// Each line of `in` gives a line of `out`. A text is the line itself, or with `json` a JSON
+/// string. Returns 0. Throws InputError naming the line that is malformed or not UTF-8, and when
+/// `out` fails.
 int tokenize_stream(const Tokenizer& tokenizer, std::istream& in, std::ostream& out, bool json,
-                    bool decode);
+                    TokenizeTo what, const ChatTemplate* chat = nullptr);
 
 }  // namespace rvsweep

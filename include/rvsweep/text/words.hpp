@@ -10,6 +10,9 @@ namespace rvsweep {
 /// and bytes beyond ASCII.
 std::vector<std::string> words(std::string_view text);
 
+/// Letters, digits, apostrophes and bytes beyond ASCII.
+bool in_word(char c);
+
 /// A to Z lower-cased, all other bytes as they are.
 std::string ascii_lower(std::string_view text);
 
