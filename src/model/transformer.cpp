@@ -92,8 +92,8 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
     x = at_whole_site(Site::resid_pre, layer, x);
     const at::Tensor h = rms_norm(x, w.input_norm, config_.rms_norm_eps);
 
-    at::Tensor k = at::linear(h, w.k_proj, w.k_bias).view({B, T, nkv, hd});
-    at::Tensor v = at::linear(h, w.v_proj, w.v_bias).view({B, T, nkv, hd});
+    const at::Tensor qkv = at::linear(h, w.qkv_proj, w.qkv_bias).view({B, T, nh + 2 * nkv, hd});
+    at::Tensor k = qkv.narrow(2, nh, nkv), v = qkv.narrow(2, nh + nkv, nkv);
     k = rotate(at_site(Site::k, layer, k), rotation);
     v = at_site(Site::v, layer, v);
     at::Tensor keys = cache.k[layer].narrow(2, 0, columns);    // [B, nkv, C, hd]
@@ -102,7 +102,7 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
     values.narrow(2, input.column, T).copy_(v.transpose(1, 2));
     if (layer == input.last_kv_layer) return {};
 
-    at::Tensor q = at::linear(h, w.q_proj, w.q_bias).view({B, T, nh, hd});
+    at::Tensor q = qkv.narrow(2, 0, nh);
     q = stack_groups(rotate(at_site(Site::q, layer, q), rotation), nkv);
     at::Tensor z = at::scaled_dot_product_attention(
         q, keys, values, bias[input.bias->class_of_layer[layer]], /*dropout_p=*/0.0,
@@ -111,7 +111,8 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
     x = x + at_whole_site(Site::attn_out, layer, at::linear(z, w.o_proj, w.o_bias));
 
     const at::Tensor m = rms_norm(x, w.post_attention_norm, config_.rms_norm_eps);
-    const at::Tensor gated = at::silu(at::linear(m, w.gate_proj)) * at::linear(m, w.up_proj);
+    const auto gate_up = at::linear(m, w.gate_up_proj).chunk(2, -1);  // [B, T, I] each
+    const at::Tensor gated = at::silu(gate_up[0]) * gate_up[1];
     x = x + at_whole_site(Site::mlp_out, layer, at::linear(gated, w.down_proj));
     x = at_whole_site(Site::resid_post, layer, x);
   }

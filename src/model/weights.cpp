@@ -16,23 +16,18 @@ using Take = std::function<at::Tensor(const std::vector<std::string>&)>;
 
 /// The parameters of one block, by their names below `scope` ("model.layers.3").
 LayerWeights take_layer(const Take& take, const std::string& scope, const ModelConfig& config) {
-  const auto optional = [&](const std::string& name, bool present) {
-    return present ? take({name}) : at::Tensor();
-  };
   const std::string attention = scope + ".self_attn";
   LayerWeights layer;
   layer.input_norm = take({scope + ".input_layernorm.weight"});
-  layer.q_proj = take({attention + ".q_proj.weight"});
-  layer.k_proj = take({attention + ".k_proj.weight"});
-  layer.v_proj = take({attention + ".v_proj.weight"});
-  layer.q_bias = optional(attention + ".q_proj.bias", config.qkv_bias);
-  layer.k_bias = optional(attention + ".k_proj.bias", config.qkv_bias);
-  layer.v_bias = optional(attention + ".v_proj.bias", config.qkv_bias);
+  layer.qkv_proj = take(
+      {attention + ".q_proj.weight", attention + ".k_proj.weight", attention + ".v_proj.weight"});
+  if (config.qkv_bias)
+    layer.qkv_bias =
+        take({attention + ".q_proj.bias", attention + ".k_proj.bias", attention + ".v_proj.bias"});
   layer.o_proj = take({attention + ".o_proj.weight"});
-  layer.o_bias = optional(attention + ".o_proj.bias", config.o_bias);
+  if (config.o_bias) layer.o_bias = take({attention + ".o_proj.bias"});
   layer.post_attention_norm = take({scope + ".post_attention_layernorm.weight"});
-  layer.gate_proj = take({scope + ".mlp.gate_proj.weight"});
-  layer.up_proj = take({scope + ".mlp.up_proj.weight"});
+  layer.gate_up_proj = take({scope + ".mlp.gate_proj.weight", scope + ".mlp.up_proj.weight"});
   layer.down_proj = take({scope + ".mlp.down_proj.weight"});
   return layer;
 }

@@ -34,15 +34,10 @@ inline Transformer tiny_transformer(std::uint64_t seed = 7) {
     LayerWeights l;
     l.input_norm = at::ones({c.hidden_size}) + random({c.hidden_size});
     l.post_attention_norm = at::ones({c.hidden_size}) + random({c.hidden_size});
-    l.q_proj = random({c.n_heads * c.head_dim, c.hidden_size});
-    l.k_proj = random({c.kv_dim(), c.hidden_size});
-    l.v_proj = random({c.kv_dim(), c.hidden_size});
-    l.q_bias = random({c.n_heads * c.head_dim});
-    l.k_bias = random({c.kv_dim()});
-    l.v_bias = random({c.kv_dim()});
+    l.qkv_proj = random({c.n_heads * c.head_dim + 2 * c.kv_dim(), c.hidden_size});
+    l.qkv_bias = random({c.n_heads * c.head_dim + 2 * c.kv_dim()});
     l.o_proj = random({c.hidden_size, c.n_heads * c.head_dim});
-    l.gate_proj = random({c.intermediate_size, c.hidden_size});
-    l.up_proj = random({c.intermediate_size, c.hidden_size});
+    l.gate_up_proj = random({2 * c.intermediate_size, c.hidden_size});
     l.down_proj = random({c.hidden_size, c.intermediate_size});
     w.layers.push_back(l);
   }
