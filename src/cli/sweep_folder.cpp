@@ -1,6 +1,6 @@
 #include "rvsweep/cli/sweep_folder.hpp"
 
-#include <algorithm>
+#include <iterator>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
@@ -83,7 +83,7 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
     check_same_sweep(path, *stored,
                      static_sweep(setup, identity, attribute(*stored, "model_fingerprint")));
   folder.sweep =
-      static_sweep(setup, identity, hex(model_fingerprint(setup.config.model_path, setup.tensors)));
+      static_sweep(setup, identity, hex(model_fingerprint(setup.weights)));
   // From here on nobody else writes; a sweep that began meanwhile is seen now.
   if (const auto now = stored_sweep(path)) {
     check_same_sweep(path, *now, folder.sweep);
@@ -96,8 +96,6 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
   folder.rows.total = std::ssize(folder.plan.rows);
   folder.rows.refused = folder.plan.n_refused();
   find_committed(folder);
-  launch.work_left =
-      std::find(folder.committed.begin(), folder.committed.end(), false) != folder.committed.end();
   return folder;
 }
 

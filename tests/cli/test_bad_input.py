@@ -193,6 +193,12 @@ def claim_header_length(job: Job, length: int) -> None:
     write_weights(job.model, header, data_bytes(header), header_length=length)
 
 
+def write_families(path: Path, pattern: str) -> str:
+    family = {"name": "recursive_x", "description": "x", "patterns": [pattern]}
+    path.write_text(json.dumps({"version": 1, "families": [family]}))
+    return str(path)
+
+
 NORM = "model.norm.weight"
 K_PROJ = "model.layers.0.self_attn.k_proj.weight"
 
@@ -257,6 +263,18 @@ CASES: dict[str, tuple[Callable[[Job], object], list[str]]] = {
         lambda j: replace_prompt_line(j, 3, json.dumps(PAIRS[0])),
         ["{prompts}:3", '"p0"', "{prompts}:1"],
     ),
+    "families missing": (
+        lambda j: j.set("readouts.families", str(j.folder / "none.json")),
+        ["none.json: cannot be read", "readouts.families must be builtin or name a file"],
+    ),
+    "families malformed": (
+        lambda j: (j.set("readouts.families", str(j.prompts)), j.prompts.write_text(json.dumps(PAIRS[0]))),
+        ["{prompts}", "unknown member", '"base"'],
+    ),
+    "family pattern malformed": (
+        lambda j: j.set("readouts.families", write_families(j.folder / "own.json", "a(b")),
+        ["own.json, family recursive_x", '"a(b"', "missing closing parenthesis at byte 3"],
+    ),
     "model folder missing": (lambda j: shutil.rmtree(j.model), ["{model}/config.json", "cannot be read"]),
     "config.json malformed": (lambda j: (j.model / "config.json").write_text("{"), ["{model}/config.json", "JSON"]),
     "model unsupported": (lambda j: change_config_json(j, model_type="gpt_neox"), ["{model}/config.json", "gpt_neox"]),
@@ -316,6 +334,8 @@ CASES: dict[str, tuple[Callable[[Job], object], list[str]]] = {
         lambda j: j.out.write_text("mine"),
         ["{out}"],
     ),
+    "float16 on a CPU": (lambda j: j.set("run.dtype", "float16"), ["run.dtype", "float16", "GPU"]),
+    "random weights": (lambda j: j.set("model.random_weights", "yes"), ["model.random_weights", '"yes"', "number"]),
     "time limit": (lambda j: j.extra.extend(["--max-time", "soon"]), ["--max-time soon", "30m"]),
     "option unknown": (lambda j: j.extra.append("--sed=1"), ["--sed", "usage"]),
 }

@@ -24,6 +24,7 @@ struct BundleContext {
   std::vector<std::int32_t> tokens;  // truncated where an arm asks for it
   std::string text;
   bool records_prompt = false;  // this bundle stores the prompt's geometry
+  std::int32_t n_tokens = 0;    // in a plan, which leaves out the tokens and text of its prompts
 };
 
 /// Cells that follow from those of a context, or from all source prompts (mean).
