@@ -82,8 +82,7 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
   if (stored)
     check_same_sweep(path, *stored,
                      static_sweep(setup, identity, attribute(*stored, "model_fingerprint")));
-  folder.sweep =
-      static_sweep(setup, identity, hex(model_fingerprint(setup.weights)));
+  folder.sweep = static_sweep(setup, identity, hex(model_fingerprint(setup.weights)));
   // From here on nobody else writes; a sweep that began meanwhile is seen now.
   if (const auto now = stored_sweep(path)) {
     check_same_sweep(path, *now, folder.sweep);
