@@ -42,7 +42,7 @@ make_venv() {
   wanted=$(sha256sum <requirements.txt)
   [ -f "$mark" ] && [ "$(cat "$mark")" = "$wanted" ] && return
   say "Python packages (torch is large: about 5 GB)"
-  [ -x .venv/bin/python ] || python3 -m venv .venv || fail "python3 -m venv" "remove .venv and try again"
+  [ -x .venv/bin/pip ] || python3 -m venv .venv || fail "python3 -m venv" "remove .venv and try again"
   .venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.txt ||
     fail "pip install -r requirements.txt" "see its message above, then run this script again"
   printf '%s\n' "$wanted" >"$mark"
@@ -60,13 +60,13 @@ make_models() {
 build() {
   local folder=build
   [ "$preset" = release ] || folder=build-$preset
-  local wanted="$preset tests=$with_tests LIBTORCH=${LIBTORCH:-}" options=()
-  [ -n "${LIBTORCH:-}" ] && options=("-DLIBTORCH=$LIBTORCH")
+  local wanted="$preset tests=$with_tests LIBTORCH=${LIBTORCH:-}"
   # The demo needs no tests, but does not take them away from a folder that has them.
   if [ "$(cat $folder/configured 2>/dev/null)" != "$wanted" ] &&
      [ "$(cat $folder/configured 2>/dev/null)" != "${wanted/tests=OFF/tests=ON}" ]; then
     say "configuring $folder"
-    cmake --preset "$preset" -DRVSWEEP_TESTS=$with_tests "${options[@]}" >/tmp/rvsweep-cmake-$$.log 2>&1 ||
+    # An empty LIBTORCH too: it takes back what an earlier call has set.
+    cmake --preset "$preset" -DRVSWEEP_TESTS=$with_tests "-DLIBTORCH=${LIBTORCH:-}" >/tmp/rvsweep-cmake-$$.log 2>&1 ||
       { cat /tmp/rvsweep-cmake-$$.log >&2; fail "cmake --preset $preset" "see its message above"; }
     rm -f /tmp/rvsweep-cmake-$$.log
     printf '%s\n' "$wanted" >$folder/configured

@@ -80,8 +80,9 @@ def test_status_while_it_runs_and_a_second_run_beside_it(sweep, finished, tmp_pa
     out = tmp_path / "out"
     with Running(sweep.words(out), 2, tmp_path / "log") as running:
         running.wait_until(lambda: len(segments(out)) >= 2 and (out / "status.json").exists())
-        status = sweep.status(out)
-        second = sweep.run(out, expect=2)
+        with running.paused():
+            status = sweep.status(out)
+            second = sweep.run(out, expect=2)
         assert running.wait() == 0, running.log.read_text()
     assert status["state"] == "running"
     assert status["rows_done"] > 0

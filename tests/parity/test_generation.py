@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -34,32 +36,52 @@ def demo_pairs(loaded: LoadedModel) -> list[dict[str, str]]:
     return pairs_of_lengths(loaded.tokenizer, LENGTHS) + chat
 
 
+@pytest.fixture(scope="module")
+def once():
+    """once(name, make) -> what make() gave the first time: pytest may leave a parameter and come back to it."""
+    made: dict[str, object] = {}
+
+    def get(name: str, make: Callable[[], object]):
+        if name not in made:
+            made[name] = make()
+        return made[name]
+
+    return get
+
+
 @pytest.fixture(scope="module", params=["demo", *tiny_models.FAMILIES])
-def loaded(request) -> LoadedModel:
-    if request.param == "demo":
-        return load(request.getfixturevalue("demo_model"))
-    return load(request.getfixturevalue("tiny_model")(request.param))
+def loaded(request, once, demo_model, tiny_model) -> LoadedModel:
+    name = request.param
+    return once(name, lambda: load(demo_model if name == "demo" else tiny_model(name)))
 
 
 @pytest.fixture(scope="module")
-def main_study(loaded, rvsweep, tmp_path_factory) -> Study:
+def main_study(loaded, once, rvsweep, tmp_path_factory) -> Study:
     """Every pair: base, source, v_proj persist and prefill, the notebook's presets."""
-    if loaded.folder.name in tiny_models.FAMILIES:
-        pairs = pairs_of_lengths(loaded.tokenizer, LENGTHS[::2])
-    else:
-        pairs = demo_pairs(loaded)
-    folder = tmp_path_factory.mktemp("main") / "study"
-    return run_study(rvsweep, folder, loaded, pairs, main_arms(loaded.n_layers), MAX_NEW_TOKENS)
+
+    def make() -> Study:
+        if loaded.folder.name in tiny_models.FAMILIES:
+            pairs = pairs_of_lengths(loaded.tokenizer, LENGTHS[::2])
+        else:
+            pairs = demo_pairs(loaded)
+        folder = tmp_path_factory.mktemp("main") / "study"
+        return run_study(rvsweep, folder, loaded, pairs, main_arms(loaded.n_layers), MAX_NEW_TOKENS)
+
+    return once(f"main of {loaded.folder.name}", make)
 
 
 @pytest.fixture(scope="module")
-def kv_study(loaded, rvsweep, tmp_path_factory) -> Study:
+def kv_study(loaded, once, rvsweep, tmp_path_factory) -> Study:
     """Some pairs, the last one with itself: every kv_cache combination, the full swap, texts read again."""
-    pairs = pairs_of_lengths(loaded.tokenizer, [(16, 30), (41, 19)], seed=1)
-    pairs.append(pairs[0] | {"pair": "self", "source": pairs[0]["base"]})
-    arms = [base_arm(), source_arm(), full_swap_arm(loaded.n_layers), *kv_cache_arms(loaded.n_layers)]
-    folder = tmp_path_factory.mktemp("kv") / "study"
-    return run_study(rvsweep, folder, loaded, pairs, arms, MAX_NEW_TOKENS, reencode=True)
+
+    def make() -> Study:
+        pairs = pairs_of_lengths(loaded.tokenizer, [(16, 30), (41, 19)], seed=1)
+        pairs.append(pairs[0] | {"pair": "self", "source": pairs[0]["base"]})
+        arms = [base_arm(), source_arm(), full_swap_arm(loaded.n_layers), *kv_cache_arms(loaded.n_layers)]
+        folder = tmp_path_factory.mktemp("kv") / "study"
+        return run_study(rvsweep, folder, loaded, pairs, arms, MAX_NEW_TOKENS, reencode=True)
+
+    return once(f"kv of {loaded.folder.name}", make)
 
 
 @pytest.fixture(scope="module", params=["main", "kv"])

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -60,6 +61,18 @@ class Running:
 
     def wait(self) -> int:
         return self.process.wait(TIME_LIMIT)
+
+    @contextmanager
+    def paused(self):
+        """Nothing of it goes on inside this block, so that it can not end there."""
+        members = self._session()
+        for pid in members:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in members:
+                os.kill(pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL to every process of the session at once; mpirun puts ranks into process groups of their own."""
