@@ -82,7 +82,7 @@ def test_file_size_limit(sweep, finished, tmp_path):
 @pytest.mark.parametrize("ranks", [0, 2])
 def test_read_only_folder(sweep, finished, small_disk, ranks):
     out = small_disk("size=1g") / "out"
-    sweep.run(out, "--max-time", "0.5s", expect=75)
+    sweep.run(out, "--max-time", "0.3s", expect=75)
     small_disk("ro")
     result = sweep.run(out, ranks=ranks, expect=2)
     assert "Read-only file system" in result.stderr and str(out) in result.stderr
@@ -112,7 +112,7 @@ def test_deleted_truncated_and_flipped_segments(sweep, finished, copy_of_finishe
 @pytest.mark.parametrize("tail", [b'{"event":"handed_out","bun', b"\x00" * 300, b"\xff\xfe no text"])
 def test_torn_journal_tail(sweep, finished, tmp_path, tail):
     out = tmp_path / "out"
-    sweep.run(out, "--max-time", "0.5s", expect=75)
+    sweep.run(out, "--max-time", "0.3s", expect=75)
     with open(out / "journal.jsonl", "ab") as file:
         file.write(tail)
     result = sweep.run(out, ranks=2)
@@ -124,7 +124,7 @@ def test_torn_journal_tail(sweep, finished, tmp_path, tail):
 
 def test_a_lost_journal_loses_nothing_else(sweep, finished, tmp_path):
     out = tmp_path / "out"
-    sweep.run(out, "--max-time", "0.5s", expect=75)
+    sweep.run(out, "--max-time", "0.3s", expect=75)
     kept = contents(out)
     (out / "journal.jsonl").unlink()
     sweep.run(out)
@@ -160,7 +160,7 @@ def test_a_late_segment_of_a_rank_that_was_given_up_changes_nothing(sweep, finis
 
 def test_stale_lock_of_another_host(sweep, finished, tmp_path):
     out = tmp_path / "out"
-    sweep.run(out, "--max-time", "0.5s", expect=75)
+    sweep.run(out, "--max-time", "0.3s", expect=75)
     holder = {"host": "node-that-died", "pid": 4711, "started": "2024-01-01T00:00:00Z"}
     (out / "lock").write_text(json.dumps(holder))
     result = sweep.run(out, ranks=2, expect=2)
