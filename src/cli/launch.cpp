@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -77,6 +78,9 @@ int automatic_threads(Communicator& communicator, const NodePlace& place) {
     const auto cpus = 1 + std::count(mask.begin() + mask.find(": ") + 2, mask.end(), ' ');
     least = std::min(least, std::max(1, static_cast<int>(cpus) / ranks));
   }
+  // Slurm without an affinity plugin lets a task see every CPU, but tells how many are its own.
+  if (const char* given = std::getenv("SLURM_CPUS_PER_TASK"))
+    least = std::min(least, std::max(1, std::atoi(given)));
   return least;
 }
 

@@ -3,9 +3,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "rvsweep/cli/load_model.hpp"
 #include "rvsweep/cli/options.hpp"
 #include "rvsweep/cli/run_events.hpp"
-#include "rvsweep/comm/nccl.hpp"
 #include "rvsweep/comm/root_work.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
@@ -165,28 +165,6 @@ Launch launch_sweep(const World& world, const po::variables_map& options,
   return share_launch(communicator, launch);
 }
 
-/// GPU ranks receive the weights from rank 0 by NCCL where it works; all others read the files,
-/// which on one node come from the page cache. Collective.
-Transformer load_on_every_rank(const World& world, const std::filesystem::path& folder,
-                               const Placement& placement) {
-  Communicator& communicator = world.communicator();
-  if (placement.device.is_cpu() || communicator.size() == 1)
-    return load_transformer(folder, placement);
-  std::string why_not;
-  const auto nccl = Nccl::join(communicator, world.place().host, placement.device.index(), why_not);
-  if (communicator.rank() == 0)
-    spdlog::info("weights: {}",
-                 nccl ? "broadcast by NCCL" : "read by every rank, because " + why_not);
-  if (!nccl) return load_transformer(folder, placement);
-  const ModelConfig config = load_model_config(folder);
-  const Weights weights = communicator.rank() == 0
-                              ? load_weights(config, read_safetensors_index(folder), placement)
-                              : empty_weights(config, placement);
-  for (const at::Tensor& parameter : parameters(weights))
-    nccl->broadcast(parameter.data_ptr(), parameter.nbytes(), /*root=*/0);
-  return Transformer(config, weights, placement);
-}
-
 /// Loads the model and takes part in the sweep. Collective.
 SweepOutcome compute(const World& world, const Launch& launch, const po::variables_map& options,
                      SweepFolder* folder, const SweepEvents& events) {
@@ -196,7 +174,10 @@ SweepOutcome compute(const World& world, const Launch& launch, const po::variabl
   const auto hardware = communicator.all_gather(hardware_name(placement));
   check_like_hardware(hardware);
   use_threads(launch.threads);
-  const Transformer model = load_on_every_rank(world, config.model_path, placement);
+  const ModelConfig shape = load_model_config(config.model_path);
+  const Transformer model = load_on_every_rank(
+      world, shape, find_weights(config.model_path, shape, config.random_weights), placement,
+      launch.threads);
   const Tokenizer tokenizer = Tokenizer::load(config.model_path);
   const SweepSettings settings = sweep_settings(config, model.config(), tokenizer, launch);
   const BundleRunner runner{model,

@@ -3,8 +3,10 @@
 #include <iterator>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/model/device.hpp"
+#include "rvsweep/model/weights.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/layout.hpp"
 #include "rvsweep/storage/segment.hpp"
@@ -74,8 +76,14 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
   if (!folder.lock) folder.lock = std::make_unique<FolderLock>(path);
   remove_leftover_temporaries(path);
   const Placement placement = place_rank(setup.device, setup.dtype, 0);
+  const ArithmeticIdentity identity{setup.device, hardware_name(placement), setup.dtype,
+                                    launch.threads};
+  // The model's fingerprint takes every weight byte: what differs beside it is told before.
+  if (stored)
+    check_same_sweep(path, *stored,
+                     static_sweep(setup, identity, attribute(*stored, "model_fingerprint")));
   folder.sweep =
-      static_sweep(setup, {setup.device, hardware_name(placement), setup.dtype, launch.threads});
+      static_sweep(setup, identity, hex(model_fingerprint(setup.weights)));
   // From here on nobody else writes; a sweep that began meanwhile is seen now.
   if (const auto now = stored_sweep(path)) {
     check_same_sweep(path, *now, folder.sweep);

@@ -223,7 +223,8 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
   record_logit_lens(model, batch, result.rows);
   record_forced(model, settings, bundle, contexts, batch, result.rows);
   if (auto* r_v = find_column<double>(result.rows, "r_v_reencoded"))
-    *r_v = reencoded_r_v(runner, bundle, column<std::string>(result.rows, "text"), batch);
+    *r_v = reencoded_r_v(runner, bundle, contexts.state.cache,
+                         column<std::string>(result.rows, "text"), batch);
 }
 
 BundleResult empty_result(const Bundle& bundle, const std::vector<ColumnSpec>& prompt_columns,

@@ -28,7 +28,7 @@ Launch share_launch(Communicator& communicator, Launch launch);
 
 /// Collective: threads for each rank where run.threads is auto. A rank may use the CPUs of its
 /// affinity mask, shared with the ranks of its host that have the same mask; the least of all
-/// ranks.
+/// ranks, and no more than SLURM_CPUS_PER_TASK where that is set.
 int automatic_threads(Communicator& communicator, const NodePlace& place);
 
 /// Settings of the experiment from the merged configuration and the launch; the same on every rank.
