@@ -57,6 +57,8 @@ def on_hosts(agent):
     def words(ranks: int) -> list[str]:
         mca = ["plm_rsh_agent", str(agent)], ["btl", "tcp,self"], ["oob_tcp_if_include", "10.97.31.0/24"]
         mca += (["btl_tcp_if_include", "10.97.31.0/24"],)
+        # mpirun itself waits five minutes for a host that is gone unless it is told otherwise.
+        mca += ["oob_tcp_keepalive_time", "2"], ["oob_tcp_keepalive_intvl", "1"], ["oob_tcp_keepalive_probes", "3"]
         options = [word for key, value in mca for word in ("--mca", key, value)]
         inside = ["ip", "netns", "exec", name, "unshare", "--uts", "sh", "-c", f'hostname {name}; exec "$@"', "sh"]
         where = ["-n", str(ranks), "--host", f"{first}:{ranks},{second}:{ranks}", "--map-by", "node"]

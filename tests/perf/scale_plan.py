@@ -19,23 +19,25 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from prompt_texts import sentence  # noqa: E402
 
-ARMS = ["base", "source", "v_proj layers=24", "kv_cache layers=16:30"]
+ARMS = ["base", "source", "v_proj layers=24"]
+# Arms -> what makes the rest of them in a model of 30 layers.
+BANDS = {4: ["kv_cache layers=16:30"], 18: ["kv_cache layers=width:2/stride:2"]}
 SENTENCES = 3  # about 60 tokens
 
 
-def write_job(folder: Path, model: Path, rows: int) -> Path:
-    """Prompts that all differ, and a config of four arms over them."""
+def write_job(folder: Path, model: Path, rows: int, arms: int) -> Path:
+    """Two prompts a pair, which all differ, and a config of so many arms over them."""
     generator = random.Random(1)
     prompts = folder / "pairs.jsonl"
     with open(prompts, "w", encoding="utf-8") as file:
-        for pair in range(rows // len(ARMS)):
+        for pair in range(rows // arms):
             texts = [" ".join(sentence(generator) for _ in range(SENTENCES)) for _ in range(2)]
             file.write(json.dumps({"pair": f"pair-{pair}", "source": texts[0], "base": texts[1]}) + "\n")
     config = folder / "job.cfg"
-    arms = "".join(f"arm = {arm}\n" for arm in ARMS)
+    lines = "".join(f"arm = {arm}\n" for arm in ARMS + BANDS[arms])
     config.write_text(
         f"[model]\npath = {model}\nearly_layer = 4\nlate_layer = 24\n[prompts]\nfile = {prompts}\n"
-        f"[run]\ndevice = cpu\ndtype = float32\n[sweep]\n{arms}"
+        f"[run]\ndevice = cpu\ndtype = float32\n[sweep]\n{lines}"
     )
     return config
 
@@ -65,15 +67,16 @@ def main() -> None:
     parser.add_argument("--binary", type=Path, default=ROOT / "build" / "rvsweep")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        megabytes = {}
-        for rows in (1000, options.rows):
-            config = write_job(Path(name), options.model.resolve(), rows)
-            size = (Path(name) / "pairs.jsonl").stat().st_size / 1e6
-            seconds, megabytes[rows], output = measure([str(options.binary), "plan", "--config", str(config)])
-            facts = [" ".join(line.split()) for line in output.splitlines() if line.startswith(("rows", "bundles"))]
-            print(f"{rows} rows ({size:.0f} MB of prompts): {seconds:.1f} s, {megabytes[rows]:.0f} MB; {facts}")
-        per_million = (megabytes[options.rows] - megabytes[1000]) / (options.rows - 1000) * 1e6
-        print(f"{per_million:.0f} MB per million rows")
+        for arms in BANDS:
+            megabytes = {}
+            for rows in (1000, options.rows):
+                config = write_job(Path(name), options.model.resolve(), rows, arms)
+                size = (Path(name) / "pairs.jsonl").stat().st_size / 1e6
+                seconds, megabytes[rows], output = measure([str(options.binary), "plan", "--config", str(config)])
+                facts = [" ".join(line.split()) for line in output.splitlines() if line.startswith(("rows", "bundles"))]
+                print(f"{arms} arms, {size:.0f} MB of prompts: {seconds:.1f} s, {megabytes[rows]:.0f} MB; {facts}")
+            per_million = (megabytes[options.rows] - megabytes[1000]) / (options.rows - 1000) * 1e6
+            print(f"{arms} arms: {per_million:.0f} MB per million rows")
 
 
 if __name__ == "__main__":

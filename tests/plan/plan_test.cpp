@@ -162,10 +162,11 @@ TEST(MakePlan, WithoutArmsMeasuresPromptsOnly) {
 TEST(MakePlan, AnEmptyPromptHasNoTokensAndRefusesItsRows) {
   // An encoder that puts a begin-of-text token in front would make something of nothing.
   PlanText sample = sample_text();
-  sample.encode = [](const std::string& words) {
-    std::vector<std::int32_t> tokens{1};
-    for (char c : words) tokens.push_back(c);
-    return tokens;
+  sample.encode_prompt = [](const std::string& words) {
+    PromptEncoding encoded;
+    encoded.encoding.ids = {1};
+    for (char c : words) encoded.encoding.ids.push_back(c);
+    return encoded;
   };
   const auto plan =
       make_plan(sample_config({"base", "source", "kv_cache layers=4:8"}), sample_model(),
