@@ -53,16 +53,15 @@ void add_static_rows(const Plan& plan, StaticSweep& sweep) {
         static_cast<std::int8_t>(refused ? RowStatus::refused : RowStatus::pending));
     sweep.rows.reason.push_back(row.refusal);
   }
-  sweep.n_bundles = static_cast<std::int32_t>(plan.bundles.size());
-  sweep.row_bundle.assign(plan.rows.size(), no_bundle);
-  sweep.prompt_bundle.assign(plan.prompts.size(), no_bundle);
-  for (const Bundle& bundle : plan.bundles) {
-    for (const BundleRow& row : bundle.rows)
-      sweep.row_bundle[static_cast<std::size_t>(row.row.value)] = bundle.id.value;
-    for (const BundleContext& context : bundle.contexts)
-      if (context.records_prompt)
-        sweep.prompt_bundle[static_cast<std::size_t>(context.prompt.value)] = bundle.id.value;
-  }
+}
+
+/// Places of a plan's items, by number.
+template <class Item>
+std::vector<std::size_t> places(const std::vector<Item>& items) {
+  std::vector<std::size_t> place_of(items.size());
+  for (std::size_t place = 0; place < items.size(); ++place)
+    place_of.at(static_cast<std::size_t>(items[place].number.value)) = place;
+  return place_of;
 }
 
 }  // namespace
@@ -130,9 +129,30 @@ StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& iden
     sweep.arms.spec.push_back(arm.canonical());
   }
   add_static_rows(plan, sweep);
+  set_bundles(plan, sweep);
   sweep.prompt_columns = prompt_columns(setup.config, setup.model);
   sweep.row_columns = row_columns(setup.config, setup.model, plan.arms);
   return sweep;
+}
+
+void set_bundles(const Plan& plan, StaticSweep& sweep) {
+  const auto row_places = places(plan.rows), prompt_places = places(plan.prompts);
+  sweep.n_bundles = static_cast<std::int32_t>(plan.bundles.size());
+  sweep.row_bundle.assign(plan.rows.size(), no_bundle);
+  sweep.prompt_bundle.assign(plan.prompts.size(), no_bundle);
+  for (const Bundle& bundle : plan.bundles) {
+    for (const BundleRow& row : bundle.rows)
+      sweep.row_bundle[row_places[static_cast<std::size_t>(row.row.value)]] = bundle.id.value;
+    for (const BundleContext& context : bundle.contexts)
+      if (context.records_prompt)
+        sweep.prompt_bundle[prompt_places[static_cast<std::size_t>(context.prompt.value)]] =
+            bundle.id.value;
+  }
+  sweep.row_number.clear();
+  sweep.prompt_number.clear();
+  if (sweep.generations.empty()) return;  // the places
+  for (const auto& row : plan.rows) sweep.row_number.push_back(row.number.value);
+  for (const auto& prompt : plan.prompts) sweep.prompt_number.push_back(prompt.number.value);
 }
 
 std::string attribute(const StaticSweep& sweep, const std::string& name) {

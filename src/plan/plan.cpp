@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
+#include "rvsweep/plan/extend.hpp"
 
 namespace rvsweep {
 namespace {
@@ -33,7 +35,7 @@ std::vector<PlannedPrompt> plan_prompts(const PromptSet& set, const Encode& enco
   std::vector<PlannedPrompt> planned;
   for (const Prompt& prompt : set.prompts) {
     PlannedPrompt p{prompt, prompt.text.empty() ? std::vector<std::int32_t>() : encode(prompt.text),
-                    ""};
+                    "", PromptIndex(static_cast<std::int32_t>(planned.size()))};
     const auto n = static_cast<std::int64_t>(p.tokens.size());
     if (n == 0)
       p.refusal = "the prompt is empty";
@@ -48,11 +50,15 @@ std::vector<PlannedPrompt> plan_prompts(const PromptSet& set, const Encode& enco
   return planned;
 }
 
-/// Lays pairs out in bundles, pairs of like length together.
+/// Lays pairs out in bundles, pairs of like length together. Rows of the plan `before` have theirs.
 class Packer {
  public:
-  Packer(Plan& plan, const SweepConfig& config, const ModelConfig& model)
-      : plan_(plan), config_(config), max_length_(model.max_length()) {}
+  Packer(Plan& plan, const SweepConfig& config, const ModelConfig& model, const Plan* before)
+      : plan_(plan), config_(config), max_length_(model.max_length()) {
+    if (before == nullptr) return;
+    rows_before_ = std::ssize(before->rows);
+    for (const PlannedPrompt& prompt : before->prompts) recorded_.insert(prompt.number);
+  }
 
   void pack() {
     std::map<std::int64_t, std::vector<std::int32_t>> pairs_of_length;
@@ -94,7 +100,8 @@ class Packer {
     const auto per_pair = std::ssize(plan_.arms) * config_.generation.samples;
     std::vector<std::int64_t> rows;
     for (std::int64_t row = pair * per_pair; row < (pair + 1) * per_pair; ++row)
-      if (plan_.rows[row].refusal.empty()) rows.push_back(row);
+      if (plan_.rows[row].refusal.empty() && plan_.rows[row].number.value >= rows_before_)
+        rows.push_back(row);
     return rows;
   }
 
@@ -112,22 +119,28 @@ class Packer {
     const bool whole = tokens.size() == planned.tokens.size();
     auto& contexts = bundle_.contexts;
     for (std::int32_t i = 0; i < std::ssize(contexts); ++i)
-      if (contexts[i].prompt == prompt && contexts[i].tokens.size() == tokens.size()) return i;
+      if (contexts[i].prompt == planned.number && contexts[i].tokens.size() == tokens.size())
+        return i;
     // A prompt's geometry is stored by the first bundle that holds all of it.
-    const bool records = whole && recorded_.emplace(prompt.value, true).second;
-    contexts.push_back({prompt, std::move(tokens), planned.prompt.text, records});
+    const bool records = whole && recorded_.insert(planned.number).second;
+    contexts.push_back({planned.number, std::move(tokens), planned.prompt.text, records});
     return static_cast<std::int32_t>(contexts.size()) - 1;
+  }
+
+  bool is_recorded(PromptIndex prompt) const {
+    return recorded_.contains(plan_.prompts[prompt.value].number);
   }
 
   void add_pair(std::int32_t pair_index) {
     const PromptPair& pair = plan_.pairs[pair_index];
     const auto runnable = runnable_rows(pair_index);
+    if (runnable.empty() && is_recorded(pair.source) && is_recorded(pair.base)) return;
     const auto room = plan_.bundle_rows - std::ssize(bundle_.rows);
     if (room < std::min<std::int64_t>(std::ssize(runnable), plan_.bundle_rows) ||
         std::ssize(bundle_.contexts) + contexts_per_pair() > 2 * plan_.bundle_rows)
       close();
     for (const PromptIndex prompt : {pair.source, pair.base})
-      if (usable(prompt) && !recorded_.contains(prompt.value)) context(prompt, 0);
+      if (usable(prompt) && !is_recorded(prompt)) context(prompt, 0);
     for (const std::int64_t row : runnable) {
       if (std::ssize(bundle_.rows) == plan_.bundle_rows) close();
       add_row(row, pair);
@@ -139,7 +152,7 @@ class Packer {
     const ArmSpec& arm = plan_.arms[planned.arm.value];
     const Roles roles = roles_of(arm, pair);
     BundleRow row;
-    row.row = RowIndex(index);
+    row.row = planned.number;
     row.arm = planned.arm;
     row.sample = planned.sample;
     row.pair_hash = xxh3(pair.id);
@@ -166,7 +179,8 @@ class Packer {
   std::int64_t max_length_;
   std::int64_t length_ = 0;
   Bundle bundle_;
-  std::map<std::int32_t, bool> recorded_;
+  std::set<PromptIndex> recorded_;  // by number
+  std::int64_t rows_before_ = 0;
 };
 
 void plan_rows(Plan& plan, const SweepConfig& config, const ModelConfig& model) {
@@ -185,7 +199,8 @@ void plan_rows(Plan& plan, const SweepConfig& config, const ModelConfig& model) 
       for (std::int32_t sample = 0; sample < config.generation.samples; ++sample) {
         const RowId id(xxh3_fields({plan.pairs[pair].id, specs[a], std::to_string(sample)}));
         plan.rows.push_back({id, PairIndex(static_cast<std::int32_t>(pair)),
-                             ArmIndex(static_cast<std::int32_t>(a)), sample, refusal.value_or("")});
+                             ArmIndex(static_cast<std::int32_t>(a)), sample, refusal.value_or(""),
+                             RowIndex(std::ssize(plan.rows))});
       }
     }
   }
@@ -206,7 +221,8 @@ std::int64_t Plan::n_refused() const {
 }
 
 Plan make_plan(const SweepConfig& config, const ModelConfig& model, const PromptSet& prompts,
-               const Encode& encode, const std::string& device, const std::string& dtype) {
+               const Encode& encode, const std::string& device, const std::string& dtype,
+               const Plan* before) {
   Plan plan;
   plan.early_layer = layer_of(config.early_layer, "model.early_layer", model.n_layers);
   plan.late_layer = layer_of(config.late_layer, "model.late_layer", model.n_layers);
@@ -215,7 +231,8 @@ Plan make_plan(const SweepConfig& config, const ModelConfig& model, const Prompt
   plan.prompts = plan_prompts(prompts, encode, config, model);
   plan.bundle_rows = config.bundle_rows.value_or(automatic_bundle_rows(model, device, dtype));
   plan_rows(plan, config, model);
-  Packer(plan, config, model).pack();
+  if (before != nullptr) take_over(*before, plan);
+  Packer(plan, config, model, before).pack();
   return plan;
 }
 

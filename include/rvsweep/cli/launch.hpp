@@ -14,9 +14,9 @@ struct Launch {
   ConfigValues config;
   std::string device, dtype;
   int threads = 1;
-  std::uint64_t fingerprint = 0;
-  bool work_left = true;  // some bundle is not committed yet
-  std::string refusal;    // rank 0 found the input wrong: every rank ends with `exit_code`
+  std::uint64_t fingerprint = 0;  // that segments carry
+  bool work_left = true;          // some bundle is not committed yet
+  std::string refusal;            // rank 0 found the input wrong: every rank ends with `exit_code`
   int exit_code = 0;
 };
 

@@ -35,6 +35,10 @@ struct ArithmeticIdentity {
 /// that decides a row. Reads every weight byte once, for the model's fingerprint.
 StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity);
 
+/// Which bundle computes each of the sweep's rows and prompts, and their numbers where `plan`
+/// extends another.
+void set_bundles(const Plan& plan, StaticSweep& sweep);
+
 /// What differs between the sweep of a folder and the one asked for, one line each; empty where
 /// nothing does. The [run] section of the configuration is left to the identity attributes.
 std::vector<std::string> differences(const StaticSweep& stored, const StaticSweep& asked);

@@ -19,7 +19,7 @@ struct BundleShape {
 
 /// A prompt as the model reads it: prefilled once, its cache serves every row that names it.
 struct BundleContext {
-  PromptIndex prompt;
+  PromptIndex prompt;                // its number in the plan
   std::vector<std::int32_t> tokens;  // truncated where an arm asks for it
   std::string text;
   bool records_prompt = false;  // this bundle stores the prompt's geometry
@@ -27,7 +27,7 @@ struct BundleContext {
 
 /// One row of the results. Roles are resolved: base is generated from, donor is patched in.
 struct BundleRow {
-  RowIndex row;
+  RowIndex row;  // its number in the plan
   ArmIndex arm;
   std::int32_t sample = 0;
   std::uint64_t pair_hash = 0;  // xxh3 of the pair id: keys the row's random numbers

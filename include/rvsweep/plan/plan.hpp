@@ -23,6 +23,7 @@ struct PlannedPrompt {
   Prompt prompt;
   std::vector<std::int32_t> tokens;
   std::string refusal;  // why no geometry can be had; empty where it can
+  PromptIndex number;
 };
 
 struct PlannedRow {
@@ -31,9 +32,12 @@ struct PlannedRow {
   ArmIndex arm;
   std::int32_t sample = 0;
   std::string refusal;  // empty: the row runs
+  RowIndex number;
 };
 
-/// Rows lie pair by pair, arm by arm, sample by sample; that order is /rows'.
+/// Rows lie pair by pair, arm by arm, sample by sample; that order is /rows'. Bundles, and with
+/// them segments, name prompts and rows by number: the place, unless the plan extends another. Then
+/// the items that the other had keep their numbers and new ones count on in plan order.
 struct Plan {
   std::vector<PlannedPrompt> prompts;
   std::vector<PromptPair> pairs;
@@ -48,8 +52,12 @@ struct Plan {
 
 /// `device` and `dtype` are resolved names ("cpu", "float32"). Throws InputError for what concerns
 /// the whole sweep (arms, layers); what concerns a row is that row's refusal.
+/// With `before`, the plan of a smaller job, the result extends it: its bundles stay first and as
+/// they are, and what they lack is packed into new ones. ContractError when a prompt or row of
+/// `before` is missing here.
 Plan make_plan(const SweepConfig& config, const ModelConfig& model, const PromptSet& prompts,
-               const Encode& encode, const std::string& device, const std::string& dtype);
+               const Encode& encode, const std::string& device, const std::string& dtype,
+               const Plan* before = nullptr);
 
 /// Why `arm` cannot run with base of n and donor of m tokens; none where it can.
 std::optional<std::string> refusal_of(const ArmSpec& arm, std::int64_t n, std::int64_t m,

@@ -1,0 +1,156 @@
+#include "rvsweep/cli/extension.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/core/hash.hpp"
+
+namespace rvsweep {
+namespace {
+
+using Generation = StaticSweep::Generation;
+
+/// All prompts and pairs of a sweep, in its order.
+PromptSet prompts_of(const StaticSweep& sweep) {
+  PromptSet set;
+  for (std::size_t p = 0; p < sweep.prompts.id.size(); ++p)
+    set.prompts.push_back({sweep.prompts.id[p], sweep.prompts.text[p], sweep.prompts.group[p]});
+  for (std::size_t n = 0; n < sweep.pairs.id.size(); ++n)
+    set.pairs.push_back(
+        {sweep.pairs.id[n], PromptIndex(sweep.pairs.source[n]), PromptIndex(sweep.pairs.base[n])});
+  return set;
+}
+
+/// Those that a generation had: its prompts are the first by number.
+PromptSet prompts_of(const StaticSweep& sweep, const Generation& generation) {
+  const PromptSet all = prompts_of(sweep);
+  PromptSet set;
+  set.prompts.resize(static_cast<std::size_t>(generation.n_prompts));
+  for (std::size_t place = 0; place < all.prompts.size(); ++place)
+    if (const auto number = sweep.number_of_prompt(place); number < generation.n_prompts)
+      set.prompts[static_cast<std::size_t>(number)] = all.prompts[place];
+  const auto renumbered = [&](PromptIndex place) {
+    const auto number = sweep.number_of_prompt(static_cast<std::size_t>(place.value));
+    return PromptIndex(static_cast<std::int32_t>(number));
+  };
+  for (const std::int32_t place : generation.pairs) {
+    const PromptPair& pair = all.pairs.at(static_cast<std::size_t>(place));
+    set.pairs.push_back({pair.id, renumbered(pair.source), renumbered(pair.base)});
+  }
+  return set;
+}
+
+/// Pairs of `stored` that `asked` lacks or has with other prompts, one line each.
+void compare_pairs(const StaticSweep& stored, const StaticSweep& asked,
+                   std::vector<std::string>& lines) {
+  std::map<std::string, std::size_t> places;
+  for (std::size_t n = 0; n < asked.pairs.id.size(); ++n) places.emplace(asked.pairs.id[n], n);
+  const auto same = [&](std::int32_t was, std::int32_t is) {
+    const auto w = static_cast<std::size_t>(was), i = static_cast<std::size_t>(is);
+    return stored.prompts.text[w] == asked.prompts.text[i] &&
+           stored.prompts.group[w] == asked.prompts.group[i];
+  };
+  for (std::size_t n = 0; n < stored.pairs.id.size(); ++n) {
+    const auto found = places.find(stored.pairs.id[n]);
+    if (found == places.end()) {
+      lines.push_back("pair " + stored.pairs.id[n] + " is gone");
+      continue;
+    }
+    const std::string name = "pair " + stored.pairs.id[n] + " has another ";
+    if (!same(stored.pairs.source[n], asked.pairs.source[found->second]))
+      lines.push_back(name + "source");
+    if (!same(stored.pairs.base[n], asked.pairs.base[found->second]))
+      lines.push_back(name + "base");
+  }
+}
+
+/// What is not just more pairs, samples and arms.
+std::vector<std::string> obstacles(const StaticSweep& stored, const StaticSweep& asked) {
+  std::vector<std::string> lines;
+  for (const auto& line : differences(stored, asked)) {
+    const auto concerns = [&](const char* name) { return line.starts_with(name); };
+    if (!concerns("generation.samples ") && !concerns("sweep.arm ") &&
+        !concerns("prompts_fingerprint "))
+      lines.push_back(line);
+  }
+  compare_pairs(stored, asked, lines);
+  const std::set<std::string> arms(asked.arms.spec.begin(), asked.arms.spec.end());
+  for (std::size_t arm = 0; arm < stored.arms.spec.size(); ++arm)
+    if (!arms.contains(stored.arms.spec[arm]))
+      lines.push_back("arm " + stored.arms.label[arm] + " (" + stored.arms.spec[arm] + ") is gone");
+  const auto samples = [](const StaticSweep& sweep) {
+    return *std::max_element(sweep.rows.sample.begin(), sweep.rows.sample.end()) + 1;
+  };
+  if (samples(asked) < samples(stored))
+    lines.push_back("generation.samples was \"" + std::to_string(samples(stored)) +
+                    "\", is now \"" + std::to_string(samples(asked)) + "\"");
+  return lines;
+}
+
+/// The generations of `stored` and itself as the last, as the pairs lie in `asked`.
+std::vector<Generation> generations_of(const StaticSweep& stored, const StaticSweep& asked) {
+  std::vector<Generation> generations = stored.generations;
+  Generation last{
+      stored.fingerprint, attribute(stored, "config"), {}, stored.n_prompts(), stored.n_rows()};
+  for (std::size_t n = 0; n < stored.pairs.id.size(); ++n)
+    last.pairs.push_back(static_cast<std::int32_t>(n));
+  generations.push_back(std::move(last));
+  std::map<std::string, std::int32_t> places;
+  for (std::size_t n = 0; n < asked.pairs.id.size(); ++n)
+    places.emplace(asked.pairs.id[n], static_cast<std::int32_t>(n));
+  for (Generation& generation : generations)
+    for (std::int32_t& pair : generation.pairs)
+      pair = places.at(stored.pairs.id[static_cast<std::size_t>(pair)]);
+  return generations;
+}
+
+}  // namespace
+
+std::uint64_t grown_fingerprint(std::uint64_t fingerprint,
+                                const std::vector<Generation>& generations) {
+  if (generations.empty()) return fingerprint;
+  Hasher hasher;
+  hasher.update(hex(fingerprint));
+  for (const Generation& generation : generations) hasher.update(hex(generation.fingerprint));
+  return hasher.digest();
+}
+
+Plan stored_plan(const StaticSweep& stored, const ModelConfig& model) {
+  std::map<std::string, const std::vector<std::int32_t>*> tokens;
+  for (std::size_t p = 0; p < stored.prompts.id.size(); ++p)
+    tokens.emplace(stored.prompts.text[p], &stored.prompts.tokens[p]);
+  const Encode encode = [&](const std::string& text) { return *tokens.at(text); };
+  std::optional<Plan> plan;
+  const auto add = [&](const std::string& config, const PromptSet& prompts) {
+    plan = make_plan(parse_sweep_config(read_config_text(config, "the stored configuration")),
+                     model, prompts, encode, attribute(stored, "device_type"),
+                     attribute(stored, "dtype"), plan ? &*plan : nullptr);
+  };
+  for (const Generation& generation : stored.generations)
+    add(generation.config, prompts_of(stored, generation));
+  add(attribute(stored, "config"), prompts_of(stored));
+  return std::move(*plan);
+}
+
+Plan extend_sweep(const std::filesystem::path& folder, const StaticSweep& stored,
+                  const SweepSetup& setup, StaticSweep& asked) {
+  if (const auto lines = obstacles(stored, asked); !lines.empty()) {
+    std::string list;
+    for (const auto& line : lines) list += "\n  " + line;
+    throw InputError(folder.string(), "holds a sweep that this one does not extend" + list,
+                     "an extension only adds pairs, samples and arms; give another --out");
+  }
+  const Plan before = stored_plan(stored, setup.model);
+  Plan plan = make_plan(
+      setup.config, setup.model, setup.prompts,
+      [&](const std::string& text) { return setup.tokenizer.encode(text); }, setup.device,
+      setup.dtype, &before);
+  asked.generations = generations_of(stored, asked);
+  asked.fingerprint = grown_fingerprint(asked.fingerprint, asked.generations);
+  set_bundles(plan, asked);
+  return plan;
+}
+
+}  // namespace rvsweep
