@@ -42,7 +42,7 @@ MpiDefault=pmix
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
-SchedulerParameters=sched_min_interval=200000,sched_interval=2,bf_interval=2
+SchedulerParameters=sched_min_interval=200000,sched_interval=1,bf_interval=1
 GresTypes=gpu
 KillWait=5
 ReturnToService=2
