@@ -66,13 +66,22 @@ void compare_pairs(const StaticSweep& stored, const StaticSweep& asked,
   }
 }
 
+bool takes_donors_of_all_pairs(const Plan& plan, const std::string& spec) {
+  const auto arm = std::find_if(plan.arms.begin(), plan.arms.end(),
+                                [&](const ArmSpec& a) { return a.canonical() == spec; });
+  return arm != plan.arms.end() &&
+         (arm->control == Control::other_base || arm->control == Control::other_source ||
+          arm->control == Control::mean);
+}
+
 /// What is not just more pairs, samples and arms.
-std::vector<std::string> obstacles(const StaticSweep& stored, const StaticSweep& asked) {
+std::vector<std::string> obstacles(const StaticSweep& stored, const SweepSetup& setup,
+                                   const StaticSweep& asked) {
   std::vector<std::string> lines;
   for (const auto& line : differences(stored, asked)) {
     const auto concerns = [&](const char* name) { return line.starts_with(name); };
     if (!concerns("generation.samples ") && !concerns("sweep.arm ") &&
-        !concerns("prompts_fingerprint "))
+        !concerns("sweep.control ") && !concerns("prompts_fingerprint "))
       lines.push_back(line);
   }
   compare_pairs(stored, asked, lines);
@@ -80,6 +89,11 @@ std::vector<std::string> obstacles(const StaticSweep& stored, const StaticSweep&
   for (std::size_t arm = 0; arm < stored.arms.spec.size(); ++arm)
     if (!arms.contains(stored.arms.spec[arm]))
       lines.push_back("arm " + stored.arms.label[arm] + " (" + stored.arms.spec[arm] + ") is gone");
+  const bool same_pairs = stored.pairs.id == asked.pairs.id;
+  for (std::size_t arm = 0; arm < stored.arms.spec.size() && !same_pairs; ++arm)
+    if (takes_donors_of_all_pairs(setup.plan, stored.arms.spec[arm]))
+      lines.push_back("arm " + stored.arms.label[arm] +
+                      " takes its donors from all pairs, so that further pairs would change it");
   const auto samples = [](const StaticSweep& sweep) {
     return *std::max_element(sweep.rows.sample.begin(), sweep.rows.sample.end()) + 1;
   };
@@ -117,15 +131,11 @@ std::uint64_t grown_fingerprint(std::uint64_t fingerprint,
   return hasher.digest();
 }
 
-Plan stored_plan(const StaticSweep& stored, const ModelConfig& model) {
-  std::map<std::string, const std::vector<std::int32_t>*> tokens;
-  for (std::size_t p = 0; p < stored.prompts.id.size(); ++p)
-    tokens.emplace(stored.prompts.text[p], &stored.prompts.tokens[p]);
-  const Encode encode = [&](const std::string& text) { return *tokens.at(text); };
+Plan stored_plan(const StaticSweep& stored, const ModelConfig& model, const PlanText& text) {
   std::optional<Plan> plan;
   const auto add = [&](const std::string& config, const PromptSet& prompts) {
     plan = make_plan(parse_sweep_config(read_config_text(config, "the stored configuration")),
-                     model, prompts, encode, attribute(stored, "device_type"),
+                     model, prompts, text, attribute(stored, "device_type"),
                      attribute(stored, "dtype"), plan ? &*plan : nullptr);
   };
   for (const Generation& generation : stored.generations)
@@ -136,17 +146,16 @@ Plan stored_plan(const StaticSweep& stored, const ModelConfig& model) {
 
 Plan extend_sweep(const std::filesystem::path& folder, const StaticSweep& stored,
                   const SweepSetup& setup, StaticSweep& asked) {
-  if (const auto lines = obstacles(stored, asked); !lines.empty()) {
+  if (const auto lines = obstacles(stored, setup, asked); !lines.empty()) {
     std::string list;
     for (const auto& line : lines) list += "\n  " + line;
     throw InputError(folder.string(), "holds a sweep that this one does not extend" + list,
                      "an extension only adds pairs, samples and arms; give another --out");
   }
-  const Plan before = stored_plan(stored, setup.model);
-  Plan plan = make_plan(
-      setup.config, setup.model, setup.prompts,
-      [&](const std::string& text) { return setup.tokenizer.encode(text); }, setup.device,
-      setup.dtype, &before);
+  const PlanText text = plan_text(setup.config, setup.tokenizer);
+  const Plan before = stored_plan(stored, setup.model, text);
+  Plan plan =
+      make_plan(setup.config, setup.model, setup.prompts, text, setup.device, setup.dtype, &before);
   asked.generations = generations_of(stored, asked);
   asked.fingerprint = grown_fingerprint(asked.fingerprint, asked.generations);
   set_bundles(plan, asked);

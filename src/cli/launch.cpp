@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "rvsweep/plan/result_schema.hpp"
+
 namespace rvsweep {
 namespace {
 
@@ -19,7 +21,8 @@ Bytes pack(const Launch& launch) {
     for (const auto& value : values) config[key].push_back({value.text, value.where});
   const auto packed =
       json::to_msgpack({config, launch.device, launch.dtype, launch.threads, launch.fingerprint,
-                        launch.work_left, launch.refusal, launch.exit_code});
+                        launch.work_left, launch.refusal, launch.exit_code, launch.families,
+                        launch.token_sets.recursive, launch.token_sets.task, launch.mean_prompts});
   Bytes bytes(packed.size());
   std::memcpy(bytes.data(), packed.data(), packed.size());
   return bytes;
@@ -39,6 +42,10 @@ Launch unpack(const Bytes& bytes) {
   packed.at(5).get_to(launch.work_left);
   packed.at(6).get_to(launch.refusal);
   packed.at(7).get_to(launch.exit_code);
+  packed.at(8).get_to(launch.families);
+  packed.at(9).get_to(launch.token_sets.recursive);
+  packed.at(10).get_to(launch.token_sets.task);
+  packed.at(11).get_to(launch.mean_prompts);
   return launch;
 }
 
@@ -74,11 +81,15 @@ int automatic_threads(Communicator& communicator, const NodePlace& place) {
 }
 
 SweepSettings sweep_settings(const SweepConfig& config, const ModelConfig& model,
-                             const Tokenizer& tokenizer) {
+                             const Tokenizer& tokenizer, const Launch& launch) {
   SweepSettings settings;
   settings.generation = config.generation;
   settings.readouts = config.readouts;
-  settings.arms = parse_arms(config.arms, model.n_layers, config.window);
+  if (!launch.families.empty())
+    settings.families = parse_regex_families(launch.families, "readouts.families").families;
+  settings.token_sets = launch.token_sets;
+  settings.logit_lens_layers = logit_lens_layers(config.readouts, model.n_layers);
+  settings.arms = all_arms(config, model);
   if (config.generation.stop_at_eos) {
     std::set<std::int32_t> stop(model.eos_token_ids.begin(), model.eos_token_ids.end());
     if (const auto id = tokenizer.token_id(model.eos_token)) stop.insert(*id);

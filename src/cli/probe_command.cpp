@@ -42,7 +42,7 @@ ProbeData probe(const Transformer& model, const std::vector<std::int32_t>& token
   input.positions = at::arange(T, at::kLong).to(placement.device).unsqueeze(0);
   input.bias = &bias;
   input.last_kv_layer = config.n_layers;
-  input.logits = LogitsFor::every_query;
+  input.outputs = Outputs::every_query;
 
   ProbeData data;
   data.n_tokens = T;
@@ -52,7 +52,7 @@ ProbeData probe(const Transformer& model, const std::vector<std::int32_t>& token
   data.v_width = config.kv_dim();
   data.window = window;
   data.tokens = tokens;
-  data.logits = to_floats(model.forward(input, cache));
+  data.logits = to_floats(model.unembed(model.forward(input, cache)));
   data.embedding = to_floats(model.embed(input.tokens));
   data.v = to_floats(cache.v.select(1, 0).transpose(1, 2));  // [L, T, nkv, hd]
   data.spectra = window_spectra(cache, {{0, T}}, window,

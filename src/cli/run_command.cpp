@@ -9,6 +9,7 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/core/stop_signal.hpp"
+#include "rvsweep/experiment/bundle_contexts.hpp"
 #include "rvsweep/experiment/bundle_runner.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 #include "rvsweep/scheduler/sweep.hpp"
@@ -200,9 +201,13 @@ SweepOutcome compute(const World& world, const Launch& launch, const po::variabl
   use_threads(launch.threads);
   const Transformer model = load_on_every_rank(world, config.model_path, placement);
   const Tokenizer tokenizer = Tokenizer::load(config.model_path);
-  const SweepSettings settings = sweep_settings(config, model.config(), tokenizer);
-  const BundleRunner runner{model, tokenizer, settings, prompt_columns(config, model.config()),
-                            row_columns(config, model.config(), settings.arms)};
+  const SweepSettings settings = sweep_settings(config, model.config(), tokenizer, launch);
+  const BundleRunner runner{model,
+                            tokenizer,
+                            settings,
+                            prompt_columns(config, model.config()),
+                            row_columns(config, model.config(), settings.arms, settings.families),
+                            mean_over(model, launch.mean_prompts)};
   std::optional<WorkSource> source;
   if (folder != nullptr) {
     source = work_left(*folder);

@@ -83,6 +83,9 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
       prepare_sweep(values, keep(config.device, "device_type"), keep(config.dtype, "dtype"));
   launch.device = setup.device;
   launch.dtype = setup.dtype;
+  launch.families = setup.families.text;
+  launch.token_sets = setup.token_sets;
+  launch.mean_prompts = setup.plan.mean_prompts;
   launch.threads = config.threads ? *config.threads
                    : stored       ? std::stoi(attribute(*stored, "threads_per_rank"))
                                   : automatic_threads;
@@ -95,7 +98,8 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
   if (const auto now = stored_sweep(path)) {
     if (now->fingerprint == grown_fingerprint(folder.sweep.fingerprint, now->generations)) {
       folder.sweep = *now;
-      if (!now->generations.empty()) setup.plan = stored_plan(*now, setup.model);
+      if (!now->generations.empty())
+        setup.plan = stored_plan(*now, setup.model, plan_text(setup.config, setup.tokenizer));
     } else if (wanted.extend) {
       setup.plan = extend_sweep(path, *now, setup, folder.sweep);
       write_plan_file(path, folder.sweep);

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "rvsweep/cli/commands.hpp"
+#include "rvsweep/core/builtin_files.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/model/device.hpp"
 #include "rvsweep/model/weights.hpp"
@@ -18,6 +19,44 @@ namespace {
 bool decides_results(const std::string& attribute) {
   static const std::set<std::string> others{"git_commit", "model_path", "config"};
   return !others.contains(attribute);
+}
+
+/// Settings that name a file or folder; what lies there is compared by its fingerprint.
+bool is_path(const std::string& key) {
+  return key == "model.path" || key == "prompts.file" || key == "prompts.filler" ||
+         key == "readouts.families" || key == "readouts.token_sets";
+}
+
+RegexFamilies read_families(const ReadoutsConfig& readouts) {
+  if (!readouts.keywords) return {};
+  const std::string name = "regex_families.json";
+  return parse_regex_families(builtin_or_file(readouts.families, name, "readouts.families"),
+                              readouts.families == "builtin" ? name : readouts.families);
+}
+
+TokenSets read_token_sets(const SweepConfig& config, const Tokenizer& tokenizer) {
+  if (!config.readouts.first_token) return {};
+  const std::string name = "token_sets.json";
+  return parse_token_sets(builtin_or_file(config.token_sets, name, "readouts.token_sets"),
+                          config.token_sets == "builtin" ? name : config.token_sets, tokenizer);
+}
+
+/// Files beside the prompts that decide rows: only what some row reads.
+std::vector<std::pair<std::string, std::string>> file_fingerprints(const SweepConfig& config,
+                                                                   const TokenSets& sets,
+                                                                   const PlanText& text,
+                                                                   const Plan& plan) {
+  std::vector<std::pair<std::string, std::string>> result;
+  if (config.readouts.first_token) {
+    std::string ids;
+    for (const auto& set : {sets.recursive, sets.task})
+      for (const std::int64_t id : set) ids += std::to_string(id) + (id == set.back() ? ";" : ",");
+    result.emplace_back("token_sets_fingerprint", hex(xxh3(ids)));
+  }
+  if (std::any_of(plan.arms.begin(), plan.arms.end(),
+                  [](const ArmSpec& arm) { return arm.control == Control::filler; }))
+    result.emplace_back("filler_fingerprint", hex(xxh3(text.filler)));
+  return result;
 }
 
 /// section.key -> values of a dumped configuration, without [run].
@@ -38,7 +77,7 @@ std::map<std::string, std::string> config_lines(const std::string& text) {
 std::string config_without_run(const std::string& text) {
   std::string result;
   for (const auto& [key, value] : config_lines(text))
-    if (key != "model.path" && key != "prompts.file") result += key + " = " + value + "\n";
+    if (!is_path(key)) result += key + " = " + value + "\n";
   return result;
 }
 
@@ -66,6 +105,13 @@ std::vector<std::size_t> places(const std::vector<Item>& items) {
 
 }  // namespace
 
+PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer) {
+  PlanText text;
+  text.encode = [&tokenizer](const std::string& words) { return tokenizer.encode(words); };
+  text.filler = builtin_or_file(config.filler, "filler.txt", "prompts.filler");
+  return text;
+}
+
 SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::string dtype) {
   SweepConfig config = parse_sweep_config(values);
   ModelConfig model = load_model_config(config.model_path);
@@ -73,13 +119,16 @@ SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::st
   check_tensors(model, tensors);
   Tokenizer tokenizer = Tokenizer::load(config.model_path);
   PromptSet prompts = read_prompts(config.prompts_file);
+  RegexFamilies families = read_families(config.readouts);
   if (device.empty()) device = resolve_device(config.device);
   if (dtype.empty()) dtype = resolve_dtype(config.dtype, device);
-  Plan plan = make_plan(
-      config, model, prompts, [&](const std::string& text) { return tokenizer.encode(text); },
-      device, dtype);
-  return {std::move(config),  std::move(model),  std::move(tensors), std::move(tokenizer),
-          std::move(prompts), std::move(device), std::move(dtype),   std::move(plan)};
+  TokenSets token_sets = read_token_sets(config, tokenizer);
+  const PlanText text = plan_text(config, tokenizer);
+  Plan plan = make_plan(config, model, prompts, text, device, dtype);
+  auto fingerprints = file_fingerprints(config, token_sets, text, plan);
+  return {std::move(config),  std::move(model),    std::move(tensors),    std::move(tokenizer),
+          std::move(prompts), std::move(families), std::move(token_sets), std::move(fingerprints),
+          std::move(device),  std::move(dtype),    std::move(plan)};
 }
 
 StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity) {
@@ -105,6 +154,9 @@ StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& iden
       {"threads_per_rank", std::to_string(identity.threads)},
       {"libtorch_version", libtorch_version()},
   };
+  if (setup.config.readouts.keywords)
+    sweep.attributes.emplace_back("families_fingerprint", hex(xxh3(setup.families.text)));
+  for (const auto& named : setup.file_fingerprints) sweep.attributes.push_back(named);
   Hasher hasher;
   for (const auto& [name, value] : sweep.attributes)
     if (decides_results(name)) hasher.update(name + "=" + value + "\n");
@@ -125,13 +177,13 @@ StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& iden
   }
   for (const ArmSpec& arm : plan.arms) {
     sweep.arms.label.push_back(arm.label);
-    sweep.arms.kind.push_back(kind_name(arm.kind));
+    sweep.arms.kind.push_back(kind_name(arm));
     sweep.arms.spec.push_back(arm.canonical());
   }
   add_static_rows(plan, sweep);
   set_bundles(plan, sweep);
   sweep.prompt_columns = prompt_columns(setup.config, setup.model);
-  sweep.row_columns = row_columns(setup.config, setup.model, plan.arms);
+  sweep.row_columns = row_columns(setup.config, setup.model, plan.arms, setup.families.families);
   return sweep;
 }
 
@@ -172,7 +224,7 @@ std::vector<std::string> differences(const StaticSweep& stored, const StaticSwee
   for (const auto& [key, value] : was) keys.insert(key);
   for (const auto& [key, value] : is) keys.insert(key);
   for (const auto& key : keys) {
-    if (key == "model.path" || key == "prompts.file") continue;  // their contents are compared
+    if (is_path(key)) continue;
     compare(key, was.contains(key) ? was.at(key) : "", is.contains(key) ? is.at(key) : "");
   }
   for (const auto& [name, value] : asked.attributes)

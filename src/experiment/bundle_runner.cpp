@@ -7,10 +7,11 @@
 #include <cmath>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/experiment/behaviour.hpp"
 #include "rvsweep/experiment/columns.hpp"
 #include "rvsweep/experiment/geometry.hpp"
+#include "rvsweep/experiment/logit_readouts.hpp"
 #include "rvsweep/experiment/reencode.hpp"
-#include "rvsweep/metrics/keywords.hpp"
 #include "rvsweep/metrics/spectra.hpp"
 
 namespace rvsweep {
@@ -110,6 +111,25 @@ void record_geometry(const BundleRunner& runner, const Bundle& bundle, const Dec
       table);
 }
 
+/// PR of the last W tokens' V after every fed token: prompt cells and, from the right, fed tokens.
+void record_step_trace(const BundleRunner& runner, const Bundle& bundle, const DecodedBatch& batch,
+                       ItemTable& table) {
+  auto* stored = find_column<float>(table, "step_pr");
+  if (stored == nullptr) return;
+  const auto W = runner.settings.window, N = runner.settings.generation.max_new_tokens;
+  const auto L = runner.model.config().n_layers, first = bundle.shape.prompt_length + 1 - W;
+  for (std::int64_t layer = 0; layer < L; ++layer) {
+    const at::Tensor pr = sliding_participation_ratio(batch.cache.v[layer], first, N, W);
+    for (std::size_t r = 0; r < batch.rows.size(); ++r) {
+      const RowPlan& plan = batch.plans[r];
+      const auto fed = std::ssize(batch.rows[r].tokens);  // b[n-1] and all tokens but the last
+      for (std::int64_t t = 0; t < fed && batch.rows[r].failure.empty(); ++t)
+        if (plan.cells_at(layer) + t + 1 >= W)
+          (*stored)[(r * L + layer) * N + t] = pr.const_data_ptr<float>()[r * N + t];
+    }
+  }
+}
+
 /// The notebook's hook order for notebook_b: V is captured as v_proj gives it, before the patch.
 /// The one patched layer then still has base's V; every other layer has the row's own.
 void record_notebook_r_v(const BundleRunner& runner, const Bundle& bundle, const KvCache& contexts,
@@ -119,7 +139,7 @@ void record_notebook_r_v(const BundleRunner& runner, const Bundle& bundle, const
   const auto W = runner.settings.window, T = contexts.columns();
   const auto pr_at = [&](std::size_t r, std::int64_t layer) {
     const RowPlan& plan = batch.plans[r];
-    const bool before_patch = plan.patches_v(layer);
+    const bool before_patch = plan.patches_site(layer);
     const at::Tensor v = before_patch ? contexts.v[layer][plan.base] : batch.cache.v[layer][r];
     const at::Tensor block = v.narrow(1, (before_patch ? T : T + 1) - W, W)  // [nkv, W, hd]
                                  .transpose(0, 1)
@@ -135,11 +155,20 @@ void record_notebook_r_v(const BundleRunner& runner, const Bundle& bundle, const
   }
 }
 
+/// The prompt that a row's text may copy from: its donor's, its own where no prompt gives to it.
+std::string_view donor_text(const Bundle& bundle, const BundleRow& row) {
+  auto context = static_cast<std::size_t>(row.donor < 0 ? row.base : row.donor);
+  if (const auto n_contexts = bundle.contexts.size(); context >= n_contexts) {
+    const std::int32_t of = bundle.derived[context - n_contexts].of;
+    context = static_cast<std::size_t>(of < 0 ? row.base : of);
+  }
+  return bundle.contexts[context].text;
+}
+
 /// Tokens, text, behaviour, proof and status of every row.
 void record_rows(const BundleRunner& runner, const Bundle& bundle, const DecodedBatch& batch,
                  ItemTable& table) {
   const auto N = runner.settings.generation.max_new_tokens;
-  auto* keyword_counts = find_column<std::int32_t>(table, "keyword_count");
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     const Generated& row = batch.rows[r];
     const RowPlan& plan = batch.plans[r];
@@ -156,6 +185,7 @@ void record_rows(const BundleRunner& runner, const Bundle& bundle, const Decoded
     column<double>(table, "change_norm")[r] = std::sqrt(proof.change_squared);
     column<std::int32_t>(table, "future_keys")[r] = static_cast<std::int32_t>(plan.future_keys);
     if (!row.failure.empty()) continue;
+    if (N == 0) continue;
     std::copy(row.tokens.begin(), row.tokens.end(),
               column<std::int32_t>(table, "tokens").begin() + static_cast<std::int64_t>(r) * N);
     const auto n_generated = static_cast<std::int32_t>(row.tokens.size());
@@ -164,24 +194,34 @@ void record_rows(const BundleRunner& runner, const Bundle& bundle, const Decoded
     column<std::string>(table, "stop_reason")[r] = row.stopped_at_eos ? "eos" : "length";
     const std::string text = runner.tokenizer.decode(row.tokens);
     column<std::string>(table, "text")[r] = text;
-    if (keyword_counts == nullptr) continue;
-    (*keyword_counts)[r] = keyword_count(text);
-    column<double>(table, "keyword_rate")[r] = keyword_rate(text);
+    try {
+      record_behaviour({text, donor_text(bundle, bundle.rows[r])}, runner.settings.families, r,
+                       table);
+    } catch (const InputError& error) {  // a pattern that gives up on this text
+      status = static_cast<std::int8_t>(RowStatus::failed);
+      column<std::string>(table, "reason")[r] = error.what();
+    }
   }
 }
 
 void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& result) {
   const c10::InferenceMode no_autograd;
-  std::vector<std::vector<std::int32_t>> prompts;
-  for (const auto& context : bundle.contexts) prompts.push_back(context.tokens);
-  const KvCache contexts = prefill(runner.model, prompts, bundle.shape.contexts,
-                                   bundle.shape.prompt_length, runner.model.config().n_layers - 1);
-  record_prompts(runner, bundle, contexts, result.prompts);
+  const Transformer& model = runner.model;
+  const SweepSettings& settings = runner.settings;
+  auto plans = compile_rows(settings, bundle, model.config());
+  const BundleContexts contexts = prepare_contexts(model, settings, bundle, plans, runner.mean);
+  record_prompts(runner, bundle, contexts.state.cache, result.prompts);
   if (bundle.rows.empty()) return;
-  const DecodedBatch batch = decode(runner.model, runner.settings, bundle, contexts);
+  const auto steps = std::max<std::int64_t>(1, settings.generation.max_new_tokens);
+  auto prepared = prepare_rows(model, settings, bundle, std::move(plans), contexts.state, steps);
+  const DecodedBatch batch = decode(model, settings, bundle, std::move(prepared), contexts.state);
   record_rows(runner, bundle, batch, result.rows);
   record_geometry(runner, bundle, batch, result.rows);
-  record_notebook_r_v(runner, bundle, contexts, batch, result.rows);
+  record_step_trace(runner, bundle, batch, result.rows);
+  record_notebook_r_v(runner, bundle, contexts.state.cache, batch, result.rows);
+  record_first_token(settings, bundle, contexts, batch, result.rows);
+  record_logit_lens(model, batch, result.rows);
+  record_forced(model, settings, bundle, contexts, batch, result.rows);
   if (auto* r_v = find_column<double>(result.rows, "r_v_reencoded"))
     *r_v = reencoded_r_v(runner, bundle, column<std::string>(result.rows, "text"), batch);
 }

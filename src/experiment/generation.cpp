@@ -1,6 +1,7 @@
 #include "rvsweep/experiment/generation.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
@@ -9,28 +10,17 @@
 #include "rvsweep/core/philox.hpp"
 #include "rvsweep/experiment/sampler.hpp"
 #include "rvsweep/intervention/decode_bias.hpp"
-#include "rvsweep/intervention/v_patch.hpp"
+#include "rvsweep/intervention/site_patch.hpp"
 
 namespace rvsweep {
 namespace {
 
-/// Plans of the bundle's rows; padding rows generate from the first context, unpatched.
-std::vector<RowPlan> compile_rows(const SweepSettings& settings, const Bundle& bundle,
-                                  std::int64_t n_layers) {
-  std::vector<RowPlan> plans;
-  for (const BundleRow& row : bundle.rows)
-    plans.push_back(compile_row(settings.arms.at(static_cast<std::size_t>(row.arm.value)), row,
-                                bundle.contexts, n_layers));
-  const RowPlan padding = compile_row(ArmSpec{}, BundleRow{}, bundle.contexts, n_layers);
-  plans.resize(static_cast<std::size_t>(bundle.shape.rows), padding);
-  return plans;
-}
-
-/// Random numbers of every row and step, [steps, rows] float64.
-at::Tensor uniforms(const SweepSettings& settings, const Bundle& bundle,
+/// Random numbers of every row and step, [steps, rows] float64; zeros for padding rows.
+at::Tensor uniforms(const SweepSettings& settings, const Bundle& bundle, std::int64_t rows,
                     const Placement& placement) {
   const auto steps = settings.generation.max_new_tokens;
-  at::Tensor numbers = at::zeros({steps, bundle.shape.rows}, at::kDouble);
+  at::Tensor numbers = at::zeros({steps, rows}, at::kDouble);
+  if (settings.generation.temperature == 0) return numbers.to(placement.device);
   auto cell = numbers.accessor<double, 2>();
   for (std::size_t r = 0; r < bundle.rows.size(); ++r)
     for (std::int64_t t = 0; t < steps; ++t)
@@ -64,79 +54,114 @@ bool take_tokens(const SweepSettings& settings, const at::Tensor& tokens, const 
   return some_go_on;
 }
 
+/// Adds what decoding changed: b[n-1] of every row, later tokens while a row was going on.
+void prove_decoding(const std::vector<RowPlan>& plans, const std::vector<at::Tensor>& changes,
+                    const std::vector<Generated>& rows, std::int64_t steps_fed,
+                    std::vector<PatchProof>& proofs) {
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    const RowPlan& plan = plans[r];
+    if (plan.site_layers.empty()) continue;
+    const auto fed = std::clamp<std::int64_t>(std::ssize(rows[r].tokens), 1, steps_fed);
+    const auto written = plan.window + (plan.persist ? fed - 1 : 0);
+    proofs[r].cells_changed += written * plan.n_layers_patched() * plan.n_heads_written();
+    for (std::int64_t t = 0; t < std::min<std::int64_t>(fed, std::ssize(changes)); ++t)
+      proofs[r].change_squared += changes[t].const_data_ptr<double>()[r];
+  }
+}
+
 }  // namespace
 
-KvCache prefill(const Transformer& model, const std::vector<std::vector<std::int32_t>>& prompts,
-                std::int64_t rows, std::int64_t columns, std::int64_t last_kv_layer) {
-  const Placement& placement = model.placement();
-  at::Tensor tokens = at::zeros({rows, columns}, at::kLong);
-  at::Tensor positions = at::zeros({rows, columns}, at::kLong);
-  auto token = tokens.accessor<std::int64_t, 2>();
-  auto position = positions.accessor<std::int64_t, 2>();
-  std::vector<std::int64_t> lengths;
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const auto& prompt = prompts[r < std::ssize(prompts) ? static_cast<std::size_t>(r) : 0];
-    const auto n = std::ssize(prompt);
-    lengths.push_back(n);
-    for (std::int64_t i = 0; i < n; ++i) {
-      token[r][columns - n + i] = prompt[static_cast<std::size_t>(i)];
-      position[r][columns - n + i] = i;
-    }
-  }
-  KvCache cache = KvCache::allocate(model.config(), placement, rows, columns);
-  const AttentionBias bias = causal_bias(model.config(), placement, lengths, 0, columns);
-  ForwardInput input;
-  input.tokens = tokens.to(placement.device);
-  input.positions = positions.to(placement.device);
-  input.bias = &bias;
-  input.last_kv_layer = last_kv_layer;
-  model.forward(input, cache);
-  return cache;
+std::vector<RowPlan> compile_rows(const SweepSettings& settings, const Bundle& bundle,
+                                  const ModelConfig& config) {
+  std::vector<RowPlan> plans;
+  for (const BundleRow& row : bundle.rows)
+    plans.push_back(compile_row(settings.arms.at(static_cast<std::size_t>(row.arm.value)), row,
+                                bundle, bundle.shape.contexts, config));
+  const RowPlan padding =
+      compile_row(ArmSpec{}, BundleRow{}, bundle, bundle.shape.contexts, config);
+  plans.resize(static_cast<std::size_t>(bundle.shape.rows), padding);
+  return plans;
 }
 
 DecodedBatch decode(const Transformer& model, const SweepSettings& settings, const Bundle& bundle,
-                    const KvCache& contexts) {
+                    PreparedRows prepared, const ContextState& contexts) {
   const Placement& placement = model.placement();
-  const auto T = bundle.shape.prompt_length, steps = settings.generation.max_new_tokens;
-  DecodedBatch batch;
-  batch.plans = compile_rows(settings, bundle, model.config().n_layers);
-  batch.cache = KvCache::allocate(model.config(), placement, bundle.shape.rows, T + steps);
+  const auto T = contexts.cache.columns(), n_new = settings.generation.max_new_tokens;
+  const auto L = model.config().n_layers;
+  DecodedBatch batch{
+      std::move(prepared.cache), std::move(prepared.plans), {}, std::move(prepared.proofs)};
   batch.rows.resize(bundle.rows.size());
-  batch.proofs.resize(batch.plans.size());
-  compose_prompt_caches(model, contexts, batch.plans, batch.cache, batch.proofs);
-  run_patched_suffix(model, contexts, bundle.contexts, batch.plans, settings.window, batch.cache);
-
-  std::vector<std::int64_t> first_tokens, first_positions;
+  const auto R = std::ssize(batch.plans);
+  std::vector<std::int64_t> first_tokens, first_positions, fed_token, generated_token;
   for (const RowPlan& plan : batch.plans) {
     first_tokens.push_back(plan.first_token);
     first_positions.push_back(plan.first_position());
+    fed_token.push_back(plan.n - 1);
+    generated_token.push_back(plan.n);
   }
-  const at::Tensor random = uniforms(settings, bundle, placement);
-  const DecodePatches patches = decode_patches(model, contexts, batch.plans);
-  DecodeBias bias(model.config(), placement, batch.plans, T, steps);
+  const at::Tensor random = uniforms(settings, bundle, R, placement);
+  SitePatches first_step = site_patches(model, contexts, batch.plans, fed_token, 1);
+  SitePatches later_steps = site_patches(model, contexts, batch.plans, generated_token, 1);
+  std::vector<SiteRecord> records = first_step.records;
+  for (const std::int64_t layer : settings.logit_lens_layers)
+    records.push_back({Site::resid_post, layer, 1});
+  const bool wants_logits = n_new > 0 || settings.readouts.first_token;
+  DecodeBias bias(model.config(), placement, batch.plans, T, std::max<std::int64_t>(n_new, 1));
+
   ForwardInput input;
   input.tokens = at::tensor(first_tokens, at::kLong).to(placement.device).unsqueeze(1);
   input.positions = at::tensor(first_positions, at::kLong).to(placement.device).unsqueeze(1);
-  input.patches = patches.first_step;
-  input.last_kv_layer = model.config().n_layers;
-  input.logits = LogitsFor::last_query;
-  for (std::int64_t t = 0; t < steps; ++t) {
+  input.patches = first_step.patches;
+  input.records = &records;
+  input.last_kv_layer = wants_logits ? L : last_layer_for(records, L);
+  input.outputs = wants_logits ? Outputs::last_query : Outputs::none;
+  std::vector<at::Tensor> changes;  // float64 [R] by step, while there are patches
+  std::int64_t t = 0;
+  for (bool going_on = true; going_on; ++t) {
     input.column = T + t;
     input.bias = &bias.at_step(t);
-    const at::Tensor logits = model.forward(input, batch.cache);  // [rows, vocab]
+    const at::Tensor residual = model.forward(input, batch.cache);  // [R, hidden]
+    const SitePatches& patches = t == 0 ? first_step : later_steps;
+    if (!patches.empty()) changes.push_back(patches.change(records));
+    if (t == 0) {
+      batch.residuals.assign(records.begin() + std::ssize(first_step.records), records.end());
+      records = later_steps.records;
+      input.patches = later_steps.patches;
+    }
+    if (!wants_logits) break;
+    const at::Tensor logits = model.unembed(residual);  // [R, vocab]
+    if (t == 0) batch.first_logits = logits;
+    if (n_new == 0) break;
     const at::Tensor next = sample_tokens(logits, random[t], settings.generation);
-    if (!take_tokens(settings, next, logits.isfinite().all(-1), batch.rows)) break;
+    going_on = take_tokens(settings, next, logits.isfinite().all(-1), batch.rows);
     input.tokens = next.unsqueeze(1);
     input.positions = input.positions + 1;
-    input.patches = patches.later_steps;
   }
-  std::vector<std::int64_t> fed_steps;
-  for (std::size_t r = 0; r < batch.plans.size(); ++r)
-    fed_steps.push_back(
-        r < batch.rows.size() ? std::max<std::int64_t>(1, std::ssize(batch.rows[r].tokens)) : 1);
-  prove_v_patches(contexts, batch.cache, batch.plans, fed_steps, batch.proofs);
+  for (at::Tensor& change : changes) change = change.to(at::kCPU);
+  prove_decoding(batch.plans, changes, batch.rows, std::max<std::int64_t>(t, 1), batch.proofs);
   batch.proofs.resize(batch.rows.size());
   return batch;
+}
+
+std::vector<Generated> continuations(const Transformer& model, const SweepSettings& settings,
+                                     const Bundle& bundle, const ContextState& contexts) {
+  SweepSettings greedy = settings;
+  greedy.generation.temperature = 0;
+  greedy.logit_lens_layers.clear();
+  Bundle unpatched = bundle;
+  unpatched.rows.clear();
+  for (std::int32_t c = 0; c < std::ssize(bundle.contexts); ++c) {
+    unpatched.rows.emplace_back();
+    unpatched.rows.back().base = c;
+  }
+  unpatched.shape.rows = bundle.shape.contexts;
+  std::vector<RowPlan> plans;
+  for (const BundleRow& row : unpatched.rows)
+    plans.push_back(compile_row(ArmSpec{}, row, bundle, bundle.shape.contexts, model.config()));
+  plans.resize(static_cast<std::size_t>(bundle.shape.contexts), plans.front());
+  auto prepared = prepare_rows(model, greedy, unpatched, std::move(plans), contexts,
+                               settings.generation.max_new_tokens);
+  return decode(model, greedy, unpatched, std::move(prepared), contexts).rows;
 }
 
 }  // namespace rvsweep

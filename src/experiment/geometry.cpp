@@ -1,6 +1,8 @@
 #include "rvsweep/experiment/geometry.hpp"
 
 #include <ATen/TensorIndexing.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
@@ -50,6 +52,20 @@ std::vector<double> window_spectra(const KvCache& cache, const std::vector<VWind
     }
   }
   return spectra;
+}
+
+at::Tensor sliding_participation_ratio(const at::Tensor& v, std::int64_t first, std::int64_t steps,
+                                       std::int64_t W) {
+  const at::Tensor rows =
+      v.narrow(2, first, steps + W - 1).transpose(1, 2).flatten(2).to(at::kDouble);
+  const at::Tensor gram = rows.matmul(rows.transpose(1, 2));  // [rows, columns, columns]
+  const at::Tensor norms = gram.diagonal(0, 1, 2), squares = gram.square();
+  std::vector<at::Tensor> by_step;
+  for (std::int64_t t = 0; t < steps; ++t) {
+    const at::Tensor trace = norms.narrow(1, t, W).sum(-1);
+    by_step.push_back(trace.square() / squares.narrow(1, t, W).narrow(2, t, W).sum({1, 2}));
+  }
+  return at::stack(by_step, 1).to(at::kCPU, at::kFloat).contiguous();
 }
 
 double r_v_of(const double* spectra, std::int64_t W, std::int64_t early_layer,

@@ -1,5 +1,6 @@
 #include "rvsweep/intervention/decode_bias.hpp"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
@@ -68,6 +69,27 @@ const AttentionBias& DecodeBias::at_step(std::int64_t t) {
       bias.narrow(-1, prompt_columns_ + t - 1, 1).masked_fill_(classes_[c].frozen_rows, hidden);
   }
   return bias_;
+}
+
+AttentionBias forced_bias(const ModelConfig& config, const Placement& placement,
+                          const std::vector<RowPlan>& plans, std::int64_t prompt_columns,
+                          std::int64_t queries) {
+  DecodeBias steps(config, placement, plans, prompt_columns, queries);
+  std::vector<std::vector<at::Tensor>> by_class;  // [classes][queries]
+  AttentionBias bias;
+  for (std::int64_t t = 0; t < queries; ++t) {
+    const AttentionBias& step = steps.at_step(t);
+    by_class.resize(step.classes.size());
+    for (std::size_t c = 0; c < step.classes.size(); ++c) {
+      at::Tensor seen = step.classes[c].clone();
+      const auto later = prompt_columns + t + 1;
+      seen.narrow(-1, later, seen.size(-1) - later).fill_(hidden);
+      by_class[c].push_back(std::move(seen));
+    }
+    bias.class_of_layer = step.class_of_layer;
+  }
+  for (const auto& seen : by_class) bias.classes.push_back(at::cat(seen, 2));
+  return bias;
 }
 
 }  // namespace rvsweep

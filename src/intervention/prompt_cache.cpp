@@ -1,73 +1,105 @@
 #include "rvsweep/intervention/prompt_cache.hpp"
 
+#include <ATen/TensorIndexing.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty_like.h>
+#include <ATen/ops/lerp.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
 
 #include "rvsweep/model/rope.hpp"
 
-// Shapes: R rows, nkv KV heads, T prompt columns, hd head_dim.
+// Shapes: R rows, P of them with a cache patch, nkv KV heads, T prompt columns, hd head_dim. Token
+// i of a prompt of n tokens lies in column T - n + i of its context; in its row's cache, which
+// holds b[n-1] back or not, cell i lies in column T - cached + i.
 
 namespace rvsweep {
 namespace {
 
-/// Rows that take the same columns of their context: those that hold b[n-1] back leave it out.
-struct EntryGroup {
-  std::vector<std::int64_t> rows;
-  std::int64_t held_back = 0;  // trailing cells of the context that stay outside the cache
+/// Cells of one layer by slot and column: contexts [C, nkv, T, hd] -> [rows, nkv, T, hd].
+at::Tensor gather_cells(const at::Tensor& contexts, const at::Tensor& slots,
+                        const at::Tensor& columns) {
+  return contexts.transpose(1, 2).index({slots, columns}).transpose(1, 2);
+}
+
+/// Where the cells of some rows come from, as indices into contexts.
+struct CellSource {
+  at::Tensor slots;    // int64 [rows, 1]
+  at::Tensor columns;  // int64 [rows, T]
 };
 
-std::vector<EntryGroup> entry_groups(const std::vector<RowPlan>& plans) {
-  EntryGroup hold_last{{}, 1}, refeed{{}, 0};
-  for (std::size_t r = 0; r < plans.size(); ++r)
-    (plans[r].refeeds ? refeed : hold_last).rows.push_back(static_cast<std::int64_t>(r));
-  std::vector<EntryGroup> groups;
-  for (auto& group : {hold_last, refeed})
-    if (!group.rows.empty()) groups.push_back(group);
-  return groups;
-}
-
-/// Cells of one layer by row, right-aligned: [R, nkv, T, hd] from contexts [C, nkv, T, hd].
-void gather_cells(const at::Tensor& contexts, const std::vector<std::int64_t>& context_of_row,
-                  const EntryGroup& group, at::Tensor rows) {
-  std::vector<std::int64_t> wanted;
-  for (const auto r : group.rows) wanted.push_back(context_of_row[r]);
-  const auto T = contexts.size(2), kept = T - group.held_back;
-  const auto index = [&](const std::vector<std::int64_t>& v) {
-    return at::tensor(v, at::kLong).to(contexts.device());
-  };
-  const at::Tensor cells = contexts.narrow(2, 0, kept).index_select(0, index(wanted));
-  rows.narrow(2, group.held_back, kept).index_copy_(0, index(group.rows), cells);
-}
-
-/// Turns the keys of the rows patched at this layer by their rotate_by, in float32.
-void rotate_donor_keys(const Transformer& model, const std::vector<RowPlan>& plans,
-                       std::int64_t layer, at::Tensor keys) {
-  std::vector<std::int64_t> turned, by;
-  for (std::size_t r = 0; r < plans.size(); ++r) {
-    if (!plans[r].patches_cache(layer) || plans[r].rotate_by == 0) continue;
-    turned.push_back(static_cast<std::int64_t>(r));
-    by.push_back(plans[r].rotate_by);
+CellSource base_cells(const std::vector<RowPlan>& plans, std::int64_t T, at::Device device) {
+  const auto R = std::ssize(plans);
+  at::Tensor slots = at::zeros({R, 1}, at::kLong), columns = at::zeros({R, T}, at::kLong);
+  auto slot = slots.accessor<std::int64_t, 2>(), column = columns.accessor<std::int64_t, 2>();
+  for (std::int64_t r = 0; r < R; ++r) {
+    slot[r][0] = plans[r].base;
+    const auto held_back = plans[r].n - plans[r].cached;
+    for (std::int64_t c = 0; c < T; ++c) column[r][c] = std::max<std::int64_t>(c - held_back, 0);
   }
-  if (turned.empty()) return;
-  const at::Tensor index = at::tensor(turned, at::kLong).to(keys.device());
-  const at::Tensor positions = at::tensor(by, at::kLong).to(keys.device()).view({-1, 1, 1});
-  const Rotation rotation =
-      rotation_at(positions, model.inverse_frequencies());  // [R', 1, 1, hd/2]
-  const at::Tensor wide = keys.index_select(0, index).to(at::kFloat);
-  keys.index_copy_(0, index, rotate(wide, rotation).to(keys.scalar_type()));
+  return {slots.to(device), columns.to(device)};
 }
 
-/// Squared distance of the donor's cells in columns [T - donor_cached, T) to base's, 0 where base
-/// has none.
-double change_squared(const at::Tensor& now, const at::Tensor& base, const RowPlan& plan) {
-  const auto T = now.size(1);
-  at::Tensor old = base.to(at::kDouble, /*non_blocking=*/false, /*copy=*/true);
-  old.narrow(1, 0, T - plan.cached).zero_();
-  const auto first = T - plan.donor_cached;
-  const at::Tensor difference = now.narrow(1, first, plan.donor_cached).to(at::kDouble) -
-                                old.narrow(1, first, plan.donor_cached);
-  return difference.square().sum().item<double>();
+/// Everything that is written into some rows, the same at every layer that they patch.
+struct CachePatch {
+  std::vector<std::int64_t> rows;  // [P]
+  CellSource donor;
+  at::Tensor turn;     // int64 [P, 1, 1], positions by which donor keys are turned
+  at::Tensor written;  // float32 [P, nkv, T, 1], 1 where a cell is written
+  at::Tensor alpha;    // float32 [P, 1, 1, 1]
+  at::Tensor k, v;     // float32 [P, 1, 1, 1], 1 where the component is written
+  at::Tensor in_base;  // float32 [P, 1, T, 1], 1 where base has a cell
+};
+
+CachePatch cache_patch(const std::vector<RowPlan>& plans, const std::vector<std::int64_t>& rows,
+                       std::int64_t n_kv_heads, std::int64_t T, at::Device device) {
+  const auto P = std::ssize(rows);
+  at::Tensor slots = at::zeros({P, 1}, at::kLong), columns = at::zeros({P, T}, at::kLong);
+  at::Tensor turn = at::zeros({P, 1, 1}, at::kLong), alpha = at::zeros({P, 1, 1, 1}, at::kFloat);
+  at::Tensor k = alpha.clone(), v = alpha.clone();
+  at::Tensor written = at::zeros({P, n_kv_heads, T, 1}, at::kFloat);
+  at::Tensor in_base = at::zeros({P, 1, T, 1}, at::kFloat);
+  auto column = columns.accessor<std::int64_t, 2>();
+  auto write = written.accessor<float, 4>();
+  for (std::int64_t p = 0; p < P; ++p) {
+    const RowPlan& plan = plans[rows[p]];
+    slots[p] = plan.donor;
+    turn[p] = plan.rotate_by;
+    alpha[p] = plan.alpha;
+    k[p] = plan.writes_k ? 1.0 : 0.0;
+    v[p] = plan.writes_v ? 1.0 : 0.0;
+    in_base[p].narrow(1, T - plan.cached, plan.cached).fill_(1.0);
+    for (const Cell& cell : plan.cells) {
+      const auto at = T - plan.cached + cell.base;
+      column[p][at] = T - plan.m + cell.donor;
+      for (std::int64_t head = 0; head < n_kv_heads; ++head)
+        write[p][head][at][0] = plan.heads[head] ? 1.0F : 0.0F;
+    }
+  }
+  return {rows,
+          {slots.to(device), columns.to(device)},
+          turn.to(device),
+          written.to(device),
+          alpha.to(device),
+          k.to(device),
+          v.to(device),
+          in_base.to(device)};
+}
+
+/// Writes one component of one layer; returns the rows' squared change, float64 [P].
+at::Tensor apply(const Transformer& model, const CachePatch& patch, const at::Tensor& contexts,
+                 bool is_key, at::Tensor rows) {
+  const at::Tensor index = at::tensor(patch.rows, at::kLong).to(rows.device());
+  const at::Tensor base = rows.index_select(0, index);  // [P, nkv, T, hd]
+  at::Tensor donor = gather_cells(contexts, patch.donor.slots, patch.donor.columns);
+  donor = donor.to(at::kFloat);
+  if (is_key) donor = rotate(donor, rotation_at(patch.turn, model.inverse_frequencies()));
+  const at::Tensor written = patch.written * (is_key ? patch.k : patch.v);
+  const at::Tensor now =
+      at::lerp(base.to(at::kFloat), donor, written * patch.alpha).to(rows.scalar_type());
+  rows.index_copy_(0, index, now);
+  return change_squared(now, base * patch.in_base, written);
 }
 
 }  // namespace
@@ -75,30 +107,36 @@ double change_squared(const at::Tensor& now, const at::Tensor& base, const RowPl
 void compose_prompt_caches(const Transformer& model, const KvCache& contexts,
                            const std::vector<RowPlan>& plans, KvCache& rows,
                            std::vector<PatchProof>& proofs) {
-  const auto T = contexts.columns();
-  const auto groups = entry_groups(plans);
-  for (std::int64_t layer = 0; layer < model.config().n_layers; ++layer) {
-    std::vector<std::int64_t> base_of_row, context_of_row;
-    for (const RowPlan& plan : plans) {
-      base_of_row.push_back(plan.base);
-      context_of_row.push_back(plan.patches_cache(layer) ? plan.donor : plan.base);
-    }
-    const bool patched_here = base_of_row != context_of_row;
+  const auto T = contexts.columns(), n_layers = model.config().n_layers;
+  const auto device = model.placement().device;
+  const CellSource base = base_cells(plans, T, device);
+  std::vector<std::int64_t> patched_before;
+  CachePatch patch;
+  at::Tensor change = at::zeros({std::ssize(plans)}, at::kDouble).to(device);
+  for (std::int64_t layer = 0; layer < n_layers; ++layer) {
+    std::vector<std::int64_t> patched;
+    for (std::int64_t r = 0; r < std::ssize(plans); ++r)
+      if (plans[r].patches_cache(layer)) patched.push_back(r);
+    if (patched != patched_before)
+      patch = cache_patch(plans, patched, model.config().n_kv_heads, T, device);
+    patched_before = patched;
     for (const bool is_key : {true, false}) {
-      const at::Tensor source = (is_key ? contexts.k : contexts.v)[layer];  // [C, nkv, T, hd]
+      const at::Tensor from = (is_key ? contexts.k : contexts.v)[layer];  // [C, nkv, T, hd]
       at::Tensor cells = (is_key ? rows.k : rows.v)[layer].narrow(2, 0, T);
-      for (const auto& group : groups) gather_cells(source, context_of_row, group, cells);
-      if (!patched_here) continue;
-      if (is_key) rotate_donor_keys(model, plans, layer, cells);
-      at::Tensor base = at::empty_like(cells);
-      for (const auto& group : groups) gather_cells(source, base_of_row, group, base);
-      for (std::size_t r = 0; r < plans.size(); ++r)
-        if (plans[r].patches_cache(layer))
-          proofs[r].change_squared += change_squared(cells[r], base[r], plans[r]);
+      cells.copy_(gather_cells(from, base.slots, base.columns));
+      if (patched.empty()) continue;
+      const at::Tensor index = at::tensor(patched, at::kLong).to(device);
+      change.index_add_(0, index, apply(model, patch, from, is_key, cells));
     }
-    for (std::size_t r = 0; r < plans.size(); ++r)
-      if (plans[r].patches_cache(layer))
-        proofs[r].cells_changed += plans[r].donor_cached * model.config().n_kv_heads;
+  }
+  const at::Tensor on_host = change.to(at::kCPU);
+  for (std::size_t r = 0; r < plans.size(); ++r) {
+    const RowPlan& plan = plans[r];
+    if (plan.cache_layers.empty()) continue;
+    const auto times = plan.n_layers_patched() * plan.n_heads_written();
+    proofs[r].cells_changed += std::ssize(plan.cells) * times;
+    proofs[r].cells_dropped += plan.cells_dropped * times;
+    proofs[r].change_squared += on_host.const_data_ptr<double>()[r];
   }
 }
 

@@ -7,49 +7,105 @@
 namespace rvsweep {
 namespace {
 
-std::vector<bool> layer_mask(const LayerSet& layers, std::int64_t n_layers) {
-  std::vector<bool> mask(static_cast<std::size_t>(n_layers), false);
-  for (const std::int64_t layer : layers) mask.at(static_cast<std::size_t>(layer)) = true;
+std::vector<bool> mask_of(const std::vector<std::int64_t>& chosen, std::int64_t size, bool empty) {
+  std::vector<bool> mask(static_cast<std::size_t>(size), chosen.empty() && empty);
+  for (const std::int64_t i : chosen) mask.at(static_cast<std::size_t>(i)) = true;
   return mask;
 }
 
-void compile_cache_patch(const ArmSpec& arm, std::int64_t n, std::int64_t m, RowPlan& plan) {
-  plan.donor_cached = arm.entry == Entry::refeed ? m : m - 1;
+/// The donor of a row: its slot, length and, where it is a prompt itself, its tokens.
+struct Donor {
+  std::int32_t slot = -1;
+  std::int64_t m = 0;
+  const std::vector<std::int32_t>* tokens = nullptr;
+};
+
+Donor donor_of(const BundleRow& row, const Bundle& bundle, std::int64_t derived_slot) {
+  const auto place = static_cast<std::size_t>(row.donor);
+  const auto n_contexts = bundle.contexts.size();
+  if (place < n_contexts) {
+    const auto& tokens = bundle.contexts[place].tokens;
+    return {row.donor, std::ssize(tokens), &tokens};
+  }
+  const DerivedDonor& derived = bundle.derived.at(place - n_contexts);
+  return {static_cast<std::int32_t>(derived_slot + place - n_contexts), derived.tokens, nullptr};
+}
+
+/// A cell holds what its token and all before it give, so equal prefixes at equal places give equal
+/// cells.
+bool writes_equal_cells(const RowPlan& plan, const std::vector<std::int32_t>& b,
+                        const std::vector<std::int32_t>& s) {
+  std::int64_t prefix = 0;
+  for (const Cell& cell : plan.cells) {
+    if (cell.donor != cell.base) return false;
+    prefix = std::max(prefix, cell.donor + 1);
+  }
+  return std::equal(s.begin(), s.begin() + prefix, b.begin());
+}
+
+void compile_cache_patch(const ArmSpec& arm, const BundleRow& row, RowPlan& plan) {
+  plan.donor_cached = arm.entry == Entry::refeed ? plan.m : plan.m - 1;
   plan.growth = arm.growth;
+  plan.writes_k = arm.what != What::v;
+  plan.writes_v = arm.what != What::k;
+  plan.replaces = arm.positions.kind == PositionsKind::all;
+  CellMap map = map_cells(arm.positions, plan.cached, plan.donor_cached, row.keyword_tokens);
+  plan.cells = std::move(map.cells);
+  plan.cells_dropped = map.dropped;
   // The donor's last cell falls on base's last one.
-  if (arm.align == Align::rerotate) plan.rotate_by = n - m;
-  const std::int64_t last_key_position = plan.donor_cached - 1 + plan.rotate_by;
-  plan.future_keys =
-      std::clamp<std::int64_t>(last_key_position - plan.first_position(), 0, plan.donor_cached);
+  if (arm.align == Align::rerotate && !arm.positions.left_aligned())
+    plan.rotate_by = plan.n - plan.m;
+  if (!plan.writes_k) return;
+  plan.future_keys = std::count_if(plan.cells.begin(), plan.cells.end(), [&](const Cell& cell) {
+    return cell.donor + plan.rotate_by > plan.first_position();
+  });
 }
 
 }  // namespace
 
-RowPlan compile_row(const ArmSpec& arm, const BundleRow& row,
-                    const std::vector<BundleContext>& contexts, std::int64_t n_layers) {
-  const auto& b = contexts.at(static_cast<std::size_t>(row.base)).tokens;
-  const std::int64_t n = std::ssize(b);
-  RVSWEEP_EXPECT(n > 0, "the plan refuses empty prompts");
+std::optional<std::int64_t> RowPlan::donor_token(std::int64_t i) const {
+  if (i >= n) return persist ? std::optional(m - 1) : std::nullopt;
+  if (i < n - window) return std::nullopt;
+  return i - n + m;
+}
+
+std::int64_t RowPlan::n_layers_patched() const {
+  const auto& layers = cache_layers.empty() ? site_layers : cache_layers;
+  return std::count(layers.begin(), layers.end(), true);
+}
+
+std::int64_t RowPlan::n_heads_written() const {
+  return std::count(heads.begin(), heads.end(), true);
+}
+
+RowPlan compile_row(const ArmSpec& arm, const BundleRow& row, const Bundle& bundle,
+                    std::int64_t derived_slot, const ModelConfig& config) {
+  const auto& b = bundle.contexts.at(static_cast<std::size_t>(row.base)).tokens;
+  RVSWEEP_EXPECT(!b.empty(), "the plan refuses empty prompts");
   RowPlan plan;
   plan.base = row.base;
-  plan.donor = row.donor;
+  plan.n = std::ssize(b);
   plan.first_token = b.back();
   plan.refeeds = arm.kind == ArmKind::kv_cache && arm.entry == Entry::refeed;
-  plan.cached = plan.refeeds ? n : n - 1;
+  plan.cached = plan.refeeds ? plan.n : plan.n - 1;
   if (!arm.is_patched()) return plan;
 
-  const auto& s = contexts.at(static_cast<std::size_t>(row.donor)).tokens;
-  const std::int64_t m = std::ssize(s);
+  const Donor donor = donor_of(row, bundle, derived_slot);
+  plan.donor = donor.slot;
+  plan.m = donor.m;
+  plan.alpha = arm.alpha;
+  plan.heads = mask_of(arm.heads, site_heads(arm.site, config), /*empty=*/true);
+  plan.neutral = arm.alpha == 0 || donor.slot == plan.base;
   if (arm.kind == ArmKind::kv_cache) {
-    plan.cache_layers = layer_mask(arm.layers, n_layers);
-    compile_cache_patch(arm, n, m, plan);
-    plan.neutral = plan.cached == plan.donor_cached &&
-                   std::equal(s.begin(), s.begin() + plan.donor_cached, b.begin());
+    plan.cache_layers = mask_of(arm.layers, config.n_layers, false);
+    compile_cache_patch(arm, row, plan);
+    if (donor.tokens != nullptr) plan.neutral |= writes_equal_cells(plan, b, *donor.tokens);
   } else {
-    plan.v_layers = layer_mask(arm.layers, n_layers);
-    plan.v_window = std::min({arm.window, n, m});
-    plan.v_persist = arm.decode == Decode::persist;
-    plan.neutral = s == b;
+    plan.site_layers = mask_of(arm.layers, config.n_layers, false);
+    plan.site = arm.site;
+    plan.window = std::min({arm.window, plan.n, plan.m});
+    plan.persist = arm.decode == Decode::persist;
+    if (donor.tokens != nullptr) plan.neutral |= *donor.tokens == b;
   }
   return plan;
 }

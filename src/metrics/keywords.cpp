@@ -5,6 +5,8 @@
 #include <limits>
 #include <string>
 
+#include "rvsweep/text/words.hpp"
+
 namespace rvsweep {
 namespace {
 
@@ -15,16 +17,13 @@ constexpr std::array<std::string_view, 24> keywords{
     "emerge",  "emerging",   "direct",     "directly",     "immediate",     "simultaneously"};
 
 /// The keywords are ASCII, so ASCII lower-casing finds what Python's does.
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return result;
-}
-
-bool in_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '\'' ||
-         static_cast<unsigned char>(c) >= 0x80;
+template <class Accept>
+std::int32_t count_if_present(std::string_view text, const Accept& accept) {
+  const std::string lowered = ascii_lower(text);
+  return static_cast<std::int32_t>(
+      std::count_if(keywords.begin(), keywords.end(), [&](std::string_view keyword) {
+        return lowered.find(keyword) != std::string::npos && accept(keyword);
+      }));
 }
 
 }  // namespace
@@ -32,26 +31,22 @@ bool in_word(char c) {
 std::span<const std::string_view> notebook_keywords() { return keywords; }
 
 std::int32_t keyword_count(std::string_view text) {
-  const std::string lowered = lower(text);
-  return static_cast<std::int32_t>(std::count_if(
-      keywords.begin(), keywords.end(),
-      [&](std::string_view keyword) { return lowered.find(keyword) != std::string::npos; }));
+  return count_if_present(text, [](std::string_view) { return true; });
+}
+
+std::int32_t keyword_count_new(std::string_view text, std::string_view prompt) {
+  const std::string known = ascii_lower(prompt);
+  return count_if_present(
+      text, [&](std::string_view keyword) { return known.find(keyword) == std::string::npos; });
 }
 
 double keyword_rate(std::string_view text) {
-  const std::string lowered = lower(text);
-  std::int64_t words = 0, hits = 0;
-  for (auto begin = lowered.begin(); begin != lowered.end();) {
-    begin = std::find_if(begin, lowered.end(), in_word);
-    const auto end = std::find_if_not(begin, lowered.end(), in_word);
-    if (begin == end) break;
-    ++words;
-    hits +=
-        std::find(keywords.begin(), keywords.end(), std::string_view(begin, end)) != keywords.end();
-    begin = end;
-  }
-  return words == 0 ? std::numeric_limits<double>::quiet_NaN()
-                    : 100.0 * static_cast<double>(hits) / static_cast<double>(words);
+  const auto all = words(text);
+  if (all.empty()) return std::numeric_limits<double>::quiet_NaN();
+  const auto hits = std::count_if(all.begin(), all.end(), [](const std::string& word) {
+    return std::find(keywords.begin(), keywords.end(), word) != keywords.end();
+  });
+  return 100.0 * static_cast<double>(hits) / static_cast<double>(all.size());
 }
 
 }  // namespace rvsweep

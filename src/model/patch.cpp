@@ -1,15 +1,21 @@
 #include "rvsweep/model/patch.hpp"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/lerp.h>
 
 namespace rvsweep {
 
-at::Tensor patched(const std::vector<SitePatch>& patches, Site site, std::int64_t layer,
-                   const at::Tensor& x) {
+at::Tensor visit(const std::vector<SitePatch>& patches, std::vector<SiteRecord>* records, Site site,
+                 std::int64_t layer, const at::Tensor& x) {
   at::Tensor result = x;
   for (const SitePatch& patch : patches)
     if (patch.site == site && patch.layer == layer)
-      result = at::lerp(result, patch.values, patch.weight);
+      result = at::lerp(result.to(at::kFloat), patch.values.to(at::kFloat), patch.weight)
+                   .to(x.scalar_type());
+  if (records != nullptr)
+    for (SiteRecord& record : *records)
+      if (record.site == site && record.layer == layer)
+        record.values = result.narrow(1, result.size(1) - record.queries, record.queries).clone();
   return result;
 }
 

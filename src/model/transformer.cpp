@@ -59,13 +59,25 @@ at::Tensor Transformer::embed(const at::Tensor& tokens) const {
   return at::embedding(weights_.embedding, tokens);
 }
 
+at::Tensor Transformer::unembed(const at::Tensor& residual) const {
+  const at::Tensor x = rms_norm(residual, weights_.norm, config_.rms_norm_eps);
+  return at::linear(x, weights_.head).to(at::kFloat);
+}
+
 at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const {
   const auto B = input.tokens.size(0), T = input.tokens.size(1);
-  const auto nkv = config_.n_kv_heads, hd = config_.head_dim;
+  const auto nh = config_.n_heads, nkv = config_.n_kv_heads, hd = config_.head_dim;
   const auto columns = input.column + T;
   RVSWEEP_EXPECT(columns <= cache.columns() && B == cache.rows(), "the cache must hold the batch");
-  RVSWEEP_EXPECT(input.logits == LogitsFor::none || input.last_kv_layer == config_.n_layers,
-                 "logits need the whole model");
+  RVSWEEP_EXPECT(input.outputs == Outputs::none || input.last_kv_layer == config_.n_layers,
+                 "outputs need the whole model");
+  const auto at_site = [&](Site site, std::int64_t layer, const at::Tensor& x) {
+    return visit(input.patches, input.records, site, layer, x);
+  };
+  // Sites without heads are [B, T, 1, H] to patches and records.
+  const auto at_whole_site = [&](Site site, std::int64_t layer, const at::Tensor& x) {
+    return at_site(site, layer, x.unsqueeze(2)).squeeze(2);
+  };
 
   std::vector<at::Tensor> bias;  // [B, 1, g*T, C] by class
   for (const at::Tensor& by_class : input.bias->classes)
@@ -77,33 +89,41 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
   at::Tensor x = embed(input.tokens);  // [B, T, H], the residual stream
   for (std::int64_t layer = 0; layer < config_.n_layers; ++layer) {
     const LayerWeights& w = weights_.layers[layer];
+    x = at_whole_site(Site::resid_pre, layer, x);
     const at::Tensor h = rms_norm(x, w.input_norm, config_.rms_norm_eps);
 
     at::Tensor k = at::linear(h, w.k_proj, w.k_bias).view({B, T, nkv, hd});
     at::Tensor v = at::linear(h, w.v_proj, w.v_bias).view({B, T, nkv, hd});
-    k = rotate(k, rotation);
-    v = patched(input.patches, Site::v, layer, v);
+    k = rotate(at_site(Site::k, layer, k), rotation);
+    v = at_site(Site::v, layer, v);
     at::Tensor keys = cache.k[layer].narrow(2, 0, columns);    // [B, nkv, C, hd]
     at::Tensor values = cache.v[layer].narrow(2, 0, columns);  // [B, nkv, C, hd]
     keys.narrow(2, input.column, T).copy_(k.transpose(1, 2));
     values.narrow(2, input.column, T).copy_(v.transpose(1, 2));
     if (layer == input.last_kv_layer) return {};
 
-    at::Tensor q = at::linear(h, w.q_proj, w.q_bias).view({B, T, config_.n_heads, hd});
-    q = stack_groups(rotate(q, rotation), nkv);
-    const at::Tensor z = at::scaled_dot_product_attention(
+    at::Tensor q = at::linear(h, w.q_proj, w.q_bias).view({B, T, nh, hd});
+    q = stack_groups(rotate(at_site(Site::q, layer, q), rotation), nkv);
+    at::Tensor z = at::scaled_dot_product_attention(
         q, keys, values, bias[input.bias->class_of_layer[layer]], /*dropout_p=*/0.0,
         /*is_causal=*/false, scale);  // [B, nkv, g*T, hd]
-    x = x + at::linear(unstack_groups(z, T), w.o_proj, w.o_bias);
+    z = at_site(Site::z, layer, unstack_groups(z, T).view({B, T, nh, hd})).view({B, T, nh * hd});
+    x = x + at_whole_site(Site::attn_out, layer, at::linear(z, w.o_proj, w.o_bias));
 
     const at::Tensor m = rms_norm(x, w.post_attention_norm, config_.rms_norm_eps);
-    const at::Tensor gate = at::silu(at::linear(m, w.gate_proj));
-    x = x + at::linear(gate * at::linear(m, w.up_proj), w.down_proj);
+    const at::Tensor gated = at::silu(at::linear(m, w.gate_proj)) * at::linear(m, w.up_proj);
+    x = x + at_whole_site(Site::mlp_out, layer, at::linear(gated, w.down_proj));
+    x = at_whole_site(Site::resid_post, layer, x);
   }
-  if (input.logits == LogitsFor::none) return {};
-  if (input.logits == LogitsFor::last_query) x = x.select(1, T - 1);
-  x = rms_norm(x, weights_.norm, config_.rms_norm_eps);
-  return at::linear(x, weights_.head).to(at::kFloat);
+  switch (input.outputs) {
+    case Outputs::last_query:
+      return x.select(1, T - 1);
+    case Outputs::every_query:
+      return x;
+    case Outputs::none:
+      break;
+  }
+  return {};
 }
 
 Transformer load_transformer(const std::filesystem::path& folder, const Placement& placement) {

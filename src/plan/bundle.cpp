@@ -10,18 +10,19 @@ namespace rvsweep {
 using nlohmann::json;
 
 std::vector<std::byte> pack_bundle(const Bundle& bundle) {
-  json contexts = json::array(), rows = json::array();
+  json contexts = json::array(), derived = json::array(), rows = json::array();
   for (const auto& c : bundle.contexts)
     contexts.push_back(
         {c.prompt.value, c.tokens, json::binary({c.text.begin(), c.text.end()}), c.records_prompt});
+  for (const auto& d : bundle.derived)
+    derived.push_back({d.derivation, d.of, d.tokens, d.cells, d.pair_id});
   for (const auto& r : bundle.rows)
-    rows.push_back({r.row.value, r.arm.value, r.sample, r.pair_hash, r.base, r.donor});
+    rows.push_back({r.row.value, r.arm.value, r.sample, r.pair_hash, r.base, r.donor, r.reference,
+                    r.counterpart, r.keyword_tokens});
   const auto& shape = bundle.shape;
-  const json packed{bundle.id.value,
-                    {shape.contexts, shape.prompt_length, shape.rows},
-                    contexts,
-                    rows,
-                    bundle.cost};
+  const json packed{
+      bundle.id.value, {shape.contexts, shape.prompt_length, shape.rows}, contexts, derived, rows,
+      bundle.cost};
   const auto bytes = json::to_msgpack(packed);
   std::vector<std::byte> result(bytes.size());
   std::memcpy(result.data(), bytes.data(), bytes.size());
@@ -41,11 +42,13 @@ Bundle unpack_bundle(const std::vector<std::byte>& bytes) {
                                  c.at(1).get<std::vector<std::int32_t>>(),
                                  std::string(text.begin(), text.end()), c.at(3).get<bool>()});
     }
-    for (const auto& r : packed.at(3))
+    for (const auto& d : packed.at(3))
+      bundle.derived.push_back({d.at(0).get<Derivation>(), d.at(1), d.at(2), d.at(3), d.at(4)});
+    for (const auto& r : packed.at(4))
       bundle.rows.push_back({RowIndex(r.at(0).get<std::int64_t>()),
                              ArmIndex(r.at(1).get<std::int32_t>()), r.at(2), r.at(3), r.at(4),
-                             r.at(5)});
-    bundle.cost = packed.at(4);
+                             r.at(5), r.at(6), r.at(7), r.at(8).get<std::vector<std::int32_t>>()});
+    bundle.cost = packed.at(5);
     return bundle;
   } catch (const json::exception& error) {
     throw ContractError(std::string("a bundle arrived damaged: ") + error.what());

@@ -119,6 +119,7 @@ const std::vector<ConfigKey>& config_keys() {
       {.name = "prompts.file", .default_value = "", .required = true},
       {.name = "prompts.pairing", .default_value = "listed"},
       {.name = "prompts.template", .default_value = "none"},
+      {.name = "prompts.filler", .default_value = "builtin"},
       {.name = "generation.max_new_tokens", .default_value = "50"},
       {.name = "generation.temperature", .default_value = "0.7"},
       {.name = "generation.top_k", .default_value = "0"},
@@ -131,10 +132,18 @@ const std::vector<ConfigKey>& config_keys() {
       {.name = "readouts.spectra_prompt", .default_value = "true"},
       {.name = "readouts.spectra_generated", .default_value = "true"},
       {.name = "readouts.keywords", .default_value = "true"},
+      {.name = "readouts.first_token", .default_value = "true"},
       {.name = "readouts.reencode", .default_value = "false"},
+      {.name = "readouts.copying", .default_value = "false"},
+      {.name = "readouts.families", .default_value = "builtin"},
+      {.name = "readouts.forced", .default_value = "false"},
+      {.name = "readouts.step_trace", .default_value = "false"},
+      {.name = "readouts.logit_lens", .default_value = "none"},
+      {.name = "readouts.token_sets", .default_value = "builtin"},
       {.name = "sweep.seed", .default_value = "1"},
       {.name = "sweep.bundle_rows", .default_value = "auto"},
       {.name = "sweep.arm", .default_value = "", .repeatable = true},
+      {.name = "sweep.control", .default_value = "", .repeatable = true},
   };
   return keys;
 }

@@ -1,6 +1,10 @@
 #include "rvsweep/plan/result_schema.hpp"
 
 #include <algorithm>
+#include <set>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/plan/split.hpp"
 
 namespace rvsweep {
 namespace {
@@ -58,17 +62,11 @@ std::vector<ColumnSpec> prompt_columns(const SweepConfig& config, const ModelCon
   };
 }
 
-std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig& model,
-                                    const std::vector<ArmSpec>& arms) {
-  const auto L = model.n_layers, W = config.window, N = config.generation.max_new_tokens;
-  std::vector<ColumnSpec> columns{
-      {"status",
-       status,
-       {},
-       "1",
-       "whether the row ran: ok, refused, failed (pending: not yet)",
-       ""},
-      {"reason", utf8, {}, "1", "why the row was refused or failed; empty where it is ok", ""},
+namespace {
+
+/// Columns that exist where tokens are generated.
+std::vector<ColumnSpec> generation_columns(std::int64_t N) {
+  return {
       {"tokens", int32, {N}, "token id", "generated tokens, EOS included; -1 after the end", ""},
       {"n_generated", int32, {}, "tokens", "number of generated tokens, EOS counted", ""},
       {"text", utf8, {}, "1", "generated text without special tokens", ""},
@@ -78,7 +76,95 @@ std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig
        {},
        "tokens",
        "generated tokens that were fed and so have V: all but the last one",
+       ""}};
+}
+
+/// Read-outs of logits; L layers, N new tokens at most.
+void add_logit_columns(const ReadoutsConfig& readouts, std::int64_t L, std::int64_t N,
+                       std::vector<ColumnSpec>& columns) {
+  const auto add = [&](ColumnSpec spec) { columns.push_back(std::move(spec)); };
+  if (readouts.first_token) {
+    add({"kl_first",
+         float64,
+         {},
+         "nats",
+         "KL(unpatched reference || row) at the position that the first token is drawn from; the "
+         "reference is the recipient's prompt, the pair's base for unpatched rows",
+         "kl_first/1: sum p (ln p - ln q) over the vocabulary in float64, temperature 1"});
+    add({"lse_difference",
+         float64,
+         {},
+         "nats",
+         "log-sum-exp of the recursive token set less that of the task token set, at the position "
+         "that the first token is drawn from",
+         "lse_difference/1: LSE(logits of recursive set) - LSE(logits of task set)"});
+  }
+  if (readouts.forced && N > 0)
+    for (const std::string of : {"source", "base"}) {
+      const std::string along =
+          "the greedy unpatched continuation of the " +
+          std::string(of == "base" ? "reference prompt" : "pair's other prompt");
+      add({"kl_forced_" + of,
+           float64,
+           {},
+           "nats",
+           "mean over the tokens of " + along + ", fed to both, of KL(unpatched reference || row)",
+           "kl_forced/1: kl_first/1 at every position that a token of it is predicted from"});
+      add({"logprob_" + of,
+           float64,
+           {},
+           "nats per token",
+           "mean log-likelihood of " + along + ", row minus unpatched reference",
+           "logprob/1: mean of ln q(token) - ln p(token)"});
+    }
+  if (const auto lens = logit_lens_layers(readouts, L); !lens.empty()) {
+    const std::vector<std::int64_t> shape{std::ssize(lens), logit_lens_top};
+    add({"logit_lens_token", int32, shape, "token id",
+         "logit lens at the first generated position: the most likely tokens when the residual "
+         "stream after each chosen layer goes through the final norm and the head, by layer as "
+         "in readouts.logit_lens, descending",
+         ""});
+    add({"logit_lens_logprob", float32, shape, "nats", "log-probabilities of logit_lens_token",
+         "logit_lens/1: log_softmax(head(norm(resid_post)))"});
+  }
+  if (readouts.step_trace && N > 0)
+    add({"step_pr",
+         float32,
+         {L, N},
+         "1",
+         "participation ratio of V of the last W tokens, prompt and fed ones, after the t-th fed "
+         "token (t = 0: the prompt's last); NaN where there are fewer or none was fed",
+         "pr/1"});
+}
+
+}  // namespace
+
+LayerSet logit_lens_layers(const ReadoutsConfig& readouts, std::int64_t n_layers) {
+  if (readouts.logit_lens.text == "none") return {};
+  try {
+    std::set<std::int64_t> layers;
+    for (const std::string& part : split(readouts.logit_lens.text, ','))
+      for (const LayerSet& set : parse_layer_sets(part, n_layers))
+        layers.insert(set.begin(), set.end());
+    return {layers.begin(), layers.end()};
+  } catch (const InputError& error) {
+    throw InputError(readouts.logit_lens.where,
+                     std::string("readouts.logit_lens: ") + error.what());
+  }
+}
+
+std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig& model,
+                                    const std::vector<ArmSpec>& arms,
+                                    const std::vector<RegexFamily>& families) {
+  const auto L = model.n_layers, W = config.window, N = config.generation.max_new_tokens;
+  std::vector<ColumnSpec> columns{
+      {"status",
+       status,
+       {},
+       "1",
+       "whether the row ran: ok, refused, failed (pending: not yet)",
        ""},
+      {"reason", utf8, {}, "1", "why the row was refused or failed; empty where it is ok", ""},
       {"cells_changed",
        int64,
        {},
@@ -107,6 +193,8 @@ std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig
        ""},
   };
   const auto add = [&](ColumnSpec spec) { columns.push_back(std::move(spec)); };
+  if (N > 0)
+    for (ColumnSpec& spec : generation_columns(N)) add(std::move(spec));
   if (config.readouts.spectra_prompt) {
     add({"spectra_prompt",
          float32,
@@ -118,7 +206,7 @@ std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig
          "spectra/1"});
     add({"r_v_prompt", float64, {}, "1", "R_V of spectra_prompt", r_v_definition});
   }
-  if (config.readouts.spectra_generated) {
+  if (config.readouts.spectra_generated && N > 0) {
     add({"spectra_generated",
          float32,
          {L, W},
@@ -128,7 +216,7 @@ std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig
          "spectra/1"});
     add({"r_v_generated", float64, {}, "1", "R_V of spectra_generated", r_v_definition});
   }
-  if (config.readouts.reencode)
+  if (config.readouts.reencode && N > 0)
     add({"r_v_reencoded",
          float64,
          {},
@@ -148,7 +236,7 @@ std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig
          "hook "
          "order), which the patch cannot move at its own layer; not a result",
          r_v_definition});
-  if (config.readouts.keywords) {
+  if (config.readouts.keywords && N > 0) {
     add({"keyword_count",
          int32,
          {},
@@ -161,7 +249,43 @@ std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig
          "per 100 words",
          "words equal to one of the 24 keywords, per 100 words; NaN for a text without words",
          "keyword_rate/1: whole words"});
+    for (const RegexFamily& family : families)
+      add({family.name, int32, {}, "matches", family.description, family.definition});
   }
+  if (config.readouts.copying) {
+    add({"keyword_count_new",
+         int32,
+         {},
+         "1",
+         "how many of the notebook's 24 keywords occur in the text and not in the donor's prompt "
+         "(the row's own where it has no donor)",
+         "keyword_count_new/1: substrings of the lower-cased text that are none of the lower-cased "
+         "prompt, presence not count, 0..24"});
+    add({"copied_ngrams",
+         float64,
+         {},
+         "1",
+         "share of the text's word 4-grams that occur in the donor's prompt (the row's own where "
+         "it "
+         "has no donor); NaN for a text of fewer than 4 words",
+         "copied_ngrams/1: 4-grams of the text found in the prompt / 4-grams of the text, over "
+         "lower-cased words (runs of letters, digits, apostrophes and bytes beyond ASCII)"});
+    add({"repeated_ngrams",
+         float64,
+         {},
+         "1",
+         "share of the text's word 4-grams that occurred earlier in it; NaN for a text of fewer "
+         "than 4 words",
+         "repeated_ngrams/1: 1 - distinct 4-grams / all 4-grams, over words as copied_ngrams has "
+         "them (seq-rep-4 of Welleck et al. 2020)"});
+    add({"repetitive",
+         int32,
+         {},
+         "1",
+         "1 where the text repeats itself so much that its other scores mean little, else 0",
+         "repetitive/1: repeated_ngrams >= 0.3"});
+  }
+  add_logit_columns(config.readouts, L, N, columns);
   return columns;
 }
 

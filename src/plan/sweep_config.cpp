@@ -78,7 +78,7 @@ SweepConfig parse_sweep_config(const ConfigValues& written) {
   values.choice("prompts.pairing", {"listed"});
   values.choice("prompts.template", {"none"});
   auto& generation = config.generation;
-  generation.max_new_tokens = values.number<std::int64_t>("generation.max_new_tokens", 1, 100000);
+  generation.max_new_tokens = values.number<std::int64_t>("generation.max_new_tokens", 0, 100000);
   generation.temperature = values.number<double>("generation.temperature", 0.0, 100.0);
   generation.top_k = values.number<std::int64_t>("generation.top_k", 0, 10000000);
   generation.top_p = values.number<double>("generation.top_p", 0.0, 1.0);
@@ -93,12 +93,22 @@ SweepConfig parse_sweep_config(const ConfigValues& written) {
   config.readouts.spectra_prompt = values.yes_or_no("readouts.spectra_prompt");
   config.readouts.spectra_generated = values.yes_or_no("readouts.spectra_generated");
   config.readouts.keywords = values.yes_or_no("readouts.keywords");
+  config.readouts.first_token = values.yes_or_no("readouts.first_token");
   config.readouts.reencode = values.yes_or_no("readouts.reencode");
+  config.readouts.copying = values.yes_or_no("readouts.copying");
+  config.readouts.families = values.text("readouts.families").text;
+  config.readouts.forced = values.yes_or_no("readouts.forced");
+  config.readouts.step_trace = values.yes_or_no("readouts.step_trace");
+  config.readouts.logit_lens = values.text("readouts.logit_lens");
+  config.token_sets = values.text("readouts.token_sets").text;
+  config.filler = values.text("prompts.filler").text;
   config.seed = values.number<std::uint64_t>("sweep.seed", 0, UINT64_MAX);
   if (values.text("sweep.bundle_rows").text != "auto")
     config.bundle_rows = values.number<std::int64_t>("sweep.bundle_rows", 8, 1024);
   if (const auto arms = written.find("sweep.arm"); arms != written.end())
     config.arms = arms->second;
+  if (const auto controls = written.find("sweep.control"); controls != written.end())
+    config.controls = controls->second;
   config.text = dump_config(written);
   return config;
 }

@@ -14,8 +14,8 @@ namespace {
 
 using testing::some_tokens;
 
-/// 64 one-letter tokens, as many as the tiny model has.
-Tokenizer letters() {
+/// 64 one-letter tokens, as many as the tiny model has; `before` is what each begins with.
+Tokenizer letters(const std::string& before = "") {
   const auto folder = std::filesystem::temp_directory_path() / "rvsweep_bundle_runner_test";
   std::filesystem::create_directories(folder);
   std::ofstream file(folder / "tokenizer.json");
@@ -23,7 +23,8 @@ Tokenizer letters() {
        << R"("pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true},)"
        << R"("decoder":{"type":"ByteLevel"},"model":{"type":"BPE","merges":[],"vocab":{)";
   const std::string alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,";
-  for (std::size_t i = 0; i < 64; ++i) file << (i ? "," : "") << '"' << alphabet[i] << "\":" << i;
+  for (std::size_t i = 0; i < 64; ++i)
+    file << (i ? "," : "") << '"' << before << alphabet[i] << "\":" << i;
   file << "}}}";
   file.close();
   return Tokenizer::load(folder);
@@ -43,10 +44,13 @@ struct Study {
     config.window = settings.window = 4;
     config.generation.max_new_tokens = 10;
     config.generation.temperature = 1.0;
-    config.readouts.reencode = true;
+    config.readouts.reencode = config.readouts.forced = config.readouts.step_trace = true;
+    config.readouts.logit_lens = {"0:100%", "test"};
+    settings.logit_lens_layers = {0, 1, 2, 3};
+    settings.token_sets = {{1, 2}, {3}};
     settings.generation = config.generation;
     settings.readouts = config.readouts;
-    settings.arms = parse_arms(lines, 4, 4);
+    settings.arms = parse_arms(lines, model.config(), 4);
     settings.early_layer = 1;
     settings.late_layer = 3;
     bundle.shape = {8, 32, 8};
@@ -63,12 +67,15 @@ struct Study {
     const ArmKind kind = settings.arms[arm].kind;
     row.base = kind == ArmKind::source ? donor : base;
     row.donor = settings.arms[arm].is_patched() ? donor : -1;
+    row.reference = base;
+    row.counterpart = donor;
     bundle.rows.push_back(row);
   }
 
   BundleResult run() {
-    const BundleRunner runner{model, tokenizer, settings, prompt_columns(config, model.config()),
-                              row_columns(config, model.config(), settings.arms)};
+    const BundleRunner runner{
+        model, tokenizer, settings, prompt_columns(config, model.config()),
+        row_columns(config, model.config(), settings.arms, settings.families)};
     return runner.run(bundle);
   }
 };
@@ -178,6 +185,41 @@ TEST(BundleRunner, ShortPromptsRunWithoutGeometry) {
   const auto spectra = item<float>(result, "spectra_prompt", 1);
   EXPECT_TRUE(std::isnan(spectra[0]));
   EXPECT_FALSE(std::isnan(spectra[1 * 4]));
+}
+
+TEST(BundleRunner, CopyingIsFromTheDonorOrElseFromTheRowsOwnPrompt) {
+  Study study({"base", "source", "kv_cache layers=1:4"});
+  study.tokenizer = letters("\u0120");  // every token is a word
+  study.config.readouts = {.reencode = false, .copying = true};
+  study.settings.readouts = study.config.readouts;
+  BundleResult before = study.run();
+  const auto texts = column<std::string>(before.rows, "text");
+  EXPECT_EQ(column<double>(before.rows, "copied_ngrams"), std::vector<double>(3, 0.0));
+  study.bundle.contexts[0].text = texts[0];
+  study.bundle.contexts[1].text = texts[1] + " and " + texts[2];
+  BundleResult after = study.run();
+  EXPECT_EQ(column<std::string>(after.rows, "text"), texts);
+  EXPECT_EQ(column<double>(after.rows, "copied_ngrams"), std::vector<double>(3, 1.0));
+  std::swap(study.bundle.contexts[0].text, study.bundle.contexts[1].text);
+  BundleResult swapped = study.run();
+  EXPECT_LT(column<double>(swapped.rows, "copied_ngrams")[0], 1.0);
+  EXPECT_LT(column<double>(swapped.rows, "copied_ngrams")[2], 1.0);
+}
+
+TEST(BundleRunner, ARowWhoseTextCannotBeSearchedIsFailedAndKeepsItsText) {
+  Study study({"base"});
+  study.settings.families =
+      parse_regex_families(R"({"version": 1, "families": [{"name": "technical_x",
+        "description": "x", "patterns": ["(*LIMIT_MATCH=1)(?:.+.+)+ß"]}]})",
+                           "mine.json")
+          .families;
+  BundleResult result = study.run();
+  EXPECT_EQ(column<std::int8_t>(result.rows, "status")[0],
+            static_cast<std::int8_t>(RowStatus::failed));
+  EXPECT_NE(column<std::string>(result.rows, "reason")[0].find("family technical_x"),
+            std::string::npos);
+  EXPECT_EQ(column<std::int32_t>(result.rows, "technical_x")[0], -1);
+  EXPECT_EQ(column<std::string>(result.rows, "text")[0].size(), 10u);
 }
 
 TEST(BundleRunner, EosEndsARowAndIsCounted) {

@@ -15,6 +15,7 @@ RowPlan plan_with(Growth growth) {
   RowPlan plan;
   plan.cached = 3;
   plan.donor = 1;
+  plan.replaces = true;
   plan.donor_cached = 5;
   plan.growth = growth;
   plan.cache_layers = {false, true, false, false};
@@ -61,6 +62,28 @@ TEST(DecodeBias, CompoundCountsTheDonorOnceMoreEachStep) {
   }
   EXPECT_EQ(third[0], x);
   for (int fed = T; fed < T + 3; ++fed) EXPECT_EQ(third[fed], 0.0F);
+}
+
+TEST(DecodeBias, PatchesOfSomeCellsLeaveTheNumberOfCells) {
+  RowPlan plan = plan_with(Growth::append);
+  plan.replaces = false;
+  DecodeBias bias(testing::tiny_config(), {}, {plan}, T, steps);
+  EXPECT_EQ(seen(bias.at_step(0), 1, 0), (std::vector<float>{x, x, x, 0, 0, 0, 0}));
+}
+
+TEST(ForcedBias, HoldsEveryStepAndHidesLaterTokens) {
+  for (const Growth growth : {Growth::append, Growth::frozen, Growth::compound}) {
+    const auto plans = std::vector<RowPlan>{plan_with(growth)};
+    const AttentionBias forced = forced_bias(testing::tiny_config(), {}, plans, T, steps);
+    DecodeBias by_step(testing::tiny_config(), {}, plans, T, steps);
+    for (std::int64_t t = 0; t < steps; ++t) {
+      const auto expected = seen(by_step.at_step(t), 1, t);
+      const at::Tensor row = forced.classes[forced.class_of_layer[1]][0][0][t].contiguous();
+      const float* actual = row.const_data_ptr<float>();
+      for (std::int64_t c = 0; c < T + steps; ++c)
+        EXPECT_EQ(actual[c], c <= T + t ? expected[c] : x) << "query " << t << ", column " << c;
+    }
+  }
 }
 
 }  // namespace

@@ -9,13 +9,14 @@ namespace {
 
 RowPlan compiled(ArmSpec arm, std::int64_t n, std::int64_t m) {
   arm.layers = {1, 2};
-  std::vector<BundleContext> contexts(2);
-  contexts[0].tokens = testing::some_tokens(n, 1);
-  contexts[1].tokens = testing::some_tokens(m, 2);
+  Bundle bundle;
+  bundle.contexts.resize(2);
+  bundle.contexts[0].tokens = testing::some_tokens(n, 1);
+  bundle.contexts[1].tokens = testing::some_tokens(m, 2);
   BundleRow row;
   row.base = 0;
   row.donor = arm.is_patched() ? 1 : -1;
-  return compile_row(arm, row, contexts, 4);
+  return compile_row(arm, row, bundle, 8, testing::tiny_config());
 }
 
 ArmSpec kv(Entry entry, Align align) {
@@ -47,25 +48,57 @@ TEST(RowPlan, RefeedFeedsTheLastTokenOnceMore) {
 
 TEST(RowPlan, ShrinksTheWindowToTheShorterPrompt) {
   ArmSpec arm;
-  arm.kind = ArmKind::v_proj;
+  arm.kind = ArmKind::site;
   arm.window = 16;
-  EXPECT_EQ(compiled(arm, 20, 25).v_window, 16);
-  EXPECT_EQ(compiled(arm, 9, 25).v_window, 9);
-  EXPECT_EQ(compiled(arm, 20, 5).v_window, 5);
+  EXPECT_EQ(compiled(arm, 20, 25).window, 16);
+  EXPECT_EQ(compiled(arm, 9, 25).window, 9);
+  EXPECT_EQ(compiled(arm, 20, 5).window, 5);
 }
 
 TEST(RowPlan, EqualTokensAreNeutral) {
   ArmSpec arm = kv(Entry::hold_last, Align::rerotate);
   arm.layers = {1};
-  std::vector<BundleContext> contexts(2);
-  contexts[0].tokens = contexts[1].tokens = testing::some_tokens(20, 1);
+  Bundle bundle;
+  bundle.contexts.resize(2);
+  auto& donor = bundle.contexts[1].tokens;
+  bundle.contexts[0].tokens = donor = testing::some_tokens(20, 1);
   BundleRow row;
   row.donor = 1;
-  EXPECT_TRUE(compile_row(arm, row, contexts, 4).neutral);
-  contexts[1].tokens.back() += 1;  // held back, so its cell is never written
-  EXPECT_TRUE(compile_row(arm, row, contexts, 4).neutral);
-  contexts[1].tokens.front() += 1;
-  EXPECT_FALSE(compile_row(arm, row, contexts, 4).neutral);
+  const auto neutral = [&] {
+    return compile_row(arm, row, bundle, 8, testing::tiny_config()).neutral;
+  };
+  EXPECT_TRUE(neutral());
+  donor.back() += 1;  // held back, so its cell is never written
+  EXPECT_TRUE(neutral());
+  donor[10] += 1;
+  EXPECT_FALSE(neutral());
+  arm.positions = parse_positions("first:10");  // what comes later does not change these
+  EXPECT_TRUE(neutral());
+  arm.positions = parse_positions("first:11");
+  EXPECT_FALSE(neutral());
+  arm.alpha = 0;
+  EXPECT_TRUE(neutral());
+}
+
+TEST(RowPlan, DonorTokensOfASite) {
+  ArmSpec arm;
+  arm.kind = ArmKind::site;
+  arm.window = 4;
+  RowPlan plan = compiled(arm, 20, 25);
+  EXPECT_EQ(plan.donor_token(15), std::nullopt);
+  EXPECT_EQ(plan.donor_token(16), 21);
+  EXPECT_EQ(plan.donor_token(19), 24);
+  EXPECT_EQ(plan.donor_token(20), std::nullopt);
+  arm.decode = Decode::persist;
+  EXPECT_EQ(compiled(arm, 20, 25).donor_token(30), 24);
+}
+
+TEST(RowPlan, LeftAlignedKeysAreNotTurned) {
+  ArmSpec arm = kv(Entry::hold_last, Align::rerotate);
+  arm.positions = parse_positions("first:3");
+  EXPECT_EQ(compiled(arm, 20, 25).rotate_by, 0);
+  arm.positions = parse_positions("last:3");
+  EXPECT_EQ(compiled(arm, 20, 25).rotate_by, -5);
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <set>
 #include <string>
 
+#include "rvsweep/core/builtin_files.hpp"
+
 namespace rvsweep {
 namespace {
 
@@ -59,6 +61,18 @@ TEST(KeywordCount, ReachesTwentyFour) {
   for (const auto word : notebook_keywords()) all += std::string(word) + " ";
   EXPECT_EQ(keyword_count(all), 24);
 }
+
+TEST(KeywordCountNew, LeavesOutWhatThePromptHas) {
+  const std::string text = "I am observing myself process this question with awareness.";
+  EXPECT_EQ(keyword_count_new(text, ""), 6);
+  EXPECT_EQ(keyword_count_new(text, "Be AWARE."), 5);        // awareness is new, aware is not
+  EXPECT_EQ(keyword_count_new(text, "Awareness!"), 4);       // both are known
+  EXPECT_EQ(keyword_count_new(text, "a shelf, myself"), 4);  // self and myself
+  EXPECT_EQ(keyword_count_new(text, text), 0);
+  EXPECT_EQ(keyword_count_new("", text), 0);
+}
+
+TEST(KeywordCount, OfTheFillerIsZero) { EXPECT_EQ(keyword_count(builtin_file("filler.txt")), 0); }
 
 TEST(KeywordRate, IsWholeWordsPerHundred) {
   EXPECT_DOUBLE_EQ(keyword_rate("I observe my awareness processing itself"), 100.0 * 4 / 6);

@@ -13,15 +13,16 @@ TEST(Patch, WeightOneGivesTheValuesBitsAndZeroKeepsTheOldOnes) {
   const at::Tensor old = at::randn({3, 2, 2, 4}) * 1e3, values = at::randn({3, 2, 2, 4}) * 1e-3;
   at::Tensor weight = at::zeros({3, 2, 2, 1});
   weight[1].fill_(1.0F);
-  const at::Tensor now = patched({{Site::v, 5, values, weight}}, Site::v, 5, old);
+  const at::Tensor now = visit({{Site::v, 5, values, weight}}, nullptr, Site::v, 5, old);
   EXPECT_TRUE(at::equal(now[0], old[0]));
   EXPECT_TRUE(at::equal(now[1], values[1]));
   EXPECT_TRUE(at::equal(now[2], old[2]));
 }
 
-TEST(Patch, OtherLayersAreLeftAlone) {
+TEST(Patch, OtherLayersAndSitesAreLeftAlone) {
   const at::Tensor old = at::randn({1, 1, 1, 2}), weight = at::zeros({1, 1, 1, 1}) + 1;
-  EXPECT_TRUE(at::equal(patched({{Site::v, 5, old + 1, weight}}, Site::v, 4, old), old));
+  EXPECT_TRUE(at::equal(visit({{Site::v, 5, old + 1, weight}}, nullptr, Site::v, 4, old), old));
+  EXPECT_TRUE(at::equal(visit({{Site::v, 5, old + 1, weight}}, nullptr, Site::k, 5, old), old));
 }
 
 }  // namespace

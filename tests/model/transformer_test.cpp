@@ -39,8 +39,9 @@ Fed feed(const Transformer& model, const std::vector<std::vector<std::int32_t>>&
   input.positions = positions;
   input.bias = &bias;
   input.last_kv_layer = last_kv_layer;
-  if (last_kv_layer == 4) input.logits = LogitsFor::every_query;
-  fed.logits = model.forward(input, fed.cache);
+  if (last_kv_layer == 4) input.outputs = Outputs::every_query;
+  const at::Tensor residual = model.forward(input, fed.cache);
+  if (residual.defined()) fed.logits = model.unembed(residual);
   return fed;
 }
 
@@ -64,8 +65,8 @@ TEST(Transformer, TokenByTokenEqualsAllAtOnce) {
     input.column = i;
     input.bias = &bias;
     input.last_kv_layer = 4;
-    input.logits = LogitsFor::last_query;
-    const at::Tensor logits = model.forward(input, cache);
+    input.outputs = Outputs::last_query;
+    const at::Tensor logits = model.unembed(model.forward(input, cache));
     EXPECT_TRUE(at::allclose(logits[0], at_once.logits[0][i], 1e-4, 1e-4)) << "token " << i;
   }
 }

@@ -7,13 +7,22 @@
 namespace rvsweep {
 namespace {
 
-constexpr std::int64_t n_layers = 32, window = 16;
+constexpr std::int64_t window = 16;
+
+/// 32 layers, 4 query heads on 2 KV heads.
+ModelConfig model() {
+  ModelConfig config;
+  config.n_layers = 32;
+  config.n_heads = 4;
+  config.n_kv_heads = 2;
+  return config;
+}
 
 std::vector<ArmSpec> parse(const std::vector<std::string>& lines) {
   std::vector<ConfigValue> values;
   for (std::size_t i = 0; i < lines.size(); ++i)
     values.push_back({lines[i], "job.cfg:" + std::to_string(i + 1)});
-  return parse_arms(values, n_layers, window);
+  return parse_arms(values, model(), window);
 }
 
 ArmSpec one(const std::string& line) {
@@ -45,7 +54,8 @@ TEST(Arms, WithoutPatchHaveNoSettings) {
 
 TEST(Arms, OfVProjHaveTheDefaultsOfTheContract) {
   const ArmSpec arm = one("v_proj layers=24");
-  EXPECT_EQ(arm.kind, ArmKind::v_proj);
+  EXPECT_EQ(arm.kind, ArmKind::site);
+  EXPECT_EQ(arm.site, Site::v);
   EXPECT_EQ(arm.layers, (LayerSet{24}));
   EXPECT_EQ(arm.decode, Decode::prefill);
   EXPECT_EQ(arm.window_policy, WindowPolicy::refuse);
@@ -88,6 +98,20 @@ TEST(Arms, TakeEverySetting) {
   EXPECT_EQ(v.window_policy, WindowPolicy::shrink);
 }
 
+TEST(Arms, TakeSharesHeadsAndPositions) {
+  const ArmSpec kv = one("kv_cache layers=1 what=v heads=1 alpha=0.25 positions=span:2:5");
+  EXPECT_EQ(kv.what, What::v);
+  EXPECT_EQ(kv.heads, std::vector<std::int64_t>{1});
+  EXPECT_EQ(kv.alpha, 0.25);
+  EXPECT_EQ(kv.positions.kind, PositionsKind::span);
+  EXPECT_EQ(kv.canonical(),
+            "kv_cache layers=1 entry=hold_last growth=append align=rerotate what=v "
+            "positions=span:2:5 heads=1 alpha=0.25 direction=source_to_base");
+  EXPECT_EQ(kv.label, "kv_cache 1 what=v span:2:5 heads=1 alpha=0.25");
+  EXPECT_EQ(one("z layers=1 heads=3+0+3").heads, (std::vector<std::int64_t>{0, 3}));
+  EXPECT_EQ(one("v_proj layers=1 heads=0+1").canonical(), one("v_proj layers=1").canonical());
+}
+
 TEST(Arms, CanonicalTextOfLayersIsResolved) {
   EXPECT_EQ(one("kv_cache layers=50%:100%").canonical(), one("kv_cache layers=16:32").canonical());
   EXPECT_EQ(one("kv_cache layers=17+16+18:32").canonical(),
@@ -104,17 +128,23 @@ TEST(Arms, CanonicalTextTellsAllSettingsApart) {
                            "kv_cache layers=1,2 entry=hold_last,refeed "
                            "growth=append,frozen,compound align=as_is,rerotate,matched "
                            "direction=source_to_base,base_to_source",
+                           "kv_cache layers=3 what=k,v,kv alpha=0,0.5 heads=0,1,all "
+                           "positions=first:2,last:2,span:1:2,bos,not_bos,keywords:a,keywords:b",
+                           "resid_pre layers=1", "resid_post layers=1", "attn_out layers=1",
+                           "mlp_out layers=1", "q_proj layers=1 heads=3,2", "k_proj layers=1",
+                           "z layers=1 alpha=0.5,1",
                            "preset:notebook_b layers=1 direction=source_to_base,base_to_source",
                            "preset:notebook_c_v1 layers=1", "preset:notebook_c_v2 layers=1"});
-  EXPECT_EQ(arms.size(), 2u + 3 * 2 * 2 * 2 + 2 * 2 * 3 * 3 * 2 + 2 + 1 + 1);
+  EXPECT_EQ(arms.size(), 2u + 3 * 2 * 2 * 2 + 2 * 2 * 3 * 3 * 2 + 3 * 2 * 3 * 7 + 9 +
+                             2 + 1 + 1);
   // parse_arms refuses equal texts and equal labels, so all of these differ.
-  const auto wider = parse_arms({{"v_proj layers=1", "x"}}, n_layers, window + 1);
+  const auto wider = parse_arms({{"v_proj layers=1", "x"}}, model(), window + 1);
   EXPECT_NE(wider[0].canonical(), one("v_proj layers=1").canonical());
 }
 
 TEST(Arms, PresetsPinTheNotebook) {
   const ArmSpec b = one("preset:notebook_b layers=75%");
-  EXPECT_EQ(b.kind, ArmKind::v_proj);
+  EXPECT_EQ(b.kind, ArmKind::site);
   EXPECT_EQ(b.preset, "notebook_b");
   EXPECT_EQ(b.layers, (LayerSet{24}));
   EXPECT_EQ(b.decode, Decode::persist);
@@ -199,10 +229,12 @@ TEST(RefusedArm, ValueThatIsNoChoice) {
                    {"job.cfg:1", "decode=always", "prefill, persist"}));
   EXPECT_TRUE(says(refusal({"kv_cache layers=1 align=rotated,as_is"}),
                    {"align=rotated", "as_is, rerotate, matched"}));
-  EXPECT_TRUE(says(refusal({"kv_cache layers=1 what=k"}), {"what=k", "kv_cache"}));
-  EXPECT_TRUE(says(refusal({"kv_cache layers=1 positions=bos"}), {"positions=bos"}));
-  EXPECT_TRUE(says(refusal({"v_proj layers=1 alpha=0.5"}), {"alpha=0.5"}));
-  EXPECT_TRUE(says(refusal({"v_proj layers=1 heads=1+2"}), {"heads=1+2"}));
+  EXPECT_TRUE(says(refusal({"kv_cache layers=1 what=q"}), {"what=q", "kv, k, v"}));
+  EXPECT_TRUE(says(refusal({"kv_cache layers=1 positions=middle"}), {"job.cfg:1", "positions=middle"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 alpha=1.5"}), {"job.cfg:1", "alpha=1.5", "from 0 to 1"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 heads=1+2"}), {"heads=1+2", "0 to 1"}));
+  EXPECT_TRUE(says(refusal({"z layers=1 heads=4"}), {"heads=4", "0 to 3"}));
+  EXPECT_TRUE(says(refusal({"mlp_out layers=1 heads=0"}), {"heads", "means nothing for mlp_out"}));
 }
 
 TEST(RefusedArm, MalformedWords) {
@@ -240,10 +272,12 @@ TEST(RefusedArm, EqualLabelsNamingBothPlaces) {
 }
 
 TEST(KindName, IsWhatConfigsSay) {
-  EXPECT_EQ(kind_name(ArmKind::base), "base");
-  EXPECT_EQ(kind_name(ArmKind::source), "source");
-  EXPECT_EQ(kind_name(ArmKind::v_proj), "v_proj");
-  EXPECT_EQ(kind_name(ArmKind::kv_cache), "kv_cache");
+  EXPECT_EQ(kind_name(one("base")), "base");
+  EXPECT_EQ(kind_name(one("source")), "source");
+  EXPECT_EQ(kind_name(one("kv_cache layers=1")), "kv_cache");
+  for (const std::string site : {"resid_pre", "q_proj", "k_proj", "v_proj", "z", "attn_out",
+                                 "mlp_out", "resid_post"})
+    EXPECT_EQ(kind_name(one(site + " layers=1")), site);
 }
 
 }  // namespace

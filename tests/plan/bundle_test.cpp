@@ -20,9 +20,10 @@ Bundle sample() {
   };
   bundle.rows = {
       {RowIndex(std::int64_t{1} << 40), ArmIndex(2), 7, std::numeric_limits<std::uint64_t>::max(),
-       1, 0},
+       1, 0, 1, 0, {4, 9}},
       {RowIndex(0), ArmIndex(0), 0, 0, 0, -1},
   };
+  bundle.derived = {{Derivation::shuffled, 1, 20, 19, "a pair"}, {Derivation::mean, -1, 7}};
   return bundle;
 }
 
@@ -40,6 +41,7 @@ TEST(PackBundle, RoundTripsEveryField) {
     EXPECT_EQ(arrived.contexts[i].text, sent.contexts[i].text);
     EXPECT_EQ(arrived.contexts[i].records_prompt, sent.contexts[i].records_prompt);
   }
+  EXPECT_EQ(arrived.derived, sent.derived);
   ASSERT_EQ(arrived.rows.size(), sent.rows.size());
   for (std::size_t i = 0; i < sent.rows.size(); ++i) {
     EXPECT_EQ(arrived.rows[i].row, sent.rows[i].row);
@@ -48,6 +50,9 @@ TEST(PackBundle, RoundTripsEveryField) {
     EXPECT_EQ(arrived.rows[i].pair_hash, sent.rows[i].pair_hash);
     EXPECT_EQ(arrived.rows[i].base, sent.rows[i].base);
     EXPECT_EQ(arrived.rows[i].donor, sent.rows[i].donor);
+    EXPECT_EQ(arrived.rows[i].reference, sent.rows[i].reference);
+    EXPECT_EQ(arrived.rows[i].counterpart, sent.rows[i].counterpart);
+    EXPECT_EQ(arrived.rows[i].keyword_tokens, sent.rows[i].keyword_tokens);
   }
 }
 

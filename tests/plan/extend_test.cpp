@@ -35,7 +35,7 @@ class Extended : public ::testing::Test {
                                              "kv_cache layers=4:8"};
   const Plan before = sample_plan(sample_config(old_arms, 2), prompt_set(old_texts));
   const Plan plan = make_plan(sample_config(all_arms, 3), sample_model(), larger_prompts(),
-                              bytes_as_tokens, "cpu", "float32", &before);
+                              sample_text(), "cpu", "float32", &before);
 };
 
 TEST_F(Extended, HasTheRowsOfTheLargerJobInItsOrder) {
@@ -93,14 +93,14 @@ TEST_F(Extended, ContextsCarryTheTokensOfTheirPrompt) {
 
 TEST_F(Extended, ByNothingAddsNoBundle) {
   const Plan same = make_plan(sample_config(old_arms, 2), sample_model(), prompt_set(old_texts),
-                              bytes_as_tokens, "cpu", "float32", &before);
+                              sample_text(), "cpu", "float32", &before);
   EXPECT_EQ(same.bundles.size(), before.bundles.size());
 }
 
 TEST_F(Extended, NeverLosesAnything) {
   const auto extend = [&](const std::vector<std::string>& arms, std::int32_t samples,
                           const PromptSet& prompts) {
-    make_plan(sample_config(arms, samples), sample_model(), prompts, bytes_as_tokens, "cpu",
+    make_plan(sample_config(arms, samples), sample_model(), prompts, sample_text(), "cpu",
               "float32", &before);
   };
   EXPECT_THROW(extend(old_arms, 1, prompt_set(old_texts)), ContractError);

@@ -30,6 +30,9 @@ Sweep random_sweep(unsigned seed) {
                                              "kv_cache layers=4:8",
                                              "kv_cache layers=4:8 direction=base_to_source",
                                              "kv_cache layers=0:8 align=matched entry=refeed",
+                                             "kv_cache layers=0:8 positions=last:3 what=k heads=1",
+                                             "kv_cache layers=0:8 alpha=0.5",
+                                             "resid_post layers=3 alpha=0.25",
                                              "preset:notebook_b layers=5",
                                              "preset:notebook_c_v1 layers=4:8",
                                              "preset:notebook_c_v2 layers=4:8"};
@@ -41,6 +44,8 @@ Sweep random_sweep(unsigned seed) {
   sweep.config.bundle_rows = 8 + up_to(40);
   sweep.config.window = 2 + up_to(30);
   sweep.config.readouts.reencode = up_to(1) == 1;
+  sweep.config.readouts.first_token = up_to(1) == 1;
+  sweep.config.readouts.forced = up_to(1) == 1;
   sweep.model = sample_model(500 + up_to(300));
   if (up_to(3) == 0) sweep.model.sliding_window = 300 + up_to(400);
   std::vector<std::string> texts;
@@ -102,7 +107,7 @@ TEST_P(PlanInvariants, RowsAreRefusedForTheReasonOfTheirLengths) {
     const auto n = std::ssize(seen_by(row, base_of(row)));
     const auto m = arm.is_patched() ? std::ssize(seen_by(row, donor_of(row))) : 0;
     EXPECT_EQ(row.refusal,
-              refusal_of(arm, n, m, sweep.config.generation, sweep.model).value_or(""));
+              refusal_of(arm, n, m, {}, sweep.config.generation, sweep.model).value_or(""));
     refused += !row.refusal.empty();
   }
   EXPECT_EQ(plan.n_refused(), refused);
@@ -145,7 +150,8 @@ TEST_P(PlanInvariants, ContextsFitTheirBundleDifferAndServeSomething) {
     }
     for (const BundleRow& row : bundle.rows) {
       used.at(row.base) = true;
-      if (row.donor >= 0) used.at(row.donor) = true;
+      for (const std::int32_t other : {row.donor, row.reference, row.counterpart})
+        if (other >= 0) used.at(other) = true;
     }
     EXPECT_EQ(std::count(used.begin(), used.end(), false), 0);
   }

@@ -161,14 +161,15 @@ TEST(MakePlan, WithoutArmsMeasuresPromptsOnly) {
 
 TEST(MakePlan, AnEmptyPromptHasNoTokensAndRefusesItsRows) {
   // An encoder that puts a begin-of-text token in front would make something of nothing.
-  const auto encode = [](const std::string& words) {
+  PlanText sample = sample_text();
+  sample.encode = [](const std::string& words) {
     std::vector<std::int32_t> tokens{1};
     for (char c : words) tokens.push_back(c);
     return tokens;
   };
   const auto plan =
       make_plan(sample_config({"base", "source", "kv_cache layers=4:8"}), sample_model(),
-                prompt_set({{text(20), ""}}), encode, "cpu", "float32");
+                prompt_set({{text(20), ""}}), sample, "cpu", "float32");
   EXPECT_EQ(plan.prompts[0].tokens.size(), 21u);
   EXPECT_TRUE(plan.prompts[1].tokens.empty());
   EXPECT_TRUE(says(plan.prompts[1].refusal, {"empty"}));

@@ -9,13 +9,15 @@ namespace {
 
 constexpr std::int64_t positions = 100, max_new = 20;
 
-ArmSpec arm(const std::string& text) { return parse_arms({{text, "here"}}, 8, 16).at(0); }
+ArmSpec arm(const std::string& text) {
+  return parse_arms({{text, "here"}}, sample_model(), 16).at(0);
+}
 
 std::string reason(const std::string& arm_text, std::int64_t n, std::int64_t m,
                    const ModelConfig& model = sample_model(positions)) {
   GenerationConfig generation;
   generation.max_new_tokens = max_new;
-  return refusal_of(arm(arm_text), n, m, generation, model).value_or("");
+  return refusal_of(arm(arm_text), n, m, {2, 5}, generation, model).value_or("");
 }
 
 TEST(RefusalOf, LetsOrdinaryRowsRun) {
@@ -81,6 +83,28 @@ TEST(RefusalOf, MatchedWithUnequalLengths) {
   EXPECT_EQ(reason("kv_cache layers=4:8 align=matched", 30, 30), "");
   EXPECT_TRUE(says(reason("kv_cache layers=4:8 align=matched", 30, 31),
                    {"align=matched", "30", "31 tokens"}));
+}
+
+TEST(RefusalOf, MixturesOfWholeCachesOfUnequalLength) {
+  for (const std::string setting : {"what=k", "what=v", "heads=1", "alpha=0.5"}) {
+    EXPECT_EQ(reason("kv_cache layers=4:8 " + setting, 30, 30), "");
+    EXPECT_TRUE(says(reason("kv_cache layers=4:8 " + setting, 30, 31), {"equal length", "31"}));
+    EXPECT_EQ(reason("kv_cache layers=4:8 positions=last:4 " + setting, 30, 31), "");
+  }
+}
+
+TEST(RefusalOf, PositionsThatSelectNoCell) {
+  EXPECT_EQ(reason("kv_cache layers=4:8 positions=span:5:9", 30, 7), "");
+  EXPECT_TRUE(says(reason("kv_cache layers=4:8 positions=span:5:9", 30, 6), {"span:5:9", "no cell"}));
+  EXPECT_TRUE(says(reason("kv_cache layers=4:8 positions=not_bos", 30, 2), {"not_bos", "no cell"}));
+  EXPECT_TRUE(says(reason("kv_cache layers=4:8 positions=last:3", 1, 30), {"last:3", "no cell"}));
+  EXPECT_EQ(reason("kv_cache layers=4:8 positions=keywords:words.txt", 30, 4), "");
+  EXPECT_NE(reason("kv_cache layers=4:8 positions=keywords:words.txt", 30, 3), "");
+}
+
+TEST(RefusalOf, SitesLikeVProj) {
+  EXPECT_TRUE(says(reason("resid_pre layers=3", 15, 30), {"resid_pre", "16 tokens", "shrink"}));
+  EXPECT_EQ(reason("z layers=3 heads=0 window_policy=shrink", 1, 1), "");
 }
 
 TEST(RefusalOf, ADonorWithoutCachedPositions) {

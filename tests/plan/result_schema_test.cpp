@@ -24,7 +24,11 @@ std::map<std::string, ColumnSpec> rows(const SweepConfig& config,
                                        const std::vector<std::string>& arms = {"base"}) {
   std::vector<ConfigValue> lines;
   for (const auto& arm : arms) lines.push_back({arm, "here"});
-  return by_name(row_columns(config, sample_model(), parse_arms(lines, 8, 16)));
+  RegexFamily family;
+  family.name = "recursive_x";
+  family.description = "x";
+  family.definition = "recursive_x/1: x";
+  return by_name(row_columns(config, sample_model(), parse_arms(lines, sample_model(), 16), {family}));
 }
 
 void expect_column(const std::map<std::string, ColumnSpec>& columns, const std::string& name,
@@ -46,6 +50,7 @@ TEST(PromptColumns, AreThoseOfTheContract) {
 TEST(RowColumns, AreThoseOfTheContract) {
   auto config = sample_config({});
   config.readouts.reencode = true;
+  config.readouts.copying = true;
   const auto columns = rows(config);
   expect_column(columns, "status", ColumnType::status, {});
   expect_column(columns, "reason", ColumnType::utf8, {});
@@ -64,6 +69,11 @@ TEST(RowColumns, AreThoseOfTheContract) {
     expect_column(columns, r_v, ColumnType::float64, {});
   expect_column(columns, "keyword_count", ColumnType::int32, {});
   expect_column(columns, "keyword_rate", ColumnType::float64, {});
+  expect_column(columns, "recursive_x", ColumnType::int32, {});
+  expect_column(columns, "keyword_count_new", ColumnType::int32, {});
+  expect_column(columns, "copied_ngrams", ColumnType::float64, {});
+  expect_column(columns, "repeated_ngrams", ColumnType::float64, {});
+  expect_column(columns, "repetitive", ColumnType::int32, {});
 }
 
 TEST(RowColumns, OfReadoutsThatAreOffAreAbsent) {
@@ -74,7 +84,9 @@ TEST(RowColumns, OfReadoutsThatAreOffAreAbsent) {
   const std::vector<Case> cases{
       {&ReadoutsConfig::spectra_prompt, {"spectra_prompt", "r_v_prompt"}},
       {&ReadoutsConfig::spectra_generated, {"spectra_generated", "r_v_generated"}},
-      {&ReadoutsConfig::keywords, {"keyword_count", "keyword_rate"}},
+      {&ReadoutsConfig::keywords, {"keyword_count", "keyword_rate", "recursive_x"}},
+      {&ReadoutsConfig::copying,
+       {"keyword_count_new", "copied_ngrams", "repeated_ngrams", "repetitive"}},
       {&ReadoutsConfig::reencode, {"r_v_reencoded"}}};
   for (const Case& one : cases) {
     auto config = sample_config({});
@@ -102,7 +114,7 @@ TEST(RowColumns, HaveTheNotebooksHookOrderOnlyWithItsPreset) {
 // definition in it.
 TEST(Columns, SayWhatTheyHold) {
   auto config = sample_config({});
-  config.readouts.reencode = true;
+  config.readouts.reencode = config.readouts.copying = true;
   auto columns = rows(config, {"base", "preset:notebook_b layers=3"});
   columns.merge(by_name(prompt_columns(config, sample_model())));
   const std::set<std::string> facts{"status",        "reason",         "tokens",

@@ -38,6 +38,20 @@ inline std::vector<std::int32_t> bytes_as_tokens(const std::string& text) {
   return {text.begin(), text.end()};
 }
 
+/// One token per byte; the words of any keyword file are the letters k; the filler is 400 tokens.
+inline PlanText sample_text() {
+  PlanText text;
+  text.encode = bytes_as_tokens;
+  text.keyword_tokens = [](const std::string&, const std::string& words) {
+    std::vector<std::int32_t> tokens;
+    for (std::int32_t i = 0; i < std::ssize(words); ++i)
+      if (words[i] == 'k') tokens.push_back(i);
+    return tokens;
+  };
+  text.filler = std::string(400, 'f');
+  return text;
+}
+
 /// Pairs of (source, base) texts; equal texts are one prompt, as read_prompts makes them.
 inline PromptSet prompt_set(const std::vector<std::pair<std::string, std::string>>& texts) {
   PromptSet set;
@@ -57,7 +71,7 @@ inline PromptSet prompt_set(const std::vector<std::pair<std::string, std::string
 
 inline Plan sample_plan(const SweepConfig& config, const PromptSet& prompts,
                         const ModelConfig& model = sample_model()) {
-  return make_plan(config, model, prompts, bytes_as_tokens, "cpu", "float32");
+  return make_plan(config, model, prompts, sample_text(), "cpu", "float32");
 }
 
 }  // namespace rvsweep

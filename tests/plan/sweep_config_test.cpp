@@ -38,6 +38,8 @@ TEST(SweepConfig, HasTheDefaultsOfTheContract) {
   EXPECT_TRUE(config.readouts.spectra_generated);
   EXPECT_TRUE(config.readouts.keywords);
   EXPECT_FALSE(config.readouts.reencode);
+  EXPECT_FALSE(config.readouts.copying);
+  EXPECT_EQ(config.readouts.families, "builtin");
   EXPECT_EQ(config.seed, 1u);
   EXPECT_FALSE(config.bundle_rows);
   EXPECT_TRUE(config.arms.empty());
@@ -62,6 +64,8 @@ TEST(SweepConfig, TakesWhatIsWritten) {
   EXPECT_FALSE(parsed("readouts.spectra_generated", "false").readouts.spectra_generated);
   EXPECT_FALSE(parsed("readouts.keywords", "false").readouts.keywords);
   EXPECT_TRUE(parsed("readouts.reencode", "true").readouts.reencode);
+  EXPECT_TRUE(parsed("readouts.copying", "true").readouts.copying);
+  EXPECT_EQ(parsed("readouts.families", "mine.json").readouts.families, "mine.json");
   EXPECT_EQ(parsed("sweep.seed", "18446744073709551615").seed, 18446744073709551615u);
   EXPECT_EQ(parsed("sweep.bundle_rows", "8").bundle_rows, 8);
   EXPECT_EQ(parsed("sweep.bundle_rows", "1024").bundle_rows, 1024);

@@ -13,6 +13,9 @@ namespace rvsweep {
 struct Launch {
   ConfigValues config;
   std::string device, dtype;
+  std::string families;  // text of the regex families; empty where keywords are off
+  TokenSets token_sets;  // empty where first_token is off
+  std::vector<std::vector<std::int32_t>> mean_prompts;  // tokens; empty without a mean control
   int threads = 1;
   std::uint64_t fingerprint = 0;  // that segments carry
   bool work_left = true;          // some bundle is not committed yet
@@ -28,9 +31,10 @@ Launch share_launch(Communicator& communicator, Launch launch);
 /// ranks.
 int automatic_threads(Communicator& communicator, const NodePlace& place);
 
-/// Settings of the experiment from the merged configuration; the same on every rank. Rows stop at
-/// the eos ids of config.json and generation_config.json and at the tokenizer's eos token.
+/// Settings of the experiment from the merged configuration and the launch; the same on every rank.
+/// Rows stop at the eos ids of config.json and generation_config.json and at the tokenizer's eos
+/// token.
 SweepSettings sweep_settings(const SweepConfig& config, const ModelConfig& model,
-                             const Tokenizer& tokenizer);
+                             const Tokenizer& tokenizer, const Launch& launch);
 
 }  // namespace rvsweep

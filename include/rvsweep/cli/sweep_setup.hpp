@@ -5,6 +5,8 @@
 #include "rvsweep/model_config/safetensors.hpp"
 #include "rvsweep/plan/plan.hpp"
 #include "rvsweep/storage/plan_file.hpp"
+#include "rvsweep/text/regex_families.hpp"
+#include "rvsweep/text/token_sets.hpp"
 #include "rvsweep/text/tokenizer.hpp"
 
 namespace rvsweep {
@@ -16,6 +18,10 @@ struct SweepSetup {
   TensorIndex tensors;
   Tokenizer tokenizer;
   PromptSet prompts;
+  RegexFamilies families;  // none where keywords are off
+  TokenSets token_sets;    // empty where first_token is off
+  /// Name and xxh3 of the content of every further file that decides results.
+  std::vector<std::pair<std::string, std::string>> file_fingerprints;
   std::string device, dtype;  // resolved
   Plan plan;
 };
@@ -24,6 +30,9 @@ struct SweepSetup {
 /// empty: resolve the configuration's. Throws InputError for all that is wrong with the input.
 SweepSetup prepare_sweep(const ConfigValues& values, std::string device = "",
                          std::string dtype = "");
+
+/// What plans need of the tokenizer, which must outlive it, and of the files that `config` names.
+PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer);
 
 /// The arithmetic that a sweep's bits depend on, beside its configuration.
 struct ArithmeticIdentity {

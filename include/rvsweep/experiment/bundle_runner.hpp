@@ -12,6 +12,7 @@ struct BundleRunner {
   const Tokenizer& tokenizer;
   SweepSettings settings;
   std::vector<ColumnSpec> prompt_columns, row_columns;
+  MeanDonor mean = {};  // of the mean control
 
   /// A row that cannot be computed is recorded as failed with its reason; an error that concerns
   /// the whole bundle makes all its rows failed. Run facts are left empty.

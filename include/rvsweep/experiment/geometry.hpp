@@ -20,6 +20,12 @@ using HasCells = std::function<bool(std::size_t window, std::int64_t layer)>;
 std::vector<double> window_spectra(const KvCache& cache, const std::vector<VWindow>& windows,
                                    std::int64_t W, const HasCells& has_cells);
 
+/// PR of columns [first + t, first + t + W) of every row for t = 0..steps-1, from the Gram matrix
+/// in float64: V of one layer [rows, n_kv_heads, columns, head_dim] -> float32 [rows, steps] on the
+/// CPU.
+at::Tensor sliding_participation_ratio(const at::Tensor& v, std::int64_t first, std::int64_t steps,
+                                       std::int64_t W);
+
 /// pr[late] / pr[early] of one window's spectra [n_layers, W].
 double r_v_of(const double* spectra, std::int64_t W, std::int64_t early_layer,
               std::int64_t late_layer);

@@ -32,4 +32,10 @@ class DecodeBias {
   std::int64_t prompt_columns_;
 };
 
+/// The biases of steps 0..queries-1 as one, for feeding so many tokens at once:
+/// [rows, 1, queries, T + queries] by class, a query seeing no later one.
+AttentionBias forced_bias(const ModelConfig& config, const Placement& placement,
+                          const std::vector<RowPlan>& plans, std::int64_t prompt_columns,
+                          std::int64_t queries);
+
 }  // namespace rvsweep

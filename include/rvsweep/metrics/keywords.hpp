@@ -13,8 +13,10 @@ std::span<const std::string_view> notebook_keywords();
 /// 0..24, and "aware" is present wherever "awareness" is.
 std::int32_t keyword_count(std::string_view text);
 
-/// Words equal to a keyword, per 100 words; a word is a maximal run of letters, digits, apostrophes
-/// and bytes beyond ASCII, lower-cased. NaN for a text without words.
+/// How many of the 24 keywords occur in the text and not in the prompt, both lower-cased: 0..24.
+std::int32_t keyword_count_new(std::string_view text, std::string_view prompt);
+
+/// Words (text/words.hpp) equal to a keyword, per 100 words. NaN for a text without words.
 double keyword_rate(std::string_view text);
 
 }  // namespace rvsweep

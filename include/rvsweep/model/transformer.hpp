@@ -13,7 +13,8 @@
 
 namespace rvsweep {
 
-enum class LogitsFor { none, last_query, every_query };
+/// Which queries' residual stream the caller wants after the last block.
+enum class Outputs { none, last_query, every_query };
 
 /// Tokens to feed and where; `queries` of them per row.
 struct ForwardInput {
@@ -22,10 +23,11 @@ struct ForwardInput {
   std::int64_t column = 0;  // cache column of the first query; `queries` columns are written
   const AttentionBias* bias = nullptr;  // over columns [0, column + queries) or more
   std::vector<SitePatch> patches;
-  /// The pass ends once K and V of this layer are written: geometry needs no more.
-  /// n_layers runs the whole model.
+  std::vector<SiteRecord>* records = nullptr;
+  /// The last layer whose K and V are needed: the pass ends there, before its attention. n_layers:
+  /// the whole model.
   std::int64_t last_kv_layer = 0;
-  LogitsFor logits = LogitsFor::none;  // anything but none needs the whole model
+  Outputs outputs = Outputs::none;  // others need the whole model
 };
 
 class Transformer {
@@ -40,9 +42,13 @@ class Transformer {
   /// Token embeddings, [rows, queries, hidden].
   at::Tensor embed(const at::Tensor& tokens) const;
 
-  /// Feeds the tokens, writes their K and V into `cache` and returns float32 logits: [rows, vocab]
-  /// for last_query, [rows, queries, vocab] for every_query, undefined for none.
+  /// Feeds the tokens, writes their K and V into `cache` and returns the residual stream after the
+  /// last block: [rows, hidden] for last_query, [rows, queries, hidden] for every_query, undefined
+  /// for none.
   at::Tensor forward(const ForwardInput& input, KvCache& cache) const;
+
+  /// Final norm and head: float32 logits [..., vocab] of a residual stream [..., hidden].
+  at::Tensor unembed(const at::Tensor& residual) const;
 
  private:
   ModelConfig config_;

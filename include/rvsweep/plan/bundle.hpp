@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "rvsweep/core/ids.hpp"
+#include "rvsweep/plan/control.hpp"
 
 namespace rvsweep {
 
@@ -19,10 +20,20 @@ struct BundleShape {
 
 /// A prompt as the model reads it: prefilled once, its cache serves every row that names it.
 struct BundleContext {
-  PromptIndex prompt;                // its number in the plan
+  PromptIndex prompt;                // its number in the plan; -1: the filler text
   std::vector<std::int32_t> tokens;  // truncated where an arm asks for it
   std::string text;
   bool records_prompt = false;  // this bundle stores the prompt's geometry
+};
+
+/// Cells that follow from those of a context, or from all source prompts (mean).
+struct DerivedDonor {
+  Derivation derivation = Derivation::none;
+  std::int32_t of = -1;      // into contexts: gaussian and shuffled; else -1
+  std::int64_t tokens = 0;   // m, the donor's length
+  std::int64_t cells = 0;    // shuffled: the cached cells that are permuted, m'
+  std::string pair_id = {};  // keys the random numbers of gaussian and shuffled
+  bool operator==(const DerivedDonor&) const = default;
 };
 
 /// One row of the results. Roles are resolved: base is generated from, donor is patched in.
@@ -30,15 +41,19 @@ struct BundleRow {
   RowIndex row;  // its number in the plan
   ArmIndex arm;
   std::int32_t sample = 0;
-  std::uint64_t pair_hash = 0;  // xxh3 of the pair id: keys the row's random numbers
-  std::int32_t base = 0;        // into contexts
-  std::int32_t donor = -1;      // into contexts; -1 for unpatched arms
+  std::uint64_t pair_hash = 0;    // xxh3 of the pair id: keys the row's random numbers
+  std::int32_t base = 0;          // into contexts
+  std::int32_t donor = -1;        // into contexts, then derived; -1 for unpatched arms
+  std::int32_t reference = -1;    // into contexts: the unpatched run that logits are compared with
+  std::int32_t counterpart = -1;  // into contexts: the other prompt of the pair
+  std::vector<std::int32_t> keyword_tokens = {};  // of the donor, for positions=keywords
 };
 
 struct Bundle {
   BundleId id;
   BundleShape shape;
   std::vector<BundleContext> contexts;
+  std::vector<DerivedDonor> derived;
   std::vector<BundleRow> rows;
   double cost = 0;  // estimated multiply-adds per parameter: tokens fed
 };

@@ -13,7 +13,8 @@ struct ConfigValue {
   std::string where;
 };
 
-/// "section.key" -> its values in writing order; only sweep.arm may have more than one.
+/// "section.key" -> its values in writing order; only sweep.arm and
+/// sweep.control may have more than one.
 using ConfigValues = std::map<std::string, std::vector<ConfigValue>>;
 
 /// One key of the contract.
@@ -28,9 +29,9 @@ struct ConfigKey {
 const std::vector<ConfigKey>& config_keys();
 
 /// Reads the files in turn, then `sets` ("section.key=value"); a later source replaces a key, and
-/// all arm lines of a source together replace those before. Defaults are not filled in. Throws
-/// InputError naming file, line and key: unreadable or malformed file, unknown key (with the
-/// nearest known one), a key written twice in one file, a required key missing.
+/// all arm (or control) lines of a source together replace those before. Defaults are not filled
+/// in. Throws InputError naming file, line and key: unreadable or malformed file, unknown key (with
+/// the nearest known one), a key written twice in one file, a required key missing.
 ConfigValues read_config(const std::vector<std::filesystem::path>& files,
                          const std::vector<std::string>& sets);
 

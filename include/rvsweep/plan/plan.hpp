@@ -16,8 +16,16 @@
 
 namespace rvsweep {
 
-/// Text to token ids with the model's special tokens.
-using Encode = std::function<std::vector<std::int32_t>(const std::string&)>;
+/// What the plan needs of a tokenizer.
+struct PlanText {
+  /// Text to token ids with the model's special tokens.
+  std::function<std::vector<std::int32_t>(const std::string& text)> encode;
+  /// Ascending indices of the tokens of `text` that lie in a word that `file` lists. Throws
+  /// InputError naming the file.
+  std::function<std::vector<std::int32_t>(const std::string& file, const std::string& text)>
+      keyword_tokens;
+  std::string filler;  // a neutral text, for the filler control
+};
 
 struct PlannedPrompt {
   Prompt prompt;
@@ -41,14 +49,18 @@ struct PlannedRow {
 struct Plan {
   std::vector<PlannedPrompt> prompts;
   std::vector<PromptPair> pairs;
-  std::vector<ArmSpec> arms;
+  std::vector<ArmSpec> arms;  // of the config, then their controls
   std::vector<PlannedRow> rows;
   std::vector<Bundle> bundles;
+  std::vector<std::vector<std::int32_t>> mean_prompts;  // of the mean control; else empty
   std::int64_t early_layer = 0, late_layer = 0;
   std::int64_t bundle_rows = 0;
 
   std::int64_t n_refused() const;
 };
+
+/// The arms of the configuration and then their controls.
+std::vector<ArmSpec> all_arms(const SweepConfig& config, const ModelConfig& model);
 
 /// `device` and `dtype` are resolved names ("cpu", "float32"). Throws InputError for what concerns
 /// the whole sweep (arms, layers); what concerns a row is that row's refusal.
@@ -56,11 +68,13 @@ struct Plan {
 /// they are, and what they lack is packed into new ones. ContractError when a prompt or row of
 /// `before` is missing here.
 Plan make_plan(const SweepConfig& config, const ModelConfig& model, const PromptSet& prompts,
-               const Encode& encode, const std::string& device, const std::string& dtype,
+               const PlanText& text, const std::string& device, const std::string& dtype,
                const Plan* before = nullptr);
 
-/// Why `arm` cannot run with base of n and donor of m tokens; none where it can.
+/// Why `arm` cannot run with base of n and donor of m tokens; none where it can. `keyword_tokens`:
+/// the donor's, for positions=keywords.
 std::optional<std::string> refusal_of(const ArmSpec& arm, std::int64_t n, std::int64_t m,
+                                      const std::vector<std::int32_t>& keyword_tokens,
                                       const GenerationConfig& generation, const ModelConfig& model);
 
 }  // namespace rvsweep

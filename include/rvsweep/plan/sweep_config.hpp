@@ -11,7 +11,7 @@
 namespace rvsweep {
 
 struct GenerationConfig {
-  std::int64_t max_new_tokens = 50;  // >= 1
+  std::int64_t max_new_tokens = 50;  // >= 0; 0 = prompts only
   double temperature = 0.7;          // >= 0; 0 = greedy
   std::int64_t top_k = 0;            // 0 = off
   double top_p = 1.0;                // (0, 1]; 1 = off
@@ -24,7 +24,13 @@ struct ReadoutsConfig {
   bool spectra_prompt = true;
   bool spectra_generated = true;
   bool keywords = true;
+  bool first_token = true;  // logits that the first token is drawn from
   bool reencode = false;
+  bool copying = false;              // and repetition
+  std::string families = "builtin";  // or the path of a file, see text/regex_families.hpp
+  bool forced = false;               // logits along the prompts' greedy continuations
+  bool step_trace = false;           // PR of the sliding window, step by step
+  ConfigValue logit_lens = {"none", "default"};  // layers whose residual stream is unembedded
 };
 
 struct SweepConfig {
@@ -39,8 +45,9 @@ struct SweepConfig {
   ReadoutsConfig readouts;
   std::uint64_t seed = 1;
   std::optional<std::int64_t> bundle_rows;  // 8..1024; none = auto
-  std::vector<ConfigValue> arms;
-  std::string text;  // the merged configuration, dump_config
+  std::vector<ConfigValue> arms, controls;
+  std::string filler, token_sets;  // builtin, or a file
+  std::string text;                // the merged configuration, dump_config
 };
 
 /// Types and ranges checked; throws InputError naming file, line and key.

@@ -1,0 +1,44 @@
+#pragma once
+// Patches inside the forward pass: the last W' rows of base at a site become the donor's.
+#include <vector>
+
+#include "rvsweep/intervention/contexts.hpp"
+#include "rvsweep/intervention/proof.hpp"
+#include "rvsweep/intervention/row_plan.hpp"
+
+namespace rvsweep {
+
+/// The patches of one forward pass over a batch of rows, with what proves them.
+struct SitePatches {
+  std::vector<SitePatch> patches;
+  std::vector<SiteRecord> records;  // of what each patch gives, for change()
+  std::vector<at::Tensor> old;      // base's values there, 0 where base has none
+  std::vector<at::Tensor> written;  // float32 [rows, queries, heads, 1], 1 where a row is written
+
+  bool empty() const { return patches.empty(); }
+  /// Squared change of every row in a pass that filled `filled`, which begins with `records`:
+  /// float64 [rows].
+  at::Tensor change(const std::vector<SiteRecord>& filled) const;
+};
+
+/// (site, layer) that the rows patch, each once, to be recorded over `queries` tokens of every
+/// context.
+std::vector<SiteRecord> records_for(const std::vector<RowPlan>& plans, std::int64_t queries);
+
+/// ForwardInput::last_kv_layer of a pass that fills the cache and these records.
+std::int64_t last_layer_for(const std::vector<SiteRecord>& records, std::int64_t n_layers);
+
+/// Patches of a pass whose query q of row r is the row's token first_token[r] + q (n or more:
+/// generated).
+SitePatches site_patches(const Transformer& model, const ContextState& contexts,
+                         const std::vector<RowPlan>& plans,
+                         const std::vector<std::int64_t>& first_token, std::int64_t queries);
+
+/// Feeds the prompt positions before b[n-1] that a patch reaches again, under the patch, and puts
+/// their keys and values into the rows' caches. Positions before the window keep base's cells:
+/// causal attention never lets them see the patch. Adds to proofs[r].
+void run_patched_suffix(const Transformer& model, const ContextState& contexts,
+                        const Bundle& bundle, const std::vector<RowPlan>& plans,
+                        std::int64_t window, KvCache& rows, std::vector<PatchProof>& proofs);
+
+}  // namespace rvsweep

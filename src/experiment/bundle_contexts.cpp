@@ -1,0 +1,73 @@
+#include "rvsweep/experiment/bundle_contexts.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+
+#include "rvsweep/intervention/site_patch.hpp"
+#include "rvsweep/plan/canonical_shapes.hpp"
+
+namespace rvsweep {
+namespace {
+
+/// `values` with `more` empty slots after its own.
+at::Tensor with_slots(const at::Tensor& values, std::int64_t more) {
+  auto shape = values.sizes().vec();
+  shape[0] = more;
+  return at::cat({values, at::zeros(shape, values.options())});
+}
+
+}  // namespace
+
+BundleContexts prepare_contexts(const Transformer& model, const SweepSettings& settings,
+                                const Bundle& bundle, const std::vector<RowPlan>& plans,
+                                const MeanDonor& mean) {
+  const auto C = bundle.shape.contexts, n_derived = std::ssize(bundle.derived);
+  const auto L = model.config().n_layers;
+  BundleContexts contexts;
+  ContextState& state = contexts.state;
+  state.cache = KvCache::allocate(model.config(), model.placement(), C + n_derived,
+                                  bundle.shape.prompt_length);
+  state.sites = records_for(plans, settings.window);
+  std::vector<std::vector<std::int32_t>> prompts;
+  for (const auto& context : bundle.contexts) prompts.push_back(context.tokens);
+  const bool wants_logits = settings.readouts.first_token && !bundle.rows.empty();
+  ForwardInput input;
+  input.records = &state.sites;
+  input.last_kv_layer = wants_logits ? L : last_layer_for(state.sites, L);
+  input.outputs = wants_logits ? Outputs::last_query : Outputs::none;
+  KvCache of_prompts{state.cache.k.narrow(1, 0, C), state.cache.v.narrow(1, 0, C)};
+  const at::Tensor residual = feed_prompts(model, prompts, input, of_prompts);
+  if (wants_logits) contexts.first_logits = model.unembed(residual);
+  if (n_derived == 0) return contexts;
+  for (SiteRecord& record : state.sites) record.values = with_slots(record.values, n_derived);
+  derive_donors(model, bundle, settings.seed, C, mean, state);
+  return contexts;
+}
+
+MeanDonor mean_over(const Transformer& model,
+                    const std::vector<std::vector<std::int32_t>>& prompts) {
+  constexpr std::ptrdiff_t batch_rows = 8;
+  const c10::InferenceMode no_autograd;
+  const auto shorter = [](const auto& a, const auto& b) { return a.size() < b.size(); };
+  MeanDonor mean;
+  if (prompts.empty()) return mean;
+  const auto m = std::ssize(*std::min_element(prompts.begin(), prompts.end(), shorter));
+  for (auto at = prompts.begin(); at != prompts.end();) {
+    const auto end = at + std::min(batch_rows, prompts.end() - at);
+    const std::vector<std::vector<std::int32_t>> batch(at, end);
+    const auto longest = std::ssize(*std::max_element(at, end, shorter));
+    const KvCache cache =
+        prefill(model, batch, batch_rows, canonical_length(longest), model.config().n_layers - 1);
+    std::vector<std::int64_t> lengths;
+    for (const auto& prompt : batch) lengths.push_back(std::ssize(prompt));
+    add_to_mean(model, cache, lengths, m, mean);
+    at = end;
+  }
+  return mean;
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,59 @@
+#include "rvsweep/experiment/logit_readouts.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+
+#include "rvsweep/experiment/columns.hpp"
+#include "rvsweep/metrics/logits.hpp"
+
+namespace rvsweep {
+
+void record_first_token(const SweepSettings& settings, const Bundle& bundle,
+                        const BundleContexts& contexts, const DecodedBatch& batch,
+                        ItemTable& table) {
+  auto* kl_first = find_column<double>(table, "kl_first");
+  if (kl_first == nullptr) return;
+  const auto R = std::ssize(bundle.rows);
+  std::vector<std::int64_t> references;
+  for (const BundleRow& row : bundle.rows)
+    references.push_back(std::max<std::int64_t>(row.reference, 0));
+  const at::Tensor index = at::tensor(references, at::kLong).to(batch.first_logits.device());
+  const at::Tensor logits = batch.first_logits.narrow(0, 0, R);
+  const at::Tensor kl =
+      kl_divergence(contexts.first_logits.index_select(0, index), logits).to(at::kCPU);
+  const at::Tensor lse =
+      log_sum_exp_difference(logits, settings.token_sets.recursive, settings.token_sets.task)
+          .to(at::kCPU);
+  auto& lse_difference = column<double>(table, "lse_difference");
+  for (std::int64_t r = 0; r < R; ++r) {
+    if (!batch.rows[r].failure.empty()) continue;
+    if (bundle.rows[r].reference >= 0) (*kl_first)[r] = kl.const_data_ptr<double>()[r];
+    lse_difference[r] = lse.const_data_ptr<double>()[r];
+  }
+}
+
+void record_logit_lens(const Transformer& model, const DecodedBatch& batch, ItemTable& table) {
+  auto* tokens = find_column<std::int32_t>(table, "logit_lens_token");
+  if (tokens == nullptr) return;
+  auto& log_probabilities = column<float>(table, "logit_lens_logprob");
+  const auto n_layers = std::ssize(batch.residuals), k = logit_lens_top;
+  for (std::int64_t i = 0; i < n_layers; ++i) {
+    const at::Tensor residual = batch.residuals[i].values.flatten(1);  // [R, hidden]
+    const auto [values, indices] =
+        model.unembed(residual).log_softmax(-1).topk(k, -1);  // [R, k] both
+    const at::Tensor value = values.to(at::kCPU).contiguous();
+    const at::Tensor index = indices.to(at::kCPU).contiguous();
+    for (std::int64_t r = 0; r < std::ssize(batch.rows); ++r) {
+      if (!batch.rows[r].failure.empty()) continue;
+      for (std::int64_t j = 0; j < k; ++j) {
+        const auto at = (r * n_layers + i) * k + j;
+        (*tokens)[at] = static_cast<std::int32_t>(index.const_data_ptr<std::int64_t>()[r * k + j]);
+        log_probabilities[at] = value.const_data_ptr<float>()[r * k + j];
+      }
+    }
+  }
+}
+
+}  // namespace rvsweep

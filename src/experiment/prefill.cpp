@@ -1,0 +1,58 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+
+#include "rvsweep/experiment/generation.hpp"
+#include "rvsweep/intervention/prompt_cache.hpp"
+#include "rvsweep/intervention/site_patch.hpp"
+
+namespace rvsweep {
+
+at::Tensor feed_prompts(const Transformer& model,
+                        const std::vector<std::vector<std::int32_t>>& prompts, ForwardInput input,
+                        KvCache& cache) {
+  const Placement& placement = model.placement();
+  const auto rows = cache.rows(), columns = cache.columns();
+  at::Tensor tokens = at::zeros({rows, columns}, at::kLong);
+  at::Tensor positions = at::zeros({rows, columns}, at::kLong);
+  auto token = tokens.accessor<std::int64_t, 2>();
+  auto position = positions.accessor<std::int64_t, 2>();
+  std::vector<std::int64_t> lengths;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const auto& prompt = prompts[r < std::ssize(prompts) ? static_cast<std::size_t>(r) : 0];
+    const auto n = std::ssize(prompt);
+    lengths.push_back(n);
+    for (std::int64_t i = 0; i < n; ++i) {
+      token[r][columns - n + i] = prompt[static_cast<std::size_t>(i)];
+      position[r][columns - n + i] = i;
+    }
+  }
+  const AttentionBias bias = causal_bias(model.config(), placement, lengths, 0, columns);
+  input.tokens = tokens.to(placement.device);
+  input.positions = positions.to(placement.device);
+  input.bias = &bias;
+  return model.forward(input, cache);
+}
+
+KvCache prefill(const Transformer& model, const std::vector<std::vector<std::int32_t>>& prompts,
+                std::int64_t rows, std::int64_t columns, std::int64_t last_kv_layer) {
+  KvCache cache = KvCache::allocate(model.config(), model.placement(), rows, columns);
+  ForwardInput input;
+  input.last_kv_layer = last_kv_layer;
+  feed_prompts(model, prompts, input, cache);
+  return cache;
+}
+
+PreparedRows prepare_rows(const Transformer& model, const SweepSettings& settings,
+                          const Bundle& bundle, std::vector<RowPlan> plans,
+                          const ContextState& contexts, std::int64_t steps) {
+  PreparedRows rows;
+  rows.cache = KvCache::allocate(model.config(), model.placement(), std::ssize(plans),
+                                 contexts.cache.columns() + steps);
+  rows.proofs.resize(plans.size());
+  compose_prompt_caches(model, contexts.cache, plans, rows.cache, rows.proofs);
+  run_patched_suffix(model, contexts, bundle, plans, settings.window, rows.cache, rows.proofs);
+  rows.plans = std::move(plans);
+  return rows;
+}
+
+}  // namespace rvsweep

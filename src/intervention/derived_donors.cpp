@@ -1,0 +1,160 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+
+#include <string>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/philox.hpp"
+#include "rvsweep/intervention/contexts.hpp"
+#include "rvsweep/model/rope.hpp"
+
+// Shapes: T columns, nkv KV heads, hd head_dim; a donor of m tokens lies in columns [T - m, T).
+
+namespace rvsweep {
+namespace {
+
+/// Keys [..., positions, hd] turned by `positions` each, computed in float32.
+at::Tensor turned(const Transformer& model, const at::Tensor& keys, const at::Tensor& positions) {
+  const at::Tensor by = positions.to(keys.device());
+  return rotate(keys.to(at::kFloat), rotation_at(by, model.inverse_frequencies()));
+}
+
+/// Standard normal directions with the norms of the rows of `like` [tokens, heads, dim]; the first
+/// of its tokens is number `first_token` of the donor.
+at::Tensor gaussian_like(const at::Tensor& like, std::int64_t first_token, std::uint64_t key) {
+  const auto count = static_cast<std::uint64_t>(like.numel());
+  const auto first = static_cast<std::uint64_t>(first_token * like.size(1) * like.size(2));
+  at::Tensor drawn = at::empty(like.sizes(), at::kDouble);
+  double* out = drawn.data_ptr<double>();
+  for (std::uint64_t counter = first / 2; counter <= (first + count - 1) / 2; ++counter) {
+    const auto pair = normal_pair(key, counter);
+    for (const std::uint64_t e : {2 * counter, 2 * counter + 1})
+      if (e >= first && e < first + count) out[e - first] = pair[e % 2];
+  }
+  const at::Tensor norm = like.to(at::kCPU, at::kDouble).norm(2, {-1}, /*keepdim=*/true);
+  return drawn * (norm / drawn.norm(2, {-1}, /*keepdim=*/true));
+}
+
+class Deriver {
+ public:
+  Deriver(const Transformer& model, const Bundle& bundle, std::uint64_t seed, const MeanDonor& mean,
+          ContextState& state)
+      : model_(model), bundle_(bundle), seed_(seed), mean_(mean), state_(state) {}
+
+  void fill(const DerivedDonor& donor, std::int64_t slot) {
+    switch (donor.derivation) {
+      case Derivation::zero:  // slots start as zeros
+        return;
+      case Derivation::gaussian:
+        return fill_gaussian(donor, slot);
+      case Derivation::shuffled:
+        return fill_shuffled(donor, slot);
+      case Derivation::mean:
+        return fill_mean(donor, slot);
+      case Derivation::none:
+        break;
+    }
+    RVSWEEP_EXPECT(false, "a derived donor is derived from something");
+  }
+
+ private:
+  /// One layer's cells of a slot's last m tokens, [nkv, m, hd].
+  static at::Tensor cells(const at::Tensor& cache, std::int64_t layer, std::int64_t slot,
+                          std::int64_t m) {
+    return cache[layer][slot].narrow(1, cache.size(3) - m, m);
+  }
+
+  std::uint64_t key(const DerivedDonor& donor, std::int64_t layer, const std::string& what) const {
+    return xxh3_fields(
+        {std::to_string(seed_), donor.pair_id, "gaussian", std::to_string(layer), what});
+  }
+
+  void fill_gaussian(const DerivedDonor& donor, std::int64_t slot) {
+    const auto m = donor.tokens;
+    for (std::int64_t layer = 0; layer < model_.config().n_layers; ++layer)
+      for (const bool is_key : {true, false}) {
+        const at::Tensor& cache = is_key ? state_.cache.k : state_.cache.v;
+        const at::Tensor like = cells(cache, layer, donor.of, m).transpose(0, 1);
+        const at::Tensor drawn = gaussian_like(like, 0, key(donor, layer, is_key ? "k" : "v"));
+        cells(cache, layer, slot, m).copy_(drawn.transpose(0, 1));
+      }
+    for (SiteRecord& record : state_.sites) {
+      const auto kept = std::min(m, record.queries);
+      const auto last = [&](std::int64_t of) {
+        return record.values[of].narrow(0, record.queries - kept, kept);
+      };
+      const auto name = info_of(record.site).name;
+      last(slot).copy_(gaussian_like(last(donor.of), m - kept, key(donor, record.layer, name)));
+    }
+  }
+
+  void fill_shuffled(const DerivedDonor& donor, std::int64_t slot) {
+    const auto m = donor.tokens;
+    const auto order = permutation(xxh3_fields({std::to_string(seed_), donor.pair_id, "shuffled"}),
+                                   1, static_cast<std::int32_t>(donor.cells));
+    std::vector<std::int64_t> from,
+        by;  // cell i takes token from[i], its key turned by i - from[i]
+    for (std::int64_t i = 0; i < m; ++i) {
+      from.push_back(i < donor.cells ? order[i] : i);
+      by.push_back(i - from.back());
+    }
+    const at::Tensor index = at::tensor(from, at::kLong).to(model_.placement().device);
+    const at::Tensor turn = at::tensor(by, at::kLong);
+    for (std::int64_t layer = 0; layer < model_.config().n_layers; ++layer) {
+      const at::Tensor k = cells(state_.cache.k, layer, donor.of, m).index_select(1, index);
+      cells(state_.cache.k, layer, slot, m).copy_(turned(model_, k, turn));
+      cells(state_.cache.v, layer, slot, m)
+          .copy_(cells(state_.cache.v, layer, donor.of, m).index_select(1, index));
+    }
+  }
+
+  void fill_mean(const DerivedDonor& donor, std::int64_t slot) {
+    RVSWEEP_EXPECT(mean_.prompts > 0 && mean_.k.size(2) == donor.tokens,
+                   "the mean is taken over the plan's source prompts");
+    const auto m = donor.tokens, count = mean_.prompts;
+    const at::Tensor positions = at::arange(m, at::kLong);
+    for (std::int64_t layer = 0; layer < model_.config().n_layers; ++layer) {
+      cells(state_.cache.k, layer, slot, m)
+          .copy_(turned(model_, mean_.k[layer] / static_cast<double>(count), positions));
+      cells(state_.cache.v, layer, slot, m).copy_(mean_.v[layer] / static_cast<double>(count));
+    }
+  }
+
+  const Transformer& model_;
+  const Bundle& bundle_;
+  std::uint64_t seed_;
+  const MeanDonor& mean_;
+  ContextState& state_;
+};
+
+}  // namespace
+
+void add_to_mean(const Transformer& model, const KvCache& cache,
+                 const std::vector<std::int64_t>& lengths, std::int64_t m, MeanDonor& mean) {
+  const auto T = cache.columns();
+  for (std::size_t slot = 0; slot < lengths.size(); ++slot) {
+    const auto last = [&](const at::Tensor& cells) {  // [n_layers, nkv, m, hd]
+      return cells.select(1, static_cast<std::int64_t>(slot)).narrow(2, T - m, m);
+    };
+    const at::Tensor back = -(at::arange(m, at::kLong) + (lengths[slot] - m));
+    const at::Tensor k = turned(model, last(cache.k), back).to(at::kDouble);
+    const at::Tensor v = last(cache.v).to(at::kDouble);
+    mean.k = mean.prompts == 0 ? k : mean.k + k;
+    mean.v = mean.prompts == 0 ? v : mean.v + v;
+    ++mean.prompts;
+  }
+}
+
+void derive_donors(const Transformer& model, const Bundle& bundle, std::uint64_t seed,
+                   std::int64_t derived_slot, const MeanDonor& mean, ContextState& state) {
+  Deriver deriver(model, bundle, seed, mean, state);
+  for (std::size_t d = 0; d < bundle.derived.size(); ++d)
+    deriver.fill(bundle.derived[d], derived_slot + static_cast<std::int64_t>(d));
+}
+
+}  // namespace rvsweep

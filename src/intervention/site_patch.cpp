@@ -1,0 +1,209 @@
+#include "rvsweep/intervention/site_patch.hpp"
+
+#include <ATen/TensorIndexing.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <set>
+
+#include "rvsweep/plan/canonical_shapes.hpp"
+
+// Shapes: R rows, Q queries, T prompt columns.
+
+namespace rvsweep {
+namespace {
+
+/// Rows of a record [slots, queries, heads, dim] by slot and token, counted from the record's last
+/// one: [R, Q, heads, dim].
+at::Tensor gather_rows(const at::Tensor& record, const at::Tensor& slots,
+                       const at::Tensor& from_end, at::Device device) {
+  const at::Tensor index = record.size(1) - 1 - from_end;
+  return record.index({slots.to(device), index.clamp_min(0).to(device)});
+}
+
+/// What the patches at one site read and write, the same at all its layers.
+struct SiteMap {
+  at::Tensor donors, donor_from_end;  // int64 [R, 1], [R, Q]
+  at::Tensor bases, base_from_end;    // int64 [R, 1], [R, Q]
+  at::Tensor in_base;                 // float32 [R, Q, 1, 1], 1 where base has the token
+};
+
+/// 1 where a row writes a head at a query of a layer, float32 [R, Q, heads, 1]; undefined where
+/// none does.
+at::Tensor written_at(std::int64_t layer, Site site, const std::vector<RowPlan>& plans,
+                      const std::vector<std::int64_t>& first_token, std::int64_t queries,
+                      std::int64_t heads) {
+  at::Tensor written = at::zeros({std::ssize(plans), queries, heads, 1}, at::kFloat);
+  auto cell = written.accessor<float, 4>();
+  bool any = false;
+  for (std::int64_t r = 0; r < std::ssize(plans); ++r) {
+    const RowPlan& plan = plans[r];
+    if (plan.site != site || !plan.patches_site(layer)) continue;
+    for (std::int64_t q = 0; q < queries; ++q)
+      for (std::int64_t head = 0; head < heads; ++head)
+        if (plan.heads[head] && plan.donor_token(first_token[r] + q)) {
+          cell[r][q][head][0] = 1.0F;
+          any = true;
+        }
+  }
+  return any ? written : at::Tensor();
+}
+
+SiteMap site_map(Site site, const std::vector<RowPlan>& plans,
+                 const std::vector<std::int64_t>& first_token, std::int64_t queries) {
+  const auto R = std::ssize(plans);
+  SiteMap map{at::zeros({R, 1}, at::kLong), at::zeros({R, queries}, at::kLong),
+              at::zeros({R, 1}, at::kLong), at::zeros({R, queries}, at::kLong),
+              at::zeros({R, queries, 1, 1}, at::kFloat)};
+  auto donor_from_end = map.donor_from_end.accessor<std::int64_t, 2>();
+  auto base_from_end = map.base_from_end.accessor<std::int64_t, 2>();
+  auto in_base = map.in_base.accessor<float, 4>();
+  for (std::int64_t r = 0; r < R; ++r) {
+    const RowPlan& plan = plans[r];
+    if (plan.site_layers.empty() || plan.site != site) continue;
+    map.donors[r] = plan.donor;
+    map.bases[r] = plan.base;
+    for (std::int64_t q = 0; q < queries; ++q) {
+      const std::int64_t i = first_token[r] + q;
+      const auto j = plan.donor_token(i);
+      if (!j) continue;
+      donor_from_end[r][q] = plan.m - 1 - *j;
+      if (i >= plan.n) continue;
+      base_from_end[r][q] = plan.n - 1 - i;
+      in_base[r][q][0][0] = 1.0F;
+    }
+  }
+  return map;
+}
+
+at::Tensor alpha_of(const std::vector<RowPlan>& plans) {
+  std::vector<float> alpha;
+  for (const RowPlan& plan : plans) alpha.push_back(static_cast<float>(plan.alpha));
+  return at::tensor(alpha, at::kFloat).view({-1, 1, 1, 1});
+}
+
+/// The suffix queries of a padded batch of rows: the `queries` tokens before b[n-1].
+struct Suffix {
+  at::Tensor tokens, positions;           // int64 [rows, queries]
+  std::vector<std::int64_t> lengths;      // cached cells, [rows]
+  std::vector<std::int64_t> first_token;  // of the queries; below 0 for short prompts
+};
+
+Suffix suffix_of(const Bundle& bundle, const std::vector<RowPlan>& plans, std::int64_t queries,
+                 at::Device device) {
+  std::vector<std::int64_t> tokens, positions;
+  Suffix suffix;
+  for (const RowPlan& plan : plans) {
+    const auto& b = bundle.contexts.at(static_cast<std::size_t>(plan.base)).tokens;
+    suffix.first_token.push_back(plan.cached - queries);
+    suffix.lengths.push_back(plan.cached);
+    for (std::int64_t i = plan.cached - queries; i < plan.cached; ++i) {
+      positions.push_back(std::max<std::int64_t>(i, 0));
+      tokens.push_back(b[static_cast<std::size_t>(positions.back())]);
+    }
+  }
+  const std::vector<std::int64_t> shape{std::ssize(plans), queries};
+  suffix.tokens = at::tensor(tokens, at::kLong).to(device).view(shape);
+  suffix.positions = at::tensor(positions, at::kLong).to(device).view(shape);
+  return suffix;
+}
+
+}  // namespace
+
+at::Tensor SitePatches::change(const std::vector<SiteRecord>& filled) const {
+  at::Tensor total;
+  for (std::size_t i = 0; i < patches.size(); ++i) {
+    const at::Tensor of_patch = change_squared(filled[i].values, old[i], written[i]);
+    total = total.defined() ? total + of_patch : of_patch;
+  }
+  return total;
+}
+
+std::int64_t last_layer_for(const std::vector<SiteRecord>& records, std::int64_t n_layers) {
+  const bool beyond_v = std::any_of(records.begin(), records.end(), [&](const SiteRecord& record) {
+    return record.layer == n_layers - 1 && record.site != Site::resid_pre &&
+           record.site != Site::k && record.site != Site::v;
+  });
+  return beyond_v ? n_layers : n_layers - 1;
+}
+
+std::vector<SiteRecord> records_for(const std::vector<RowPlan>& plans, std::int64_t queries) {
+  std::set<std::pair<Site, std::int64_t>> wanted;
+  for (const RowPlan& plan : plans)
+    for (std::size_t layer = 0; layer < plan.site_layers.size(); ++layer)
+      if (plan.site_layers[layer]) wanted.emplace(plan.site, layer);
+  std::vector<SiteRecord> records;
+  for (const auto& [site, layer] : wanted) records.push_back({site, layer, queries});
+  return records;
+}
+
+SitePatches site_patches(const Transformer& model, const ContextState& contexts,
+                         const std::vector<RowPlan>& plans,
+                         const std::vector<std::int64_t>& first_token, std::int64_t queries) {
+  const Placement& placement = model.placement();
+  SitePatches result;
+  for (const SiteRecord& record : contexts.sites) {
+    const at::Tensor written =
+        written_at(record.layer, record.site, plans, first_token, queries, record.values.size(2));
+    if (!written.defined()) continue;
+    const SiteMap map = site_map(record.site, plans, first_token, queries);
+    const auto device = placement.device;
+    SitePatch patch{record.site, record.layer, {}, {}};
+    patch.values = gather_rows(record.values, map.donors, map.donor_from_end, device);
+    patch.weight = (written * alpha_of(plans)).to(device);
+    result.patches.push_back(std::move(patch));
+    result.records.push_back({record.site, record.layer, queries});
+    result.old.push_back(gather_rows(record.values, map.bases, map.base_from_end, device) *
+                         map.in_base.to(device, placement.dtype));
+    result.written.push_back(written.to(device));
+  }
+  return result;
+}
+
+void run_patched_suffix(const Transformer& model, const ContextState& contexts,
+                        const Bundle& bundle, const std::vector<RowPlan>& plans,
+                        std::int64_t window, KvCache& rows, std::vector<PatchProof>& proofs) {
+  const std::int64_t queries = window - 1;  // b[n-1] itself is the first fed token
+  std::vector<std::int64_t> row_index;
+  std::vector<RowPlan> patched;
+  for (std::size_t r = 0; r < plans.size(); ++r) {
+    if (plans[r].site_layers.empty()) continue;
+    row_index.push_back(static_cast<std::int64_t>(r));
+    patched.push_back(plans[r]);
+  }
+  if (patched.empty()) return;
+  const auto n_patched = std::ssize(patched);
+  // Padding rows repeat the first row; their results are dropped.
+  patched.resize(static_cast<std::size_t>(canonical_rows(n_patched)), patched.front());
+  row_index.resize(patched.size(), row_index.front());
+
+  const auto device = model.placement().device;
+  const auto T = contexts.cache.columns();
+  const at::Tensor from = at::tensor(row_index, at::kLong).to(device);
+  KvCache batch{rows.k.narrow(3, 0, T).index_select(1, from),
+                rows.v.narrow(3, 0, T).index_select(1, from)};
+  const Suffix suffix = suffix_of(bundle, patched, queries, device);
+  const AttentionBias bias =
+      causal_bias(model.config(), model.placement(), suffix.lengths, T - queries, T);
+  SitePatches patches = site_patches(model, contexts, patched, suffix.first_token, queries);
+  ForwardInput input;
+  input.tokens = suffix.tokens;
+  input.positions = suffix.positions;
+  input.column = T - queries;
+  input.bias = &bias;
+  input.patches = patches.patches;
+  input.records = &patches.records;
+  input.last_kv_layer = last_layer_for(patches.records, model.config().n_layers);
+  model.forward(input, batch);
+  const at::Tensor to = from.narrow(0, 0, n_patched);
+  rows.k.narrow(3, 0, T).index_copy_(1, to, batch.k.narrow(1, 0, n_patched));
+  rows.v.narrow(3, 0, T).index_copy_(1, to, batch.v.narrow(1, 0, n_patched));
+  if (patches.empty()) return;  // windows of one row reach b[n-1] alone
+  const at::Tensor change = patches.change(patches.records).to(at::kCPU);
+  for (std::int64_t p = 0; p < n_patched; ++p)
+    proofs[row_index[p]].change_squared += change.const_data_ptr<double>()[p];
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,39 @@
+#include "rvsweep/model_config/site.hpp"
+
+#include <array>
+
+namespace rvsweep {
+
+std::span<const SiteInfo> all_sites() {
+  static const std::array<SiteInfo, 8> sites{{
+      {Site::resid_pre, "resid_pre", SiteHeads::none, "residual stream before the block"},
+      {Site::q, "q_proj", SiteHeads::query, "output of q_proj, bias included, before rotation"},
+      {Site::k, "k_proj", SiteHeads::kv, "output of k_proj, bias included, before rotation"},
+      {Site::v, "v_proj", SiteHeads::kv, "output of v_proj, bias included"},
+      {Site::z, "z", SiteHeads::query, "attention output of every query head, before o_proj"},
+      {Site::attn_out, "attn_out", SiteHeads::none, "output of o_proj, before it is added"},
+      {Site::mlp_out, "mlp_out", SiteHeads::none, "output of down_proj, before it is added"},
+      {Site::resid_post, "resid_post", SiteHeads::none, "residual stream after the block"},
+  }};
+  return sites;
+}
+
+const SiteInfo& info_of(Site site) { return all_sites()[static_cast<std::size_t>(site)]; }
+
+std::int64_t site_heads(Site site, const ModelConfig& config) {
+  switch (info_of(site).heads) {
+    case SiteHeads::kv:
+      return config.n_kv_heads;
+    case SiteHeads::query:
+      return config.n_heads;
+    case SiteHeads::none:
+      break;
+  }
+  return 1;
+}
+
+std::int64_t site_dim(Site site, const ModelConfig& config) {
+  return info_of(site).heads == SiteHeads::none ? config.hidden_size : config.head_dim;
+}
+
+}  // namespace rvsweep

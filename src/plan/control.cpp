@@ -1,0 +1,139 @@
+#include "rvsweep/plan/control.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <set>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/core/nearest.hpp"
+#include "rvsweep/plan/split.hpp"
+
+namespace rvsweep {
+namespace {
+
+std::string trimmed(const std::string& text) {
+  const auto begin = text.find_first_not_of(' ');
+  return begin == std::string::npos ? ""
+                                    : text.substr(begin, text.find_last_not_of(' ') - begin + 1);
+}
+
+const ControlInfo& find_control(const std::string& name, const std::string& where) {
+  std::vector<std::string> names;
+  for (const ControlInfo& info : all_controls().subspan(1)) {
+    if (info.name == name) return info;
+    names.push_back(info.name);
+  }
+  throw InputError(where, "unknown control \"" + name + "\"",
+                   "did you mean " + nearest_name(name, names) + "?");
+}
+
+/// A band as wide as the arm's layers, outside of them; none where the model has none.
+std::optional<LayerSet> wrong_band(const LayerSet& layers, std::int64_t n_layers) {
+  const auto width = std::ssize(layers), first = layers.front(), end = layers.back() + 1;
+  std::int64_t begin = 0;
+  if (width > first) {
+    begin = n_layers - width;
+    if (end > begin) return std::nullopt;
+  }
+  LayerSet band;
+  for (std::int64_t layer = begin; layer < begin + width; ++layer) band.push_back(layer);
+  return band;
+}
+
+ArmSpec full_swap(const ArmSpec& of, std::int64_t n_layers) {
+  ArmSpec arm;
+  arm.kind = ArmKind::kv_cache;
+  arm.direction = of.direction;
+  arm.truncate_at = of.truncate_at;
+  for (std::int64_t layer = 0; layer < n_layers; ++layer) arm.layers.push_back(layer);
+  arm.label = of.direction == Direction::source_to_base ? "full_swap" : "full_swap base_to_source";
+  if (of.truncate_at != 0) arm.label += " cut to " + std::to_string(of.truncate_at) + " tokens";
+  return arm;
+}
+
+ArmSpec control_of(const ArmSpec& arm, const ControlInfo& info, std::int64_t n_layers) {
+  ArmSpec result = info.control == Control::full_swap ? full_swap(arm, n_layers) : arm;
+  result.control = info.control;
+  if (info.control != Control::full_swap) result.label = arm.label + " | " + info.name;
+  if (info.control == Control::reverse)
+    result.direction = arm.direction == Direction::source_to_base ? Direction::base_to_source
+                                                                  : Direction::source_to_base;
+  if (info.control == Control::wrong_band) {
+    result.control_of = format_layers(arm.layers);
+    if (const auto band = wrong_band(arm.layers, n_layers))
+      result.layers = *band;
+    else
+      result.refusal = "no band of " + std::to_string(arm.layers.size()) +
+                       " layers lies outside layers " + format_layers(arm.layers);
+  }
+  return result;
+}
+
+}  // namespace
+
+std::span<const ControlInfo> all_controls() {
+  using enum Control;
+  static const std::array<ControlInfo, 12> controls{{
+      {none, "none", DonorPrompt::pair, Derivation::none, true},
+      {self, "self", DonorPrompt::self, Derivation::none, true},
+      {full_swap, "full_swap", DonorPrompt::pair, Derivation::none, false},
+      {other_base, "other_base", DonorPrompt::other_base, Derivation::none, true},
+      {other_source, "other_source", DonorPrompt::other_source, Derivation::none, true},
+      {filler, "filler", DonorPrompt::filler, Derivation::none, false},
+      {gaussian, "gaussian", DonorPrompt::pair, Derivation::gaussian, true},
+      {shuffled, "shuffled", DonorPrompt::pair, Derivation::shuffled, false},
+      {zero, "zero", DonorPrompt::pair, Derivation::zero, true},
+      {mean, "mean", DonorPrompt::all_sources, Derivation::mean, false},
+      {wrong_band, "wrong_band", DonorPrompt::pair, Derivation::none, false},
+      {reverse, "reverse", DonorPrompt::pair, Derivation::none, true},
+  }};
+  return controls;
+}
+
+const ControlInfo& info_of(Control control) {
+  return all_controls()[static_cast<std::size_t>(control)];
+}
+
+std::vector<ArmSpec> control_arms(const std::vector<ConfigValue>& lines,
+                                  const std::vector<ArmSpec>& arms, const ModelConfig& model) {
+  static const std::string limit = "control_of=";
+  std::vector<ArmSpec> controls;
+  std::set<std::string> specs;
+  for (const ConfigValue& line : lines) {
+    const auto at = line.text.find(limit);
+    const std::string only = at == std::string::npos ? "" : trimmed(line.text.substr(at + 11));
+    if (at != std::string::npos && std::none_of(arms.begin(), arms.end(), [&](const ArmSpec& arm) {
+          return arm.is_patched() && arm.label == only;
+        })) {
+      std::vector<std::string> known;
+      for (const ArmSpec& arm : arms) known.push_back(arm.label);
+      throw InputError(
+          line.where, "no patched arm has the label \"" + only + "\"",
+          known.empty() ? "add one" : "did you mean " + nearest_name(only, known) + "?");
+    }
+    for (const std::string& part : split(line.text.substr(0, at), ',')) {
+      const ControlInfo& info = find_control(trimmed(part), line.where);
+      bool any = false;
+      for (const ArmSpec& arm : arms) {
+        if (!arm.is_patched() || (!only.empty() && arm.label != only)) continue;
+        if (arm.kind == ArmKind::site && !info.for_sites) continue;
+        any = true;
+        ArmSpec control = control_of(arm, info, model.n_layers);
+        if (!specs.insert(control.canonical()).second) {
+          if (info.control == Control::full_swap) continue;  // one for all arms of a direction
+          throw InputError(line.where,
+                           "control " + info.name + " of \"" + arm.label + "\" is asked for twice",
+                           "remove one of the two");
+        }
+        controls.push_back(std::move(control));
+      }
+      if (!any)
+        throw InputError(line.where, "control " + info.name + " applies to no arm",
+                         info.for_sites ? "add a patched arm" : "add a kv_cache arm");
+    }
+  }
+  return controls;
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,122 @@
+#include "donors.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <set>
+
+#include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/philox.hpp"
+
+namespace rvsweep {
+namespace {
+
+bool uses(const Plan& plan, DonorPrompt donor) {
+  return std::any_of(plan.arms.begin(), plan.arms.end(),
+                     [&](const ArmSpec& arm) { return info_of(arm.control).donor == donor; });
+}
+
+std::set<std::string> keyword_files(const Plan& plan) {
+  std::set<std::string> files;
+  for (const ArmSpec& arm : plan.arms)
+    if (arm.positions.kind == PositionsKind::keywords) files.insert(arm.positions.file);
+  return files;
+}
+
+}  // namespace
+
+Donors::Donors(const Plan& plan, std::uint64_t seed, const PlanText& text)
+    : plan_(plan),
+      order_(permutation(xxh3_fields({std::to_string(seed), "derangement"}), 0,
+                         static_cast<std::int32_t>(plan.pairs.size()))),
+      place_(order_.size()) {
+  for (std::size_t i = 0; i < order_.size(); ++i) place_[order_[i]] = static_cast<std::int32_t>(i);
+  if (uses(plan, DonorPrompt::filler)) {
+    filler_text_ = text.filler;
+    filler_ = text.encode(text.filler);
+  }
+  shortest_source_ = std::numeric_limits<std::int64_t>::max();
+  for (const PromptPair& pair : plan.pairs)
+    if (const auto n = std::ssize(plan.prompts[pair.source.value].tokens); n > 0)
+      shortest_source_ = std::min(shortest_source_, n);
+  for (const std::string& file : keyword_files(plan)) {
+    auto& of_prompt = keyword_tokens_[file];
+    for (std::int32_t p = 0; p < std::ssize(plan.prompts); ++p)
+      of_prompt[p] = text.keyword_tokens(file, plan.prompts[p].prompt.text);
+    if (!filler_.empty()) of_prompt[filler_prompt.value] = text.keyword_tokens(file, filler_text_);
+  }
+}
+
+const std::string& Donors::text(PromptIndex prompt) const {
+  return prompt == filler_prompt ? filler_text_ : plan_.prompts[prompt.value].prompt.text;
+}
+
+std::vector<std::int32_t> Donors::tokens(PromptIndex prompt, std::int64_t length) const {
+  const auto& all = prompt == filler_prompt ? filler_ : plan_.prompts[prompt.value].tokens;
+  return {all.begin(), all.begin() + length};
+}
+
+std::int64_t Donors::length(PromptIndex prompt, std::int64_t truncate_at) const {
+  const auto n = std::ssize(plan_.prompts[prompt.value].tokens);
+  return truncate_at == 0 ? n : std::min(n, truncate_at);
+}
+
+/// The base or source (as the direction has them) of the pair that comes next, its text not the
+/// recipient's.
+std::optional<PromptIndex> Donors::other(PairIndex pair, DonorPrompt which, Direction direction,
+                                         PromptIndex recipient) const {
+  const bool wants_source =
+      (which == DonorPrompt::other_source) == (direction == Direction::source_to_base);
+  for (std::size_t step = 1; step < order_.size(); ++step) {
+    const PromptPair& next = plan_.pairs[order_[(place_[pair.value] + step) % order_.size()]];
+    const PromptIndex prompt = wants_source ? next.source : next.base;
+    if (text(prompt) != text(recipient)) return prompt;
+  }
+  return std::nullopt;
+}
+
+Roles Donors::roles(const ArmSpec& arm, PairIndex pair_index) const {
+  const PromptPair& pair = plan_.pairs[pair_index.value];
+  const bool from_source =
+      arm.kind == ArmKind::source || arm.direction == Direction::base_to_source;
+  Roles roles;
+  roles.base = from_source ? pair.source : pair.base;
+  roles.counterpart = from_source ? pair.base : pair.source;
+  roles.n = length(roles.base, arm.truncate_at);
+  if (!arm.is_patched()) return roles;
+  const ControlInfo& control = info_of(arm.control);
+  roles.derivation = control.derivation;
+  roles.donor = roles.counterpart;
+  switch (control.donor) {
+    case DonorPrompt::pair:
+      break;
+    case DonorPrompt::self:
+      roles.donor = roles.base;
+      break;
+    case DonorPrompt::other_base:
+    case DonorPrompt::other_source:
+      if (const auto other = this->other(pair_index, control.donor, arm.direction, roles.base))
+        roles.donor = *other;
+      else
+        roles.refusal = control.name + " needs another pair with a prompt of its own";
+      break;
+    case DonorPrompt::filler:
+      roles.donor = filler_prompt;
+      roles.m = length(roles.counterpart, arm.truncate_at);
+      if (roles.m > std::ssize(filler_))
+        roles.refusal = "the filler text has " + std::to_string(filler_.size()) +
+                        " tokens, the donor prompt " + std::to_string(roles.m);
+      break;
+    case DonorPrompt::all_sources:
+      roles.m = shortest_source_;
+      if (arm.positions.kind == PositionsKind::keywords)
+        roles.refusal = "the mean over prompts has no text and so no keywords";
+      return roles;
+  }
+  if (roles.donor != filler_prompt) roles.m = length(roles.donor, arm.truncate_at);
+  if (arm.positions.kind == PositionsKind::keywords)
+    roles.keyword_tokens = keyword_tokens_.at(arm.positions.file).at(roles.donor.value);
+  return roles;
+}
+
+}  // namespace rvsweep

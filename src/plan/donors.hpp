@@ -1,0 +1,47 @@
+#pragma once
+// Who gives to whom: the base and donor of every (pair, arm), controls included.
+#include <map>
+#include <string>
+#include <vector>
+
+#include "rvsweep/plan/plan.hpp"
+
+namespace rvsweep {
+
+/// In place of a prompt index: the shipped neutral text.
+inline constexpr PromptIndex filler_prompt{-1};
+
+/// Base and donor of a row, its direction resolved.
+struct Roles {
+  PromptIndex base, counterpart;  // the recipient's prompt and the pair's other one
+  PromptIndex donor;              // filler_prompt for the filler; of patched arms
+  Derivation derivation = Derivation::none;
+  std::int64_t n = 0, m = 0;  // tokens of base and donor, truncated where the arm says so
+  std::vector<std::int32_t> keyword_tokens;  // of the donor, for positions=keywords
+  std::string refusal;                       // why the control has no donor
+};
+
+class Donors {
+ public:
+  /// `plan` has its prompts, pairs and arms and must outlive the object.
+  Donors(const Plan& plan, std::uint64_t seed, const PlanText& text);
+
+  Roles roles(const ArmSpec& arm, PairIndex pair) const;
+  /// Tokens of a prompt (or of the filler text) as a row sees them.
+  std::vector<std::int32_t> tokens(PromptIndex prompt, std::int64_t length) const;
+  const std::string& text(PromptIndex prompt) const;
+
+ private:
+  std::optional<PromptIndex> other(PairIndex pair, DonorPrompt which, Direction direction,
+                                   PromptIndex recipient) const;
+  std::int64_t length(PromptIndex prompt, std::int64_t truncate_at) const;
+
+  const Plan& plan_;
+  std::vector<std::int32_t> order_, place_;  // a random cyclic order of the pairs, and its inverse
+  std::vector<std::int32_t> filler_;         // tokens
+  std::string filler_text_;
+  std::int64_t shortest_source_ = 0;  // tokens, of the sources that have some
+  std::map<std::string, std::map<std::int32_t, std::vector<std::int32_t>>> keyword_tokens_;
+};
+
+}  // namespace rvsweep

@@ -1,0 +1,239 @@
+#include "packer.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "rvsweep/core/hash.hpp"
+#include "rvsweep/plan/canonical_shapes.hpp"
+
+namespace rvsweep {
+namespace {
+
+/// A context as the packer tells it from others: the prompt and how many of its tokens are read.
+using ContextKey = std::pair<std::int32_t, std::int64_t>;
+
+class Packer {
+ public:
+  Packer(Plan& plan, const SweepConfig& config, const ModelConfig& model, const Donors& donors,
+         const Plan* before)
+      : plan_(plan),
+        config_(config),
+        donors_(donors),
+        max_length_(model.max_length()),
+        compares_logits_(config.readouts.first_token || config.readouts.forced) {
+    if (before == nullptr) return;
+    rows_before_ = std::ssize(before->rows);
+    for (std::int32_t place = 0; place < std::ssize(plan.prompts); ++place)
+      if (plan.prompts[place].number.value < std::ssize(before->prompts)) recorded_.insert(place);
+  }
+
+  void pack() {
+    std::map<std::int64_t, std::vector<std::int32_t>> pairs_of_length;
+    for (std::int32_t pair = 0; pair < std::ssize(plan_.pairs); ++pair)
+      pairs_of_length[padded_length(pair)].push_back(pair);
+    for (const auto& [length, pairs] : pairs_of_length) {
+      length_ = length;
+      for (const std::int32_t pair : pairs) add_pair(pair);
+      close();
+    }
+  }
+
+ private:
+  /// What a row reads, in the order in which it enters the bundle.
+  struct Needs {
+    Roles roles;
+    ContextKey base;
+    std::optional<ContextKey> donor, reference, counterpart;
+
+    std::vector<ContextKey> all() const {
+      std::vector<ContextKey> keys{base};
+      for (const auto& key : {donor, reference, counterpart})
+        if (key) keys.push_back(*key);
+      return keys;
+    }
+  };
+
+  bool usable(PromptIndex prompt) const {
+    const auto n = std::ssize(plan_.prompts[prompt.value].tokens);
+    return n > 0 && n <= max_length_;
+  }
+
+  ContextKey whole(PromptIndex prompt) const {
+    return {prompt.value, std::ssize(plan_.prompts[prompt.value].tokens)};
+  }
+
+  const ArmSpec& arm_of(std::int64_t row) const { return plan_.arms[plan_.rows[row].arm.value]; }
+
+  Needs needs(std::int64_t row) const {
+    const ArmSpec& arm = arm_of(row);
+    Needs needs{donors_.roles(arm, plan_.rows[row].pair), {}, {}, {}, {}};
+    const Roles& roles = needs.roles;
+    const auto cut = [&](PromptIndex prompt) {
+      ContextKey key = whole(prompt);
+      if (arm.truncate_at != 0) key.second = std::min(key.second, arm.truncate_at);
+      return key;
+    };
+    needs.base = cut(roles.base);
+    const bool reads_donor =
+        roles.derivation != Derivation::mean && roles.derivation != Derivation::zero;
+    if (arm.is_patched() && reads_donor) needs.donor = ContextKey{roles.donor.value, roles.m};
+    if (!compares_logits_) return needs;
+    // Arms without a patch are compared with the pair's base, others with their recipient.
+    const bool swapped = arm.kind == ArmKind::source;
+    const auto reference = swapped ? roles.counterpart : roles.base;
+    const auto counterpart = swapped ? roles.base : roles.counterpart;
+    if (usable(reference)) needs.reference = cut(reference);
+    if (config_.readouts.forced && usable(counterpart)) needs.counterpart = cut(counterpart);
+    return needs;
+  }
+
+  std::vector<std::int64_t> runnable_rows(std::int32_t pair) const {
+    const auto per_pair = std::ssize(plan_.arms) * config_.generation.samples;
+    std::vector<std::int64_t> rows;
+    for (std::int64_t row = pair * per_pair; row < (pair + 1) * per_pair; ++row)
+      if (plan_.rows[row].refusal.empty() && plan_.rows[row].number.value >= rows_before_)
+        rows.push_back(row);
+    return rows;
+  }
+
+  /// Every context of the pair's rows, and its own prompts where they are measured.
+  std::set<ContextKey> contexts_of(std::int32_t pair_index, bool only_unrecorded) const {
+    std::set<ContextKey> keys;
+    const PromptPair& pair = plan_.pairs[pair_index];
+    for (const PromptIndex prompt : {pair.source, pair.base})
+      if (usable(prompt) && !(only_unrecorded && recorded_.contains(prompt.value)))
+        keys.insert(whole(prompt));
+    std::int32_t last_arm = -1;  // samples of an arm need the same
+    for (const std::int64_t row : runnable_rows(pair_index)) {
+      if (plan_.rows[row].arm.value == last_arm) continue;
+      last_arm = plan_.rows[row].arm.value;
+      for (const ContextKey& key : needs(row).all()) keys.insert(key);
+    }
+    return keys;
+  }
+
+  std::int64_t padded_length(std::int32_t pair) const {
+    std::int64_t longest = config_.window;
+    for (const auto& [prompt, length] : contexts_of(pair, false))
+      longest = std::max(longest, length);
+    for (const std::int64_t row : runnable_rows(pair))
+      if (const ArmSpec& arm = arm_of(row); info_of(arm.control).derivation == Derivation::mean ||
+                                            info_of(arm.control).derivation == Derivation::zero)
+        longest = std::max(longest, donors_.roles(arm, plan_.rows[row].pair).m);
+    return canonical_length(longest);
+  }
+
+  std::int64_t missing(const std::set<ContextKey>& keys) const {
+    return std::count_if(keys.begin(), keys.end(),
+                         [&](const ContextKey& key) { return !place_.contains(key); });
+  }
+
+  bool has_room_for(std::int64_t contexts) const {
+    return std::ssize(bundle_.contexts) + contexts <= 2 * plan_.bundle_rows;
+  }
+
+  std::int32_t context(const ContextKey& key) {
+    const auto [found, is_new] =
+        place_.try_emplace(key, static_cast<std::int32_t>(bundle_.contexts.size()));
+    if (!is_new) return found->second;
+    const PromptIndex prompt(key.first);
+    // A prompt's geometry is stored by the first bundle that holds all of it.
+    const bool records =
+        prompt != filler_prompt && key == whole(prompt) && recorded_.insert(prompt.value).second;
+    const auto number = prompt == filler_prompt ? prompt : plan_.prompts[prompt.value].number;
+    bundle_.contexts.push_back(
+        {number, donors_.tokens(prompt, key.second), donors_.text(prompt), records});
+    return found->second;
+  }
+
+  std::int32_t derived(const DerivedDonor& donor) {
+    auto& all = bundle_.derived;
+    const auto found = std::find(all.begin(), all.end(), donor);
+    const auto place = static_cast<std::int32_t>(found - all.begin());
+    if (found == all.end()) all.push_back(donor);
+    return place;
+  }
+
+  void add_pair(std::int32_t pair_index) {
+    const PromptPair& pair = plan_.pairs[pair_index];
+    const auto runnable = runnable_rows(pair_index);
+    if (runnable.empty() && recorded_.contains(pair.source.value) &&
+        recorded_.contains(pair.base.value))
+      return;
+    const auto room = plan_.bundle_rows - std::ssize(bundle_.rows);
+    if (room < std::min<std::int64_t>(std::ssize(runnable), plan_.bundle_rows) ||
+        !has_room_for(missing(contexts_of(pair_index, true))))
+      close();
+    for (const PromptIndex prompt : {pair.source, pair.base})
+      if (usable(prompt) && !recorded_.contains(prompt.value)) context(whole(prompt));
+    for (const std::int64_t row : runnable) add_row(row);
+  }
+
+  void add_row(std::int64_t index) {
+    const PlannedRow& planned = plan_.rows[index];
+    const ArmSpec& arm = arm_of(index);
+    const std::string& pair_id = plan_.pairs[planned.pair.value].id;
+    Needs needed = needs(index);
+    const auto keys = needed.all();
+    if (std::ssize(bundle_.rows) == plan_.bundle_rows ||
+        !has_room_for(missing({keys.begin(), keys.end()})))
+      close();
+    BundleRow row;
+    row.row = planned.number;
+    row.arm = planned.arm;
+    row.sample = planned.sample;
+    row.pair_hash = xxh3(pair_id);
+    row.base = context(needed.base);
+    if (needed.donor) row.donor = context(*needed.donor);
+    if (needed.reference) row.reference = context(*needed.reference);
+    if (needed.counterpart) row.counterpart = context(*needed.counterpart);
+    row.keyword_tokens = std::move(needed.roles.keyword_tokens);
+    bundle_.rows.push_back(std::move(row));
+    if (needed.roles.derivation == Derivation::none) return;
+    DerivedDonor donor{needed.roles.derivation, bundle_.rows.back().donor, needed.roles.m};
+    if (donor.of >= 0) donor.pair_id = pair_id;
+    if (donor.derivation == Derivation::shuffled)
+      donor.cells = donor.tokens - (arm.entry == Entry::hold_last ? 1 : 0);
+    derived_rows_.emplace_back(bundle_.rows.size() - 1, derived(donor));
+  }
+
+  void close() {
+    if (bundle_.contexts.empty()) return;
+    // Derived donors come after all contexts, whose number is known only now.
+    for (const auto& [row, place] : derived_rows_)
+      bundle_.rows[row].donor = static_cast<std::int32_t>(bundle_.contexts.size()) + place;
+    bundle_.id = BundleId(static_cast<std::int32_t>(plan_.bundles.size()));
+    const auto n_rows = std::ssize(bundle_.rows);
+    bundle_.shape = {canonical_rows(std::ssize(bundle_.contexts)), length_,
+                     n_rows == 0 ? 0 : canonical_rows(n_rows)};
+    bundle_.cost = static_cast<double>(bundle_.shape.contexts * length_ +
+                                       bundle_.shape.rows * config_.generation.max_new_tokens *
+                                           (config_.readouts.reencode ? 2 : 1));
+    plan_.bundles.push_back(std::move(bundle_));
+    bundle_ = {};
+    place_.clear();
+    derived_rows_.clear();
+  }
+
+  Plan& plan_;
+  const SweepConfig& config_;
+  const Donors& donors_;
+  std::int64_t max_length_;
+  bool compares_logits_;
+  std::int64_t length_ = 0;
+  Bundle bundle_;
+  std::map<ContextKey, std::int32_t> place_;  // in bundle_.contexts
+  std::vector<std::pair<std::size_t, std::int32_t>> derived_rows_;
+  std::set<std::int32_t> recorded_;  // prompts whose geometry some bundle stores
+  std::int64_t rows_before_ = 0;     // rows with a smaller number have their bundle
+};
+
+}  // namespace
+
+void pack_bundles(Plan& plan, const SweepConfig& config, const ModelConfig& model,
+                  const Donors& donors, const Plan* before) {
+  Packer(plan, config, model, donors, before).pack();
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,173 @@
+#include "rvsweep/plan/control.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "plan/sample_plan.hpp"
+#include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/philox.hpp"
+#include "support/input_error.hpp"
+
+namespace rvsweep {
+namespace {
+
+std::vector<ConfigValue> lines(const std::vector<std::string>& texts) {
+  std::vector<ConfigValue> values;
+  for (const auto& text : texts)
+    values.push_back({text, "job.cfg:" + std::to_string(values.size() + 1)});
+  return values;
+}
+
+/// Controls of the arms for a model of 8 layers.
+std::vector<ArmSpec> controls(const std::vector<std::string>& arms,
+                              const std::vector<std::string>& asked) {
+  return control_arms(lines(asked), parse_arms(lines(arms), sample_model(), 16), sample_model());
+}
+
+std::vector<std::string> labels(const std::vector<ArmSpec>& arms) {
+  std::vector<std::string> result;
+  for (const ArmSpec& arm : arms) result.push_back(arm.label);
+  return result;
+}
+
+using Labels = std::vector<std::string>;
+
+TEST(Controls, TableFollowsTheEnum) {
+  int place = 0;
+  for (const ControlInfo& info : all_controls()) EXPECT_EQ(static_cast<int>(info.control), place++);
+  EXPECT_EQ(info_of(Control::reverse).name, "reverse");
+}
+
+TEST(Controls, ComeControlByControlArmByArm) {
+  EXPECT_EQ(labels(controls({"base", "kv_cache layers=4:8", "v_proj layers=2", "kv_cache layers=0:4"},
+                            {"self, gaussian", "mean"})),
+            (Labels{"kv_cache 4:8 | self", "v_proj 2 | self", "kv_cache 0:4 | self",
+                    "kv_cache 4:8 | gaussian", "v_proj 2 | gaussian", "kv_cache 0:4 | gaussian",
+                    "kv_cache 4:8 | mean", "kv_cache 0:4 | mean"}));
+}
+
+TEST(Controls, OfOneArmByItsLabel) {
+  EXPECT_EQ(labels(controls({"kv_cache layers=4:8", "kv_cache layers=0:4"},
+                            {"self, zero control_of=kv_cache 0:4"})),
+            (Labels{"kv_cache 0:4 | self", "kv_cache 0:4 | zero"}));
+}
+
+TEST(Controls, FullSwapIsMadeOncePerDirection) {
+  const auto swaps = controls({"kv_cache layers=4:8", "kv_cache layers=0:4 growth=frozen",
+                               "kv_cache layers=1 direction=base_to_source"},
+                              {"full_swap"});
+  ASSERT_EQ(labels(swaps), (Labels{"full_swap", "full_swap base_to_source"}));
+  EXPECT_EQ(swaps[0].canonical(),
+            "kv_cache layers=0:8 entry=hold_last growth=append align=rerotate what=kv "
+            "positions=all heads=all alpha=1 direction=source_to_base control=full_swap");
+}
+
+TEST(Controls, WrongBandLiesBelowElseAbove) {
+  const auto bands = controls({"kv_cache layers=4:8", "kv_cache layers=0:3", "kv_cache layers=2:7"},
+                              {"wrong_band"});
+  ASSERT_EQ(bands.size(), 3u);
+  EXPECT_EQ(format_layers(bands[0].layers), "0:4");
+  EXPECT_EQ(format_layers(bands[1].layers), "5:8");
+  EXPECT_TRUE(says(bands[2].refusal, {"no band of 5 layers", "2:7"}));
+  EXPECT_EQ(bands[0].refusal, "");
+}
+
+TEST(Controls, ReverseExchangesRolesAndIsItsOwnInverse) {
+  const auto reversed = controls({"v_proj layers=2 direction=base_to_source"}, {"reverse"});
+  ASSERT_EQ(reversed.size(), 1u);
+  EXPECT_EQ(reversed[0].direction, Direction::source_to_base);
+}
+
+TEST(Controls, RefusedNamingTheirPlace) {
+  const std::vector<std::string> arms{"base", "kv_cache layers=4:8", "v_proj layers=2"};
+  const auto refusal = [&](const std::vector<std::string>& asked) {
+    return refusal_message([&] { controls(arms, asked); });
+  };
+  EXPECT_TRUE(says(refusal({"self", "gausian"}), {"job.cfg:2", "gausian", "did you mean gaussian?"}));
+  EXPECT_TRUE(says(refusal({"self, self"}), {"job.cfg:1", "self", "twice"}));
+  EXPECT_TRUE(says(refusal({"zero control_of=kv_cache 4:9"}), {"kv_cache 4:9", "kv_cache 4:8"}));
+  EXPECT_TRUE(says(refusal({"mean control_of=v_proj 2"}), {"mean", "no arm", "kv_cache"}));
+  EXPECT_TRUE(says(refusal({"none"}), {"none"}));
+}
+
+/// Donor of every row of an arm, by text.
+std::vector<std::string> donors(const Plan& plan, Control control) {
+  std::vector<std::string> texts(plan.pairs.size());
+  for (const Bundle& bundle : plan.bundles)
+    for (const BundleRow& row : bundle.rows)
+      if (plan.arms[row.arm.value].control == control)
+        texts[plan.rows[row.row.value].pair.value] = bundle.contexts.at(row.donor).text;
+  return texts;
+}
+
+std::string letters(char letter, std::size_t n = 30) { return std::string(n, letter); }
+
+TEST(PlannedControls, OtherDonorsFollowASeededCyclicOrder) {
+  auto config = sample_config({"kv_cache layers=4:8"});
+  config.controls = lines({"other_base, other_source"});
+  const auto plan = sample_plan(
+      config, prompt_set({{letters('a'), letters('A')}, {letters('b'), letters('B')},
+                          {letters('c'), letters('C')}, {letters('d'), letters('D')}}));
+  const auto order = permutation(xxh3_fields({"1", "derangement"}), 0, 4);
+  const auto bases = donors(plan, Control::other_base), sources = donors(plan, Control::other_source);
+  for (int i = 0; i < 4; ++i) {
+    const auto next = static_cast<char>('a' + order[(i + 1) % 4]);
+    EXPECT_EQ(sources[order[i]], letters(next));
+    EXPECT_EQ(bases[order[i]], letters(static_cast<char>(next - 'a' + 'A')));
+  }
+}
+
+TEST(PlannedControls, AnotherPairsPromptIsNeverTheRecipients) {
+  auto config = sample_config({"kv_cache layers=4:8"});
+  config.controls = lines({"other_base"});
+  const auto same = sample_plan(
+      config, prompt_set({{letters('a'), letters('x')}, {letters('b'), letters('x')},
+                          {letters('c'), letters('y')}}));
+  const auto texts = donors(same, Control::other_base);
+  EXPECT_EQ(texts[0], letters('y'));
+  EXPECT_EQ(texts[1], letters('y'));
+  EXPECT_EQ(texts[2], letters('x'));
+  const auto alone = sample_plan(config, prompt_set({{letters('a'), letters('x')}}));
+  EXPECT_TRUE(says(alone.rows[1].refusal, {"other_base", "another pair"}));
+}
+
+TEST(PlannedControls, TheFillerIsAsLongAsTheDonorOrRefused) {
+  auto config = sample_config({"kv_cache layers=4:8"});
+  config.controls = lines({"filler"});
+  const auto plan = sample_plan(config, prompt_set({{letters('a', 33), letters('x')},
+                                                    {letters('a', 401), letters('x')}}));
+  const BundleRow& row = plan.bundles[0].rows[1];
+  EXPECT_EQ(plan.bundles[0].contexts.at(row.donor).tokens, std::vector<std::int32_t>(33, 'f'));
+  EXPECT_FALSE(plan.bundles[0].contexts.at(row.donor).records_prompt);
+  EXPECT_TRUE(says(plan.rows[3].refusal, {"filler", "400", "401"}));
+}
+
+TEST(PlannedControls, DerivedDonorsAreSharedByTheRowsOfAPair) {
+  auto config = sample_config({"kv_cache layers=4:8", "kv_cache layers=0:4 entry=refeed"}, 2);
+  config.controls = lines({"gaussian, shuffled, zero, mean"});
+  const auto plan = sample_plan(config, prompt_set({{letters('a', 33), letters('x', 20)},
+                                                    {letters('b', 25), letters('y', 20)}}));
+  ASSERT_EQ(plan.bundles.size(), 3u);  // 40 rows of at most 16
+  std::set<std::tuple<Derivation, std::int64_t, std::int64_t, std::string>> found;
+  for (const Bundle& bundle : plan.bundles)
+    for (const DerivedDonor& d : bundle.derived)
+      found.emplace(d.derivation, d.tokens, d.cells, d.pair_id);
+  EXPECT_EQ(found, (decltype(found){{Derivation::zero, 33, 0, ""},
+                                    {Derivation::zero, 25, 0, ""},
+                                    {Derivation::gaussian, 33, 0, "pair-0"},
+                                    {Derivation::gaussian, 25, 0, "pair-1"},
+                                    {Derivation::shuffled, 33, 32, "pair-0"},
+                                    {Derivation::shuffled, 33, 33, "pair-0"},
+                                    {Derivation::shuffled, 25, 24, "pair-1"},
+                                    {Derivation::shuffled, 25, 25, "pair-1"},
+                                    {Derivation::mean, 25, 0, ""}}));
+  EXPECT_EQ(plan.mean_prompts.size(), 2u);
+  for (const Bundle& bundle : plan.bundles)
+    for (const BundleRow& row : bundle.rows)
+      EXPECT_EQ(row.donor >= std::ssize(bundle.contexts),
+                plan.arms[row.arm.value].control != Control::none);
+}
+
+}  // namespace
+}  // namespace rvsweep

@@ -1,0 +1,69 @@
+"""Read-outs of a row's trajectory: comparisons of logits with the unpatched run, traces of V, the logit lens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from explicit_model import ExplicitModel
+from reference_run import Trajectory
+
+
+def kl(base_logits: Tensor, row_logits: Tensor) -> np.ndarray:
+    """KL(base || row) in nats of logits [..., vocab], in float64."""
+    p, q = (x.double().log_softmax(-1) for x in (base_logits, row_logits))
+    return (p.exp() * (p - q)).sum(-1).numpy()
+
+
+@dataclass(frozen=True)
+class Forced:
+    """Means over the tokens of a continuation that both the unpatched run and the row were fed."""
+
+    kl: float
+    logprob: float  # mean log-likelihood per token, row minus unpatched
+
+
+def forced(unpatched: Trajectory, row: Trajectory) -> Forced:
+    if unpatched.tokens != row.tokens:
+        raise ValueError((unpatched.tokens, row.tokens))
+    chosen = torch.tensor(row.tokens)[:, None]
+    before, after = (x.logits.double().log_softmax(-1).gather(1, chosen) for x in (unpatched, row))
+    return Forced(float(kl(unpatched.logits, row.logits).mean()), float((after - before).mean()))
+
+
+def lse_difference(logits: Tensor, first: Sequence[int], second: Sequence[int]) -> float:
+    """Log-sum-exp over one set of tokens minus that over another, of logits [vocab]."""
+    x = logits.double()
+    return float(x[list(first)].logsumexp(0) - x[list(second)].logsumexp(0))
+
+
+def participation_ratio(rows: Tensor) -> float:
+    energies = np.linalg.svd(rows.double().numpy(), compute_uv=False) ** 2
+    return float(energies.sum() ** 2 / (energies**2).sum())
+
+
+def step_trace(row: Trajectory, window: int) -> np.ndarray:
+    """[L, N]: PR of the last `window` V rows as each generated token is drawn; NaN where there are fewer.
+
+    The rows are those of the prompt and of every token fed since, the refed last prompt token of entry=refeed included.
+    """
+    trace = np.full((len(row.v_prompt), len(row.tokens)), np.nan)
+    for layer, fed in enumerate(row.v_fed):
+        refed = [row.v_refed[layer]] if row.v_refed else []
+        start = torch.cat([row.v_prompt[layer], *refed])
+        rows = torch.cat([start, fed])
+        for step in range(len(row.tokens)):
+            seen = rows[: len(start) + step]
+            if len(seen) >= window:
+                trace[layer, step] = participation_ratio(seen[-window:])
+    return trace
+
+
+def logit_lens(model: ExplicitModel, row: Trajectory, layer: int, count: int = 5) -> tuple[list[int], list[float]]:
+    """The likeliest tokens after `layer` where g_1 is drawn, and their log-probabilities."""
+    likely = model.unembed(row.first_residuals[layer]).double().log_softmax(-1).topk(count)
+    return likely.indices.tolist(), likely.values.tolist()

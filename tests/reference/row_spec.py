@@ -1,0 +1,117 @@
+"""A row as data: its settings, prompts, and which donor cells go to which base cells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WORD = re.compile("[A-Za-z0-9'\u0080-\U0010ffff]+")
+
+
+@dataclass(frozen=True)
+class RowSpec:
+    """Settings as a config writes them, resolved. `heads` None means all; layers are absolute."""
+
+    kind: str  # base | source | kv_cache | a site of explicit_model.SITES
+    layers: tuple[int, ...] = ()
+    direction: str = "source_to_base"
+    heads: tuple[int, ...] | None = None
+    alpha: float = 1.0
+    # forward-pass sites
+    decode: str = "prefill"  # prefill | persist
+    window: int = 16
+    window_policy: str = "refuse"  # refuse | shrink
+    # kv_cache
+    entry: str = "hold_last"  # hold_last | refeed
+    growth: str = "append"  # append | frozen | compound
+    align: str = "rerotate"  # as_is | rerotate | matched
+    what: str = "kv"  # k | v | kv
+    positions: str = "all"
+    words: frozenset[str] = frozenset()  # of positions=keywords:FILE
+
+    @property
+    def patched(self) -> bool:
+        return self.kind not in ("base", "source")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    reason: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """`spans` are the characters [from, to) of `text` that each token stands for."""
+
+    text: str
+    tokens: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...] = ()
+    window_end: int | None = None  # windows end before this token; None: after the last
+
+    def cut(self, count: int) -> Prompt:
+        return Prompt(self.text, self.tokens[:count], self.spans[:count], self.window_end)
+
+
+@dataclass(frozen=True)
+class Pair:
+    id: str
+    base: Prompt
+    source: Prompt
+
+    def roles(self, direction: str) -> tuple[Prompt, Prompt]:
+        """Recipient and donor."""
+        return (self.base, self.source) if direction == "source_to_base" else (self.source, self.base)
+
+
+def read_prompt(tokenizer, text: str) -> Prompt:
+    encoding = tokenizer.encode(text)
+    return Prompt(text, tuple(encoding.ids), tuple(encoding.offsets))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Donor token j goes to base cell i for every (j, i); `dropped` ones fell outside base."""
+
+    written: tuple[tuple[int, int], ...]
+    dropped: int
+    rotated: bool  # whether align moves the donor's keys
+
+
+def select(positions: str, n_cells: int, m_cells: int, keyword_tokens: Sequence[int] = ()) -> Selection:
+    """Everything but `first:k` and `bos` is right-aligned. n_cells, m_cells: cached cells of base and donor."""
+    name, *numbers = positions.split(":")
+    shift = n_cells - m_cells
+    common = min(n_cells, m_cells)
+    lowest = 0  # the first base cell that may be written
+    if name == "all":
+        return Selection(tuple((j, j + shift) for j in range(m_cells)), 0, True)
+    if name in ("first", "bos"):
+        count = min(1 if name == "bos" else int(numbers[0]), common)
+        return Selection(tuple((j, j) for j in range(count)), 0, False)
+    if name == "last":
+        donors = range(m_cells - min(int(numbers[0]), common), m_cells)
+    elif name == "span":
+        nearest, furthest = int(numbers[0]), min(int(numbers[1]), common)
+        donors = range(m_cells - furthest, m_cells - nearest)  # empty where the span starts beyond both
+    elif name == "not_bos":
+        donors, lowest = range(1, m_cells), 1
+    elif name == "keywords":
+        donors = keyword_tokens
+    else:
+        raise ValueError(positions)
+    written = tuple((j, j + shift) for j in donors if j + shift >= lowest)
+    return Selection(written, len(donors) - len(written), True)
+
+
+def keyword_tokens(prompt: Prompt, words: frozenset[str], n_cached: int) -> list[int]:
+    """Cached tokens whose text without white space at its ends lies within a listed word."""
+    areas = [match.span() for match in WORD.finditer(prompt.text) if match.group().lower() in words]
+
+    def inside(start: int, end: int) -> bool:
+        text = prompt.text[start:end]
+        end -= len(text) - len(text.rstrip())
+        start += len(text) - len(text.lstrip())
+        return start < end and any(first <= start and end <= last for first, last in areas)
+
+    return [j for j, span in enumerate(prompt.spans[:n_cached]) if inside(*span)]
