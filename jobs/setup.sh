@@ -17,6 +17,8 @@ fail() { printf 'setup: %s failed: %s\n' "$1" "$2" >&2; exit 1; }
 packages=(g++ cmake ninja-build ccache git pkg-config python3 python3-venv
   libopenmpi-dev openmpi-bin libhdf5-dev hdf5-tools libboost-program-options-dev libspdlog-dev
   libgtest-dev nlohmann-json3-dev libpcre2-dev libxxhash-dev)
+# A private Slurm, which only root can start.
+[ $with_tests = ON ] && [ "$(id -u)" -eq 0 ] && packages+=(slurm-wlm munge)
 
 install_packages() {
   command -v dpkg-query >/dev/null || { say "no dpkg here: taking the libraries as given"; return; }

@@ -8,24 +8,26 @@ set -u
 
 stopped_early=75
 child=
-trap '[ -n "$child" ] && kill -USR1 "$child" 2>/dev/null' USR1
+warned=no
+trap 'warned=yes; [ -n "$child" ] && kill -USR1 "$child" 2>/dev/null' USR1
 
 # srun gives a step only the cores that it is told of (Slurm 22.05 and later).
 [ -n "${SLURM_CPUS_PER_TASK:-}" ] && export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
 
 "$@" &
 child=$!
-# A trapped signal ends `wait` before the command has ended.
-while :; do
+wait "$child"
+code=$?
+while [ $warned = yes ]; do # the signal ended `wait`, not the command
+  warned=no
   wait "$child"
   code=$?
-  kill -0 "$child" 2>/dev/null || break
 done
 
-if [ "$code" -eq $stopped_early ]; then
+if [ $code -eq $stopped_early ]; then
   job=$SLURM_JOB_ID
   [ -n "${SLURM_ARRAY_TASK_ID:-}" ] && job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
-  echo "stopped early after start $((${SLURM_RESTART_COUNT:-0} + 1)): job $job goes back into the queue" >&2
+  echo "stopped early in start $((${SLURM_RESTART_COUNT:-0} + 1)): job $job goes back into the queue" >&2
   scontrol requeue "$job"
 fi
-exit "$code"
+exit $code

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rvsweep/cli/extension.hpp"
+#include "rvsweep/cli/stored_sweep.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/model/device.hpp"

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "rvsweep/cli/commands.hpp"
+#include "rvsweep/cli/stored_sweep.hpp"
 #include "rvsweep/core/builtin_files.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/model/device.hpp"
@@ -112,19 +113,22 @@ PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer) {
   return text;
 }
 
-SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::string dtype) {
+SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::string dtype,
+                         const StaticSweep* stored) {
   SweepConfig config = parse_sweep_config(values);
   ModelConfig model = load_model_config(config.model_path);
   TensorIndex tensors = read_safetensors_index(config.model_path);
   check_tensors(model, tensors);
   Tokenizer tokenizer = Tokenizer::load(config.model_path);
-  PromptSet prompts = read_prompts(config.prompts_file);
+  PromptSet prompts =
+      stored != nullptr ? stored_prompts(*stored) : read_prompts(config.prompts_file);
   RegexFamilies families = read_families(config.readouts);
   if (device.empty()) device = resolve_device(config.device);
   if (dtype.empty()) dtype = resolve_dtype(config.dtype, device);
   TokenSets token_sets = read_token_sets(config, tokenizer);
   const PlanText text = plan_text(config, tokenizer);
-  Plan plan = make_plan(config, model, prompts, text, device, dtype);
+  Plan plan = stored != nullptr ? stored_plan(*stored, model, text)
+                                : make_plan(config, model, prompts, text, device, dtype);
   auto fingerprints = file_fingerprints(config, token_sets, text, plan);
   return {std::move(config),  std::move(model),    std::move(tensors),    std::move(tokenizer),
           std::move(prompts), std::move(families), std::move(token_sets), std::move(fingerprints),

@@ -14,10 +14,6 @@ namespace rvsweep {
 std::uint64_t grown_fingerprint(std::uint64_t fingerprint,
                                 const std::vector<StaticSweep::Generation>& generations);
 
-/// The plan of a stored sweep, generation by generation, from what plan.h5 holds; `text` and
-/// `model` are those it was planned with.
-Plan stored_plan(const StaticSweep& stored, const ModelConfig& model, const PlanText& text);
-
 /// Makes `asked`, the larger job as a whole, an extension of the sweep in `folder`; returns its
 /// plan. Throws InputError naming every difference beside more pairs, samples and arms, and where
 /// more pairs would change the donors of rows that are there (other_base, other_source, mean).

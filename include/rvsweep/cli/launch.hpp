@@ -26,9 +26,9 @@ struct Launch {
 /// Collective: rank 0's launch on every rank.
 Launch share_launch(Communicator& communicator, Launch launch);
 
-/// Collective: threads for each rank where run.threads is auto. A rank may use the CPUs of its
-/// affinity mask, shared with the ranks of its host that have the same mask; the least of all
-/// ranks.
+/// Collective: threads for each rank where run.threads is auto. A rank gets its share of the CPUs
+/// that it was given (affinity mask, Slurm's variables, control group), see core/cores.hpp; the
+/// least of all ranks.
 int automatic_threads(Communicator& communicator, const NodePlace& place);
 
 /// Settings of the experiment from the merged configuration and the launch; the same on every rank.

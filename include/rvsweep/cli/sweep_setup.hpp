@@ -27,9 +27,10 @@ struct SweepSetup {
 };
 
 /// `device` and `dtype` override what the configuration says (a resumed sweep keeps its own);
-/// empty: resolve the configuration's. Throws InputError for all that is wrong with the input.
+/// empty: resolve the configuration's. With `stored`, prompts and plan are that sweep's and no
+/// prompts file is read. Throws InputError for all that is wrong with the input.
 SweepSetup prepare_sweep(const ConfigValues& values, std::string device = "",
-                         std::string dtype = "");
+                         std::string dtype = "", const StaticSweep* stored = nullptr);
 
 /// What plans need of the tokenizer, which must outlive it, and of the files that `config` names.
 PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer);
