@@ -92,6 +92,9 @@ class PrivateSlurm:
             "SLURM_CONF": str(folder / "slurm.conf"),
             "OMPI_ALLOW_RUN_AS_ROOT": "1",
             "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+            # Two nodes on one machine would take each other's shared-memory files for their own.
+            "OMPI_MCA_btl": "self,tcp",
+            "OMPI_MCA_pml": "ob1",
         }
         self.daemons: list[subprocess.Popen] = []
 
