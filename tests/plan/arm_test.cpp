@@ -122,21 +122,20 @@ TEST(Arms, CanonicalTextOfLayersIsResolved) {
 
 // "Equal text means equal rows": every setting that changes what is computed changes the text.
 TEST(Arms, CanonicalTextTellsAllSettingsApart) {
-  const auto arms = parse({"base", "source",
-                           "v_proj layers=1,2,1:3 decode=prefill,persist "
-                           "window_policy=refuse,shrink direction=source_to_base,base_to_source",
-                           "kv_cache layers=1,2 entry=hold_last,refeed "
-                           "growth=append,frozen,compound align=as_is,rerotate,matched "
-                           "direction=source_to_base,base_to_source",
-                           "kv_cache layers=3 what=k,v,kv alpha=0,0.5 heads=0,1,all "
-                           "positions=first:2,last:2,span:1:2,bos,not_bos,keywords:a,keywords:b",
-                           "resid_pre layers=1", "resid_post layers=1", "attn_out layers=1",
-                           "mlp_out layers=1", "q_proj layers=1 heads=3,2", "k_proj layers=1",
-                           "z layers=1 alpha=0.5,1",
-                           "preset:notebook_b layers=1 direction=source_to_base,base_to_source",
-                           "preset:notebook_c_v1 layers=1", "preset:notebook_c_v2 layers=1"});
-  EXPECT_EQ(arms.size(), 2u + 3 * 2 * 2 * 2 + 2 * 2 * 3 * 3 * 2 + 3 * 2 * 3 * 7 + 9 +
-                             2 + 1 + 1);
+  const auto arms =
+      parse({"base", "source",
+             "v_proj layers=1,2,1:3 decode=prefill,persist "
+             "window_policy=refuse,shrink direction=source_to_base,base_to_source",
+             "kv_cache layers=1,2 entry=hold_last,refeed "
+             "growth=append,frozen,compound align=as_is,rerotate,matched "
+             "direction=source_to_base,base_to_source",
+             "kv_cache layers=3 what=k,v,kv alpha=0,0.5 heads=0,1,all "
+             "positions=first:2,last:2,span:1:2,bos,not_bos,keywords:a,keywords:b",
+             "resid_pre layers=1", "resid_post layers=1", "attn_out layers=1", "mlp_out layers=1",
+             "q_proj layers=1 heads=3,2", "k_proj layers=1", "z layers=1 alpha=0.5,1",
+             "preset:notebook_b layers=1 direction=source_to_base,base_to_source",
+             "preset:notebook_c_v1 layers=1", "preset:notebook_c_v2 layers=1"});
+  EXPECT_EQ(arms.size(), 2u + 3 * 2 * 2 * 2 + 2 * 2 * 3 * 3 * 2 + 3 * 2 * 3 * 7 + 9 + 2 + 1 + 1);
   // parse_arms refuses equal texts and equal labels, so all of these differ.
   const auto wider = parse_arms({{"v_proj layers=1", "x"}}, model(), window + 1);
   EXPECT_NE(wider[0].canonical(), one("v_proj layers=1").canonical());
@@ -230,8 +229,10 @@ TEST(RefusedArm, ValueThatIsNoChoice) {
   EXPECT_TRUE(says(refusal({"kv_cache layers=1 align=rotated,as_is"}),
                    {"align=rotated", "as_is, rerotate, matched"}));
   EXPECT_TRUE(says(refusal({"kv_cache layers=1 what=q"}), {"what=q", "kv, k, v"}));
-  EXPECT_TRUE(says(refusal({"kv_cache layers=1 positions=middle"}), {"job.cfg:1", "positions=middle"}));
-  EXPECT_TRUE(says(refusal({"v_proj layers=1 alpha=1.5"}), {"job.cfg:1", "alpha=1.5", "from 0 to 1"}));
+  EXPECT_TRUE(
+      says(refusal({"kv_cache layers=1 positions=middle"}), {"job.cfg:1", "positions=middle"}));
+  EXPECT_TRUE(
+      says(refusal({"v_proj layers=1 alpha=1.5"}), {"job.cfg:1", "alpha=1.5", "from 0 to 1"}));
   EXPECT_TRUE(says(refusal({"v_proj layers=1 heads=1+2"}), {"heads=1+2", "0 to 1"}));
   EXPECT_TRUE(says(refusal({"z layers=1 heads=4"}), {"heads=4", "0 to 3"}));
   EXPECT_TRUE(says(refusal({"mlp_out layers=1 heads=0"}), {"heads", "means nothing for mlp_out"}));
@@ -275,8 +276,8 @@ TEST(KindName, IsWhatConfigsSay) {
   EXPECT_EQ(kind_name(one("base")), "base");
   EXPECT_EQ(kind_name(one("source")), "source");
   EXPECT_EQ(kind_name(one("kv_cache layers=1")), "kv_cache");
-  for (const std::string site : {"resid_pre", "q_proj", "k_proj", "v_proj", "z", "attn_out",
-                                 "mlp_out", "resid_post"})
+  for (const std::string site :
+       {"resid_pre", "q_proj", "k_proj", "v_proj", "z", "attn_out", "mlp_out", "resid_post"})
     EXPECT_EQ(kind_name(one(site + " layers=1")), site);
 }
 

@@ -19,8 +19,15 @@ Bundle sample() {
       {PromptIndex(4), {}, std::string("a\0b\xff\xc3", 5), false},  // bytes, not only UTF-8
   };
   bundle.rows = {
-      {RowIndex(std::int64_t{1} << 40), ArmIndex(2), 7, std::numeric_limits<std::uint64_t>::max(),
-       1, 0, 1, 0, {4, 9}},
+      {RowIndex(std::int64_t{1} << 40),
+       ArmIndex(2),
+       7,
+       std::numeric_limits<std::uint64_t>::max(),
+       1,
+       0,
+       1,
+       0,
+       {4, 9}},
       {RowIndex(0), ArmIndex(0), 0, 0, 0, -1},
   };
   bundle.derived = {{Derivation::shuffled, 1, 20, 19, "a pair"}, {Derivation::mean, -1, 7}};

@@ -27,10 +27,11 @@ TEST(Positions, AreWrittenAsTheyAreRead) {
 }
 
 TEST(Positions, OthersAreRefused) {
-  for (const std::string text : {"", "some", "first", "first:0", "first:-1", "first:x", "last:",
-                                 "last:1:2", "span:3", "span:3:3", "span:4:2", "span:a:2",
-                                 "keywords", "keywords:", "All"})
-    EXPECT_TRUE(says(refusal_message([&] { parse_positions(text); }), {"positions=" + text})) << text;
+  for (const std::string text :
+       {"", "some", "first", "first:0", "first:-1", "first:x", "last:", "last:1:2", "span:3",
+        "span:3:3", "span:4:2", "span:a:2", "keywords", "keywords:", "All"})
+    EXPECT_TRUE(says(refusal_message([&] { parse_positions(text); }), {"positions=" + text}))
+        << text;
 }
 
 TEST(MapCells, AllTakesTheDonorsWholeCacheRightAligned) {

@@ -28,7 +28,8 @@ std::map<std::string, ColumnSpec> rows(const SweepConfig& config,
   family.name = "recursive_x";
   family.description = "x";
   family.definition = "recursive_x/1: x";
-  return by_name(row_columns(config, sample_model(), parse_arms(lines, sample_model(), 16), {family}));
+  return by_name(
+      row_columns(config, sample_model(), parse_arms(lines, sample_model(), 16), {family}));
 }
 
 void expect_column(const std::map<std::string, ColumnSpec>& columns, const std::string& name,

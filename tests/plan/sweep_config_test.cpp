@@ -107,7 +107,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"model.window", "99999999999999999999", "2 to"},
         BadValue{"prompts.pairing", "crossed", "listed"},
         BadValue{"prompts.template", "chat", "none"},
-        BadValue{"generation.max_new_tokens", "0", "1 to"},
+        BadValue{"generation.max_new_tokens", "-1", "0 to"},
         BadValue{"generation.temperature", "-0.1", "0 to 100"},
         BadValue{"generation.temperature", "nan", "0 to 100"},
         BadValue{"generation.temperature", "inf", "0 to 100"},

@@ -1,0 +1,178 @@
+"""Random sweeps: arms and controls as a config writes them, beside the RowSpec that each stands for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from controls import OF_KV_CACHE, OF_SITES
+from explicit_model import SITES, ExplicitModel
+from row_spec import RowSpec
+
+POSITIONS = ("all", "last", "span", "first", "bos", "not_bos", "keywords")
+KEYWORDS = ("the", "you", "recursive", "attention", "of", "a", "language", "naïve", "describe")
+SWEEP_SEED = 1
+
+
+@dataclass(frozen=True)
+class Features:
+    """What may be drawn."""
+
+    sites: tuple[str, ...] = SITES
+    positions: tuple[str, ...] = POSITIONS
+    what: tuple[str, ...] = ("kv", "k", "v")
+    heads: bool = True  # some of them
+    alphas: tuple[float, ...] = (0.0, 0.25, 0.5, 0.8)  # beside 1
+    controls: tuple[str, ...] = OF_KV_CACHE
+    readouts: tuple[str, ...] = ("first_token", "forced", "step_trace", "logit_lens")
+
+
+ALL = Features()
+WHOLE_CACHES = Features(("v_proj",), ("all",), ("kv",), False, (), (), ())
+
+
+@dataclass(frozen=True)
+class Row:
+    """An arm's rows or those of one of its controls, by their label in /arms."""
+
+    label: str
+    arm: RowSpec
+    control: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    arm_lines: list[str]
+    control_lines: list[str]
+    rows: list[Row]
+    window: int
+    lengths: list[tuple[int, int]]  # (n, m) of every pair
+
+
+def random_job(
+    seed: int, model: ExplicitModel, n_arms: int, n_controls: int, n_pairs: int, folder: Path, features: Features = ALL
+) -> Job:
+    """`base`, `source` and `n_arms` different patches. Writes the list of key words into `folder`."""
+    rng = random.Random(seed)
+    words = folder / "words.txt"
+    words.write_text("".join(word + "\n" for word in KEYWORDS), encoding="utf-8")
+    window = rng.choice((4, 6, 8))
+    rows = [Row("base", RowSpec("base")), Row("source", RowSpec("source"))]
+    lines = ["base", "source"]
+    seen: set[RowSpec] = set()
+    while len(seen) < n_arms:
+        arm = replace(random_arm(rng, model, features), window=window)
+        if arm in seen:
+            continue
+        seen.add(arm)
+        rows.append(Row(f"a{len(seen):02d}", arm))
+        lines.append(f"{arm_line(arm, words)} label={rows[-1].label}")
+    controls = random_controls(rng, rows[2:], n_controls, features)
+    lines_of_controls = [f"{row.control} control_of={row.label.split(' | ')[0]}" for row in controls]
+    for row in controls:
+        if row.control == "full_swap":  # once for each direction, whatever the arm
+            suffix = "" if row.arm.direction == "source_to_base" else " base_to_source"
+            row = replace(row, label="full_swap" + suffix)
+        rows.append(row)
+    return Job(lines, lines_of_controls, rows, window, random_lengths(rng, window, n_pairs))
+
+
+def random_lengths(rng: random.Random, window: int, n_pairs: int) -> list[tuple[int, int]]:
+    """A shorter, an equal and a longer donor, then any; now and then shorter than the window."""
+    lengths = []
+    for index in range(n_pairs):
+        shorter = rng.randint(window + 1, 24)
+        longer = rng.randint(shorter + 1, 36)
+        lengths.append([(shorter, longer), (shorter, shorter), (longer, shorter)][index % 3])
+    if n_pairs > 3:
+        lengths[-1] = rng.choice([(window - 1, 20), (20, window - 1), (window, window), (5, 30), (30, 5)])
+    return lengths
+
+
+def random_controls(rng: random.Random, arms: Sequence[Row], count: int, features: Features) -> list[Row]:
+    """Every control in turn, of an arm that has it; full_swap of one arm for each direction at most."""
+    rows: list[Row] = []
+    names = [name for name in OF_KV_CACHE if name in features.controls]
+    for index in range(count if names else 0):
+        control = names[index % len(names)]
+        able = [row for row in arms if row.arm.kind == "kv_cache" or control in OF_SITES]
+        taken = {(row.control, row.label) for row in rows}
+        swapped = {row.arm.direction for row in rows if row.control == "full_swap"}
+        able = [
+            row
+            for row in able
+            if (control, f"{row.label} | {control}") not in taken
+            and (control != "full_swap" or row.arm.direction not in swapped)
+        ]
+        if able:
+            of = rng.choice(able)
+            rows.append(Row(f"{of.label} | {control}", of.arm, control))
+    return rows
+
+
+def random_arm(rng: random.Random, model: ExplicitModel, features: Features) -> RowSpec:
+    kind = "kv_cache" if rng.random() < 0.6 else rng.choice(features.sites)
+    arm = RowSpec(
+        kind,
+        random_layers(rng, model.n_layers),
+        direction=rng.choice(("source_to_base",) * 3 + ("base_to_source",)),
+        heads=random_heads(rng, model.heads_of(kind)) if features.heads and rng.random() < 0.4 else None,
+        alpha=rng.choice(features.alphas) if features.alphas and rng.random() < 0.4 else 1.0,
+    )
+    if kind != "kv_cache":
+        policy = rng.choice(("refuse", "shrink"))
+        return replace(arm, decode=rng.choice(("prefill", "persist")), window_policy=policy)
+    positions = random_positions(rng, rng.choice(features.positions))
+    return replace(
+        arm,
+        entry=rng.choice(("hold_last", "refeed")),
+        growth=rng.choice(("append", "frozen", "compound")),
+        align=rng.choice(("as_is", "as_is", "rerotate", "rerotate", "matched")),
+        what=rng.choice(features.what + ("kv",)),
+        positions=positions,
+        words=frozenset(KEYWORDS if positions == "keywords" else ()),
+    )
+
+
+def random_layers(rng: random.Random, n_layers: int) -> tuple[int, ...]:
+    """One range, or two of them jointly."""
+    chosen: set[int] = set()
+    for _ in range(rng.choice((1, 1, 2))):
+        first = rng.randrange(n_layers)
+        chosen |= set(range(first, rng.randint(first + 1, n_layers)))
+    return tuple(sorted(chosen))
+
+
+def random_heads(rng: random.Random, n_heads: int) -> tuple[int, ...] | None:
+    chosen = tuple(sorted(rng.sample(range(n_heads), rng.randint(1, n_heads))))
+    return None if len(chosen) == n_heads else chosen
+
+
+def random_positions(rng: random.Random, name: str) -> str:
+    if name in ("last", "first"):
+        return f"{name}:{rng.choice((2, 3, 5, 9, 60))}"
+    if name == "span":
+        start = rng.randint(1, 8)
+        return f"span:{start}:{start + rng.choice((1, 3, 40))}"
+    return name
+
+
+def arm_line(arm: RowSpec, words: Path) -> str:
+    """Settings that are at their default are left out every now and then, so that defaults are tested too."""
+    default = RowSpec(arm.kind)
+    names = ("direction", "alpha")
+    if arm.kind == "kv_cache":
+        names += ("entry", "growth", "align", "what", "positions")
+    else:
+        names += ("decode", "window_policy")
+    parts = [arm.kind, "layers=" + "+".join(map(str, arm.layers))]
+    for place, name in enumerate(names):
+        value = getattr(arm, name)
+        if value != getattr(default, name) or (sum(arm.layers) + place) % 2:
+            text = f"{value:g}" if name == "alpha" else value
+            parts.append(f"{name}={text}" + (f":{words}" if text == "keywords" else ""))
+    if arm.heads is not None:
+        parts.append("heads=" + "+".join(map(str, arm.heads)))
+    return " ".join(parts)

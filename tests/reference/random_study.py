@@ -1,0 +1,189 @@
+"""A random job through `rvsweep run` and the reference along the tokens that rvsweep chose."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import readouts
+from controls import Compiled, Study, compiled
+from explicit_model import ExplicitModel
+from parity_study import NEAR_TIE, LoadedModel
+from prompt_texts import pairs_of_lengths, text_of_length, write_pairs
+from random_arms import SWEEP_SEED, Features, Job, Row, random_job
+from reference_run import Trajectory, run
+from row_spec import Pair, Refusal, RowSpec, read_prompt
+from rvsweep_cli import Results, read_results, write_config
+from rvsweep_cli import run as run_rvsweep
+
+TOKEN_SETS = {"recursive": ["a", "e", "the", "you"], "task": ["b", "i", "of", "in"]}
+LENS_LAYERS = (0, 2)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A row of results.h5; `reference` was fed rvsweep's tokens where the row is ok, and chose its own elsewhere."""
+
+    name: str
+    index: int
+    row: Row
+    pair: Pair
+    status: str
+    tokens: list[int]
+    reference: Trajectory | Refusal
+
+    @property
+    def both_ran(self) -> bool:
+        return self.status == "ok" and isinstance(self.reference, Trajectory)
+
+
+@dataclass
+class RandomStudy:
+    loaded: LoadedModel
+    study: Study
+    job: Job
+    max_new_tokens: int
+    results: Results
+    unpatched_runs: dict[tuple, Trajectory] = field(default_factory=dict)
+
+    @property
+    def model(self) -> ExplicitModel:
+        return self.study.model
+
+    @cached_property
+    def rows(self) -> list[Compared]:
+        labels = list(self.results.arms["label"])
+        places = [(row, labels.index(row.label)) for row in self.job.rows]
+        return [self._compared(row, arm, pair) for row, arm in places for pair in self.study.pairs]
+
+    @property
+    def ran(self) -> list[Compared]:
+        return [row for row in self.rows if row.both_ran]
+
+    def _compared(self, row: Row, arm: int, pair: Pair) -> Compared:
+        index = self.results.row(pair.id, arm)
+        status = str(self.results.rows["status"][index])
+        tokens = self.results.tokens(index) if status == "ok" else None
+        reference = self.reference(row, pair, tokens)
+        reason = self.results.rows["reason"][index]
+        name = f"{row.label} of {pair.id}: {row.arm}, control {row.control}: {status} {reason}"
+        return Compared(name, index, row, pair, status, tokens or [], reference)
+
+    def reference(self, row: Row, pair: Pair, forced: list[int] | None) -> Trajectory | Refusal:
+        made = compiled(self.study, row.arm, pair, row.control)
+        return made if isinstance(made, Refusal) else self.run(made, forced)
+
+    def run(self, made: Compiled, forced: list[int] | None = None) -> Trajectory | Refusal:
+        return run(self.model, made.row, made.recipient, made.donor, self.max_new_tokens, self.loaded.stop_ids, forced)
+
+    def direction(self, compared: Compared) -> str:
+        made = compiled(self.study, compared.row.arm, compared.pair, compared.row.control)
+        return made.row.direction
+
+    def unpatched(self, pair: Pair, side: str, forced: list[int] | None = None) -> Trajectory:
+        """Kept, as every row of a pair is compared with the same few."""
+        key = pair.id, side, tuple(forced or ())
+        if key not in self.unpatched_runs:
+            self.unpatched_runs[key] = self.reference(Row(side, RowSpec(side)), pair, forced)
+        return self.unpatched_runs[key]
+
+    def forced_readouts(self, compared: Compared) -> dict[str, float]:
+        """kl_forced_* and logprob_*: along the continuations of both prompts, against the recipient's unpatched run."""
+        recipient, donor = ("base", "source") if self.direction(compared) == "source_to_base" else ("source", "base")
+        out = {}
+        for name, side in (("base", recipient), ("source", donor)):
+            path = self.unpatched(compared.pair, side).tokens
+            before = self.unpatched(compared.pair, recipient, path)
+            after = self.reference(compared.row, compared.pair, path)
+            result = readouts.forced(before, after)
+            out |= {f"kl_forced_{name}": result.kl, f"logprob_{name}": result.logprob}
+        return out
+
+    def first_readouts(self, compared: Compared) -> dict[str, float]:
+        recipient = "base" if self.direction(compared) == "source_to_base" else "source"
+        before = self.unpatched(compared.pair, recipient, compared.tokens[:1]).steps[0]
+        after = compared.reference.steps[0]
+        sets = [self.token_ids(words) for words in TOKEN_SETS.values()]
+        return {"kl_first": float(readouts.kl(before, after)), "lse_difference": readouts.lse_difference(after, *sets)}
+
+    def token_ids(self, words: list[str]) -> list[int]:
+        """Vocabulary entries that are exactly a word, with or without a space before."""
+        encode = lambda text: self.loaded.tokenizer.encode(text, add_special_tokens=False).ids
+        ids = [encode(text) for word in words for text in (word, " " + word)]
+        return sorted({one[0] for one in ids if len(one) == 1})
+
+
+def near_ties(compared: Compared) -> int:
+    """Steps at which the reference ranks another token first, by less than NEAR_TIE; more is an error.
+
+    The reference was fed rvsweep's tokens: up to the first such step its own greedy run is the same run, token by
+    token, at that step its top-two margin is below NEAR_TIE, and from there on it is teacher-forced.
+    """
+    logits = compared.reference.logits
+    assert compared.reference.tokens == compared.tokens, compared.name
+    gaps = logits.max(dim=1).values - logits[torch.arange(len(logits)), torch.tensor(compared.tokens)]
+    assert float(gaps.max()) < NEAR_TIE, f"{compared.name}: {compared.tokens}, behind by {gaps.tolist()}"
+    return int((gaps > 0).sum())
+
+
+def run_random_study(
+    binary: Path,
+    folder: Path,
+    loaded: LoadedModel,
+    seed: int,
+    n_arms: int,
+    n_controls: int,
+    n_pairs: int,
+    max_new_tokens: int,
+    features: Features,
+) -> RandomStudy:
+    folder.mkdir(parents=True)
+    job = random_job(seed, ExplicitModel(loaded.model), n_arms, n_controls, n_pairs, folder, features)
+    texts = pairs_of_lengths(loaded.tokenizer, job.lengths, seed)
+    filler = text_of_length(loaded.tokenizer, 34, seed=seed + 500)  # shorter than the longest donors
+    return run_job(binary, folder, loaded, job, texts, filler, max_new_tokens, features)
+
+
+def run_job(
+    binary: Path,
+    folder: Path,
+    loaded: LoadedModel,
+    job: Job,
+    texts: list[dict[str, str]],
+    filler: str,
+    max_new_tokens: int,
+    features: Features,
+) -> RandomStudy:
+    pairs = [Pair(t["pair"], *(read_prompt(loaded.tokenizer, t[side]) for side in ("base", "source"))) for t in texts]
+    config = write_config(
+        folder / "study.cfg",
+        loaded.folder,
+        write_pairs(folder / "pairs.jsonl", texts),
+        job.arm_lines,
+        loaded.early_layer,
+        loaded.late_layer,
+        max_new_tokens,
+        job.window,
+    )
+    with config.open("a") as file:
+        file.writelines(f"control = {line}\n" for line in job.control_lines)
+    (folder / "filler.txt").write_text(filler, encoding="utf-8")
+    (folder / "token_sets.json").write_text(json.dumps(TOKEN_SETS))
+    settings = ["run.threads=1", f"sweep.seed={SWEEP_SEED}"]
+    if "filler" in features.controls:
+        settings.append(f"prompts.filler={folder / 'filler.txt'}")
+    for name in features.readouts:
+        layers = ",".join(map(str, LENS_LAYERS))
+        settings.append(f"readouts.{name}=" + (layers if name == "logit_lens" else "true"))
+    if "first_token" in features.readouts:
+        settings.append(f"readouts.token_sets={folder / 'token_sets.json'}")
+    sets = [word for setting in settings for word in ("--set", setting)]
+    out = folder / "out"
+    run_rvsweep(binary, "run", "--config", config, "--out", out, "--device", "cpu", "--dtype", "float32", *sets)
+    study = Study(ExplicitModel(loaded.model), pairs, SWEEP_SEED, read_prompt(loaded.tokenizer, filler))
+    return RandomStudy(loaded, study, job, max_new_tokens, read_results(out / "results.h5"))

@@ -1,0 +1,171 @@
+"""Random combinations of settings, many unlike arms to a sweep: every row of rvsweep beside the explicit reference."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+import geometry
+import random_arms
+import readouts
+from controls import OF_KV_CACHE
+from explicit_model import SITES, ExplicitModel
+from parity_study import load
+from random_study import LENS_LAYERS, RandomStudy, near_ties, run_random_study
+from reference_run import Trajectory
+
+FEATURES = random_arms.ALL
+
+
+@dataclass(frozen=True)
+class Size:
+    seeds: tuple[int, ...]
+    n_arms: int
+    n_controls: int
+    n_pairs: int
+    max_new_tokens: int
+
+
+TINY = Size(seeds=(1, 2), n_arms=40, n_controls=14, n_pairs=4, max_new_tokens=10)
+DEMO = Size(seeds=(3,), n_arms=30, n_controls=6, n_pairs=3, max_new_tokens=6)
+SIZES = {"llama": TINY, "llama31": TINY, "mistral": TINY, "qwen2": TINY, "demo": DEMO}
+JOBS = [(model, seed) for model, size in SIZES.items() for seed in size.seeds]
+
+
+@pytest.fixture(scope="module", params=JOBS, ids=lambda job: f"{job[0]}-{job[1]}")
+def study(request, rvsweep, tmp_path_factory) -> RandomStudy:
+    name, seed = request.param
+    get = request.getfixturevalue
+    loaded = load(get("demo_model") if name == "demo" else get("tiny_model")(name))
+    size = SIZES[name]
+    folder = tmp_path_factory.mktemp("random") / "study"
+    with torch.no_grad():
+        numbers = size.n_arms, size.n_controls, size.n_pairs, size.max_new_tokens
+        seed_of_job = 100 * list(SIZES).index(name) + seed
+        return run_random_study(rvsweep, folder, loaded, seed_of_job, *numbers, FEATURES)
+
+
+def test_the_same_rows_are_refused(study):
+    for row in study.rows:
+        expected = "ok" if isinstance(row.reference, Trajectory) else "refused"
+        assert row.status == expected, f"{row.name}; the reference: {row.reference}"
+        assert row.status == "ok" or study.results.rows["reason"][row.index], row.name
+    assert len(study.ran) > len(study.rows) / 2
+
+
+def test_tokens_are_the_references(study, parity_notes):
+    steps, ties = 0, 0
+    for row in study.ran:
+        ties += near_ties(row)
+        steps += len(row.tokens)
+        assert study.results.rows["stop_reason"][row.index] == row.reference.stop_reason, row.name
+    parity_notes.append(
+        f"{study.loaded.folder.name}, {len(study.job.rows)} random arms and controls: {len(study.ran)} rows, "
+        f"{len(study.rows) - len(study.ran)} refused, {steps} tokens, {ties} near ties"
+    )
+    assert ties <= 0.01 * steps
+
+
+def test_the_same_cells_were_written(study):
+    for row in study.ran:
+        for name in ("cells_changed", "cells_dropped", "future_keys"):
+            expected = getattr(row.reference.proof, name)
+            assert study.results.rows[name][row.index] == expected, f"{row.name}: {name}, the reference's: {expected}"
+
+
+def test_change_norm(study):
+    """To 1e-4, and to rounding of the written values where these are what was there before."""
+    for row in study.ran:
+        proof, actual = row.reference.proof, study.results.rows["change_norm"][row.index]
+        floor = 1e-5 * proof.written_norm
+        np.testing.assert_allclose(actual, proof.change_norm, rtol=1e-4, atol=floor, err_msg=row.name)
+
+
+@pytest.mark.parametrize("window", ["prompt", "generated"])
+def test_spectra(study, window):
+    """To a thousandth, down to singular values that float32 activations leave undetermined."""
+    for row in study.ran:
+        rows = row.reference.v_prompt if window == "prompt" else row.reference.v_fed
+        expected = geometry.window_spectra([v.numpy() for v in rows], study.job.window)
+        actual = study.results.rows[f"spectra_{window}"][row.index]
+        floor = 1e-4 * np.nan_to_num(expected).max()
+        np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=floor, err_msg=row.name)
+        if window == "generated":
+            assert study.results.rows["n_generated_v"][row.index] == len(rows[0]), row.name
+
+
+def assert_columns(study: RandomStudy, row, expected: dict[str, float]) -> None:
+    for name, value in expected.items():
+        actual = study.results.rows[name][row.index]
+        np.testing.assert_allclose(actual, value, rtol=1e-3, atol=1e-3, err_msg=f"{row.name}: {name}")
+
+
+def test_first_token(study):
+    if "first_token" in FEATURES.readouts:
+        for row in study.ran:
+            assert_columns(study, row, study.first_readouts(row))
+
+
+def test_forced_continuations(study):
+    if "forced" in FEATURES.readouts:
+        for row in study.ran:
+            assert_columns(study, row, study.forced_readouts(row))
+
+
+def test_step_trace(study):
+    if "step_trace" in FEATURES.readouts:
+        for row in study.ran:
+            expected = readouts.step_trace(row.reference, study.job.window)
+            actual = study.results.rows["step_pr"][row.index][:, : len(row.tokens)]
+            np.testing.assert_allclose(actual, expected, rtol=1e-3, err_msg=row.name)
+
+
+def test_logit_lens(study):
+    if "logit_lens" not in FEATURES.readouts:
+        return
+    for row in study.ran:
+        for place, layer in enumerate(LENS_LAYERS):
+            ids, values = readouts.logit_lens(study.model, row.reference, layer, count=8)
+            given = study.results.rows["logit_lens_token"][row.index, place].tolist()
+            chances = study.results.rows["logit_lens_logprob"][row.index, place]
+            np.testing.assert_allclose(chances, values[: len(given)], atol=1e-3, err_msg=row.name)
+            of = dict(zip(ids, values))
+            np.testing.assert_allclose([of.get(i, np.nan) for i in given], chances, atol=1e-3, err_msg=row.name)
+
+
+def jobs_of(names, tiny_model, demo_model, tmp_path):
+    for name in names:
+        model = ExplicitModel(load(demo_model if name == "demo" else tiny_model(name)).model)
+        size = SIZES[name]
+        for seed in size.seeds:
+            numbers = size.n_arms, size.n_controls, size.n_pairs
+            yield random_arms.random_job(100 * list(SIZES).index(name) + seed, model, *numbers, tmp_path)
+
+
+def test_the_jobs_cover_the_settings(tiny_model, demo_model, tmp_path):
+    """Needs no binary: how many combinations there are and that each value of each setting is among them."""
+    tiny = [n for n in SIZES if n != "demo"]
+    jobs = list(jobs_of(tiny, tiny_model, demo_model, tmp_path))
+    rows = [row for job in jobs for row in job.rows if row.arm.patched]
+    assert len({(i, row.arm) for i, job in enumerate(jobs) for row in job.rows if row.control is None}) >= 300
+    (demo,) = jobs_of(["demo"], tiny_model, demo_model, tmp_path)
+    assert len({row.arm for row in demo.rows if row.arm.patched and row.control is None}) >= 30
+    assert {row.control for row in rows} == {None, *OF_KV_CACHE}
+    arms = [row.arm for row in rows if row.control is None]
+    caches = [arm for arm in arms if arm.kind == "kv_cache"]
+    assert {arm.kind for arm in arms} == {"kv_cache", *SITES}
+    assert {arm.positions.split(":")[0] for arm in caches} == set(random_arms.POSITIONS)
+    ways = [("hold_last", "refeed"), ("append", "frozen", "compound"), ("as_is", "rerotate")]
+    assert {(a.entry, a.growth, a.align) for a in caches} >= set(itertools.product(*ways))
+    assert {a.what for a in caches} == {"k", "v", "kv"} and {a.align for a in caches} >= {"matched"}
+    assert {a.alpha for a in arms} == {1.0, *random_arms.ALL.alphas}
+    for site in SITES:
+        assert {a.decode for a in arms if a.kind == site} == {"prefill", "persist"}, site
+    several = [a for a in arms if a.decode == "persist" and len(a.layers) > 1]
+    assert any(a.heads for a in several) and any(a.alpha < 1 for a in several)
+    lengths = [(n > m) - (n < m) for job in jobs for n, m in job.lengths]
+    assert set(lengths) == {-1, 0, 1}
