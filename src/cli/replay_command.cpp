@@ -140,7 +140,7 @@ void print_steps(const SweepSettings& settings, const Tokenizer& tokenizer, cons
   std::cout << fmt::format("{:>8} {:>8}  {}text\n", "step", "token",
                            pr != nullptr ? "PR early   PR late  " : "");
   for (std::int64_t step = 0; step < *row.values<std::int32_t>("n_generated"); ++step) {
-    const std::string text = nlohmann::json(tokenizer.decode({tokens[step]}))
+    const std::string text = nlohmann::json(tokenizer.decode({&tokens[step], 1}))
                                  .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     std::string window;
     if (pr != nullptr)
