@@ -113,8 +113,8 @@ def test_the_time_limit_ends_a_start_and_cancelling_ends_the_job(slurm, sweep, t
     options = ["--nodes=1", "--ntasks-per-node=2", "--time=1", "--signal=B:USR1@50"]
     job = Job(slurm, sweep, tmp_path, "cpu.sbatch", *options, words=HOURS_OF_SAMPLES)
     wait_until(lambda: "goes back into the queue" in job.text(), "the warning and its answer", 60)
+    wait_until(lambda: slurm.job(job.number)["Restarts"] == "1", "the requeue", 20)
     slurm.wait_for_state(job.number, "RUNNING")
-    assert slurm.job(job.number)["Restarts"] == "1"
     job.wait_for_segments(len(segments(job.out)) + 3)
     slurm.call("scancel", job.number)
     slurm.wait_for_state(job.number, "CANCELLED")
