@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 import h5py
@@ -107,7 +106,6 @@ def test_an_unfinished_sweep_grows_and_is_interrupted_again(sweep, finished, lar
     words = sweep.words(out, "--extend", *larger_words)
     with Running(words, ranks, tmp_path / "log") as running:
         running.wait_until(lambda: len(segments(out)) >= len(computed) + 3)
-        running.send(signal.SIGKILL)
         running.kill()
     assert not (out / "results.h5").exists()
     sweep.call("merge", out, "--partial")
