@@ -112,8 +112,8 @@ Plan extend_sweep(const std::filesystem::path& folder, const StaticSweep& stored
   }
   const PlanText text = plan_text(setup.config, setup.tokenizer);
   const Plan before = stored_plan(stored, setup.model, text);
-  Plan plan =
-      make_plan(setup.config, setup.model, setup.prompts, text, setup.device, setup.dtype, &before);
+  Plan plan = make_plan(setup.config, setup.model, stored_prompts(asked), text, setup.device,
+                        setup.dtype, &before);
   asked.generations = generations_of(stored, asked);
   asked.fingerprint = grown_fingerprint(asked.fingerprint, asked.generations);
   set_bundles(plan, asked);

@@ -44,7 +44,9 @@ po::options_description sweep_options() {
       "set", po::value<std::vector<std::string>>()->composing(),
       "section.key=value over all files; may repeat")("device", po::value<std::string>(),
                                                       "cpu, cuda or auto (run.device)")(
-      "dtype", po::value<std::string>(), "float32, bfloat16 or auto (run.dtype)")(
+      "dtype", po::value<std::string>(), "float32, bfloat16, float16 or auto (run.dtype)")(
+      "random-weights", po::value<std::string>()->implicit_value("1"),
+      "draw the weights from this seed in place of reading them (model.random_weights)")(
       "dump-config", po::bool_switch(), "print the merged configuration and stop");
   return options;
 }
@@ -61,6 +63,8 @@ ConfigValues config_of(const po::variables_map& options) {
   for (const char* key : {"device", "dtype"})
     if (options.contains(key))
       sets.push_back("run." + std::string(key) + "=" + options[key].as<std::string>());
+  if (options.contains("random-weights"))
+    sets.push_back("model.random_weights=" + options["random-weights"].as<std::string>());
   return read_config(files, sets);
 }
 

@@ -1,3 +1,4 @@
+#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/tensor.h>
@@ -12,6 +13,7 @@
 #include "rvsweep/experiment/geometry.hpp"
 #include "rvsweep/metrics/spectra.hpp"
 #include "rvsweep/model/transformer.hpp"
+#include "rvsweep/model/weight_source.hpp"
 #include "rvsweep/plan/layers.hpp"
 #include "rvsweep/storage/probe_file.hpp"
 #include "rvsweep/text/tokenizer.hpp"
@@ -81,7 +83,10 @@ int probe_command(const Arguments& arguments) {
       "early-layer", po::value<std::string>()->default_value("12.5%"), "layer or share of depth")(
       "late-layer", po::value<std::string>()->default_value("75%"), "layer or share of depth")(
       "device", po::value<std::string>()->default_value("auto"), "cpu, cuda or auto")(
-      "dtype", po::value<std::string>()->default_value("auto"), "float32, bfloat16 or auto");
+      "dtype", po::value<std::string>()->default_value("auto"),
+      "float32, bfloat16, float16 or auto")(
+      "random-weights", po::value<std::uint64_t>()->implicit_value(1),
+      "draw the weights from this seed in place of reading them");
   const auto options = parse_options(arguments, all, "probe --model M --text T [--out F.h5]");
   if (!options) return exit_done;
   for (const char* needed : {"model", "text"})
@@ -103,7 +108,13 @@ int probe_command(const Arguments& arguments) {
                      "give a shorter text");
   const std::string device = resolve_device((*options)["device"].as<std::string>());
   const std::string dtype = resolve_dtype((*options)["dtype"].as<std::string>(), device);
-  const Transformer model = load_transformer(folder, place_rank(device, dtype, 0));
+  std::optional<std::uint64_t> seed;
+  if (options->contains("random-weights")) seed = (*options)["random-weights"].as<std::uint64_t>();
+  const WeightSource source = find_weights(folder, config, seed);
+  const Placement placement = place_rank(device, dtype, 0);
+  const WeightLayout layout = weight_layout(config, placement.dtype);
+  const at::Tensor block = load_block(source, layout, placement.device, at::get_num_threads());
+  const Transformer model(config, weights_in(block, config, layout), placement);
   const ProbeData data = probe(model, tokens, window);
   if (std::ssize(tokens) < window)
     spdlog::warn("the text has {} tokens, fewer than the window of {}: its geometry is NaN",

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rvsweep/cli/launch.hpp"
+#include "rvsweep/cli/load_model.hpp"
 #include "rvsweep/cli/options.hpp"
 #include "rvsweep/cli/sweep_setup.hpp"
 #include "rvsweep/core/error.hpp"
@@ -156,7 +157,8 @@ void tell_differences(const StaticSweep& stored, const SweepSetup& setup) {
   const Placement placement = place_rank(setup.device, setup.dtype, 0);
   const int threads = std::stoi(attribute(stored, "threads_per_rank"));
   const StaticSweep now =
-      static_sweep(setup, {setup.device, hardware_name(placement), setup.dtype, threads});
+      static_sweep(setup, {setup.device, hardware_name(placement), setup.dtype, threads},
+                   hex(model_fingerprint(setup.weights)));
   for (const auto& line : differences(stored, now)) {
     if (line.starts_with("model_fingerprint") || line.starts_with("tokenizer_fingerprint"))
       throw InputError(setup.config.model_path.string(), "is not the model of the sweep: " + line,
@@ -173,7 +175,7 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
   const SweepSetup setup =
       prepare_sweep(values, attribute(stored, "device_type"), attribute(stored, "dtype"), &stored);
   tell_differences(stored, setup);
-  const Bundle& bundle = setup.plan.bundles.at(static_cast<std::size_t>(stored.row_bundle[place]));
+  const Bundle bundle = complete_bundle(setup.plan, BundleId(stored.row_bundle[place]));
   const auto segment = segment_file(folder, bundle.id);
   const bool computed = std::filesystem::exists(segment);
   if (computed)
@@ -184,9 +186,11 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
   launch.families = setup.families.text;
   launch.token_sets = setup.token_sets;
   const SweepSettings settings = sweep_settings(setup.config, setup.model, setup.tokenizer, launch);
-  use_threads(std::stoi(attribute(stored, "threads_per_rank")));
-  const Transformer model =
-      load_transformer(setup.config.model_path, place_rank(setup.device, setup.dtype, 0));
+  const int threads = std::stoi(attribute(stored, "threads_per_rank"));
+  use_threads(threads);
+  const World alone;
+  const Transformer model = load_on_every_rank(alone, setup.model, setup.weights,
+                                               place_rank(setup.device, setup.dtype, 0), threads);
   const BundleRunner runner{model,
                             setup.tokenizer,
                             settings,

@@ -3,9 +3,10 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "rvsweep/cli/load_model.hpp"
 #include "rvsweep/cli/options.hpp"
-#include "rvsweep/cli/sweep_folder.hpp"
-#include "rvsweep/comm/nccl.hpp"
+#include "rvsweep/cli/run_events.hpp"
+#include "rvsweep/comm/root_work.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/core/stop_signal.hpp"
@@ -23,8 +24,8 @@ namespace {
 
 namespace po = boost::program_options;
 
-/// "90", "90s", "30m", "2h", "1d" in seconds.
-double parse_duration(const std::string& text) {
+/// "90", "90s", "30m", "2h", "1d"; `option` names it in messages.
+Seconds parse_duration(const std::string& option, const std::string& text) {
   std::size_t end = 0;
   double value = -1;
   try {
@@ -38,19 +39,35 @@ double parse_duration(const std::string& text) {
                          : unit == "d" ? 86400
                                        : 0;
   if (value <= 0 || seconds == 0)
-    throw InputError("--max-time " + text, "is not a duration", "write 90s, 30m, 2h or 1d");
-  return value * seconds;
+    throw InputError(option + " " + text, "is not a duration", "write 90s, 30m, 2h or 1d");
+  return Seconds(value * seconds);
+}
+
+/// The duration that an option gives; none without the option.
+std::optional<Seconds> duration_of(const po::variables_map& options, const std::string& name) {
+  if (!options.contains(name)) return std::nullopt;
+  return parse_duration("--" + name, options[name].as<std::string>());
+}
+
+int max_attempts(const po::variables_map& options) { return options["max-attempts"].as<int>(); }
+
+/// What can be wrong with the options of the run.
+void check_options(const po::variables_map& options) {
+  if (!options.contains("out"))
+    throw InputError("command line", "--out is missing", "name the folder of the sweep");
+  duration_of(options, "max-time");
+  const auto rank_timeout = duration_of(options, "rank-timeout");
+  if (rank_timeout && rank_timeout->count() < 3)
+    throw InputError("--rank-timeout", "is shorter than 3 s",
+                     "give more: a sign of life comes every second");
+  if (max_attempts(options) < 1)
+    throw InputError("--max-attempts", "is not 1 or more", "leave it out for 3");
 }
 
 Bytes to_bytes(const std::string& text) {
   Bytes bytes(text.size());
   std::memcpy(bytes.data(), text.data(), text.size());
   return bytes;
-}
-
-nlohmann::json from_bytes(const Bytes& bytes) {
-  const char* text = reinterpret_cast<const char*>(bytes.data());
-  return nlohmann::json::parse(text, text + bytes.size());
 }
 
 /// Computes and commits one bundle on this rank.
@@ -75,40 +92,25 @@ Executor make_executor(const BundleRunner& runner, const Launch& launch, const W
   };
 }
 
-WorkSource work_left(const SweepFolder& folder) {
+WorkSource work_left(const SweepFolder& folder, int max_attempts) {
   WorkSource source;
-  for (const Bundle& bundle : folder.plan.bundles)
-    if (!folder.committed[static_cast<std::size_t>(bundle.id.value)])
-      source.items.push_back({bundle.id.value, bundle.cost});
+  source.max_attempts = max_attempts;
+  for (const Bundle& bundle : folder.plan.bundles) {
+    if (folder.committed[static_cast<std::size_t>(bundle.id.value)]) continue;
+    const auto attempts = folder.attempts.find(bundle.id);
+    source.items.push_back(
+        {bundle.id.value, bundle.cost, attempts == folder.attempts.end() ? 0 : attempts->second});
+  }
   source.payload = [&folder](std::int32_t id) {
-    return pack_bundle(folder.plan.bundles.at(static_cast<std::size_t>(id)));
+    return pack_bundle(complete_bundle(folder.plan, BundleId{id}));
   };
   return source;
-}
-
-SweepEvents report_events(SweepFolder& folder, const std::vector<std::string>& hosts,
-                          Snapshot& latest) {
-  SweepEvents events;
-  events.on_done = [&folder](std::int32_t, int, const Bytes& outcome) {
-    const auto counts = from_bytes(outcome);
-    folder.rows.done += counts.at("rows").get<std::int64_t>();
-    folder.rows.failed += counts.at("failed").get<std::int64_t>();
-  };
-  events.on_failed = [](std::int32_t id, int rank, const std::string& reason) {
-    spdlog::error("bundle {} could not be computed on rank {}: {}", id, rank, reason);
-  };
-  events.on_tick = [&folder, &hosts, &latest](const Snapshot& snapshot) {
-    latest = snapshot;
-    show_progress(progress_line(folder.rows, folder.resumed, snapshot.seconds));
-    write_status(folder.path, status_json("running", folder.rows, folder.resumed, snapshot, hosts));
-  };
-  return events;
 }
 
 /// Merges what is there and says how the run ended.
 int finish(SweepFolder& folder, const SweepOutcome& outcome, const Snapshot& latest,
            const std::vector<std::string>& hosts) {
-  const bool complete = outcome.left() == 0 && outcome.failed == 0;
+  const bool complete = outcome.left() == 0;
   show_progress("");
   write_status(folder.path, status_json(complete ? "finished" : "stopped", folder.rows,
                                         folder.resumed, latest, hosts));
@@ -121,12 +123,6 @@ int finish(SweepFolder& folder, const SweepOutcome& outcome, const Snapshot& lat
                  folder.rows.left());
     return exit_stopped_early;
   }
-  if (outcome.failed > 0) {
-    spdlog::error(
-        "{} bundles could not be computed: run the same command again to try them once more",
-        outcome.failed);
-    return exit_internal_error;
-  }
   MergeOptions options;
   options.run_facts = {{"ranks", std::to_string(hosts.size())}, {"finished", utc_now()}};
   const MergeReport report = merge(folder.path, options);
@@ -136,7 +132,7 @@ int finish(SweepFolder& folder, const SweepOutcome& outcome, const Snapshot& lat
                    ? static_cast<double>(folder.rows.done - folder.resumed) / latest.seconds
                    : 0.0);
   std::cout << report.results.string() << std::endl;
-  return report.rows_failed > 0 ? exit_failed_rows : exit_done;
+  return report.rows_failed > 0 || outcome.failed > 0 ? exit_failed_rows : exit_done;
 }
 
 void check_like_hardware(const std::vector<std::string>& hardware) {
@@ -154,40 +150,20 @@ Launch launch_sweep(const World& world, const po::variables_map& options,
   const std::filesystem::path out = options["out"].as<std::string>();
   const int threads = automatic_threads(communicator, world.place());
   Launch launch;
-  if (communicator.rank() == 0) {
+  root_works(communicator, duration_of(options, "rank-timeout"), [&] {
     try {
       launch.config = config_of(options);
       const FolderOptions wanted{options["extend"].as<bool>(), options["retry-failed"].as<bool>()};
       folder = open_folder(launch.config, out, wanted, threads, launch);
       start_log(0, communicator.size(), (out / "log.txt").string());
+      begin_attempts(*folder, communicator.size(), max_attempts(options));
+      launch.work_left = !folder->is_complete();
     } catch (const InputError& error) {
       launch.refusal = error.what();
       launch.exit_code = exit_bad_input;  // an unwritable folder too: nothing has begun
     }
-  }
+  });
   return share_launch(communicator, launch);
-}
-
-/// GPU ranks receive the weights from rank 0 by NCCL where it works; all others read the files,
-/// which on one node come from the page cache. Collective.
-Transformer load_on_every_rank(const World& world, const std::filesystem::path& folder,
-                               const Placement& placement) {
-  Communicator& communicator = world.communicator();
-  if (placement.device.is_cpu() || communicator.size() == 1)
-    return load_transformer(folder, placement);
-  std::string why_not;
-  const auto nccl = Nccl::join(communicator, world.place().host, placement.device.index(), why_not);
-  if (communicator.rank() == 0)
-    spdlog::info("weights: {}",
-                 nccl ? "broadcast by NCCL" : "read by every rank, because " + why_not);
-  if (!nccl) return load_transformer(folder, placement);
-  const ModelConfig config = load_model_config(folder);
-  const Weights weights = communicator.rank() == 0
-                              ? load_weights(config, read_safetensors_index(folder), placement)
-                              : empty_weights(config, placement);
-  for (const at::Tensor& parameter : parameters(weights))
-    nccl->broadcast(parameter.data_ptr(), parameter.nbytes(), /*root=*/0);
-  return Transformer(config, weights, placement);
 }
 
 /// Loads the model and takes part in the sweep. Collective.
@@ -199,7 +175,10 @@ SweepOutcome compute(const World& world, const Launch& launch, const po::variabl
   const auto hardware = communicator.all_gather(hardware_name(placement));
   check_like_hardware(hardware);
   use_threads(launch.threads);
-  const Transformer model = load_on_every_rank(world, config.model_path, placement);
+  const ModelConfig shape = load_model_config(config.model_path);
+  const Transformer model = load_on_every_rank(
+      world, shape, find_weights(config.model_path, shape, config.random_weights), placement,
+      launch.threads);
   const Tokenizer tokenizer = Tokenizer::load(config.model_path);
   const SweepSettings settings = sweep_settings(config, model.config(), tokenizer, launch);
   const BundleRunner runner{model,
@@ -210,7 +189,7 @@ SweepOutcome compute(const World& world, const Launch& launch, const po::variabl
                             mean_over(model, launch.mean_prompts)};
   std::optional<WorkSource> source;
   if (folder != nullptr) {
-    source = work_left(*folder);
+    source = work_left(*folder, max_attempts(options));
     const auto& rows = folder->rows;
     spdlog::info("{} pairs, {} arms, {} rows ({} refused, {} done before) in {} bundles",
                  folder->plan.pairs.size(), folder->plan.arms.size(), rows.total, rows.refused,
@@ -220,15 +199,15 @@ SweepOutcome compute(const World& world, const Launch& launch, const po::variabl
   }
   StopPolicy stop;
   stop.stop_requested = stop_requested;
-  if (options.contains("max-time"))
-    stop.max_time =
-        std::chrono::duration<double>(parse_duration(options["max-time"].as<std::string>()));
+  stop.max_time = duration_of(options, "max-time");
+  stop.rank_timeout = duration_of(options, "rank-timeout");
   const Executor executor = make_executor(runner, launch, world, options["out"].as<std::string>());
   return run_sweep(communicator, source ? &*source : nullptr, executor, events, stop);
 }
 
-int run_on_rank(const World& world, const po::variables_map& options) {
+int run_on_rank(World& world, const po::variables_map& options) {
   Communicator& communicator = world.communicator();
+  world.set_patience(duration_of(options, "rank-timeout"));
   const auto hosts = communicator.all_gather(world.place().host);
   std::optional<SweepFolder> folder;  // rank 0 only
   const Launch launch = launch_sweep(world, options, folder);
@@ -238,19 +217,19 @@ int run_on_rank(const World& world, const po::variables_map& options) {
   }
   Snapshot latest;
   SweepEvents events;
-  if (folder) events = report_events(*folder, hosts, latest);
+  if (folder) events = run_events(*folder, hosts, latest);
   SweepOutcome outcome;
   if (launch.work_left)
     outcome = compute(world, launch, options, folder ? &*folder : nullptr, events);
   int code = exit_done;
-  if (folder) {
+  root_works(communicator, duration_of(options, "rank-timeout"), [&] {
     try {
       code = finish(*folder, outcome, latest, hosts);
     } catch (const InputError& error) {  // of the merge; the other ranks are done
       spdlog::error("{}", error.what());
       code = exit_output_error;
     }
-  }
+  });
   communicator.barrier();
   return code;
 }
@@ -266,7 +245,12 @@ int run_command(const Arguments& arguments) {
       "the folder holds a smaller sweep: add the pairs, samples and arms that it lacks")(
       "retry-failed", po::bool_switch(), "compute bundles with failed rows again")(
       "max-time", po::value<std::string>(),
-      "stop in good order after 90s, 30m, 2h or 1d, with exit code 75");
+      "stop in good order after 90s, 30m, 2h or 1d, with exit code 75")(
+      "rank-timeout", po::value<std::string>(),
+      "end the job when a rank is silent for so long (a stopped process, a lost node); longer than "
+      "reading the weights takes; off by default")(
+      "max-attempts", po::value<int>()->default_value(3),
+      "a bundle that failed or killed the process so often is set aside, its rows failed");
   all.add(here);
   install_stop_handlers();
   World world;
@@ -281,15 +265,16 @@ int run_command(const Arguments& arguments) {
       if (is_root) std::cout << dump_config(config_of(*options));
       return exit_done;
     }
-    if (!options->contains("out"))
-      throw InputError("command line", "--out is missing", "name the folder of the sweep");
-    if (options->contains("max-time")) parse_duration((*options)["max-time"].as<std::string>());
+    check_options(*options);
   } catch (const InputError& error) {  // every rank finds the same
     if (is_root) spdlog::error("{}", error.what());
     return exit_bad_input;
   }
   try {
     return run_on_rank(world, *options);
+  } catch (const RankLost& error) {
+    spdlog::error("{}: the job ends; run the same command again to go on", error.what());
+    throw;
   } catch (const std::exception& error) {
     // Told here, because World ends the other ranks as the exception leaves.
     if (world.communicator().size() > 1) spdlog::error("{}", error.what());

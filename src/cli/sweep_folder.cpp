@@ -1,12 +1,14 @@
 #include "rvsweep/cli/sweep_folder.hpp"
 
-#include <algorithm>
+#include <iterator>
 
 #include "rvsweep/cli/extension.hpp"
 #include "rvsweep/cli/stored_sweep.hpp"
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/model/device.hpp"
+#include "rvsweep/model/weights.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/layout.hpp"
 #include "rvsweep/storage/segment.hpp"
@@ -21,6 +23,11 @@ namespace {
   for (const auto& line : differences(stored, asked)) list += "\n  " + line;
   throw InputError(folder.string(), "holds another sweep" + list,
                    "give another --out, or repeat the command that made it");
+}
+
+/// Whether the job `asked` as a whole is what `stored` is, grown or not.
+bool is_sweep(const StaticSweep& asked, const StaticSweep& stored) {
+  return stored.fingerprint == grown_fingerprint(asked.fingerprint, stored.generations);
 }
 
 /// A stored sweep decides what the configuration leaves to `auto`.
@@ -93,11 +100,18 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
   if (!folder.lock) folder.lock = std::make_unique<FolderLock>(path);
   remove_leftover_temporaries(path);
   const Placement placement = place_rank(setup.device, setup.dtype, 0);
-  folder.sweep =
-      static_sweep(setup, {setup.device, hardware_name(placement), setup.dtype, launch.threads});
+  const ArithmeticIdentity identity{setup.device, hardware_name(placement), setup.dtype,
+                                    launch.threads};
+  // The model's fingerprint takes every weight byte: what differs beside it is told before.
+  if (stored && !wanted.extend) {
+    const StaticSweep asked =
+        static_sweep(setup, identity, attribute(*stored, "model_fingerprint"));
+    if (!is_sweep(asked, *stored)) refuse_other_sweep(path, *stored, asked);
+  }
+  folder.sweep = static_sweep(setup, identity, hex(model_fingerprint(setup.weights)));
   // From here on nobody else writes; a sweep that began meanwhile is seen now.
   if (const auto now = stored_sweep(path)) {
-    if (now->fingerprint == grown_fingerprint(folder.sweep.fingerprint, now->generations)) {
+    if (is_sweep(folder.sweep, *now)) {
       folder.sweep = *now;
       if (!now->generations.empty())
         setup.plan = stored_plan(*now, setup.model, plan_text(setup.config, setup.tokenizer));
@@ -115,8 +129,6 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
   folder.rows.total = std::ssize(folder.plan.rows);
   folder.rows.refused = folder.plan.n_refused();
   find_committed(folder, wanted.retry_failed);
-  launch.work_left =
-      std::find(folder.committed.begin(), folder.committed.end(), false) != folder.committed.end();
   return folder;
 }
 

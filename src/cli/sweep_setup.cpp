@@ -8,9 +8,9 @@
 #include "rvsweep/cli/commands.hpp"
 #include "rvsweep/cli/stored_sweep.hpp"
 #include "rvsweep/core/builtin_files.hpp"
+#include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/model/device.hpp"
-#include "rvsweep/model/weights.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 
 namespace rvsweep {
@@ -104,6 +104,18 @@ std::vector<std::size_t> places(const std::vector<Item>& items) {
   return place_of;
 }
 
+/// Only a folder put together by hand, for drawn weights, may have another model's tokenizer.
+void check_vocabulary(const Plan& plan, const ModelConfig& model) {
+  for (const PlannedPrompt& p : plan.prompts)
+    for (const std::int32_t token : p.tokens)
+      if (token >= model.vocab_size)
+        throw InputError("prompt " + p.prompt.id,
+                         "has token " + std::to_string(token) +
+                             ", but the model's vocabulary ends at " +
+                             std::to_string(model.vocab_size - 1),
+                         "config.json and tokenizer.json must belong together");
+}
+
 }  // namespace
 
 PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer) {
@@ -117,25 +129,27 @@ SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::st
                          const StaticSweep* stored) {
   SweepConfig config = parse_sweep_config(values);
   ModelConfig model = load_model_config(config.model_path);
-  TensorIndex tensors = read_safetensors_index(config.model_path);
-  check_tensors(model, tensors);
+  WeightSource weights = find_weights(config.model_path, model, config.random_weights);
   Tokenizer tokenizer = Tokenizer::load(config.model_path);
   PromptSet prompts =
       stored != nullptr ? stored_prompts(*stored) : read_prompts(config.prompts_file);
+  const std::uint64_t prompts_fingerprint = prompts.fingerprint;
   RegexFamilies families = read_families(config.readouts);
   if (device.empty()) device = resolve_device(config.device);
   if (dtype.empty()) dtype = resolve_dtype(config.dtype, device);
   TokenSets token_sets = read_token_sets(config, tokenizer);
   const PlanText text = plan_text(config, tokenizer);
   Plan plan = stored != nullptr ? stored_plan(*stored, model, text)
-                                : make_plan(config, model, prompts, text, device, dtype);
+                                : make_plan(config, model, std::move(prompts), text, device, dtype);
+  check_vocabulary(plan, model);
   auto fingerprints = file_fingerprints(config, token_sets, text, plan);
-  return {std::move(config),  std::move(model),    std::move(tensors),    std::move(tokenizer),
-          std::move(prompts), std::move(families), std::move(token_sets), std::move(fingerprints),
-          std::move(device),  std::move(dtype),    std::move(plan)};
+  return {std::move(config),   std::move(model),    std::move(weights),    std::move(tokenizer),
+          prompts_fingerprint, std::move(families), std::move(token_sets), std::move(fingerprints),
+          std::move(device),   std::move(dtype),    std::move(plan)};
 }
 
-StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity) {
+StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity,
+                         const std::string& model_fingerprint) {
   const Plan& plan = setup.plan;
   StaticSweep sweep;
   sweep.attributes = {
@@ -144,9 +158,9 @@ StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& iden
       {"git_commit", git_commit()},
       {"config", setup.config.text},
       {"model_path", setup.config.model_path.string()},
-      {"model_fingerprint", hex(model_fingerprint(setup.config.model_path, setup.tensors))},
+      {"model_fingerprint", model_fingerprint},
       {"tokenizer_fingerprint", hex(setup.tokenizer.fingerprint())},
-      {"prompts_fingerprint", hex(setup.prompts.fingerprint)},
+      {"prompts_fingerprint", hex(setup.prompts_fingerprint)},
       {"n_layers", std::to_string(setup.model.n_layers)},
       {"early_layer", std::to_string(plan.early_layer)},
       {"late_layer", std::to_string(plan.late_layer)},

@@ -29,11 +29,6 @@ bool is_complete(MPI_Request& request) {
   return complete != 0;
 }
 
-/// MPI's blocking calls spin on a core while they wait; this sleeps in between.
-void wait_asleep(MPI_Request request) {
-  for (Backoff backoff; !is_complete(request);) std::this_thread::sleep_for(backoff.next());
-}
-
 class MpiCommunicator final : public Communicator {
  public:
   MpiCommunicator() {
@@ -43,9 +38,12 @@ class MpiCommunicator final : public Communicator {
   }
 
   ~MpiCommunicator() override {
+    patience_.reset();  // no exception may leave here
     for (Outgoing& message : outgoing_) wait_asleep(message.request);
     MPI_Comm_free(&world_);
   }
+
+  void set_patience(std::optional<Seconds> limit) override { patience_ = limit; }
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
@@ -127,6 +125,16 @@ class MpiCommunicator final : public Communicator {
     Message message;
   };
 
+  /// MPI's blocking calls spin on a core while they wait; this sleeps in between.
+  void wait_asleep(MPI_Request request) const {
+    Silence others(1, patience_);
+    for (Backoff backoff; !is_complete(request);) {
+      others.listened();
+      if (others.lost_rank()) throw RankLost("a rank that the others wait for", *patience_);
+      std::this_thread::sleep_for(backoff.next());
+    }
+  }
+
   void release_sent() {
     outgoing_.remove_if([](Outgoing& message) { return is_complete(message.request); });
   }
@@ -164,6 +172,7 @@ class MpiCommunicator final : public Communicator {
   MPI_Comm world_ = MPI_COMM_NULL;
   int rank_ = 0;
   int size_ = 1;
+  std::optional<Seconds> patience_;
   std::list<Outgoing> outgoing_;
   std::list<Incoming> incoming_;
   std::deque<Message> to_self_;

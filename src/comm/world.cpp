@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <climits>
+#include <cmath>
 #include <cstdlib>
 #include <exception>
 
@@ -64,12 +65,19 @@ World::World()
   place_ = mpi_place();
 }
 
+void World::set_patience(std::optional<Seconds> limit) {
+  patience_ = limit;
+  communicator_->set_patience(limit);
+}
+
 World::~World() {
   if (!uses_mpi_) return;
   const bool unwinding = std::uncaught_exceptions() > exceptions_before_;
   if (unwinding && communicator_->size() > 1) communicator_->abort(1);
   communicator_.reset();
+  if (patience_) alarm(static_cast<unsigned>(std::ceil(patience_->count())));
   MPI_Finalize();
+  alarm(0);
 }
 
 }  // namespace rvsweep

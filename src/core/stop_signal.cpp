@@ -28,7 +28,10 @@ void note_first(int) {
 
 }  // namespace
 
-void install_stop_handlers() { set_all(note_first); }
+void install_stop_handlers() {
+  set_all(note_first);
+  std::signal(SIGXFSZ, SIG_IGN);
+}
 
 bool stop_requested() { return requested; }
 

@@ -223,37 +223,46 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
   record_logit_lens(model, batch, result.rows);
   record_forced(model, settings, bundle, contexts, batch, result.rows);
   if (auto* r_v = find_column<double>(result.rows, "r_v_reencoded"))
-    *r_v = reencoded_r_v(runner, bundle, column<std::string>(result.rows, "text"), batch);
+    *r_v = reencoded_r_v(runner, bundle, contexts.state.cache,
+                         column<std::string>(result.rows, "text"), batch);
 }
 
-BundleResult empty_result(const BundleRunner& runner, const Bundle& bundle) {
+BundleResult empty_result(const Bundle& bundle, const std::vector<ColumnSpec>& prompt_columns,
+                          const std::vector<ColumnSpec>& row_columns) {
   BundleResult result;
   result.bundle = bundle.id;
   std::vector<std::int64_t> prompts, rows;
   for (const auto& context : bundle.contexts)
     if (context.records_prompt) prompts.push_back(context.prompt.value);
   for (const auto& row : bundle.rows) rows.push_back(row.row.value);
-  result.prompts = empty_table(runner.prompt_columns, prompts);
-  result.rows = empty_table(runner.row_columns, rows);
+  result.prompts = empty_table(prompt_columns, prompts);
+  result.rows = empty_table(row_columns, rows);
   return result;
 }
 
 }  // namespace
 
 BundleResult BundleRunner::run(const Bundle& bundle) const {
-  BundleResult result = empty_result(*this, bundle);
   try {
+    BundleResult result = empty_result(bundle, prompt_columns, row_columns);
     compute(*this, bundle, result);
+    return result;
   } catch (const ContractError&) {
     throw;  // a defect must not pass as a property of the rows
   } catch (const std::exception& error) {
     const std::string message = error.what();  // libtorch appends a stack trace
-    result = empty_result(*this, bundle);
-    auto& status = column<std::int8_t>(result.rows, "status");
-    std::fill(status.begin(), status.end(), static_cast<std::int8_t>(RowStatus::failed));
-    auto& reason = column<std::string>(result.rows, "reason");
-    std::fill(reason.begin(), reason.end(), message.substr(0, message.find('\n')));
+    return failed_result(bundle, prompt_columns, row_columns,
+                         message.substr(0, message.find('\n')));
   }
+}
+
+BundleResult failed_result(const Bundle& bundle, const std::vector<ColumnSpec>& prompt_columns,
+                           const std::vector<ColumnSpec>& row_columns, const std::string& reason) {
+  BundleResult result = empty_result(bundle, prompt_columns, row_columns);
+  auto& status = column<std::int8_t>(result.rows, "status");
+  std::fill(status.begin(), status.end(), static_cast<std::int8_t>(RowStatus::failed));
+  auto& reasons = column<std::string>(result.rows, "reason");
+  std::fill(reasons.begin(), reasons.end(), reason);
   return result;
 }
 

@@ -1,8 +1,12 @@
 #include "rvsweep/experiment/reencode.hpp"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <span>
 
 #include "rvsweep/experiment/geometry.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
@@ -10,49 +14,108 @@
 namespace rvsweep {
 namespace {
 
-constexpr std::size_t notebook_truncation = 512;  // tokens
-constexpr std::int64_t batch_rows = 8;
+constexpr std::int64_t notebook_truncation = 512;  // tokens
+constexpr std::int64_t batch_rows = 8;             // more are no faster on a CPU core
+
+/// A text tokenised anew: its first `shared` tokens are those of the row's prompt.
+struct Reading {
+  std::size_t row = 0;    // of the bundle
+  std::size_t place = 0;  // in its batch
+  const BundleContext* prompt = nullptr;
+  std::int64_t prompt_slot = 0;
+  std::vector<std::int32_t> tokens;
+  std::int64_t shared = 0;
+
+  std::int64_t fed() const { return std::ssize(tokens) - shared; }
+};
+
+/// The cache of a batch up to `last_layer`: columns [T - shared, T) are copied from the prompts'
+/// cells, the other tokens are fed from column T on, padded to `queries`.
+KvCache read_texts(const Transformer& model, const KvCache& contexts,
+                   std::span<const Reading> readings, std::int64_t queries,
+                   std::int64_t last_layer) {
+  const Placement& placement = model.placement();
+  const auto T = contexts.columns();
+  KvCache cache = KvCache::allocate(model.config(), placement, batch_rows, T + queries);
+  at::Tensor tokens = at::zeros({batch_rows, queries}, at::kLong);
+  at::Tensor positions = at::zeros({batch_rows, queries}, at::kLong);
+  auto token = tokens.accessor<std::int64_t, 2>();
+  auto position = positions.accessor<std::int64_t, 2>();
+  std::vector<std::int64_t> seen(batch_rows, queries);
+  for (const Reading& reading : readings) {
+    const auto r = static_cast<std::int64_t>(reading.place), shared = reading.shared;
+    const auto prompt_begin = T - std::ssize(reading.prompt->tokens);
+    for (const bool is_key : {true, false}) {
+      const at::Tensor from = (is_key ? contexts.k : contexts.v).select(1, reading.prompt_slot);
+      (is_key ? cache.k : cache.v)
+          .select(1, r)
+          .narrow(2, T - shared, shared)
+          .copy_(from.narrow(2, prompt_begin, shared));
+    }
+    for (std::int64_t i = 0; i < queries; ++i) {
+      if (i < reading.fed()) token[r][i] = reading.tokens[static_cast<std::size_t>(shared + i)];
+      position[r][i] = shared + i;
+    }
+    seen[reading.place] = shared + queries;
+  }
+  const AttentionBias bias = causal_bias(model.config(), placement, seen, T, T + queries);
+  ForwardInput input;
+  input.tokens = tokens.to(placement.device);
+  input.positions = positions.to(placement.device);
+  input.column = T;
+  input.bias = &bias;
+  input.last_kv_layer = last_layer;
+  model.forward(input, cache);
+  return cache;
+}
 
 }  // namespace
 
-// A row's number may not depend on how long its companions' texts are, so every batch has a length
-// fixed by the bundle's shape and a row keeps its place in it: its slot modulo batch_rows. A text
-// that grows beyond that length when it is tokenised anew goes into a longer batch, at the same
-// place.
+// What a text shares with its prompt is not computed again. A row's number may not depend on how
+// long its companions' texts are, so every batch has a size fixed by the sweep's settings and a row
+// keeps its place in it: its slot modulo batch_rows. A text that needs more tokens goes into a
+// longer batch, at the same place.
 std::vector<double> reencoded_r_v(const BundleRunner& runner, const Bundle& bundle,
-                                  const std::vector<std::string>& texts,
+                                  const KvCache& contexts, const std::vector<std::string>& texts,
                                   const DecodedBatch& batch) {
   const SweepSettings& settings = runner.settings;
-  const auto W = settings.window;
-  const std::int64_t usual = canonical_length(std::min<std::int64_t>(
-      bundle.shape.prompt_length + settings.generation.max_new_tokens, notebook_truncation));
-  using Place = std::pair<std::int64_t, std::int64_t>;  // padded length, first slot of the batch
-  std::map<Place, std::vector<std::pair<std::size_t, std::vector<std::int32_t>>>> batches;
+  const auto W = settings.window, T = contexts.columns();
+  // The blank between prompt and text may be a token of its own.
+  const std::int64_t usual = canonical_length(
+      std::min<std::int64_t>(settings.generation.max_new_tokens + 1, notebook_truncation));
+  using Key = std::pair<std::int64_t, std::size_t>;  // fed tokens with padding, batch of the bundle
+  std::map<Key, std::vector<Reading>> batches;
   for (std::size_t r = 0; r < texts.size(); ++r) {
     if (!batch.rows[r].failure.empty()) continue;
-    const auto& prompt = bundle.contexts[static_cast<std::size_t>(bundle.rows[r].base)].text;
-    auto tokens = runner.tokenizer.encode(prompt + " " + texts[r]);
-    if (tokens.size() > notebook_truncation) tokens.resize(notebook_truncation);
-    if (std::ssize(tokens) < W || std::ssize(tokens) > runner.model.config().max_length()) continue;
-    const auto length = std::max(usual, canonical_length(std::ssize(tokens)));
-    const auto first = static_cast<std::int64_t>(r) / batch_rows * batch_rows;
-    batches[{length, first}].emplace_back(r, std::move(tokens));
+    Reading reading;
+    reading.row = r;
+    reading.place = r % batch_rows;
+    reading.prompt_slot = bundle.rows[r].base;
+    reading.prompt = &bundle.contexts[static_cast<std::size_t>(reading.prompt_slot)];
+    reading.tokens = runner.tokenizer.encode(reading.prompt->text + " " + texts[r]);
+    if (reading.tokens.size() > notebook_truncation) reading.tokens.resize(notebook_truncation);
+    const auto length = std::ssize(reading.tokens);
+    if (length < W || length > runner.model.config().max_length()) continue;
+    const auto& prompt = reading.prompt->tokens;
+    reading.shared =
+        std::mismatch(prompt.begin(), prompt.end(), reading.tokens.begin(), reading.tokens.end())
+            .first -
+        prompt.begin();
+    batches[{std::max(usual, canonical_length(reading.fed())), r / batch_rows}].push_back(
+        std::move(reading));
   }
   std::vector<double> r_v(texts.size(), std::numeric_limits<double>::quiet_NaN());
-  for (const auto& [place, rows] : batches) {
-    std::vector<std::vector<std::int32_t>> prompts(batch_rows, rows.front().second);
+  for (const auto& [key, readings] : batches) {
+    const KvCache cache = read_texts(runner.model, contexts, readings, key.first,
+                                     std::max(settings.early_layer, settings.late_layer));
     std::vector<VWindow> windows;
-    for (const auto& [r, tokens] : rows) {
-      windows.push_back({static_cast<std::int64_t>(r) % batch_rows, place.first});
-      prompts[r % batch_rows] = tokens;
-    }
-    const KvCache cache = prefill(runner.model, prompts, batch_rows, place.first,
-                                  std::max(settings.early_layer, settings.late_layer));
+    for (const Reading& reading : readings)
+      windows.push_back({static_cast<std::int64_t>(reading.place), T + reading.fed()});
     const auto spectra = window_spectra(cache, windows, W, [&](std::size_t, std::int64_t layer) {
       return layer == settings.early_layer || layer == settings.late_layer;
     });
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      r_v[rows[i].first] =
+    for (std::size_t i = 0; i < readings.size(); ++i)
+      r_v[readings[i].row] =
           r_v_of(&spectra[i * cache.v.size(0) * W], W, settings.early_layer, settings.late_layer);
   }
   return r_v;

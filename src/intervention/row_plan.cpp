@@ -13,11 +13,12 @@ std::vector<bool> mask_of(const std::vector<std::int64_t>& chosen, std::int64_t 
   return mask;
 }
 
-/// The donor of a row: its slot, length and, where it is a prompt itself, its tokens.
+/// The donor of a row: its slot, length and, where its cells are those of a prompt, its tokens.
 struct Donor {
   std::int32_t slot = -1;
   std::int64_t m = 0;
   const std::vector<std::int32_t>* tokens = nullptr;
+  bool shuffled = false;
 };
 
 Donor donor_of(const BundleRow& row, const Bundle& bundle, std::int64_t derived_slot) {
@@ -28,16 +29,26 @@ Donor donor_of(const BundleRow& row, const Bundle& bundle, std::int64_t derived_
     return {row.donor, std::ssize(tokens), &tokens};
   }
   const DerivedDonor& derived = bundle.derived.at(place - n_contexts);
-  return {static_cast<std::int32_t>(derived_slot + place - n_contexts), derived.tokens, nullptr};
+  Donor donor{static_cast<std::int32_t>(derived_slot + place - n_contexts), derived.tokens};
+  donor.shuffled = derived.derivation == Derivation::shuffled;
+  if (donor.shuffled) donor.tokens = &bundle.contexts.at(derived.of).tokens;
+  return donor;
 }
 
-/// A cell holds what its token and all before it give, so equal prefixes at equal places give equal
-/// cells.
+/// Whether every written cell holds what base has there: a cell follows from its token and all
+/// before it, at layer 0 from its token alone. `shuffled`: only the donor's first cell is its own.
 bool writes_equal_cells(const RowPlan& plan, const std::vector<std::int32_t>& b,
-                        const std::vector<std::int32_t>& s) {
+                        const std::vector<std::int32_t>& s, bool shuffled) {
+  const bool only_layer_0 = plan.n_layers_patched() == 1 && plan.cache_layers.front();
   std::int64_t prefix = 0;
   for (const Cell& cell : plan.cells) {
-    if (cell.donor != cell.base) return false;
+    const bool same_place = cell.donor + plan.rotate_by == cell.base || !plan.writes_k;
+    const bool in_base = cell.base >= 0 && cell.base < std::ssize(b);
+    if (only_layer_0 && !shuffled) {
+      if (!same_place || !in_base || s[cell.donor] != b[cell.base]) return false;
+      continue;
+    }
+    if (cell.donor != cell.base || (shuffled && cell.donor > 0)) return false;
     prefix = std::max(prefix, cell.donor + 1);
   }
   return std::equal(s.begin(), s.begin() + prefix, b.begin());
@@ -99,7 +110,8 @@ RowPlan compile_row(const ArmSpec& arm, const BundleRow& row, const Bundle& bund
   if (arm.kind == ArmKind::kv_cache) {
     plan.cache_layers = mask_of(arm.layers, config.n_layers, false);
     compile_cache_patch(arm, row, plan);
-    if (donor.tokens != nullptr) plan.neutral |= writes_equal_cells(plan, b, *donor.tokens);
+    if (donor.tokens != nullptr)
+      plan.neutral |= writes_equal_cells(plan, b, *donor.tokens, donor.shuffled);
   } else {
     plan.site_layers = mask_of(arm.layers, config.n_layers, false);
     plan.site = arm.site;

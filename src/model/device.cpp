@@ -40,15 +40,22 @@ std::string resolve_device(const std::string& requested) {
 
 std::string resolve_dtype(const std::string& requested, const std::string& device) {
   if (requested == "float32" || requested == "bfloat16") return requested;
+  if (requested == "float16") {
+    if (device == "cuda") return requested;
+    throw InputError("run.dtype", "float16 runs on GPUs only, and the device is a CPU",
+                     "choose bfloat16 or float32");
+  }
   if (requested != "auto")
     throw InputError("dtype", "\"" + requested + "\" is unknown",
-                     "choose float32, bfloat16 or auto");
+                     "choose float32, bfloat16, float16 or auto");
   return device == "cuda" ? "bfloat16" : "float32";
 }
 
 Placement place_rank(const std::string& device, const std::string& dtype, int local_rank) {
   Placement placement;
-  placement.dtype = dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
+  placement.dtype = dtype == "bfloat16"  ? at::kBFloat16
+                    : dtype == "float16" ? at::kHalf
+                                         : at::kFloat;
   if (device == "cuda") {
     RVSWEEP_EXPECT(cuda_available(), "a GPU placement needs a GPU");
     const int n_devices = at::detail::getCUDAHooks().getNumGPUs();

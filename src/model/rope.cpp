@@ -23,6 +23,11 @@ float llama3_scaled(float frequency, const RopeConfig& rope) {
   return static_cast<float>((1.0 - share) * frequency / rope.factor + share * frequency);
 }
 
+float scaled(float frequency, const RopeConfig& rope) {
+  if (rope.type == RopeType::linear) return static_cast<float>(frequency / rope.factor);
+  return rope.type == RopeType::llama3 ? llama3_scaled(frequency, rope) : frequency;
+}
+
 }  // namespace
 
 at::Tensor inverse_frequencies(const ModelConfig& config) {
@@ -30,8 +35,7 @@ at::Tensor inverse_frequencies(const ModelConfig& config) {
   for (std::int64_t i = 0; i < config.head_dim / 2; ++i) {
     const double exponent = 2.0 * static_cast<double>(i) / static_cast<double>(config.head_dim);
     const auto frequency = static_cast<float>(1.0 / std::pow(config.rope.theta, exponent));
-    frequencies.push_back(
-        config.rope.type == RopeType::llama3 ? llama3_scaled(frequency, config.rope) : frequency);
+    frequencies.push_back(scaled(frequency, config.rope));
   }
   return at::tensor(frequencies, at::kFloat);
 }

@@ -126,11 +126,4 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
   return {};
 }
 
-Transformer load_transformer(const std::filesystem::path& folder, const Placement& placement) {
-  const ModelConfig config = load_model_config(folder);
-  const TensorIndex index = read_safetensors_index(folder);
-  check_tensors(config, index);
-  return Transformer(config, load_weights(config, index, placement), placement);
-}
-
 }  // namespace rvsweep

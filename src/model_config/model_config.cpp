@@ -104,10 +104,16 @@ RopeConfig read_rope(const Section& config) {
                                         : config.get<double>("rope_theta", 10000.0);
   const auto type = rope.get<std::string>("rope_type", rope.get<std::string>("type", "default"));
   if (type == "default") return result;
-  if (type != "llama3")
-    rope.refuse("rope type \"" + type + "\" is not supported", "supported are default and llama3");
-  result.type = RopeType::llama3;
+  if (type != "linear" && type != "llama3")
+    rope.refuse("rope type \"" + type + "\" is not supported",
+                "supported are default, linear and llama3");
   result.factor = rope.get<double>("factor");
+  if (!(result.factor > 0)) rope.refuse("\"factor\" is not above 0", "see the model's config.json");
+  if (type == "linear") {
+    result.type = RopeType::linear;
+    return result;
+  }
+  result.type = RopeType::llama3;
   result.low_freq_factor = rope.get<double>("low_freq_factor");
   result.high_freq_factor = rope.get<double>("high_freq_factor");
   result.original_max_position_embeddings = rope.get<double>("original_max_position_embeddings");
@@ -168,6 +174,7 @@ ModelConfig load_model_config(const std::filesystem::path& folder) {
   m.max_positions = config.positive("max_position_embeddings");
   m.sliding_window = read_sliding_window(config);
   m.rms_norm_eps = config.get<double>("rms_norm_eps", 1e-6);
+  m.initializer_range = config.get<double>("initializer_range", 0.02);
   m.rope = read_rope(config);
   m.tied_head = config.get<bool>("tie_word_embeddings", false);
   const bool attention_bias = config.get<bool>("attention_bias", false);

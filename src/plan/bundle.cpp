@@ -40,7 +40,8 @@ Bundle unpack_bundle(const std::vector<std::byte>& bytes) {
       const auto& text = c.at(2).get_binary();
       bundle.contexts.push_back({PromptIndex(c.at(0).get<std::int32_t>()),
                                  c.at(1).get<std::vector<std::int32_t>>(),
-                                 std::string(text.begin(), text.end()), c.at(3).get<bool>()});
+                                 std::string(text.begin(), text.end()), c.at(3).get<bool>(),
+                                 static_cast<std::int32_t>(c.at(1).size())});
     }
     for (const auto& d : packed.at(3))
       bundle.derived.push_back({d.at(0).get<Derivation>(), d.at(1), d.at(2), d.at(3), d.at(4)});

@@ -31,7 +31,7 @@ std::int64_t automatic_bundle_rows(const ModelConfig& config, const std::string&
   return rows;
 }
 
-std::int64_t dtype_bytes(const std::string& dtype) { return dtype == "bfloat16" ? 2 : 4; }
+std::int64_t dtype_bytes(const std::string& dtype) { return dtype == "float32" ? 4 : 2; }
 
 std::int64_t kv_bytes(const ModelConfig& config, std::int64_t columns, const std::string& dtype) {
   return 2 * config.n_layers * config.kv_dim() * columns * dtype_bytes(dtype);

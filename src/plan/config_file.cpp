@@ -113,6 +113,7 @@ ConfigValues read_sets(const std::vector<std::string>& sets) {
 const std::vector<ConfigKey>& config_keys() {
   static const std::vector<ConfigKey> keys{
       {.name = "model.path", .default_value = "", .required = true},
+      {.name = "model.random_weights", .default_value = "none"},
       {.name = "model.early_layer", .default_value = "12.5%"},
       {.name = "model.late_layer", .default_value = "75%"},
       {.name = "model.window", .default_value = "16"},

@@ -38,6 +38,10 @@ void take_over(const Plan& before, Plan& plan) {
   number_items(plan.prompts, before.prompts.size(), [&](const PlannedPrompt& p) {
     return find_in(prompts, std::pair(p.prompt.text, p.prompt.group));
   });
+  plan.prompt_places.resize(plan.prompts.size());
+  for (std::size_t place = 0; place < plan.prompts.size(); ++place)
+    plan.prompt_places.at(static_cast<std::size_t>(plan.prompts[place].number.value)) =
+        static_cast<std::int32_t>(place);
   std::unordered_map<std::uint64_t, RowIndex> rows;
   for (const auto& row : before.rows) rows.emplace(row.id.value, row.number);
   number_items(plan.rows, before.rows.size(),

@@ -142,8 +142,12 @@ class Packer {
     const bool records =
         prompt != filler_prompt && key == whole(prompt) && recorded_.insert(prompt.value).second;
     const auto number = prompt == filler_prompt ? prompt : plan_.prompts[prompt.value].number;
-    bundle_.contexts.push_back(
-        {number, donors_.tokens(prompt, key.second), donors_.text(prompt), records});
+    BundleContext context{number, {}, {}, records, static_cast<std::int32_t>(key.second)};
+    if (prompt == filler_prompt) {
+      context.tokens = donors_.tokens(prompt, key.second);
+      context.text = donors_.text(prompt);
+    }
+    bundle_.contexts.push_back(std::move(context));
     return found->second;
   }
 
@@ -210,6 +214,8 @@ class Packer {
     bundle_.cost = static_cast<double>(bundle_.shape.contexts * length_ +
                                        bundle_.shape.rows * config_.generation.max_new_tokens *
                                            (config_.readouts.reencode ? 2 : 1));
+    bundle_.contexts.shrink_to_fit();  // kept as long as the sweep runs
+    bundle_.rows.shrink_to_fit();
     plan_.bundles.push_back(std::move(bundle_));
     bundle_ = {};
     place_.clear();

@@ -13,13 +13,15 @@
 namespace rvsweep {
 namespace {
 
-std::vector<PlannedPrompt> plan_prompts(const PromptSet& set, const PlanText& text,
+std::vector<PlannedPrompt> plan_prompts(std::vector<Prompt> prompts, const PlanText& text,
                                         const SweepConfig& config, const ModelConfig& model) {
   std::vector<PlannedPrompt> planned;
-  for (const Prompt& prompt : set.prompts) {
-    PlannedPrompt p{prompt,
-                    prompt.text.empty() ? std::vector<std::int32_t>() : text.encode(prompt.text),
-                    "", PromptIndex(static_cast<std::int32_t>(planned.size()))};
+  planned.reserve(prompts.size());
+  for (Prompt& prompt : prompts) {
+    auto tokens = prompt.text.empty() ? std::vector<std::int32_t>() : text.encode(prompt.text);
+    tokens.shrink_to_fit();  // kept as long as the sweep runs
+    PlannedPrompt p{std::move(prompt), std::move(tokens), "",
+                    PromptIndex(static_cast<std::int32_t>(planned.size()))};
     const auto n = static_cast<std::int64_t>(p.tokens.size());
     if (n == 0)
       p.refusal = "the prompt is empty";
@@ -36,6 +38,8 @@ std::vector<PlannedPrompt> plan_prompts(const PromptSet& set, const PlanText& te
 
 void plan_rows(Plan& plan, const SweepConfig& config, const ModelConfig& model,
                const Donors& donors) {
+  plan.rows.reserve(plan.pairs.size() * plan.arms.size() *
+                    static_cast<std::size_t>(config.generation.samples));
   std::vector<std::string> specs;
   for (const ArmSpec& arm : plan.arms) specs.push_back(arm.canonical());
   for (std::int32_t pair = 0; pair < std::ssize(plan.pairs); ++pair) {
@@ -90,15 +94,15 @@ std::vector<ArmSpec> all_arms(const SweepConfig& config, const ModelConfig& mode
   return arms;
 }
 
-Plan make_plan(const SweepConfig& config, const ModelConfig& model, const PromptSet& prompts,
+Plan make_plan(const SweepConfig& config, const ModelConfig& model, PromptSet prompts,
                const PlanText& text, const std::string& device, const std::string& dtype,
                const Plan* before) {
   Plan plan;
   plan.early_layer = layer_of(config.early_layer, "model.early_layer", model.n_layers);
   plan.late_layer = layer_of(config.late_layer, "model.late_layer", model.n_layers);
   plan.arms = all_arms(config, model);
-  plan.pairs = prompts.pairs;
-  plan.prompts = plan_prompts(prompts, text, config, model);
+  plan.pairs = std::move(prompts.pairs);
+  plan.prompts = plan_prompts(std::move(prompts.prompts), text, config, model);
   plan.bundle_rows = config.bundle_rows.value_or(automatic_bundle_rows(model, device, dtype));
   plan.mean_prompts = mean_prompts(plan);
   const Donors donors(plan, config.seed, text);
@@ -106,6 +110,19 @@ Plan make_plan(const SweepConfig& config, const ModelConfig& model, const Prompt
   if (before != nullptr) take_over(*before, plan);
   pack_bundles(plan, config, model, donors, before);
   return plan;
+}
+
+Bundle complete_bundle(const Plan& plan, BundleId id) {
+  Bundle bundle = plan.bundles.at(static_cast<std::size_t>(id.value));
+  for (BundleContext& context : bundle.contexts) {
+    if (context.prompt.value < 0) continue;  // the filler text is not of the plan's prompts
+    const auto number = static_cast<std::size_t>(context.prompt.value);
+    const PlannedPrompt& planned =
+        plan.prompts.at(plan.prompt_places.empty() ? number : plan.prompt_places.at(number));
+    context.tokens.assign(planned.tokens.begin(), planned.tokens.begin() + context.n_tokens);
+    context.text = planned.prompt.text;
+  }
+  return bundle;
 }
 
 }  // namespace rvsweep

@@ -71,6 +71,8 @@ SweepConfig parse_sweep_config(const ConfigValues& written) {
   const Values values(written);
   SweepConfig config;
   config.model_path = values.text("model.path").text;
+  if (values.text("model.random_weights").text != "none")
+    config.random_weights = values.number<std::uint64_t>("model.random_weights", 0, UINT64_MAX);
   config.early_layer = values.text("model.early_layer");
   config.late_layer = values.text("model.late_layer");
   config.window = values.number<std::int64_t>("model.window", 2, 4096);
@@ -87,7 +89,7 @@ SweepConfig parse_sweep_config(const ConfigValues& written) {
   generation.samples = values.number<std::int32_t>("generation.samples", 1, 1000000);
   generation.stop_at_eos = values.yes_or_no("generation.stop_at_eos");
   config.device = values.choice("run.device", {"auto", "cpu", "cuda"});
-  config.dtype = values.choice("run.dtype", {"auto", "float32", "bfloat16"});
+  config.dtype = values.choice("run.dtype", {"auto", "float32", "bfloat16", "float16"});
   if (values.text("run.threads").text != "auto")
     config.threads = values.number<int>("run.threads", 1, 1024);
   config.readouts.spectra_prompt = values.yes_or_no("readouts.spectra_prompt");

@@ -8,15 +8,18 @@
 
 namespace rvsweep {
 
-Coordinator::Coordinator(const std::vector<WorkItem>& items, int ranks) : ranks_(ranks) {
+Coordinator::Coordinator(const std::vector<WorkItem>& items, int ranks, int max_attempts)
+    : ranks_(ranks), max_attempts_(max_attempts) {
   RVSWEEP_EXPECT(ranks > 0, "a sweep needs a rank");
   items_.reserve(items.size());
-  for (const auto& [id, cost] : items) {
+  for (const auto& [id, cost, attempts] : items) {
     RVSWEEP_EXPECT(id >= 0, "item ids are 0 or more, not " + std::to_string(id));
     RVSWEEP_EXPECT(std::isfinite(cost), "item " + std::to_string(id) + " has no finite cost");
-    RVSWEEP_EXPECT(items_.emplace(id, Item{cost}).second,
+    RVSWEEP_EXPECT(attempts >= 0 && attempts < max_attempts,
+                   "item " + std::to_string(id) + " has an attempt left");
+    RVSWEEP_EXPECT(items_.emplace(id, Item{cost, attempts}).second,
                    "item " + std::to_string(id) + " is listed twice");
-    pending_.emplace(cost, id);
+    pending_.insert({attempts, cost, id});
   }
 }
 
@@ -60,16 +63,27 @@ void Coordinator::note_load(int rank, double now) {
 std::vector<Assignment> Coordinator::assign(double now) {
   std::vector<Assignment> assignments;
   if (stopping_) return assignments;
-  while (!pending_.empty() && !idle_.empty()) assignments.push_back(give_next(*idle_.begin(), now));
-  while (pending_.size() > ranks_.size() && !with_one_.empty())
+  while (!idle_.empty() && may_give()) assignments.push_back(give_next(*idle_.begin(), now));
+  while (pending_.size() > ranks_.size() && !with_one_.empty() && may_give())
     assignments.push_back(give_next(*with_one_.begin(), now));
   return assignments;
 }
 
+bool Coordinator::runs_alone(const Item& item) const {
+  return item.attempts > 0 && item.attempts + 1 == max_attempts_;
+}
+
+bool Coordinator::may_give() const {
+  if (pending_.empty() || alone_) return false;
+  return held_ == 0 || !runs_alone(items_.at(pending_.begin()->id));
+}
+
 Assignment Coordinator::give_next(int rank, double now) {
-  const std::int32_t id = pending_.begin()->second;
+  const std::int32_t id = pending_.begin()->id;
   pending_.erase(pending_.begin());
-  item_at(id).state = ItemState::held;
+  Item& item = item_at(id);
+  item.state = ItemState::held;
+  alone_ = runs_alone(item);
   ranks_[rank].held.push_back(id);
   ++held_;
   note_load(rank, now);
@@ -83,37 +97,40 @@ bool Coordinator::release(std::int32_t id, int rank, double now) {
   if (found == state.held.end()) return false;
   state.held.erase(found);
   --held_;
+  alone_ = false;
   note_load(rank, now);
   return true;
 }
 
-bool Coordinator::settle(std::int32_t id, int rank, ItemState state, double now) {
+bool Coordinator::item_done(std::int32_t id, int rank, double now) {
   Item& item = item_at(id);
   release(id, rank, now);
   if (item.state == ItemState::done || item.state == ItemState::failed) return false;
-  if (item.state == ItemState::pending) pending_.erase({item.cost, id});
-  item.state = state;
-  return true;
-}
-
-bool Coordinator::item_done(std::int32_t id, int rank, double now) {
-  if (!settle(id, rank, ItemState::done, now)) return false;
+  if (item.state == ItemState::pending) pending_.erase({item.attempts, item.cost, id});
+  item.state = ItemState::done;
   ++done_;
   ++ranks_[rank].items_done;
   return true;
 }
 
-bool Coordinator::item_failed(std::int32_t id, int rank, double now) {
-  if (!settle(id, rank, ItemState::failed, now)) return false;
-  ++failed_;
-  return true;
+std::optional<int> Coordinator::item_failed(std::int32_t id, int rank, double now) {
+  Item& item = item_at(id);
+  if (!release(id, rank, now) || item.state != ItemState::held) return std::nullopt;
+  if (++item.attempts < max_attempts_) {
+    item.state = ItemState::pending;
+    pending_.insert({item.attempts, item.cost, id});
+  } else {
+    item.state = ItemState::failed;
+    ++failed_;
+  }
+  return item.attempts;
 }
 
 void Coordinator::item_returned(std::int32_t id, int rank, double now) {
   Item& item = item_at(id);
   if (!release(id, rank, now) || item.state != ItemState::held) return;
   item.state = ItemState::pending;
-  pending_.emplace(item.cost, id);
+  pending_.insert({item.attempts, item.cost, id});
 }
 
 void Coordinator::heartbeat(int rank, const Activity& activity, double now) {

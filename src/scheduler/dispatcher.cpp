@@ -19,7 +19,8 @@ Dispatcher::Dispatcher(Communicator& communicator, const WorkSource& source,
       events_(events),
       stop_(stop),
       start_(std::chrono::steady_clock::now()),
-      coordinator_(source.items, communicator.size()) {}
+      coordinator_(source.items, communicator.size(), source.max_attempts),
+      silence_(communicator.size(), stop.rank_timeout, start_) {}
 
 double Dispatcher::now() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
@@ -30,12 +31,14 @@ void Dispatcher::send(int rank, Tag tag, Bytes payload) {
 }
 
 template <class Event, class... Facts>
-void Dispatcher::tell(const Event& event, const Facts&... facts) {
-  if (!event) return;
+bool Dispatcher::tell(const Event& event, const Facts&... facts) {
+  if (!event) return true;
   try {
     event(facts...);
+    return true;
   } catch (const OutputError& error) {
     end_by_output_error(error.what());
+    return false;
   }
 }
 
@@ -59,6 +62,7 @@ bool Dispatcher::stop_is_due() const {
 
 void Dispatcher::take(const Message& report) {
   const int rank = report.from;
+  silence_.heard(rank);
   switch (static_cast<Tag>(report.tag)) {
     case Tag::ready:
       return coordinator_.rank_ready(rank, now());
@@ -70,22 +74,31 @@ void Dispatcher::take(const Message& report) {
     }
     case Tag::failed: {
       const ItemNote note = decode_note(report.payload);
-      if (coordinator_.item_failed(note.id, rank, now()))
-        tell(events_.on_failed, note.id, rank, decode_text(note.body));
+      if (const auto attempts = coordinator_.item_failed(note.id, rank, now()))
+        tell(events_.on_failed, FailedAttempt{note.id, rank, decode_text(note.body), *attempts,
+                                              *attempts == source_.max_attempts});
       return;
     }
-    case Tag::returned:
-      return coordinator_.item_returned(decode_note(report.payload).id, rank, now());
+    case Tag::returned: {
+      const ItemNote note = decode_note(report.payload);
+      coordinator_.item_returned(note.id, rank, now());
+      tell(events_.on_returned, note.id, rank);
+      return;
+    }
     case Tag::output_error: {
       const ItemNote note = decode_note(report.payload);
       end_by_output_error(decode_text(note.body));
-      return coordinator_.item_returned(note.id, rank, now());
+      coordinator_.item_returned(note.id, rank, now());
+      tell(events_.on_returned, note.id, rank);
+      return;
     }
     case Tag::heartbeat:
       return coordinator_.heartbeat(rank, decode_activity(report.payload), now());
     case Tag::stop:
+      tell(events_.on_stop_seen, rank);
       return begin_stop();
     case Tag::goodbye:
+      silence_.dismiss(rank);
       ++goodbyes_;
       return;
     default:
@@ -93,16 +106,38 @@ void Dispatcher::take(const Message& report) {
   }
 }
 
-void Dispatcher::poll() {
-  if (finish_sent_) return;
-  if (stop_is_due()) begin_stop();
-  for (const Assignment& next : coordinator_.assign(now()))
-    send(next.rank, Tag::assign, encode_note(next.id, source_.payload(next.id)));
-  const bool finished = coordinator_.finished();
-  if (finished || now() >= next_tick_) {
-    next_tick_ = now() + tick_interval;
-    tell(events_.on_tick, coordinator_.snapshot(now()));
+void Dispatcher::hand_out() {
+  const std::vector<Assignment> assignments = coordinator_.assign(now());
+  if (assignments.empty()) return;
+  if (tell(events_.on_assigned, assignments)) {
+    for (const auto& [id, rank] : assignments)
+      send(rank, Tag::assign, encode_note(id, source_.payload(id)));
+  } else {
+    for (const auto& [id, rank] : assignments) coordinator_.item_returned(id, rank, now());
   }
+}
+
+void Dispatcher::listen() {
+  silence_.listened();
+  const auto lost = silence_.lost_rank();
+  if (!lost) return;
+  tell(events_.on_rank_lost, *lost);
+  throw RankLost("rank " + std::to_string(*lost), silence_.limit());
+}
+
+void Dispatcher::poll() {
+  listen();
+  if (finish_sent_) return;
+  const bool tick = now() >= next_tick_;
+  if (tick) {
+    next_tick_ = now() + tick_interval;
+    if (stop_.rank_timeout)
+      for (int rank = 0; rank < communicator_.size(); ++rank) send(rank, Tag::pulse);
+  }
+  if (stop_is_due()) begin_stop();
+  hand_out();
+  const bool finished = coordinator_.finished();
+  if (finished || tick) tell(events_.on_tick, coordinator_.snapshot(now()));
   if (!finished) return;
   finish_sent_ = true;
   for (int rank = 0; rank < communicator_.size(); ++rank)

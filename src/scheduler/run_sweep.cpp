@@ -18,7 +18,7 @@ SweepOutcome run_sweep(Communicator& communicator, const WorkSource* source,
                  "rank 0, and it alone, gives the work");
   std::optional<Dispatcher> dispatcher;
   if (source != nullptr) dispatcher.emplace(communicator, *source, events, stop);
-  Worker worker(communicator, executor, stop.stop_requested);
+  Worker worker(communicator, executor, stop);
 
   Backoff backoff;
   while (!worker.outcome() || (dispatcher && !dispatcher->finished())) {

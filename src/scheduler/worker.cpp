@@ -12,11 +12,11 @@ constexpr std::chrono::seconds heartbeat_interval{1};
 
 }  // namespace
 
-Worker::Worker(Communicator& communicator, const Executor& executor,
-               std::function<bool()> stop_requested)
+Worker::Worker(Communicator& communicator, const Executor& executor, const StopPolicy& stop)
     : communicator_(communicator),
-      stop_requested_(std::move(stop_requested)),
+      stop_requested_(stop.stop_requested),
       next_heartbeat_(std::chrono::steady_clock::now() + heartbeat_interval),
+      rank_zero_(1, stop.rank_timeout),
       compute_(executor) {
   report(Tag::ready);
 }
@@ -26,6 +26,7 @@ void Worker::report(Tag tag, Bytes payload) {
 }
 
 void Worker::obey(const Message& order) {
+  rank_zero_.heard(0);
   switch (static_cast<Tag>(order.tag)) {
     case Tag::assign: {
       ItemNote note = decode_note(order.payload);
@@ -34,6 +35,8 @@ void Worker::obey(const Message& order) {
     }
     case Tag::withdraw:
       for (std::int32_t id : compute_.withdraw()) report(Tag::returned, encode_note(id));
+      return;
+    case Tag::pulse:
       return;
     case Tag::finish:
       outcome_ = decode_outcome(order.payload);
@@ -65,6 +68,8 @@ bool Worker::poll() {
     report(Tag::stop);
   }
   const auto now = std::chrono::steady_clock::now();
+  rank_zero_.listened(now);
+  if (rank_zero_.lost_rank()) throw RankLost("rank 0", rank_zero_.limit());
   if (now >= next_heartbeat_) {
     next_heartbeat_ = now + heartbeat_interval;
     report(Tag::heartbeat, encode_activity(compute_.activity()));

@@ -33,6 +33,9 @@ std::filesystem::path results_file(const std::filesystem::path& sweep_folder) {
 std::filesystem::path status_file(const std::filesystem::path& sweep_folder) {
   return sweep_folder / "status.json";
 }
+std::filesystem::path journal_file(const std::filesystem::path& sweep_folder) {
+  return sweep_folder / "journal.jsonl";
+}
 std::filesystem::path lock_file(const std::filesystem::path& sweep_folder) {
   return sweep_folder / "lock";
 }

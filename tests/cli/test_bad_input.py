@@ -132,13 +132,14 @@ def header_of_large(weights: Path) -> dict:
         return json.loads(file.read(int.from_bytes(file.read(8), "little")))
 
 
-def assert_refused(result, parts: list[str], ranks: int = 0) -> None:
+def assert_refused(result, parts: list[str], ranks: int = 0, lines: int | None = 1) -> None:
+    """`lines` of the message: None where it lists differences, one a line."""
     said = result.stderr
     assert result.returncode == 2, f"exit {result.returncode}\n{said}"
     assert result.stdout == ""
     assert len(MESSAGE.findall(said)) == 1, said
     if ranks == 0:  # mpirun adds a notice of its own
-        assert MESSAGE.match(said) and said.count("\n") == 1, said
+        assert MESSAGE.match(said) and lines in (None, said.count("\n")), said
     for part in parts:
         assert said.count(part) >= 1, f'"{part}" is not in:\n{said}'
 
@@ -180,9 +181,22 @@ def cut_weights(job: Job, missing_bytes: int) -> None:
     write_weights(job.model, header, data_bytes(header) - missing_bytes)
 
 
+def write_index(job: Job, **changes: str) -> None:
+    """An index beside the one file; `changes` name other files for some tensors, "" for none."""
+    names = {name: "model.safetensors" for name in header_of_large(job.model / "model.safetensors")}
+    weight_map = {name: shard for name, shard in (names | changes).items() if shard and name != "__metadata__"}
+    (job.model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+
+
 def claim_header_length(job: Job, length: int) -> None:
     header = header_of_large(job.model / "model.safetensors")
     write_weights(job.model, header, data_bytes(header), header_length=length)
+
+
+def write_families(path: Path, pattern: str) -> str:
+    family = {"name": "recursive_x", "description": "x", "patterns": [pattern]}
+    path.write_text(json.dumps({"version": 1, "families": [family]}))
+    return str(path)
 
 
 NORM = "model.norm.weight"
@@ -210,6 +224,8 @@ CASES: dict[str, tuple[Callable[[Job], object], list[str]]] = {
     "layers outside": (lambda j: j.arms.append("v_proj layers=5"), ["{cfg}:12", "layer 5", "0 to 4"]),
     "layer range outside": (lambda j: j.arms.append("kv_cache layers=2:6"), ["{cfg}:12", "2:6", "0 to 4"]),
     "layer range empty": (lambda j: j.arms.append("kv_cache layers=3:3"), ["{cfg}:12", "3:3", "empty"]),
+    "layer range reversed": (lambda j: j.arms.append("kv_cache layers=4:2"), ["{cfg}:12", "4:2", "empty"]),
+    "layer share outside": (lambda j: j.arms.append("kv_cache layers=50%:120%"), ["{cfg}:12", "120%"]),
     "layers missing": (lambda j: j.arms.append("v_proj"), ["{cfg}:12", "layers="]),
     "arm unknown": (lambda j: j.arms.append("v_prj layers=1"), ["{cfg}:12", "v_prj", "did you mean v_proj?"]),
     "arm setting unknown": (
@@ -234,9 +250,30 @@ CASES: dict[str, tuple[Callable[[Job], object], list[str]]] = {
         lambda j: replace_prompt_line(j, 1, '{"pair": "p", "source": "s"}'),
         ["{prompts}:1", '"base"'],
     ),
+    "prompt line of another kind": (lambda j: replace_prompt_line(j, 2, "[1, 2]"), ["{prompts}:2", "not a JSON object"]),
+    "prompt not a text": (
+        lambda j: replace_prompt_line(j, 2, '{"pair": "p", "source": "s", "base": 1}'),
+        ["{prompts}:2", '"base" is not a text'],
+    ),
+    "pair id empty": (
+        lambda j: replace_prompt_line(j, 2, '{"pair": "", "source": "s", "base": "b"}'),
+        ["{prompts}:2", '"pair" is empty'],
+    ),
     "pair id twice": (
         lambda j: replace_prompt_line(j, 3, json.dumps(PAIRS[0])),
         ["{prompts}:3", '"p0"', "{prompts}:1"],
+    ),
+    "families missing": (
+        lambda j: j.set("readouts.families", str(j.folder / "none.json")),
+        ["none.json: cannot be read", "readouts.families must be builtin or name a file"],
+    ),
+    "families malformed": (
+        lambda j: (j.set("readouts.families", str(j.prompts)), j.prompts.write_text(json.dumps(PAIRS[0]))),
+        ["{prompts}", "unknown member", '"base"'],
+    ),
+    "family pattern malformed": (
+        lambda j: j.set("readouts.families", write_families(j.folder / "own.json", "a(b")),
+        ["own.json, family recursive_x", '"a(b"', "missing closing parenthesis at byte 3"],
     ),
     "model folder missing": (lambda j: shutil.rmtree(j.model), ["{model}/config.json", "cannot be read"]),
     "config.json malformed": (lambda j: (j.model / "config.json").write_text("{"), ["{model}/config.json", "JSON"]),
@@ -277,10 +314,28 @@ CASES: dict[str, tuple[Callable[[Job], object], list[str]]] = {
     "shape of another model": (lambda j: change_tensor(j, K_PROJ, shape=[64, 32]), [K_PROJ, "[64, 32]", "[32, 64]"]),
     "tensor missing": (lambda j: drop_tensor(j, K_PROJ), [K_PROJ]),
     "tensor unused": (lambda j: add_tensor(j, "model.layers.5.extra.weight"), ["model.layers.5.extra.weight"]),
-    "output below a file": (
+    "index malformed": (
+        lambda j: (j.model / "model.safetensors.index.json").write_text('{"weight_map": 1}'),
+        ["{model}/model.safetensors.index.json", "malformed"],
+    ),
+    "shard missing": (
+        lambda j: write_index(j, **{NORM: "model-00002-of-00002.safetensors"}),
+        ["{model}/model-00002-of-00002.safetensors", "cannot be read"],
+    ),
+    "tensor not in its shard": (
+        lambda j: write_index(j, **{"model.extra.weight": "model.safetensors"}),
+        ["{model}/model.safetensors", "model.extra.weight"],
+    ),
+    "tensor not in the index": (
+        lambda j: write_index(j, **{NORM: ""}),
+        ["{model}/model.safetensors.index.json", NORM],
+    ),
+    "output is a file": (
         lambda j: j.out.write_text("mine"),
         ["{out}"],
     ),
+    "float16 on a CPU": (lambda j: j.set("run.dtype", "float16"), ["run.dtype", "float16", "GPU"]),
+    "random weights": (lambda j: j.set("model.random_weights", "yes"), ["model.random_weights", '"yes"', "number"]),
     "time limit": (lambda j: j.extra.extend(["--max-time", "soon"]), ["--max-time soon", "30m"]),
     "option unknown": (lambda j: j.extra.append("--sed=1"), ["--sed", "usage"]),
 }
@@ -317,7 +372,7 @@ def test_run_refuses(case, job, rvsweep):
     before = small_files(job.folder)
     assert_refused(call(job.words(rvsweep), timeout=TIME_LIMIT), parts)
     assert small_files(job.folder) == before
-    assert job.out.is_file() if case == "output below a file" else not job.out.exists()
+    assert job.out.is_file() if case == "output is a file" else not job.out.exists()
 
 
 @pytest.mark.parametrize("case", ["config key unknown", "prompt line empty", "tensor missing"])
@@ -342,6 +397,14 @@ def test_a_sound_job_plans_without_reading_weights(job, rvsweep):
     result = call(job.words(rvsweep, "plan"), timeout=TIME_LIMIT)
     assert result.returncode == 0, result.stderr
     assert re.search(r"^rows +6 \(0 refused\)$", result.stdout, re.MULTILINE), result.stdout
+
+
+def test_the_folder_of_another_sweep_is_refused_before_weights_are_read(job, rvsweep, finished):
+    shutil.copytree(finished.out, job.out)
+    job.write()
+    before = files(job.out)
+    assert_refused(call(job.words(rvsweep), timeout=TIME_LIMIT), [f"{job.out}: holds another sweep"], lines=None)
+    assert files(job.out) == before
 
 
 @pytest.mark.parametrize("ranks", [0, 2])

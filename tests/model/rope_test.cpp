@@ -36,6 +36,16 @@ TEST(Rope, PairsDimensionIWithIPlusHalf) {
   EXPECT_NEAR(y[0][6].item<double>(), std::sin(1.0), 1e-6);
 }
 
+TEST(Rope, LinearScalingInterpolatesPositions) {
+  ModelConfig scaled = testing::tiny_config();
+  scaled.rope.type = RopeType::linear;
+  scaled.rope.factor = 4;
+  const at::Tensor x = at::randn({5, 12});
+  const at::Tensor slow =
+      rotate(x, rotation_at(at::full({1}, 20, at::kLong), inverse_frequencies(scaled)));
+  EXPECT_TRUE(at::allclose(slow, rotated_by(x, 5), 1e-5, 1e-5));
+}
+
 TEST(Rope, Llama3ScalingKeepsHighAndSlowsLowFrequencies) {
   ModelConfig plain = testing::tiny_config();
   plain.head_dim = 64;

@@ -116,6 +116,19 @@ TEST_F(Config, ReadsTheRotationOfLlama31InBothWritings) {
   }
 }
 
+TEST_F(Config, ReadsLinearScalingInBothWritings) {
+  const json v5 = {{"rope_type", "linear"}, {"rope_theta", 500000.0}, {"factor", 2.5}};
+  for (const json& config :
+       {version_5(llama3, v5),
+        with(llama3, "rope_scaling", {{"rope_type", "linear"}, {"factor", 2.5}}),
+        with(llama3, "rope_scaling", {{"type", "linear"}, {"factor", 2.5}})}) {
+    const RopeConfig rope = load(config).rope;
+    EXPECT_EQ(rope.type, RopeType::linear);
+    EXPECT_EQ(rope.theta, 500000.0);
+    EXPECT_EQ(rope.factor, 2.5);
+  }
+}
+
 TEST_F(Config, HasTheDefaultsOfTransformers) {
   json small = llama3;
   for (const char* key :
@@ -271,14 +284,22 @@ TEST_F(Config, WhatIsNotSupportedIsRefusedByName) {
 }
 
 TEST_F(Config, OtherRotationsAreRefusedByName) {
-  for (const char* type : {"linear", "dynamic", "yarn", "longrope"}) {
-    EXPECT_TRUE(says(refusal(with(llama3, "rope_scaling", {{"rope_type", type}, {"factor", 2.0}})),
-                     {"rope_scaling", std::string("\"") + type + "\"", "default and llama3"}));
+  for (const char* type : {"dynamic", "yarn", "longrope"}) {
+    EXPECT_TRUE(
+        says(refusal(with(llama3, "rope_scaling", {{"rope_type", type}, {"factor", 2.0}})),
+             {"rope_scaling", std::string("\"") + type + "\"", "default, linear and llama3"}));
     EXPECT_TRUE(says(refusal(with(llama3, "rope_scaling", {{"type", type}, {"factor", 2.0}})),
                      {std::string("\"") + type + "\""}));
     EXPECT_TRUE(says(refusal(version_5(llama3, {{"rope_type", type}, {"rope_theta", 1e4}})),
                      {"rope_parameters", std::string("\"") + type + "\""}));
   }
+}
+
+TEST_F(Config, ALinearRotationNeedsAPositiveFactor) {
+  const json linear = {{"rope_type", "linear"}};
+  EXPECT_TRUE(says(refusal(with(llama3, "rope_scaling", linear)), {"rope_scaling", "factor"}));
+  EXPECT_TRUE(says(refusal(with(llama3, "rope_scaling", with(linear, "factor", 0.0))),
+                   {"rope_scaling", "factor", "above 0"}));
 }
 
 TEST_F(Config, AnIncompleteLlama3RotationIsNamed) {

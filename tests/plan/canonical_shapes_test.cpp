@@ -77,6 +77,7 @@ TEST(CanonicalShapes, HoldWhatTheyPadAndGrowWithIt) {
 TEST(Bytes, OfAKnownModel) {
   EXPECT_EQ(dtype_bytes("float32"), 4);
   EXPECT_EQ(dtype_bytes("bfloat16"), 2);
+  EXPECT_EQ(dtype_bytes("float16"), 2);
   // SmolLM2-135M has 134,515,008 parameters; Llama-3-8B 8,030,261,248 and 131,072 bytes a token.
   EXPECT_EQ(weight_bytes(smollm2(), "float32"), 4 * 134515008ll);
   EXPECT_EQ(weight_bytes(smollm2(), "bfloat16"), 2 * 134515008ll);

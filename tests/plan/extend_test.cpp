@@ -50,9 +50,10 @@ TEST_F(Extended, KeepsBundlesAndAppendsNewOnes) {
     EXPECT_EQ(plan.bundles[b].id.value, static_cast<std::int32_t>(b));
   const std::map<std::int32_t, std::int32_t> place_of_arm = {{0, 1}, {1, 3}};
   for (std::size_t b = 0; b < before.bundles.size(); ++b) {
-    Bundle expected = before.bundles[b];
+    const BundleId id(static_cast<std::int32_t>(b));
+    Bundle expected = complete_bundle(before, id);
     for (auto& row : expected.rows) row.arm = ArmIndex(place_of_arm.at(row.arm.value));
-    EXPECT_EQ(pack_bundle(plan.bundles[b]), pack_bundle(expected));
+    EXPECT_EQ(pack_bundle(complete_bundle(plan, id)), pack_bundle(expected));
   }
 }
 
@@ -82,8 +83,9 @@ TEST_F(Extended, ComputesEachRowAndRecordsEachPromptOnce) {
 }
 
 TEST_F(Extended, ContextsCarryTheTokensOfTheirPrompt) {
-  for (const Bundle& bundle : plan.bundles)
-    for (const auto& context : bundle.contexts) {
+  for (std::size_t b = 0; b < plan.bundles.size(); ++b)
+    for (const auto& context :
+         complete_bundle(plan, BundleId(static_cast<std::int32_t>(b))).contexts) {
       const auto prompt = std::find_if(plan.prompts.begin(), plan.prompts.end(),
                                        [&](const auto& p) { return p.number == context.prompt; });
       ASSERT_NE(prompt, plan.prompts.end());

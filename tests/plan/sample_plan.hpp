@@ -69,9 +69,12 @@ inline PromptSet prompt_set(const std::vector<std::pair<std::string, std::string
   return set;
 }
 
+/// Its bundles as ranks get them.
 inline Plan sample_plan(const SweepConfig& config, const PromptSet& prompts,
                         const ModelConfig& model = sample_model()) {
-  return make_plan(config, model, prompts, sample_text(), "cpu", "float32");
+  Plan plan = make_plan(config, model, prompts, sample_text(), "cpu", "float32");
+  for (Bundle& bundle : plan.bundles) bundle = complete_bundle(plan, bundle.id);
+  return plan;
 }
 
 }  // namespace rvsweep

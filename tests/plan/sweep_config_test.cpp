@@ -59,6 +59,7 @@ TEST(SweepConfig, TakesWhatIsWritten) {
   EXPECT_FALSE(parsed("generation.stop_at_eos", "false").generation.stop_at_eos);
   EXPECT_EQ(parsed("run.device", "cuda").device, "cuda");
   EXPECT_EQ(parsed("run.dtype", "bfloat16").dtype, "bfloat16");
+  EXPECT_EQ(parsed("run.dtype", "float16").dtype, "float16");
   EXPECT_EQ(parsed("run.threads", "4").threads, 4);
   EXPECT_FALSE(parsed("readouts.spectra_prompt", "false").readouts.spectra_prompt);
   EXPECT_FALSE(parsed("readouts.spectra_generated", "false").readouts.spectra_generated);
@@ -117,7 +118,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"generation.samples", "4294967297", "1 to"},
         BadValue{"generation.stop_at_eos", "yes", "true, false"},
         BadValue{"run.device", "gpu", "auto, cpu, cuda"},
-        BadValue{"run.dtype", "fp32", "auto, float32, bfloat16"},
+        BadValue{"run.dtype", "fp32", "auto, float32, bfloat16, float16"},
         BadValue{"run.threads", "0", "1 to"}, BadValue{"run.threads", "all", "1 to"},
         BadValue{"readouts.spectra_prompt", "1", "true, false"},
         BadValue{"readouts.spectra_generated", "on", "true, false"},

@@ -94,16 +94,15 @@ def random_lengths(rng: random.Random, window: int, n_pairs: int) -> list[tuple[
 def random_controls(rng: random.Random, arms: Sequence[Row], count: int, features: Features) -> list[Row]:
     """Every control in turn, of an arm that has it; full_swap of one arm for each direction at most."""
     rows: list[Row] = []
-    names = [name for name in OF_KV_CACHE if name in features.controls]
-    for index in range(count if names else 0):
-        control = names[index % len(names)]
-        able = [row for row in arms if row.arm.kind == "kv_cache" or control in OF_SITES]
-        taken = {(row.control, row.label) for row in rows}
+    for index in range(count if features.controls else 0):
+        control = features.controls[index % len(features.controls)]
+        taken = {row.label for row in rows}
         swapped = {row.arm.direction for row in rows if row.control == "full_swap"}
         able = [
             row
-            for row in able
-            if (control, f"{row.label} | {control}") not in taken
+            for row in arms
+            if (row.arm.kind == "kv_cache" or control in OF_SITES)
+            and f"{row.label} | {control}" not in taken
             and (control != "full_swap" or row.arm.direction not in swapped)
         ]
         if able:
@@ -118,13 +117,13 @@ def random_arm(rng: random.Random, model: ExplicitModel, features: Features) -> 
         kind,
         random_layers(rng, model.n_layers),
         direction=rng.choice(("source_to_base",) * 3 + ("base_to_source",)),
-        heads=random_heads(rng, model.heads_of(kind)) if features.heads and rng.random() < 0.4 else None,
+        heads=random_heads(rng, model.heads_of(kind)) if features.heads and rng.random() < 0.5 else None,
         alpha=rng.choice(features.alphas) if features.alphas and rng.random() < 0.4 else 1.0,
     )
     if kind != "kv_cache":
         policy = rng.choice(("refuse", "shrink"))
         return replace(arm, decode=rng.choice(("prefill", "persist")), window_policy=policy)
-    positions = random_positions(rng, rng.choice(features.positions))
+    positions = random_positions(rng, rng.choice(features.positions + ("all",) * 2))
     return replace(
         arm,
         entry=rng.choice(("hold_last", "refeed")),
@@ -146,8 +145,8 @@ def random_layers(rng: random.Random, n_layers: int) -> tuple[int, ...]:
 
 
 def random_heads(rng: random.Random, n_heads: int) -> tuple[int, ...] | None:
-    chosen = tuple(sorted(rng.sample(range(n_heads), rng.randint(1, n_heads))))
-    return None if len(chosen) == n_heads else chosen
+    """Some but not all."""
+    return tuple(sorted(rng.sample(range(n_heads), rng.randint(1, n_heads - 1)))) if n_heads > 1 else None
 
 
 def random_positions(rng: random.Random, name: str) -> str:

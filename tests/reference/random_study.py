@@ -35,6 +35,7 @@ class Compared:
     pair: Pair
     status: str
     tokens: list[int]
+    made: Compiled | Refusal
     reference: Trajectory | Refusal
 
     @property
@@ -69,43 +70,38 @@ class RandomStudy:
         index = self.results.row(pair.id, arm)
         status = str(self.results.rows["status"][index])
         tokens = self.results.tokens(index) if status == "ok" else None
-        reference = self.reference(row, pair, tokens)
+        made = compiled(self.study, row.arm, pair, row.control)
+        reference = self.run(made, tokens)
         reason = self.results.rows["reason"][index]
         name = f"{row.label} of {pair.id}: {row.arm}, control {row.control}: {status} {reason}"
-        return Compared(name, index, row, pair, status, tokens or [], reference)
+        return Compared(name, index, row, pair, status, tokens or [], made, reference)
 
-    def reference(self, row: Row, pair: Pair, forced: list[int] | None) -> Trajectory | Refusal:
-        made = compiled(self.study, row.arm, pair, row.control)
-        return made if isinstance(made, Refusal) else self.run(made, forced)
-
-    def run(self, made: Compiled, forced: list[int] | None = None) -> Trajectory | Refusal:
+    def run(self, made: Compiled | Refusal, forced: list[int] | None) -> Trajectory | Refusal:
+        if isinstance(made, Refusal):
+            return made
         return run(self.model, made.row, made.recipient, made.donor, self.max_new_tokens, self.loaded.stop_ids, forced)
-
-    def direction(self, compared: Compared) -> str:
-        made = compiled(self.study, compared.row.arm, compared.pair, compared.row.control)
-        return made.row.direction
 
     def unpatched(self, pair: Pair, side: str, forced: list[int] | None = None) -> Trajectory:
         """Kept, as every row of a pair is compared with the same few."""
         key = pair.id, side, tuple(forced or ())
         if key not in self.unpatched_runs:
-            self.unpatched_runs[key] = self.reference(Row(side, RowSpec(side)), pair, forced)
+            self.unpatched_runs[key] = self.run(compiled(self.study, RowSpec(side), pair), forced)
         return self.unpatched_runs[key]
 
     def forced_readouts(self, compared: Compared) -> dict[str, float]:
         """kl_forced_* and logprob_*: along the continuations of both prompts, against the recipient's unpatched run."""
-        recipient, donor = ("base", "source") if self.direction(compared) == "source_to_base" else ("source", "base")
+        recipient, donor = sides(compared)
         out = {}
         for name, side in (("base", recipient), ("source", donor)):
             path = self.unpatched(compared.pair, side).tokens
             before = self.unpatched(compared.pair, recipient, path)
-            after = self.reference(compared.row, compared.pair, path)
+            after = self.run(compared.made, path)
             result = readouts.forced(before, after)
             out |= {f"kl_forced_{name}": result.kl, f"logprob_{name}": result.logprob}
         return out
 
     def first_readouts(self, compared: Compared) -> dict[str, float]:
-        recipient = "base" if self.direction(compared) == "source_to_base" else "source"
+        recipient, _ = sides(compared)
         before = self.unpatched(compared.pair, recipient, compared.tokens[:1]).steps[0]
         after = compared.reference.steps[0]
         sets = [self.token_ids(words) for words in TOKEN_SETS.values()]
@@ -116,6 +112,12 @@ class RandomStudy:
         encode = lambda text: self.loaded.tokenizer.encode(text, add_special_tokens=False).ids
         ids = [encode(text) for word in words for text in (word, " " + word)]
         return sorted({one[0] for one in ids if len(one) == 1})
+
+
+def sides(compared: Compared) -> tuple[str, str]:
+    """Which of the pair's prompts the row's recipient is, and the other."""
+    direction = compared.made.row.direction
+    return ("base", "source") if direction == "source_to_base" else ("source", "base")
 
 
 def near_ties(compared: Compared) -> int:
@@ -145,6 +147,8 @@ def run_random_study(
     folder.mkdir(parents=True)
     job = random_job(seed, ExplicitModel(loaded.model), n_arms, n_controls, n_pairs, folder, features)
     texts = pairs_of_lengths(loaded.tokenizer, job.lengths, seed)
+    if n_pairs > 3:
+        texts.append({"pair": "equal", "base": texts[0]["base"], "source": texts[0]["base"]})
     filler = text_of_length(loaded.tokenizer, 34, seed=seed + 500)  # shorter than the longest donors
     return run_job(binary, folder, loaded, job, texts, filler, max_new_tokens, features)
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <map>
 #include <random>
@@ -17,8 +18,8 @@ std::vector<WorkItem> items_of_equal_cost(int count) {
   return items;
 }
 
-Coordinator with_ready_ranks(const std::vector<WorkItem>& items, int ranks) {
-  Coordinator coordinator(items, ranks);
+Coordinator with_ready_ranks(const std::vector<WorkItem>& items, int ranks, int max_attempts = 3) {
+  Coordinator coordinator(items, ranks, max_attempts);
   for (int rank = 0; rank < ranks; ++rank) coordinator.rank_ready(rank, 0);
   return coordinator;
 }
@@ -49,7 +50,7 @@ TEST(Coordinator, LargestFirstAndTiesById) {
 }
 
 TEST(Coordinator, ARankGetsNothingBeforeItIsReady) {
-  Coordinator coordinator(items_of_equal_cost(10), 2);
+  Coordinator coordinator(items_of_equal_cost(10), 2, 3);
   EXPECT_TRUE(coordinator.assign(0).empty());
   coordinator.rank_ready(1, 0);
   for (const Assignment& assignment : coordinator.assign(0)) EXPECT_EQ(assignment.rank, 1);
@@ -91,7 +92,7 @@ TEST(Coordinator, RandomReportsLoseNothingAndRepeatNothing) {
     const int count = static_cast<int>(random() % 60);
     std::vector<WorkItem> items;
     for (int id = 0; id < count; ++id) items.push_back({id, static_cast<double>(random() % 5)});
-    Coordinator coordinator = with_ready_ranks(items, ranks);
+    Coordinator coordinator = with_ready_ranks(items, ranks, /*max_attempts=*/1);
     std::map<std::int32_t, int> handed_out;
     std::vector<Assignment> held;
     int failed = 0;
@@ -112,7 +113,7 @@ TEST(Coordinator, RandomReportsLoseNothingAndRepeatNothing) {
       const Assignment report = held[index];
       held.erase(held.begin() + index);
       if (random() % 10 == 0) {
-        EXPECT_TRUE(coordinator.item_failed(report.id, report.rank, 0));
+        EXPECT_EQ(coordinator.item_failed(report.id, report.rank, 0), 1);
         ++failed;
       } else {
         EXPECT_TRUE(coordinator.item_done(report.id, report.rank, 0));
@@ -132,7 +133,7 @@ TEST(Coordinator, ARepeatedOrLateReportChangesNothing) {
   EXPECT_TRUE(coordinator.item_done(0, 0, 0));
   EXPECT_FALSE(coordinator.item_done(0, 0, 0));
   EXPECT_FALSE(coordinator.item_done(0, 1, 0)) << "from a rank that never held it";
-  EXPECT_FALSE(coordinator.item_failed(0, 0, 0));
+  EXPECT_EQ(coordinator.item_failed(0, 0, 0), std::nullopt);
   coordinator.item_returned(0, 0, 0);
   const Snapshot state = coordinator.snapshot(0);
   EXPECT_EQ(state.done, 1);
@@ -163,13 +164,69 @@ TEST(Coordinator, AReturnedItemIsHandedOutAgain) {
   EXPECT_EQ(ids_of(coordinator.assign(0)), (std::vector<std::int32_t>{0}));
 }
 
-TEST(Coordinator, AFailedItemIsNotTriedAgain) {
-  Coordinator coordinator = with_ready_ranks({{0, 1.0}}, 1);
-  coordinator.assign(0);
-  EXPECT_TRUE(coordinator.item_failed(0, 0, 0));
+TEST(Coordinator, AFailedItemIsTriedAgainAfterAllOthersUntilItHasNoAttemptLeft) {
+  Coordinator coordinator = with_ready_ranks({{0, 9.0}, {1, 2.0}, {2, 1.0}}, 1);
+  std::vector<std::int32_t> order;
+  std::size_t reported = 0;
+  int failures = 0;
+  while (!coordinator.finished()) {
+    for (const Assignment& next : coordinator.assign(0)) order.push_back(next.id);
+    ASSERT_LT(reported, order.size());
+    const std::int32_t id = order[reported++];
+    if (id == 0) {
+      EXPECT_EQ(coordinator.item_failed(0, 0, 0), ++failures);
+    } else {
+      EXPECT_TRUE(coordinator.item_done(id, 0, 0));
+    }
+  }
+  EXPECT_EQ(order, (std::vector<std::int32_t>{0, 1, 2, 0, 0}));
+  EXPECT_EQ(coordinator.snapshot(0).failed, 1);
+  EXPECT_EQ(coordinator.snapshot(0).done, 2);
+  EXPECT_EQ(coordinator.snapshot(0).ranks[0].items_done, 2);
+}
+
+TEST(Coordinator, EarlierAttemptsDecideTheOrderBeforeCosts) {
+  Coordinator coordinator =
+      with_ready_ranks({{0, 9.0, 2}, {1, 1.0, 0}, {2, 5.0, 1}, {3, 7.0, 1}, {4, 2.0, 0}}, 1, 9);
+  std::vector<std::int32_t> order;
+  std::size_t reported = 0;
+  while (!coordinator.finished()) {
+    for (const Assignment& next : coordinator.assign(0)) order.push_back(next.id);
+    ASSERT_LT(reported, order.size());
+    coordinator.item_done(order[reported++], 0, 0);
+  }
+  EXPECT_EQ(order, (std::vector<std::int32_t>{4, 1, 3, 2, 0}));
+}
+
+TEST(Coordinator, TheLastAttemptRunsAlone) {
+  // Items 0 and 1 have one attempt left, items 2 and 3 all of them.
+  Coordinator coordinator = with_ready_ranks({{0, 9.0, 2}, {1, 8.0, 2}, {2, 1.0}, {3, 1.0}}, 2);
+  EXPECT_EQ(ids_of(coordinator.assign(0)), (std::vector<std::int32_t>{2, 3}));
+  coordinator.item_done(2, 0, 0);
+  EXPECT_TRUE(coordinator.assign(0).empty()) << "rank 1 still computes item 3";
+  coordinator.item_done(3, 1, 0);
+  EXPECT_EQ(ids_of(coordinator.assign(0)), (std::vector<std::int32_t>{0}));
+  EXPECT_TRUE(coordinator.assign(0).empty()) << "nothing runs beside it";
+  EXPECT_EQ(coordinator.item_failed(0, 0, 0), 3);
+  EXPECT_EQ(ids_of(coordinator.assign(0)), (std::vector<std::int32_t>{1}));
+  coordinator.item_done(1, 0, 0);
   EXPECT_TRUE(coordinator.finished());
-  EXPECT_TRUE(coordinator.assign(0).empty());
-  EXPECT_EQ(coordinator.snapshot(0).ranks[0].items_done, 0);
+  EXPECT_EQ(coordinator.snapshot(0).failed, 1);
+}
+
+TEST(Coordinator, AFirstAttemptThatIsTheLastNeedNotRunAlone) {
+  Coordinator coordinator = with_ready_ranks(items_of_equal_cost(4), 2, /*max_attempts=*/1);
+  EXPECT_EQ(coordinator.assign(0).size(), 2u);
+}
+
+TEST(Coordinator, ALateFailureOfAnItemThatAnotherRankHoldsChangesNothing) {
+  Coordinator coordinator = with_ready_ranks(items_of_equal_cost(2), 2);
+  coordinator.assign(0);
+  coordinator.item_returned(0, 0, 0);
+  coordinator.item_done(1, 1, 0);
+  EXPECT_EQ(coordinator.assign(0).size(), 1u);
+  EXPECT_EQ(coordinator.item_failed(0, 1, 0), std::nullopt);
+  EXPECT_FALSE(coordinator.finished());
 }
 
 TEST(Coordinator, StoppingDrains) {
@@ -193,10 +250,10 @@ TEST(Coordinator, StoppingDrains) {
   EXPECT_TRUE(state.stopping);
 }
 
-TEST(Coordinator, NoItemsIsASweepToo) { EXPECT_TRUE(Coordinator({}, 2).finished()); }
+TEST(Coordinator, NoItemsIsASweepToo) { EXPECT_TRUE(Coordinator({}, 2, 3).finished()); }
 
 TEST(Coordinator, TheSnapshotSaysWhatRanksDoAndWhenTheyWereHeard) {
-  Coordinator coordinator({{7, 3.0}, {8, 2.0}, {9, 1.0}, {10, 1.0}, {11, 1.0}}, 2);
+  Coordinator coordinator({{7, 3.0}, {8, 2.0}, {9, 1.0}, {10, 1.0}, {11, 1.0}}, 2, 3);
   coordinator.rank_ready(1, 2.0);
   coordinator.assign(2.0);
   Snapshot state = coordinator.snapshot(5.0);
@@ -223,10 +280,11 @@ TEST(Coordinator, TheSnapshotSaysWhatRanksDoAndWhenTheyWereHeard) {
 }
 
 TEST(Coordinator, BrokenContractsAreNamed) {
-  EXPECT_THROW(Coordinator({{1, 1.0}, {1, 2.0}}, 1), ContractError);
-  EXPECT_THROW(Coordinator({{-1, 1.0}}, 1), ContractError);
-  EXPECT_THROW(Coordinator({{1, std::numeric_limits<double>::quiet_NaN()}}, 1), ContractError);
-  EXPECT_THROW(Coordinator({}, 0), ContractError);
+  EXPECT_THROW(Coordinator({{1, 1.0}, {1, 2.0}}, 1, 3), ContractError);
+  EXPECT_THROW(Coordinator({{-1, 1.0}}, 1, 3), ContractError);
+  EXPECT_THROW(Coordinator({{1, std::numeric_limits<double>::quiet_NaN()}}, 1, 3), ContractError);
+  EXPECT_THROW(Coordinator({}, 0, 3), ContractError);
+  EXPECT_THROW(Coordinator({{1, 1.0, 3}}, 1, 3), ContractError) << "no attempt left";
   Coordinator coordinator = with_ready_ranks({{0, 1.0}}, 1);
   EXPECT_THROW(coordinator.item_done(5, 0, 0), ContractError);
   EXPECT_THROW(coordinator.item_done(0, 1, 0), ContractError);

@@ -2,10 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstring>
 #include <numeric>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -54,13 +56,18 @@ struct FakeSweep {
   SweepEvents events;  // on_done and on_failed are called besides what is recorded here
   StopPolicy stop;
 
-  Ids executed;                      // here, in order: work() returned
-  Ids done, failed;                  // rank 0
-  std::vector<std::string> reasons;  // rank 0
-  std::vector<Snapshot> snapshots;   // rank 0
+  int max_attempts = 3;
+
+  Ids executed;                                     // here, in order: work() returned
+  Ids done, failed;                                 // rank 0; failed for good
+  std::vector<std::string> reasons;                 // rank 0; of the last attempts
+  int failed_attempts = 0;                          // rank 0
+  std::multiset<std::pair<std::int32_t, int>> out;  // rank 0: item and rank, not yet reported
+  std::vector<Snapshot> snapshots;                  // rank 0
 
   SweepOutcome run() {
     WorkSource source;
+    source.max_attempts = max_attempts;
     for (std::int32_t id : ids) source.items.push_back({id, static_cast<double>(id * 37 % 11)});
     source.payload = [this](std::int32_t id) { return payload_of(id, payload_size); };
     const Executor executor = [this](const Bytes& payload) {
@@ -71,16 +78,28 @@ struct FakeSweep {
       return payload;
     };
     SweepEvents recorded;
+    recorded.on_assigned = [this](const std::vector<Assignment>& assignments) {
+      if (events.on_assigned) events.on_assigned(assignments);
+      for (const auto& [id, rank] : assignments) out.emplace(id, rank);
+    };
     recorded.on_done = [this](std::int32_t id, int rank, const Bytes& outcome) {
+      EXPECT_EQ(out.erase({id, rank}), 1u) << "item " << id << " was not handed to " << rank;
       EXPECT_TRUE(outcome == payload_of(id, payload_size)) << "outcome of item " << id;
       EXPECT_LT(rank, world().size());
       done.push_back(id);
       if (events.on_done) events.on_done(id, rank, outcome);
     };
-    recorded.on_failed = [this](std::int32_t id, int rank, const std::string& reason) {
-      failed.push_back(id);
-      reasons.push_back(reason);
-      if (events.on_failed) events.on_failed(id, rank, reason);
+    recorded.on_returned = [this](std::int32_t id, int rank) {
+      EXPECT_EQ(out.erase({id, rank}), 1u) << "item " << id << " was not handed to " << rank;
+    };
+    recorded.on_stop_seen = events.on_stop_seen;
+    recorded.on_failed = [this](const FailedAttempt& attempt) {
+      EXPECT_EQ(out.erase({attempt.id, attempt.rank}), 1u);
+      EXPECT_EQ(attempt.last, attempt.attempts == max_attempts);
+      ++failed_attempts;
+      if (!attempt.last) return;
+      failed.push_back(attempt.id);
+      reasons.push_back(attempt.reason);
     };
     recorded.on_tick = [this](const Snapshot& snapshot) { snapshots.push_back(snapshot); };
     return run_sweep(world(), is_root() ? &source : nullptr, executor, recorded, stop);
@@ -173,8 +192,56 @@ TEST(RunSweep, AFailedItemIsReportedAndTheSweepGoesOn) {
   if (!is_root()) return;
   EXPECT_EQ(sorted(sweep.done), good);
   EXPECT_EQ(sorted(sweep.failed), bad);
+  EXPECT_EQ(sweep.failed_attempts, 3 * static_cast<int>(bad.size()));
   for (std::size_t i = 0; i < sweep.failed.size(); ++i)
     EXPECT_EQ(sweep.reasons[i], "item " + std::to_string(sweep.failed[i]) + " has no values");
+}
+
+TEST(RunSweep, AnItemThatFailsAtFirstIsDoneInTheEnd) {
+  FakeSweep sweep(50);
+  std::array<std::atomic<int>, 50> attempts = {};
+  sweep.work = [&](std::int32_t id) {
+    // Every rank fails once.
+    if (id % 10 == 3 && ++attempts[id] == 1) throw std::runtime_error("not now");
+  };
+  sweep.max_attempts = 1 + world().size();
+  expect_complete(sweep, sweep.run());
+  if (is_root()) {
+    EXPECT_GE(sweep.failed_attempts, 5);
+  }
+}
+
+TEST(RunSweep, AnItemIsRecordedBeforeItGoesOut) {
+  FakeSweep sweep(20);
+  sweep.events.on_assigned = [](const std::vector<Assignment>&) {
+    throw OutputError("journal", "no space left on device");
+  };
+  const SweepOutcome outcome = sweep.run();
+  EXPECT_EQ(outcome.output_error, "journal: no space left on device");
+  EXPECT_EQ(outcome.left(), 20);
+  EXPECT_TRUE(sweep.executed.empty());
+}
+
+TEST(RunSweep, EveryRankThatSeesAStopSaysSo) {
+  FakeSweep sweep(100000);
+  std::set<int> seen;
+  std::atomic<bool> stop = false;
+  sweep.work = [&](std::int32_t) { stop = true; };
+  sweep.stop.stop_requested = [&] { return stop.load(); };
+  sweep.events.on_stop_seen = [&](int rank) { seen.insert(rank); };
+  const SweepOutcome outcome = sweep.run();
+  expect_cut_short(sweep, outcome);
+  if (is_root()) {
+    EXPECT_FALSE(seen.empty());
+    EXPECT_TRUE(sweep.out.empty()) << "every item handed out was reported or given back";
+  }
+}
+
+TEST(RunSweep, WithARankLimitAQuietSweepGoesOn) {
+  FakeSweep sweep(world().size());
+  sweep.stop.rank_timeout = Seconds(2.5);
+  sweep.work = [](std::int32_t) { std::this_thread::sleep_for(std::chrono::seconds(3)); };
+  expect_complete(sweep, sweep.run());
 }
 
 TEST(RunSweep, RankZeroStopsInTheMiddleAndTheRestCanBeRunLater) {

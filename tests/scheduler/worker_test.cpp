@@ -23,6 +23,12 @@ Message next_report(Communicator& communicator, Worker& worker) {
   }
 }
 
+StopPolicy stop_when(std::function<bool()> condition) {
+  StopPolicy stop;
+  stop.stop_requested = std::move(condition);
+  return stop;
+}
+
 Tag tag_of(const Message& message) { return static_cast<Tag>(message.tag); }
 
 TEST(Worker, GivesSignsOfLifeWhileItComputesAndReturnsWhatItDidNotStart) {
@@ -56,7 +62,7 @@ TEST(Worker, GivesSignsOfLifeWhileItComputesAndReturnsWhatItDidNotStart) {
 TEST(Worker, ReportsAStopOnce) {
   LocalCommunicator communicator;
   Worker worker(
-      communicator, [](const Bytes& payload) { return payload; }, [] { return true; });
+      communicator, [](const Bytes& payload) { return payload; }, stop_when([] { return true; }));
   EXPECT_EQ(tag_of(next_report(communicator, worker)), Tag::ready);
   EXPECT_EQ(tag_of(next_report(communicator, worker)), Tag::stop);
   worker.poll();
@@ -67,7 +73,7 @@ TEST(Worker, LeavesWithTheOutcomeAndSaysNothingAfterGoodbye) {
   LocalCommunicator communicator;
   bool stop = false;
   Worker worker(
-      communicator, [](const Bytes& payload) { return payload; }, [&] { return stop; });
+      communicator, [](const Bytes& payload) { return payload; }, stop_when([&] { return stop; }));
   EXPECT_EQ(tag_of(next_report(communicator, worker)), Tag::ready);
   EXPECT_FALSE(worker.outcome().has_value());
   worker.obey(order(Tag::finish, encode_outcome({3, 1, 0, true, std::nullopt})));
@@ -77,6 +83,25 @@ TEST(Worker, LeavesWithTheOutcomeAndSaysNothingAfterGoodbye) {
   stop = true;
   worker.poll();
   EXPECT_FALSE(communicator.try_receive().has_value());
+}
+
+TEST(Worker, LeavesWhenRankZeroFallsSilent) {
+  LocalCommunicator communicator;
+  StopPolicy stop;
+  stop.rank_timeout = Seconds(1.0);
+  Worker worker(
+      communicator, [](const Bytes& payload) { return payload; }, stop);
+  const auto silent_for = [&](double seconds) {
+    for (const auto end = std::chrono::steady_clock::now() + Seconds(seconds);
+         std::chrono::steady_clock::now() < end;) {
+      worker.poll();
+      worker.wait_for_result(std::chrono::milliseconds(20));
+    }
+  };
+  silent_for(0.7);
+  worker.obey(order(Tag::pulse));
+  EXPECT_NO_THROW(silent_for(0.7));
+  EXPECT_THROW(silent_for(2.0), RankLost);
 }
 
 TEST(Worker, RefusesWhatIsNoOrder) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import hf_kv_reference as kv
 import hf_reference as hf
@@ -24,9 +25,15 @@ def source_arm() -> Arm:
     return Arm("source", lambda model, base, source, *rest: hf.generate(model, source, *rest))
 
 
+@lru_cache(maxsize=8)  # arms of different names ask for the same run, one soon after the other
+def generate_v_proj(model, base, source, layers, decode, max_new_tokens, eos_ids, forced) -> hf.Trajectory:
+    return hf.generate_v_proj(model, base, source, layers, decode, max_new_tokens, eos_ids, forced)
+
+
 def v_proj_arm(spec: str, layers: range, decode: str, truncation: int | None = None) -> Arm:
-    def reference(model, base, source, *rest):
-        return hf.generate_v_proj(model, base[:truncation], source[:truncation], layers, decode, *rest)
+    def reference(model, base, source, max_new_tokens, eos_ids, forced):
+        base, source = tuple(base[:truncation]), tuple(source[:truncation])
+        return generate_v_proj(model, base, source, layers, decode, max_new_tokens, eos_ids, tuple(forced))
 
     return Arm(spec, reference)
 

@@ -114,7 +114,8 @@ def _values(dataset: h5py.Dataset) -> np.ndarray:
 
 
 def sweep(binary: Path, folder: Path, config: Path) -> Results:
-    """`rvsweep run` of a config on the CPU in float32, in this process group, and its results."""
+    """`rvsweep run` of a config on one CPU core in float32, in this process group, and its results."""
     out = folder / "out"
-    run(binary, "run", "--config", config, "--out", out, "--device", "cpu", "--dtype", "float32")
+    arithmetic = ["--device", "cpu", "--dtype", "float32", "--set", "run.threads=1"]
+    run(binary, "run", "--config", config, "--out", out, *arithmetic)
     return read_results(out / "results.h5")

@@ -78,7 +78,7 @@ def make_sweep(binary: Path, model: Path, folder: Path) -> Sweep:
     tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
     pairs = with_odd_prompts(pairs_of_lengths(tokenizer, LENGTHS), tokenizer)
     prompts = write_pairs(folder / "pairs.jsonl", pairs)
-    config = write_config(folder / "job.cfg", model, prompts, ARMS, 1, 3, MAX_NEW_TOKENS)
+    config = write_config(folder / "job.cfg", model, prompts, ARMS, 1, 3, MAX_NEW_TOKENS, reencode=True)
     return Sweep(binary, config, tokenizer, pairs)
 
 

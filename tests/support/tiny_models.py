@@ -123,6 +123,25 @@ def llama31_v4(folder: Path) -> Path:
     return folder
 
 
+def llama_linear(folder: Path) -> Path:
+    """Linear rope scaling, weights stored as float16."""
+    config = LlamaConfig(**COMMON, rope_parameters={"rope_type": "linear", "rope_theta": 1e4, "factor": 3.0})
+    model = LlamaForCausalLM(config)
+    randomise(model)
+    return save(folder, model.to(torch.float16), [1, 310, 311, 312], bos_by_template=False)
+
+
+def llama_linear_v4(folder: Path) -> Path:
+    """The same kind of model with config.json in the oldest style: the scaling's name under "type"."""
+    llama_linear(folder)
+    rewrite_in_transformers_4_style(folder)
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    config["rope_scaling"]["type"] = config["rope_scaling"].pop("rope_type")
+    path.write_text(json.dumps(config, indent=2))
+    return folder
+
+
 def mistral(folder: Path) -> Path:
     """No sliding window, more query heads per KV head, weights stored as bfloat16, no BOS."""
     shape = COMMON | {"num_key_value_heads": 1}
@@ -142,7 +161,7 @@ def qwen2(folder: Path) -> Path:
 
 
 FAMILIES: dict[str, Callable[[Path], Path]] = {
-    maker.__name__: maker for maker in (llama, llama31, llama31_v4, mistral, qwen2)
+    maker.__name__: maker for maker in (llama, llama31, llama31_v4, llama_linear, llama_linear_v4, mistral, qwen2)
 }
 
 

@@ -1,5 +1,6 @@
 #pragma once
 // Rank 0's side of a run: the sweep folder, its plan, and what is done already.
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "rvsweep/cli/progress.hpp"
 #include "rvsweep/cli/sweep_setup.hpp"
 #include "rvsweep/storage/folder_lock.hpp"
+#include "rvsweep/storage/journal.hpp"
 
 namespace rvsweep {
 
@@ -16,9 +18,15 @@ struct SweepFolder {
   std::unique_ptr<FolderLock> lock;
   StaticSweep sweep;
   Plan plan;
-  std::vector<bool> committed;  // by bundle
+  std::unique_ptr<Journal> journal;  // from begin_attempts on
+  Attempts attempts;                 // failed ones, before this run
+  std::vector<bool> committed;       // by bundle
   RowCounts rows;
   std::int64_t resumed = 0;  // rows done before this run
+
+  bool is_complete() const {
+    return std::find(committed.begin(), committed.end(), false) == committed.end();
+  }
 };
 
 /// What is wanted beside going on with a folder's sweep.

@@ -2,7 +2,7 @@
 // From a configuration to a plan and to the identity that a sweep folder keeps.
 #include <string>
 
-#include "rvsweep/model_config/safetensors.hpp"
+#include "rvsweep/model/weight_source.hpp"
 #include "rvsweep/plan/plan.hpp"
 #include "rvsweep/storage/plan_file.hpp"
 #include "rvsweep/text/regex_families.hpp"
@@ -15,9 +15,9 @@ namespace rvsweep {
 struct SweepSetup {
   SweepConfig config;
   ModelConfig model;
-  TensorIndex tensors;
+  WeightSource weights;
   Tokenizer tokenizer;
-  PromptSet prompts;
+  std::uint64_t prompts_fingerprint = 0;
   RegexFamilies families;  // none where keywords are off
   TokenSets token_sets;    // empty where first_token is off
   /// Name and xxh3 of the content of every further file that decides results.
@@ -42,8 +42,9 @@ struct ArithmeticIdentity {
 };
 
 /// The static part of the results with the identity as root attributes and the fingerprint over all
-/// that decides a row. Reads every weight byte once, for the model's fingerprint.
-StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity);
+/// that decides a row.
+StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity,
+                         const std::string& model_fingerprint);
 
 /// Which bundle computes each of the sweep's rows and prompts, and their numbers where `plan`
 /// extends another.

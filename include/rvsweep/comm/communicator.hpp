@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "rvsweep/comm/silence.hpp"
+
 namespace rvsweep {
 
 using Bytes = std::vector<std::byte>;
@@ -27,6 +29,9 @@ class Communicator {
   virtual void send(int to, int tag, Bytes payload) = 0;
   /// The next message that has arrived, in order per sender; never blocks.
   virtual std::optional<Message> try_receive() = 0;
+  /// From now on a collective that takes longer than `limit` is RankLost; none: it may take for
+  /// ever, as at the start.
+  virtual void set_patience(std::optional<Seconds> limit) = 0;
   /// Collectives: every rank calls them in the same order. Waiting ranks sleep rather than spin.
   virtual void barrier() = 0;
   /// After the call every rank holds root's bytes.

@@ -12,6 +12,7 @@ class LocalCommunicator final : public Communicator {
   int size() const override { return 1; }
   void send(int to, int tag, Bytes payload) override;
   std::optional<Message> try_receive() override;
+  void set_patience(std::optional<Seconds>) override {}
   void barrier() override {}
   void broadcast(Bytes& bytes, int root) override;
   std::vector<std::string> all_gather(const std::string& text) override { return {text}; }

@@ -31,6 +31,10 @@ class World {
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
+  /// No collective, nor the end of this world, waits longer than this for other ranks. At the end a
+  /// rank that waits in vain is ended by SIGALRM, and the launcher ends the others.
+  void set_patience(std::optional<Seconds> limit);
+
   Communicator& communicator() const { return *communicator_; }
   const NodePlace& place() const { return place_; }
 
@@ -38,6 +42,7 @@ class World {
   int exceptions_before_;
   bool uses_mpi_;
   std::unique_ptr<Communicator> communicator_;
+  std::optional<Seconds> patience_;
   NodePlace place_;
 };
 

@@ -13,10 +13,10 @@ struct Id {
   constexpr auto operator<=>(const Id&) const = default;
 };
 
-using PromptIndex = Id<struct PromptTag>;          // into Plan::prompts, or a number there
+using PromptIndex = Id<struct PromptTag>;          // into Plan::prompts
 using PairIndex = Id<struct PairTag>;              // into Plan::pairs
 using ArmIndex = Id<struct ArmTag>;                // into Plan::arms
-using RowIndex = Id<struct RowTag, std::int64_t>;  // into Plan::rows, or a number there
+using RowIndex = Id<struct RowTag, std::int64_t>;  // into Plan::rows, plan order
 using RowId = Id<struct RowIdTag, std::uint64_t>;  // hash of (pair id, canonical arm, sample)
 using BundleId = Id<struct BundleTag>;             // into Plan::bundles
 using Rank = Id<struct RankTag>;                   // of the MPI world

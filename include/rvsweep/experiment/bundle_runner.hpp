@@ -19,4 +19,8 @@ struct BundleRunner {
   BundleResult run(const Bundle& bundle) const;
 };
 
+/// The bundle with nothing measured and every row failed for `reason`.
+BundleResult failed_result(const Bundle& bundle, const std::vector<ColumnSpec>& prompt_columns,
+                           const std::vector<ColumnSpec>& row_columns, const std::string& reason);
+
 }  // namespace rvsweep

@@ -8,8 +8,10 @@
 namespace rvsweep {
 
 /// R_V of (row's prompt + " " + text), tokenised anew, cut at 512 tokens and read by the unpatched
-/// model. NaN where the result is shorter than the window or the row failed. One number per row.
+/// model. `contexts` holds the cells of the bundle's prompts, right-aligned. NaN where the result
+/// is shorter than the window or the row failed. One number per row.
 std::vector<double> reencoded_r_v(const BundleRunner& runner, const Bundle& bundle,
-                                  const std::vector<std::string>& texts, const DecodedBatch& batch);
+                                  const KvCache& contexts, const std::vector<std::string>& texts,
+                                  const DecodedBatch& batch);
 
 }  // namespace rvsweep

@@ -15,8 +15,9 @@ struct Placement {
 /// finds one; `cuda` without one throws InputError.
 std::string resolve_device(const std::string& requested);
 
-/// "auto" | "float32" | "bfloat16" on a resolved device: auto is float32 on a CPU, bfloat16 on a
-/// GPU.
+/// "auto" | "float32" | "bfloat16" | "float16" on a resolved device: auto is float32 on a CPU,
+/// bfloat16 on a GPU. float16 on a CPU throws InputError: its products are slow there, and it adds
+/// nothing to float32.
 std::string resolve_dtype(const std::string& requested, const std::string& device);
 
 /// The placement of one rank: a GPU by its rank on the node, and the CPU threads of this process.

@@ -7,8 +7,8 @@
 
 namespace rvsweep {
 
-/// Inverse frequencies, float32 [head_dim/2], llama3 scaling applied (Llama 3.1 model card;
-/// transformers' modeling_rope_utils).
+/// Inverse frequencies, float32 [head_dim/2], linear or llama3 scaling applied (Chen et al. 2023,
+/// position interpolation; Llama 3.1 model card; both as in transformers' modeling_rope_utils).
 at::Tensor inverse_frequencies(const ModelConfig& config);
 
 /// cos and sin of position * frequency, float32, shape of `positions` with head_dim/2 appended.

@@ -4,7 +4,6 @@
 // queries per row.
 #include <ATen/core/Tensor.h>
 
-#include <filesystem>
 #include <vector>
 
 #include "rvsweep/model/kv_cache.hpp"
@@ -56,8 +55,5 @@ class Transformer {
   Placement placement_;
   at::Tensor inverse_frequencies_;
 };
-
-/// Reads, checks and places the model of a folder.
-Transformer load_transformer(const std::filesystem::path& folder, const Placement& placement);
 
 }  // namespace rvsweep

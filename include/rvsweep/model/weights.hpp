@@ -1,12 +1,11 @@
 #pragma once
-// The parameters of a Llama-family model, by mmap from safetensors.
+// The parameters of a Llama-family model, all in one block of memory.
 #include <ATen/core/Tensor.h>
 
-#include <filesystem>
+#include <string>
 #include <vector>
 
-#include "rvsweep/model/device.hpp"
-#include "rvsweep/model_config/safetensors.hpp"
+#include "rvsweep/model_config/model_config.hpp"
 
 namespace rvsweep {
 
@@ -29,19 +28,25 @@ struct Weights {
   at::Tensor head;  // [vocab, H]; the embedding itself where tied
 };
 
-/// Maps the files of `index` (checked by check_tensors) and hands out their tensors. On a CPU a
-/// tensor that is already in placement.dtype stays in the map, so ranks of one node share the page
-/// cache's copy; others are converted. Throws InputError when a file cannot be mapped.
-Weights load_weights(const ModelConfig& config, const TensorIndex& index,
-                     const Placement& placement);
+/// Where a parameter of the model's files lies in the block.
+struct WeightSlot {
+  std::string name;  // Hugging Face's
+  std::vector<std::int64_t> shape;
+  std::int64_t offset = 0;  // bytes from the start of the block
+  std::int64_t numel = 0;
+};
 
-/// The same parameters with nothing in them, for a rank that receives them from another.
-Weights empty_weights(const ModelConfig& config, const Placement& placement);
+/// The block as a whole: what ranks of a node share and what a broadcast carries. Parameters of one
+/// product (q, k, v; gate, up) follow each other without a gap.
+struct WeightLayout {
+  at::ScalarType dtype = at::kFloat;
+  std::vector<WeightSlot> slots;  // by offset
+  std::int64_t bytes = 0;
+};
 
-/// Every parameter once, in one order for all ranks; a tied head is the embedding.
-std::vector<at::Tensor> parameters(const Weights& weights);
+WeightLayout weight_layout(const ModelConfig& config, at::ScalarType dtype);
 
-/// xxh3 over config.json and every weight byte, in order of tensor name: the model's identity.
-std::uint64_t model_fingerprint(const std::filesystem::path& folder, const TensorIndex& index);
+/// Views of `block`, uint8 [layout.bytes] on any device, laid out as weight_layout says.
+Weights weights_in(const at::Tensor& block, const ModelConfig& config, const WeightLayout& layout);
 
 }  // namespace rvsweep

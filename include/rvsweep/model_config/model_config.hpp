@@ -9,14 +9,15 @@
 
 namespace rvsweep {
 
-enum class RopeType { default_, llama3 };
+enum class RopeType { default_, linear, llama3 };
 
-/// Rotary embedding: inverse frequencies theta^(-2i/head_dim), scaled for rope type llama3.
+/// Rotary embedding: inverse frequencies theta^(-2i/head_dim), scaled for rope types linear and
+/// llama3.
 struct RopeConfig {
   RopeType type = RopeType::default_;
   double theta = 10000.0;
-  double factor = 1.0;  // the four below: llama3 only
-  double low_freq_factor = 1.0;
+  double factor = 1.0;           // > 0; linear and llama3
+  double low_freq_factor = 1.0;  // llama3 only, like the two below
   double high_freq_factor = 4.0;
   double original_max_position_embeddings = 8192;
 };
@@ -34,6 +35,7 @@ struct ModelConfig {
   std::int64_t max_positions = 0;
   std::optional<std::int64_t> sliding_window;  // prompts that reach it are refused, row by row
   double rms_norm_eps = 1e-6;
+  double initializer_range = 0.02;  // standard deviation of weights that are drawn
   RopeConfig rope;
   bool tied_head = false;
   bool qkv_bias = false;

@@ -20,10 +20,11 @@ struct BundleShape {
 
 /// A prompt as the model reads it: prefilled once, its cache serves every row that names it.
 struct BundleContext {
-  PromptIndex prompt;                // its number in the plan; -1: the filler text
+  PromptIndex prompt;                // -1: the filler text
   std::vector<std::int32_t> tokens;  // truncated where an arm asks for it
   std::string text;
   bool records_prompt = false;  // this bundle stores the prompt's geometry
+  std::int32_t n_tokens = 0;    // in a plan, which leaves out the tokens and text of its prompts
 };
 
 /// Cells that follow from those of a context, or from all source prompts (mean).
@@ -38,7 +39,7 @@ struct DerivedDonor {
 
 /// One row of the results. Roles are resolved: base is generated from, donor is patched in.
 struct BundleRow {
-  RowIndex row;  // its number in the plan
+  RowIndex row;
   ArmIndex arm;
   std::int32_t sample = 0;
   std::uint64_t pair_hash = 0;    // xxh3 of the pair id: keys the row's random numbers

@@ -51,7 +51,8 @@ struct Plan {
   std::vector<PromptPair> pairs;
   std::vector<ArmSpec> arms;  // of the config, then their controls
   std::vector<PlannedRow> rows;
-  std::vector<Bundle> bundles;
+  std::vector<Bundle> bundles;              // without what `prompts` holds, see complete_bundle
+  std::vector<std::int32_t> prompt_places;  // by number, where numbers are not the places
   std::vector<std::vector<std::int32_t>> mean_prompts;  // of the mean control; else empty
   std::int64_t early_layer = 0, late_layer = 0;
   std::int64_t bundle_rows = 0;
@@ -70,6 +71,9 @@ std::vector<ArmSpec> all_arms(const SweepConfig& config, const ModelConfig& mode
 Plan make_plan(const SweepConfig& config, const ModelConfig& model, const PromptSet& prompts,
                const PlanText& text, const std::string& device, const std::string& dtype,
                const Plan* before = nullptr);
+
+/// A bundle of the plan as a rank needs it: with the tokens and texts of its prompts.
+Bundle complete_bundle(const Plan& plan, BundleId id);
 
 /// Why `arm` cannot run with base of n and donor of m tokens; none where it can. `keyword_tokens`:
 /// the donor's, for positions=keywords.

@@ -36,7 +36,7 @@ struct Column {
   ColumnValues values;
 };
 
-/// Columns of some of the sweep's items; `index[i]` is the i-th item's number in the plan.
+/// Columns of some of the sweep's items; `index[i]` is the i-th item's place in plan order.
 struct ItemTable {
   std::vector<std::int64_t> index;
   std::vector<Column> columns;

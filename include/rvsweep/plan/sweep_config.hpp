@@ -35,12 +35,13 @@ struct ReadoutsConfig {
 
 struct SweepConfig {
   std::filesystem::path model_path;
-  ConfigValue early_layer, late_layer;  // a layer or a share of depth, see plan/layers.hpp
-  std::int64_t window = 16;             // >= 2, tokens
+  std::optional<std::uint64_t> random_weights;  // seed of weights that are drawn, not read
+  ConfigValue early_layer, late_layer;          // a layer or a share of depth, see plan/layers.hpp
+  std::int64_t window = 16;                     // >= 2, tokens
   std::filesystem::path prompts_file;
   GenerationConfig generation;
   std::string device;          // auto | cpu | cuda
-  std::string dtype;           // auto | float32 | bfloat16
+  std::string dtype;           // auto | float32 | bfloat16 | float16
   std::optional<int> threads;  // per rank; none = auto
   ReadoutsConfig readouts;
   std::uint64_t seed = 1;

@@ -2,10 +2,9 @@
 // Who does what next: the state of a sweep on rank 0, without any input or output. Times are
 // seconds since the start of the sweep.
 #include <cstdint>
-#include <functional>
+#include <optional>
 #include <set>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "rvsweep/scheduler/snapshot.hpp"
@@ -13,18 +12,17 @@
 
 namespace rvsweep {
 
-struct Assignment {
-  std::int32_t id;
-  int rank;
-};
-
 /// Every item is pending, held by a rank, done or failed. A rank holds at most two: one to compute
 /// and one to go on with at once. The second is given only while more items are pending than there
 /// are ranks, so that at the end of a sweep no item waits behind another while a rank is idle.
+/// Items with failed attempts come after all others, and the last attempt of one that has failed
+/// before runs while no rank holds anything else: what ends the job then is that item, and nothing
+/// else is lost with it.
 /// Item ids and ranks that do not exist are ContractErrors.
 class Coordinator {
  public:
-  Coordinator(const std::vector<WorkItem>& items, int ranks);
+  /// Every item has fewer than `max_attempts` failed attempts.
+  Coordinator(const std::vector<WorkItem>& items, int ranks, int max_attempts);
 
   /// A rank gets nothing before it is ready.
   void rank_ready(int rank, double now);
@@ -33,7 +31,9 @@ class Coordinator {
 
   /// False where the item was settled before: a late or repeated report changes nothing.
   bool item_done(std::int32_t id, int rank, double now);
-  bool item_failed(std::int32_t id, int rank, double now);
+  /// Failed attempts of the item so far; max_attempts: it is failed for good. Nothing where the
+  /// item was settled before or is no longer held by the rank.
+  std::optional<int> item_failed(std::int32_t id, int rank, double now);
   /// The rank gave back an item that it did not start or could not finish.
   void item_returned(std::int32_t id, int rank, double now);
   void heartbeat(int rank, const Activity& activity, double now);
@@ -51,6 +51,7 @@ class Coordinator {
   enum class ItemState { pending, held, done, failed };
   struct Item {
     double cost;
+    int attempts;
     ItemState state = ItemState::pending;
   };
   struct Rank {
@@ -61,27 +62,33 @@ class Coordinator {
     double activity_told = 0;
     double last_sign_of_life = 0;
   };
-  using Pending = std::pair<double, std::int32_t>;
-  struct LargestFirst {
-    bool operator()(const Pending& a, const Pending& b) const {
-      return a.first != b.first ? a.first > b.first : a.second < b.second;
+  struct Pending {
+    int attempts;
+    double cost;
+    std::int32_t id;
+    bool operator<(const Pending& b) const {
+      if (attempts != b.attempts) return attempts < b.attempts;
+      return cost != b.cost ? cost > b.cost : id < b.id;
     }
   };
 
   Item& item_at(std::int32_t id);
   Rank& rank_at(int rank);
   Rank& sign_of_life(int rank, double now);
-  bool settle(std::int32_t id, int rank, ItemState state, double now);
   bool release(std::int32_t id, int rank, double now);
+  bool runs_alone(const Item& item) const;
+  bool may_give() const;
   Assignment give_next(int rank, double now);
   void note_load(int rank, double now);
 
   std::unordered_map<std::int32_t, Item> items_;
-  std::set<Pending, LargestFirst> pending_;
+  std::set<Pending> pending_;
   std::vector<Rank> ranks_;
   std::set<int> idle_;      // ready ranks that hold nothing
   std::set<int> with_one_;  // ready ranks that hold one item
+  int max_attempts_;
   int held_ = 0;
+  bool alone_ = false;  // the one item held is on its last attempt
   int done_ = 0;
   int failed_ = 0;
   bool stopping_ = false;

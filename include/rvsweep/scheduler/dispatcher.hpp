@@ -3,6 +3,7 @@
 // it.
 #include <chrono>
 
+#include "rvsweep/comm/silence.hpp"
 #include "rvsweep/scheduler/coordinator.hpp"
 #include "rvsweep/scheduler/messages.hpp"
 
@@ -17,7 +18,8 @@ class Dispatcher {
 
   /// Takes one report of a rank.
   void take(const Message& report);
-  /// Hands out work, ticks, begins to stop and ends the sweep, where it is time to.
+  /// Hands out work, ticks, begins to stop and ends the sweep, where it is time to. RankLost where
+  /// a rank has been silent for too long.
   void poll();
   /// Every rank has said goodbye: no message of this sweep is under way.
   bool finished() const { return goodbyes_ == communicator_.size(); }
@@ -25,10 +27,13 @@ class Dispatcher {
  private:
   double now() const;
   void send(int rank, Tag tag, Bytes payload = {});
+  /// False where the event could not write and so ended the sweep.
   template <class Event, class... Facts>
-  void tell(const Event& event, const Facts&... facts);
+  bool tell(const Event& event, const Facts&... facts);
   void end_by_output_error(const std::string& message);
   void begin_stop();
+  void hand_out();
+  void listen();
   bool stop_is_due() const;
   SweepOutcome outcome() const;
 
@@ -38,6 +43,7 @@ class Dispatcher {
   const StopPolicy& stop_;
   const std::chrono::steady_clock::time_point start_;
   Coordinator coordinator_;
+  Silence silence_;
   double next_tick_ = 0;
   std::optional<std::string> output_error_;
   bool finish_sent_ = false;

@@ -14,6 +14,7 @@ enum class Tag : int {
   // rank 0 to a rank
   assign,    // item, its payload
   withdraw,  // give back what has not started
+  pulse,     // rank 0 lives
   finish,    // the sweep is over: its outcome
   // a rank to rank 0
   ready,

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 
+#include "rvsweep/comm/silence.hpp"
 #include "rvsweep/scheduler/compute_thread.hpp"
 #include "rvsweep/scheduler/messages.hpp"
 
@@ -12,12 +13,12 @@ namespace rvsweep {
 class Worker {
  public:
   /// Tells rank 0 that this rank is ready. The communicator must outlive the worker.
-  Worker(Communicator& communicator, const Executor& executor,
-         std::function<bool()> stop_requested);
+  Worker(Communicator& communicator, const Executor& executor, const StopPolicy& stop);
 
   /// Takes one order of rank 0 (is_order(tag)).
   void obey(const Message& order);
   /// Reports what is new and, every second, a sign of life. True where results were reported.
+  /// RankLost where rank 0 has been silent for too long.
   bool poll();
   void wait_for_result(std::chrono::microseconds longest) { compute_.wait_for_result(longest); }
 
@@ -31,6 +32,7 @@ class Worker {
   std::function<bool()> stop_requested_;
   bool stop_reported_ = false;
   std::chrono::steady_clock::time_point next_heartbeat_;
+  Silence rank_zero_;
   std::optional<SweepOutcome> outcome_;
   ComputeThread compute_;
 };

@@ -18,6 +18,8 @@ std::filesystem::path segment_file(const std::filesystem::path& sweep_folder, Bu
 std::filesystem::path results_file(const std::filesystem::path& sweep_folder);
 /// Progress of the running sweep, rewritten about once a second.
 std::filesystem::path status_file(const std::filesystem::path& sweep_folder);
+/// What every launch handed out and what became of it.
+std::filesystem::path journal_file(const std::filesystem::path& sweep_folder);
 /// Names the process that runs the sweep.
 std::filesystem::path lock_file(const std::filesystem::path& sweep_folder);
 

@@ -1,0 +1,36 @@
+#pragma once
+// Memory that processes of one machine share. It has no name in any file system, so nothing is left
+// behind however its users end.
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace rvsweep {
+
+class SharedMemory {
+ public:
+  /// `bytes` of zeros. Throws InputError where the system gives none.
+  explicit SharedMemory(std::size_t bytes);
+  /// The memory of another process of this machine by its handle(), or none where that process
+  /// cannot be seen from here (another container, another user). The maker must still hold it.
+  static std::optional<SharedMemory> open(const std::string& handle);
+  SharedMemory(SharedMemory&& other) noexcept;
+  ~SharedMemory();
+
+  /// Tells `open` where to look.
+  std::string handle() const;
+  std::size_t size() const { return size_; }
+
+  /// Several threads may write at once. Throws InputError when memory runs out.
+  void write(std::size_t offset, const void* data, std::size_t bytes) const;
+  /// Maps it for reading; the mapping outlives this object.
+  std::shared_ptr<const std::byte> map() const;
+
+ private:
+  SharedMemory(int fd, std::size_t bytes) : fd_(fd), size_(bytes) {}
+  int fd_;
+  std::size_t size_;
+};
+
+}  // namespace rvsweep

@@ -1,0 +1,36 @@
+#include "rvsweep/comm/silence.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+namespace rvsweep {
+namespace {
+
+std::string seconds_text(Seconds seconds) {
+  std::ostringstream text;
+  text << seconds.count() << " s";
+  return text.str();
+}
+
+}  // namespace
+
+RankLost::RankLost(const std::string& who, Seconds limit)
+    : std::runtime_error(who + " gave no sign of life for more than " + seconds_text(limit) +
+                         " (stopped, cut off or dead)") {}
+
+Silence::Silence(int ranks, std::optional<Seconds> limit, Time now)
+    : limit_(limit), last_listened_(now), last_heard_(ranks, Seconds(0)) {}
+
+void Silence::listened(Time now) {
+  awake_ += std::clamp(Seconds(now - last_listened_), Seconds(0), longest_gap);
+  last_listened_ = now;
+}
+
+std::optional<int> Silence::lost_rank() const {
+  if (!limit_) return std::nullopt;
+  for (std::size_t rank = 0; rank < last_heard_.size(); ++rank)
+    if (last_heard_[rank] && awake_ - *last_heard_[rank] > *limit_) return static_cast<int>(rank);
+  return std::nullopt;
+}
+
+}  // namespace rvsweep

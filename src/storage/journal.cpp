@@ -1,0 +1,175 @@
+#include "rvsweep/storage/journal.hpp"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/core/hash.hpp"
+#include "rvsweep/storage/layout.hpp"
+
+namespace rvsweep {
+namespace {
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr std::size_t room = 65536;  // bytes kept free for reports
+
+std::string line(const nlohmann::ordered_json& event) {
+  return event.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+std::string line(const char* event, BundleOfRank of) {
+  return line({{"event", event}, {"bundle", of.bundle.value}, {"rank", of.rank}});
+}
+
+std::string read_all(const Descriptor& file) {
+  std::string text;
+  constexpr std::size_t piece = 1 << 20;
+  for (std::size_t got = piece; got == piece;) {
+    const std::size_t at = text.size();
+    text.resize(at + piece);
+    got = file.read_at(at, text.data() + at, piece);
+    text.resize(at + got);
+  }
+  return text;
+}
+}  // namespace
+
+struct Journal::Event {
+  std::string event, sweep;
+  std::int32_t bundle = -1;
+  int rank = -1;
+  std::vector<std::int32_t> died_in;
+
+  /// json::exception where the line is no event.
+  static Event parse(const std::string& text) {
+    const json object = json::parse(text);
+    return {object.at("event"), object.value("sweep", ""), object.value("bundle", -1),
+            object.value("rank", -1), object.value("died_in", std::vector<std::int32_t>{})};
+  }
+};
+
+Journal::Journal(const fs::path& sweep_folder)
+    : path_(journal_file(sweep_folder)), file_(path_, O_RDWR | O_CREAT) {
+  std::string text = read_all(file_);
+  const std::size_t whole = text.rfind('\n') + 1;  // 0 where there is none
+  if (whole < text.size()) {
+    spdlog::warn("{}: its last line was cut short and is removed", path_.string());
+    if (ftruncate(file_.get(), static_cast<off_t>(whole)) != 0)
+      throw OutputError(path_.string(), "cannot be written (" + reason_of(errno) + ")");
+    text.resize(whole);
+  }
+  size_ = whole;
+  replay(text);
+}
+
+void Journal::replay(const std::string& text) {
+  std::size_t number = 0;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = text.find('\n', begin);
+    ++number;
+    try {
+      apply(Event::parse(text.substr(begin, end - begin)));
+    } catch (const json::exception&) {
+      spdlog::warn("{}:{}: is no event and is passed over", path_.string(), number);
+    }
+    begin = end + 1;
+  }
+}
+
+void Journal::apply(const Event& event) {
+  const BundleId bundle{event.bundle};
+  auto& held = held_[event.rank];
+  if (event.event == "launch") {
+    if (event.sweep != sweep_) attempts_.clear();
+    sweep_ = event.sweep;
+    for (const std::int32_t id : event.died_in) ++attempts_[BundleId{id}];
+    held_.clear();
+    alive_.clear();
+    lost_ = -1;
+  } else if (event.event == "handed_out") {
+    held.push_back(bundle);
+  } else if (event.event == "seen_alive") {
+    alive_.push_back(event.rank);
+  } else if (event.event == "lost") {
+    lost_ = event.rank;
+  } else {
+    held.erase(std::remove(held.begin(), held.end(), bundle), held.end());
+    if (event.event == "failed") ++attempts_[bundle];
+    if (event.event == "done" || event.event == "set_aside") attempts_.erase(bundle);
+  }
+}
+
+std::vector<BundleId> Journal::suspects(const std::vector<bool>& committed) const {
+  std::vector<BundleId> found;
+  for (const auto& [rank, bundles] : held_) {
+    if (lost_ >= 0 ? rank != lost_ : std::count(alive_.begin(), alive_.end(), rank) > 0) continue;
+    const auto first = std::find_if(bundles.begin(), bundles.end(), [&](BundleId bundle) {
+      const auto at = static_cast<std::size_t>(bundle.value);
+      return at < committed.size() && !committed[at];
+    });
+    if (first != bundles.end()) found.push_back(*first);
+  }
+  return found;
+}
+
+Attempts Journal::begin(std::uint64_t sweep_fingerprint, int ranks,
+                        const std::vector<bool>& committed) {
+  Event launch{"launch", hex(sweep_fingerprint)};
+  if (launch.sweep == sweep_)
+    for (const BundleId bundle : suspects(committed)) launch.died_in.push_back(bundle.value);
+  append(line({{"event", launch.event},
+               {"time", utc_now()},
+               {"host", host_name()},
+               {"pid", getpid()},
+               {"ranks", ranks},
+               {"sweep", launch.sweep},
+               {"died_in", launch.died_in}}));
+  file_.sync();
+  sync_folder(path_.parent_path());
+  apply(launch);
+  return attempts_;
+}
+
+void Journal::append(const std::string& lines) {
+  file_.write_at(size_, lines);
+  size_ += lines.size();
+}
+
+void Journal::handed_out(const std::vector<BundleOfRank>& bundles) {
+  std::string lines;
+  for (const BundleOfRank& of : bundles) lines += line("handed_out", of);
+  append(lines);
+  // File systems that cannot reserve room are accepted.
+  if (fallocate(file_.get(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(size_), room) != 0 &&
+      (errno == ENOSPC || errno == EDQUOT))
+    throw OutputError(path_.string(), "cannot be written (" + reason_of(errno) + ")",
+                      "make sure that the output folder is writable and has free space");
+  file_.sync();
+}
+
+void Journal::done(BundleOfRank bundle) { append(line("done", bundle)); }
+
+void Journal::failed(BundleOfRank bundle, const std::string& reason) {
+  append(line({{"event", "failed"},
+               {"bundle", bundle.bundle.value},
+               {"rank", bundle.rank},
+               {"reason", reason}}));
+}
+
+void Journal::returned(BundleOfRank bundle) { append(line("returned", bundle)); }
+
+void Journal::set_aside(BundleId bundle, const std::string& reason) {
+  append(line({{"event", "set_aside"}, {"bundle", bundle.value}, {"reason", reason}}));
+}
+
+void Journal::seen_alive(int rank) { append(line({{"event", "seen_alive"}, {"rank", rank}})); }
+
+void Journal::lost(int rank) { append(line({{"event", "lost"}, {"rank", rank}})); }
+
+}  // namespace rvsweep

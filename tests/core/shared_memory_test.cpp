@@ -1,0 +1,63 @@
+#include "rvsweep/core/shared_memory.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+
+namespace rvsweep {
+namespace {
+
+/// What another process finds under the handle: 0 the text, 1 something else, 2 nothing.
+int seen_by_another_process(const std::string& handle, const std::string& text) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto memory = SharedMemory::open(handle);
+    if (!memory) _exit(2);
+    const auto bytes = memory->map();
+    _exit(std::memcmp(bytes.get() + 5000, text.data(), text.size()) == 0 ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(SharedMemory, AnotherProcessReadsIt) {
+  const SharedMemory memory(10000);
+  const std::string text = "one copy";
+  memory.write(5000, text.data(), text.size());
+  EXPECT_EQ(seen_by_another_process(memory.handle(), text), 0);
+  EXPECT_EQ(seen_by_another_process(memory.handle(), "another text"), 1);
+}
+
+TEST(SharedMemory, AMappingOutlivesWhatMadeIt) {
+  std::shared_ptr<const std::byte> bytes;
+  std::string handle;
+  {
+    const SharedMemory memory(1 << 20);
+    memory.write((1 << 20) - 4, "last", 4);
+    bytes = memory.map();
+    handle = memory.handle();
+  }
+  EXPECT_EQ(std::memcmp(bytes.get() + (1 << 20) - 4, "last", 4), 0);
+  EXPECT_EQ(bytes.get()[0], std::byte{0});
+  EXPECT_FALSE(SharedMemory::open(handle).has_value());
+}
+
+TEST(SharedMemory, OtherMemoryUnderTheSameNumberIsNotTaken) {
+  const SharedMemory memory(64), other(64);
+  const std::string handle = memory.handle(), wrong = other.handle();
+  const auto second_space = [](const std::string& text) {
+    return text.find(' ', text.find(' ') + 1);
+  };
+  // The process and file number of one, the inode of the other.
+  const std::string mixed =
+      handle.substr(0, second_space(handle)) + wrong.substr(second_space(wrong));
+  EXPECT_TRUE(SharedMemory::open(handle).has_value());
+  EXPECT_FALSE(SharedMemory::open(mixed).has_value());
+}
+
+}  // namespace
+}  // namespace rvsweep
