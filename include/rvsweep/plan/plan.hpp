@@ -68,7 +68,7 @@ std::vector<ArmSpec> all_arms(const SweepConfig& config, const ModelConfig& mode
 /// With `before`, the plan of a smaller job, the result extends it: its bundles stay first and as
 /// they are, and what they lack is packed into new ones. ContractError when a prompt or row of
 /// `before` is missing here.
-Plan make_plan(const SweepConfig& config, const ModelConfig& model, const PromptSet& prompts,
+Plan make_plan(const SweepConfig& config, const ModelConfig& model, PromptSet prompts,
                const PlanText& text, const std::string& device, const std::string& dtype,
                const Plan* before = nullptr);
 
