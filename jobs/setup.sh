@@ -19,6 +19,8 @@ packages=(g++ cmake ninja-build ccache git pkg-config python3 python3-venv
   libgtest-dev nlohmann-json3-dev libpcre2-dev libxxhash-dev)
 # Clocks that jump, and hosts joined by a network of their own, in tests/faults.
 [ $with_tests = OFF ] || packages+=(faketime iproute2)
+# A private Slurm, which only root can start.
+[ $with_tests = ON ] && [ "$(id -u)" -eq 0 ] && packages+=(slurm-wlm munge)
 
 install_packages() {
   command -v dpkg-query >/dev/null || { say "no dpkg here: taking the libraries as given"; return; }

@@ -1,14 +1,12 @@
 #include "rvsweep/cli/launch.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "rvsweep/core/cores.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 
 namespace rvsweep {
@@ -51,17 +49,6 @@ Launch unpack(const Bytes& bytes) {
   return launch;
 }
 
-/// The CPUs that this process may use, as "0 1 5".
-std::string affinity() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return "";
-  std::string cpus;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
-    if (CPU_ISSET(cpu, &set)) cpus += (cpus.empty() ? "" : " ") + std::to_string(cpu);
-  return cpus;
-}
-
 }  // namespace
 
 Launch share_launch(Communicator& communicator, Launch launch) {
@@ -71,17 +58,15 @@ Launch share_launch(Communicator& communicator, Launch launch) {
 }
 
 int automatic_threads(Communicator& communicator, const NodePlace& place) {
-  std::map<std::string, int> ranks_of_mask;  // "host: cpus"
-  for (const auto& mask : communicator.all_gather(place.host + ": " + affinity()))
-    ++ranks_of_mask[mask];
-  int least = 1024;
-  for (const auto& [mask, ranks] : ranks_of_mask) {
-    const auto cpus = 1 + std::count(mask.begin() + mask.find(": ") + 2, mask.end(), ' ');
-    least = std::min(least, std::max(1, static_cast<int>(cpus) / ranks));
-  }
-  // Slurm without an affinity plugin lets a task see every CPU, but tells how many are its own.
-  if (const char* given = std::getenv("SLURM_CPUS_PER_TASK"))
-    least = std::min(least, std::max(1, std::atoi(given)));
+  const GivenCores cores = given_cores(std::getenv);
+  std::string own_mask = place.host + ":";
+  for (const int cpu : cores.mask) own_mask += " " + std::to_string(cpu);
+  const auto masks = communicator.all_gather(own_mask);
+  const auto ranks_of_mask = std::count(masks.begin(), masks.end(), own_mask);
+  const int own = threads_for_rank(cores, static_cast<int>(ranks_of_mask), place.local_size);
+  int least = own;
+  for (const auto& text : communicator.all_gather(std::to_string(own)))
+    least = std::min(least, std::stoi(text));
   return least;
 }
 

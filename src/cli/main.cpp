@@ -22,7 +22,8 @@ void print_help() {
       << "\nrvsweep COMMAND --help tells the options of a command.\n\n"
          "Exit codes: 0 done (refused rows alone too), 1 internal error or a rank that died,\n"
          "2 bad usage or input, 3 finished with failed rows, 4 output cannot be written or is\n"
-         "damaged, 75 stopped early in good order: run the same command again.\n";
+         "damaged, 5 a replayed row has other bits, 75 stopped early in good order: run the same "
+         "command again.\n";
 }
 
 int dispatch(const Arguments& words) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "rvsweep/cli/machine_plan.hpp"
 #include "rvsweep/cli/options.hpp"
 #include "rvsweep/cli/progress.hpp"
 #include "rvsweep/cli/sweep_setup.hpp"
@@ -91,26 +92,71 @@ void print_summary(const SweepSetup& setup) {
                            setup.device == "cuda" ? "GPU" : "CPU core", rate / 1e9);
 }
 
+/// The words that name the sweep, for the suggested command line.
+std::vector<std::string> sweep_words(const po::variables_map& options) {
+  std::vector<std::string> words;
+  for (const char* name : {"config", "set"})
+    if (options.contains(name))
+      for (const auto& value : options[name].as<std::vector<std::string>>()) {
+        words.push_back("--" + std::string(name));
+        words.push_back(value);
+      }
+  for (const char* name : {"device", "dtype"})
+    if (options.contains(name)) {
+      words.push_back("--" + std::string(name));
+      words.push_back(options[name].as<std::string>());
+    }
+  words.insert(words.end(), {"--out", "DIR"});
+  return words;
+}
+
+void print_suggestion(const SweepSetup& setup, const Machine& machine,
+                      const std::vector<std::string>& words) {
+  Workload work;
+  work.rows = std::ssize(setup.plan.rows) - setup.plan.n_refused();
+  work.bundles = std::ssize(setup.plan.bundles);
+  work.weight_bytes = static_cast<double>(weight_bytes(setup.model, setup.dtype));
+  work.bundle_bytes = bundle_bytes(setup);
+  const double parameters = work.weight_bytes / static_cast<double>(dtype_bytes(setup.dtype));
+  for (const Bundle& bundle : setup.plan.bundles) work.flops += 2 * parameters * bundle.cost;
+  const Suggestion best = suggest(machine, work);
+  std::cout << fmt::format(
+      "machine   {}: {} node{} with {} rank{} each, {} cores a rank, {} a node\n", machine.name,
+      best.nodes, best.nodes == 1 ? "" : "s", best.ranks_per_node,
+      best.ranks_per_node == 1 ? "" : "s", best.cores_per_rank, gigabytes(best.memory_per_node));
+  std::cout << fmt::format(
+      "          {} a job{}\n", clock_text(best.seconds),
+      best.starts == 1
+          ? ""
+          : fmt::format(", about {} starts, one after the other by itself", best.starts));
+  std::cout << "submit    " << sbatch_line(machine, best, words) << "\n";
+}
+
 }  // namespace
 
 int plan_command(const Arguments& arguments) {
   auto all = sweep_options();
   po::options_description here("The plan");
-  here.add_options()("list", po::bool_switch(), "one JSON line per row instead of the summary");
+  here.add_options()("list", po::bool_switch(), "one JSON line per row instead of the summary")(
+      "machine", po::value<std::string>(),
+      "file that describes a cluster (configs/machines): suggests nodes, ranks, time and memory");
   all.add(here);
   const auto options =
-      parse_options(arguments, all, "plan --config F... [--set key=value] [--list]");
+      parse_options(arguments, all, "plan --config F... [--set key=value] [--list] [--machine F]");
   if (!options) return exit_done;
   const ConfigValues values = config_of(*options);
   if ((*options)["dump-config"].as<bool>()) {
     std::cout << dump_config(values);
     return exit_done;
   }
+  std::optional<Machine> machine;
+  if (options->contains("machine")) machine = read_machine((*options)["machine"].as<std::string>());
   const SweepSetup setup = prepare_sweep(values);
   if ((*options)["list"].as<bool>())
     print_rows(setup.plan);
   else
     print_summary(setup);
+  if (machine) print_suggestion(setup, *machine, sweep_words(*options));
   return exit_done;
 }
 

@@ -153,7 +153,8 @@ Launch launch_sweep(const World& world, const po::variables_map& options,
   root_works(communicator, duration_of(options, "rank-timeout"), [&] {
     try {
       launch.config = config_of(options);
-      folder = open_folder(launch.config, out, threads, launch);
+      const FolderOptions wanted{options["extend"].as<bool>(), options["retry-failed"].as<bool>()};
+      folder = open_folder(launch.config, out, wanted, threads, launch);
       start_log(0, communicator.size(), (out / "log.txt").string());
       begin_attempts(*folder, communicator.size(), max_attempts(options));
       launch.work_left = !folder->is_complete();
@@ -240,6 +241,9 @@ int run_command(const Arguments& arguments) {
   po::options_description here("The run");
   here.add_options()("out,o", po::value<std::string>(),
                      "folder of the sweep; the same folder again resumes it")(
+      "extend", po::bool_switch(),
+      "the folder holds a smaller sweep: add the pairs, samples and arms that it lacks")(
+      "retry-failed", po::bool_switch(), "compute bundles with failed rows again")(
       "max-time", po::value<std::string>(),
       "stop in good order after 90s, 30m, 2h or 1d, with exit code 75")(
       "rank-timeout", po::value<std::string>(),

@@ -17,7 +17,7 @@ void set_aside(SweepFolder& folder, BundleId id, const std::string& reason) {
   BundleResult result =
       failed_result(bundle, folder.sweep.prompt_columns, folder.sweep.row_columns, reason);
   result.run = {0, host_name(), utc_now(), 0};
-  write_segment(folder.path, folder.sweep.fingerprint, result);
+  write_segment(folder.path, folder.sweep.segment_fingerprint(), result);
   folder.journal->set_aside(id, reason);
   folder.committed.at(static_cast<std::size_t>(id.value)) = true;
   folder.rows.done += rows;
@@ -52,7 +52,8 @@ void note_lost_rank(SweepFolder& folder, int rank, const std::string& host,
 
 void begin_attempts(SweepFolder& folder, int ranks, int max_attempts) {
   folder.journal = std::make_unique<Journal>(folder.path);
-  folder.attempts = folder.journal->begin(folder.sweep.fingerprint, ranks, folder.committed);
+  folder.attempts =
+      folder.journal->begin(folder.sweep.segment_fingerprint(), ranks, folder.committed);
   for (const auto& [bundle, attempts] : folder.attempts)
     if (attempts >= max_attempts && !folder.committed.at(static_cast<std::size_t>(bundle.value)))
       set_aside(folder, bundle,

@@ -2,6 +2,8 @@
 
 #include <iterator>
 
+#include "rvsweep/cli/extension.hpp"
+#include "rvsweep/cli/stored_sweep.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/log.hpp"
@@ -14,14 +16,18 @@
 namespace rvsweep {
 namespace {
 
-/// The sweep of the folder is the one asked for, or the difference is named.
-void check_same_sweep(const std::filesystem::path& folder, const StaticSweep& stored,
-                      const StaticSweep& asked) {
-  if (stored.fingerprint == asked.fingerprint) return;
+/// Names what tells the folder's sweep from the one asked for.
+[[noreturn]] void refuse_other_sweep(const std::filesystem::path& folder, const StaticSweep& stored,
+                                     const StaticSweep& asked) {
   std::string list;
   for (const auto& line : differences(stored, asked)) list += "\n  " + line;
   throw InputError(folder.string(), "holds another sweep" + list,
                    "give another --out, or repeat the command that made it");
+}
+
+/// Whether the job `asked` as a whole is what `stored` is, grown or not.
+bool is_sweep(const StaticSweep& asked, const StaticSweep& stored) {
+  return stored.fingerprint == grown_fingerprint(asked.fingerprint, stored.generations);
 }
 
 /// A stored sweep decides what the configuration leaves to `auto`.
@@ -30,22 +36,37 @@ std::optional<StaticSweep> stored_sweep(const std::filesystem::path& folder) {
   return read_plan_file(folder);
 }
 
-void find_committed(SweepFolder& folder) {
+/// Rows of a segment, and how many of them failed.
+RowCounts count_rows(const SweepFolder& folder, BundleId bundle) {
+  const auto rows = read_segment_table(segment_file(folder.path, bundle), SegmentTable::rows,
+                                       folder.sweep.row_columns);
+  RowCounts counts;
+  counts.done = std::ssize(rows.index);
+  for (const Column& column : rows.columns)
+    if (column.spec.name == "status")
+      for (const auto status : std::get<std::vector<std::int8_t>>(column.values))
+        counts.failed += status == static_cast<std::int8_t>(RowStatus::failed);
+  return counts;
+}
+
+void find_committed(SweepFolder& folder, bool retry_failed) {
   std::vector<DamagedSegment> damaged;
-  const auto sound = committed_bundles(folder.path, folder.sweep.fingerprint, damaged);
+  const auto sound = committed_bundles(folder.path, folder.sweep.segment_fingerprint(), damaged);
   for (const auto& segment : damaged)
     spdlog::warn("{}: {}; its rows are computed again", segment.file.string(), segment.reason);
   set_damaged_segments_aside(damaged);
   folder.committed.assign(folder.plan.bundles.size(), false);
   for (const BundleId bundle : sound) {
+    const RowCounts counts = count_rows(folder, bundle);
+    if (retry_failed && counts.failed > 0) {
+      const auto copy = keep_copy_for_retry(segment_file(folder.path, bundle));
+      spdlog::info("bundle {} has {} failed rows and is computed again; {} keeps them",
+                   bundle.value, counts.failed, copy.string());
+      continue;
+    }
     folder.committed.at(static_cast<std::size_t>(bundle.value)) = true;
-    const auto rows = read_segment_table(segment_file(folder.path, bundle), SegmentTable::rows,
-                                         folder.sweep.row_columns);
-    folder.rows.done += std::ssize(rows.index);
-    for (const Column& column : rows.columns)
-      if (column.spec.name == "status")
-        for (const auto status : std::get<std::vector<std::int8_t>>(column.values))
-          folder.rows.failed += status == static_cast<std::int8_t>(RowStatus::failed);
+    folder.rows.done += counts.done;
+    folder.rows.failed += counts.failed;
   }
   folder.resumed = folder.rows.done;
 }
@@ -53,9 +74,12 @@ void find_committed(SweepFolder& folder) {
 }  // namespace
 
 SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path& path,
-                        int automatic_threads, Launch& launch) {
+                        const FolderOptions& wanted, int automatic_threads, Launch& launch) {
   SweepFolder folder;
   folder.path = path;
+  if (wanted.extend && !std::filesystem::exists(plan_file(path)))
+    throw InputError(path.string(), "holds no sweep that could be extended",
+                     "start one without --extend");
   // A folder that holds a sweep is locked at once; a new one only when the input is sound.
   if (std::filesystem::exists(plan_file(path))) folder.lock = std::make_unique<FolderLock>(path);
   const auto stored = stored_sweep(path);
@@ -80,22 +104,32 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
   const ArithmeticIdentity identity{setup.device, hardware_name(placement), setup.dtype,
                                     launch.threads};
   // The model's fingerprint takes every weight byte: what differs beside it is told before.
-  if (stored)
-    check_same_sweep(path, *stored,
-                     static_sweep(setup, identity, attribute(*stored, "model_fingerprint")));
+  if (stored && !wanted.extend) {
+    const StaticSweep asked =
+        static_sweep(setup, identity, attribute(*stored, "model_fingerprint"));
+    if (!is_sweep(asked, *stored)) refuse_other_sweep(path, *stored, asked);
+  }
   folder.sweep = static_sweep(setup, identity, hex(model_fingerprint(setup.weights)));
   // From here on nobody else writes; a sweep that began meanwhile is seen now.
   if (const auto now = stored_sweep(path)) {
-    check_same_sweep(path, *now, folder.sweep);
-    folder.sweep = *now;
+    if (is_sweep(folder.sweep, *now)) {
+      folder.sweep = *now;
+      if (!now->generations.empty())
+        setup.plan = stored_plan(*now, setup.model, plan_text(setup.config, setup.tokenizer));
+    } else if (wanted.extend) {
+      setup.plan = extend_sweep(path, *now, setup, folder.sweep);
+      write_plan_file(path, folder.sweep);
+    } else {
+      refuse_other_sweep(path, *now, folder.sweep);
+    }
   } else {
     write_plan_file(path, folder.sweep);
   }
-  launch.fingerprint = folder.sweep.fingerprint;
+  launch.fingerprint = folder.sweep.segment_fingerprint();
   folder.plan = std::move(setup.plan);
   folder.rows.total = std::ssize(folder.plan.rows);
   folder.rows.refused = folder.plan.n_refused();
-  find_committed(folder);
+  find_committed(folder, wanted.retry_failed);
   return folder;
 }
 

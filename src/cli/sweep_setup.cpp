@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "rvsweep/cli/commands.hpp"
+#include "rvsweep/cli/stored_sweep.hpp"
 #include "rvsweep/core/builtin_files.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
@@ -100,16 +101,15 @@ void add_static_rows(const Plan& plan, StaticSweep& sweep) {
         static_cast<std::int8_t>(refused ? RowStatus::refused : RowStatus::pending));
     sweep.rows.reason.push_back(row.refusal);
   }
-  sweep.n_bundles = static_cast<std::int32_t>(plan.bundles.size());
-  sweep.row_bundle.assign(plan.rows.size(), no_bundle);
-  sweep.prompt_bundle.assign(plan.prompts.size(), no_bundle);
-  for (const Bundle& bundle : plan.bundles) {
-    for (const BundleRow& row : bundle.rows)
-      sweep.row_bundle[static_cast<std::size_t>(row.row.value)] = bundle.id.value;
-    for (const BundleContext& context : bundle.contexts)
-      if (context.records_prompt)
-        sweep.prompt_bundle[static_cast<std::size_t>(context.prompt.value)] = bundle.id.value;
-  }
+}
+
+/// Places of a plan's items, by number.
+template <class Item>
+std::vector<std::size_t> places(const std::vector<Item>& items) {
+  std::vector<std::size_t> place_of(items.size());
+  for (std::size_t place = 0; place < items.size(); ++place)
+    place_of.at(static_cast<std::size_t>(items[place].number.value)) = place;
+  return place_of;
 }
 
 /// Only a folder put together by hand, for drawn weights, may have another model's tokenizer.
@@ -126,30 +126,38 @@ void check_vocabulary(const Plan& plan, const ModelConfig& model) {
 
 }  // namespace
 
-SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::string dtype) {
+PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer) {
+  PlanText text;
+  const ChatTemplate* chat = find_chat_template(config.chat_template);
+  if (chat != nullptr) check_chat_template(*chat, tokenizer);
+  text.encode_prompt = [&tokenizer, chat](const std::string& prompt) {
+    return encode_prompt(tokenizer, chat, prompt);
+  };
+  text.encode = [&tokenizer](const std::string& words) { return tokenizer.encode(words); };
+  text.keyword_tokens = [&tokenizer, chat](const std::string& file, const std::string& prompt) {
+    return keyword_tokens(prompt, encode_prompt(tokenizer, chat, prompt).encoding.spans,
+                          read_word_list(file));
+  };
+  text.filler = builtin_or_file(config.filler, "filler.txt", "prompts.filler");
+  return text;
+}
+
+SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::string dtype,
+                         const StaticSweep* stored) {
   SweepConfig config = parse_sweep_config(values);
   ModelConfig model = load_model_config(config.model_path);
   WeightSource weights = find_weights(config.model_path, model, config.random_weights);
   Tokenizer tokenizer = Tokenizer::load(config.model_path);
-  PromptSet prompts = read_prompts(config.prompts_file);
+  PromptSet prompts =
+      stored != nullptr ? stored_prompts(*stored) : read_prompts(config.prompts_file);
   const std::uint64_t prompts_fingerprint = prompts.fingerprint;
   RegexFamilies families = read_families(config.readouts);
   if (device.empty()) device = resolve_device(config.device);
   if (dtype.empty()) dtype = resolve_dtype(config.dtype, device);
   TokenSets token_sets = read_token_sets(config, tokenizer);
-  PlanText text;
-  const ChatTemplate* chat = find_chat_template(config.chat_template);
-  if (chat != nullptr) check_chat_template(*chat, tokenizer);
-  text.encode_prompt = [&](const std::string& prompt) {
-    return encode_prompt(tokenizer, chat, prompt);
-  };
-  text.encode = [&](const std::string& words) { return tokenizer.encode(words); };
-  text.keyword_tokens = [&](const std::string& file, const std::string& prompt) {
-    return keyword_tokens(prompt, encode_prompt(tokenizer, chat, prompt).encoding.spans,
-                          read_word_list(file));
-  };
-  text.filler = builtin_or_file(config.filler, "filler.txt", "prompts.filler");
-  Plan plan = make_plan(config, model, std::move(prompts), text, device, dtype);
+  const PlanText text = plan_text(config, tokenizer);
+  Plan plan = stored != nullptr ? stored_plan(*stored, model, text)
+                                : make_plan(config, model, std::move(prompts), text, device, dtype);
   check_vocabulary(plan, model);
   auto fingerprints = file_fingerprints(config, token_sets, text, plan);
   return {std::move(config),   std::move(model),    std::move(weights),    std::move(tokenizer),
@@ -208,9 +216,30 @@ StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& iden
     sweep.arms.spec.push_back(arm.canonical());
   }
   add_static_rows(plan, sweep);
+  set_bundles(plan, sweep);
   sweep.prompt_columns = prompt_columns(setup.config, setup.model);
   sweep.row_columns = row_columns(setup.config, setup.model, plan.arms, setup.families.families);
   return sweep;
+}
+
+void set_bundles(const Plan& plan, StaticSweep& sweep) {
+  const auto row_places = places(plan.rows), prompt_places = places(plan.prompts);
+  sweep.n_bundles = static_cast<std::int32_t>(plan.bundles.size());
+  sweep.row_bundle.assign(plan.rows.size(), no_bundle);
+  sweep.prompt_bundle.assign(plan.prompts.size(), no_bundle);
+  for (const Bundle& bundle : plan.bundles) {
+    for (const BundleRow& row : bundle.rows)
+      sweep.row_bundle[row_places[static_cast<std::size_t>(row.row.value)]] = bundle.id.value;
+    for (const BundleContext& context : bundle.contexts)
+      if (context.records_prompt)
+        sweep.prompt_bundle[prompt_places[static_cast<std::size_t>(context.prompt.value)]] =
+            bundle.id.value;
+  }
+  sweep.row_number.clear();
+  sweep.prompt_number.clear();
+  if (sweep.generations.empty()) return;  // the places
+  for (const auto& row : plan.rows) sweep.row_number.push_back(row.number.value);
+  for (const auto& prompt : plan.prompts) sweep.prompt_number.push_back(prompt.number.value);
 }
 
 std::string attribute(const StaticSweep& sweep, const std::string& name) {

@@ -101,4 +101,14 @@ void Nccl::broadcast(void* device_memory, std::size_t bytes, int root) {
   if (library_->synchronize() != 0) throw std::runtime_error("NCCL: the GPU reports an error");
 }
 
+std::optional<std::string> nccl_version() {
+  void* nccl = dlopen("libnccl.so.2", RTLD_LAZY);
+  if (nccl == nullptr) return std::nullopt;
+  const auto get = reinterpret_cast<int (*)(int*)>(dlsym(nccl, "ncclGetVersion"));
+  int code = 0;  // 10000 major + 100 minor + patch
+  if (get == nullptr || get(&code) != 0) return "of unknown version";
+  return std::to_string(code / 10000) + "." + std::to_string(code / 100 % 100) + "." +
+         std::to_string(code % 100);
+}
+
 }  // namespace rvsweep

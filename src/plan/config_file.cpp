@@ -63,24 +63,23 @@ std::string read_text(const std::filesystem::path& file) {
   return text.str();
 }
 
-ConfigValues read_file(const std::filesystem::path& file) {
-  const std::string text = read_text(file);
+ConfigValues parse_text(const std::string& text, const std::string& file) {
   const KeyLines lines(text);
   if (lines.malformed != 0)
-    throw InputError(file.string() + ":" + std::to_string(lines.malformed),
+    throw InputError(file + ":" + std::to_string(lines.malformed),
                      "is neither [section], key = value nor # comment", "correct the line");
   std::istringstream stream(text);
   po::parsed_options parsed(nullptr);
   try {
     parsed = po::parse_config_file(stream, po::options_description(), /*allow_unregistered=*/true);
   } catch (const po::error& error) {
-    throw InputError(file.string(), error.what(), "correct the file");
+    throw InputError(file, error.what(), "correct the file");
   }
   ConfigValues values;
   for (const auto& option : parsed.options) {
     auto& written = values[option.string_key];
     const auto& at = lines.of_key.at(option.string_key);
-    const std::string where = file.string() + ":" + std::to_string(at.at(written.size()));
+    const std::string where = file + ":" + std::to_string(at.at(written.size()));
     const ConfigKey& key = known_key(option.string_key, where);
     if (!written.empty() && !key.repeatable)
       throw InputError(
@@ -157,13 +156,17 @@ ConfigValues read_config(const std::vector<std::filesystem::path>& files,
   const auto take = [&](const ConfigValues& later) {
     for (const auto& [name, values] : later) merged[name] = values;
   };
-  for (const auto& file : files) take(read_file(file));
+  for (const auto& file : files) take(parse_text(read_text(file), file.string()));
   take(read_sets(sets));
   for (const ConfigKey& key : config_keys())
     if (key.required && !merged.contains(key.name))
       throw InputError(files.empty() ? "" : files.back().string(), "no file sets " + key.name,
                        "add it, or give --set " + key.name + "=...");
   return merged;
+}
+
+ConfigValues read_config_text(const std::string& text, const std::string& where) {
+  return parse_text(text, where);
 }
 
 std::string dump_config(const ConfigValues& values) {

@@ -15,12 +15,18 @@ using ContextKey = std::pair<std::int32_t, std::int64_t>;
 
 class Packer {
  public:
-  Packer(Plan& plan, const SweepConfig& config, const ModelConfig& model, const Donors& donors)
+  Packer(Plan& plan, const SweepConfig& config, const ModelConfig& model, const Donors& donors,
+         const Plan* before)
       : plan_(plan),
         config_(config),
         donors_(donors),
         max_length_(model.max_length()),
-        compares_logits_(config.readouts.first_token || config.readouts.forced) {}
+        compares_logits_(config.readouts.first_token || config.readouts.forced) {
+    if (before == nullptr) return;
+    rows_before_ = std::ssize(before->rows);
+    for (std::int32_t place = 0; place < std::ssize(plan.prompts); ++place)
+      if (plan.prompts[place].number.value < std::ssize(before->prompts)) recorded_.insert(place);
+  }
 
   void pack() {
     std::map<std::int64_t, std::vector<std::int32_t>> pairs_of_length;
@@ -86,7 +92,8 @@ class Packer {
     const auto per_pair = std::ssize(plan_.arms) * config_.generation.samples;
     std::vector<std::int64_t> rows;
     for (std::int64_t row = pair * per_pair; row < (pair + 1) * per_pair; ++row)
-      if (plan_.rows[row].refusal.empty()) rows.push_back(row);
+      if (plan_.rows[row].refusal.empty() && plan_.rows[row].number.value >= rows_before_)
+        rows.push_back(row);
     return rows;
   }
 
@@ -134,7 +141,8 @@ class Packer {
     // A prompt's geometry is stored by the first bundle that holds all of it.
     const bool records =
         prompt != filler_prompt && key == whole(prompt) && recorded_.insert(prompt.value).second;
-    BundleContext context{prompt,
+    const auto number = prompt == filler_prompt ? prompt : plan_.prompts[prompt.value].number;
+    BundleContext context{number,
                           {},
                           {},
                           records,
@@ -159,6 +167,9 @@ class Packer {
   void add_pair(std::int32_t pair_index) {
     const PromptPair& pair = plan_.pairs[pair_index];
     const auto runnable = runnable_rows(pair_index);
+    if (runnable.empty() && recorded_.contains(pair.source.value) &&
+        recorded_.contains(pair.base.value))
+      return;
     const auto room = plan_.bundle_rows - std::ssize(bundle_.rows);
     if (room < std::min<std::int64_t>(std::ssize(runnable), plan_.bundle_rows) ||
         !has_room_for(missing(contexts_of(pair_index, true))))
@@ -178,7 +189,7 @@ class Packer {
         !has_room_for(missing({keys.begin(), keys.end()})))
       close();
     BundleRow row;
-    row.row = RowIndex(index);
+    row.row = planned.number;
     row.arm = planned.arm;
     row.sample = planned.sample;
     row.pair_hash = xxh3(pair_id);
@@ -226,13 +237,14 @@ class Packer {
   std::map<ContextKey, std::int32_t> place_;  // in bundle_.contexts
   std::vector<std::pair<std::size_t, std::int32_t>> derived_rows_;
   std::set<std::int32_t> recorded_;  // prompts whose geometry some bundle stores
+  std::int64_t rows_before_ = 0;     // rows with a smaller number have their bundle
 };
 
 }  // namespace
 
 void pack_bundles(Plan& plan, const SweepConfig& config, const ModelConfig& model,
-                  const Donors& donors) {
-  Packer(plan, config, model, donors).pack();
+                  const Donors& donors, const Plan* before) {
+  Packer(plan, config, model, donors, before).pack();
 }
 
 }  // namespace rvsweep

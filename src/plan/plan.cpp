@@ -8,6 +8,7 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
+#include "rvsweep/plan/extend.hpp"
 
 namespace rvsweep {
 namespace {
@@ -20,7 +21,8 @@ std::vector<PlannedPrompt> plan_prompts(std::vector<Prompt> prompts, const PlanT
     PromptEncoding encoded;
     if (!prompt.text.empty()) encoded = text.encode_prompt(prompt.text);
     encoded.encoding.ids.shrink_to_fit();  // kept as long as the sweep runs
-    PlannedPrompt p{std::move(prompt), std::move(encoded.encoding.ids), ""};
+    PlannedPrompt p{std::move(prompt), std::move(encoded.encoding.ids), "",
+                    PromptIndex(static_cast<std::int32_t>(planned.size()))};
     if (config.window_end == WindowEnd::user_end) p.tokens_after_window = encoded.tokens_after_user;
     const auto n = static_cast<std::int64_t>(p.tokens.size());
     if (n == 0)
@@ -53,7 +55,8 @@ void plan_rows(Plan& plan, const SweepConfig& config, const ModelConfig& model,
       if (refusal.empty()) refusal = roles.refusal;
       for (std::int32_t sample = 0; sample < config.generation.samples; ++sample) {
         const RowId id(xxh3_fields({plan.pairs[pair].id, specs[a], std::to_string(sample)}));
-        plan.rows.push_back({id, PairIndex(pair), ArmIndex(a), sample, refusal});
+        plan.rows.push_back(
+            {id, PairIndex(pair), ArmIndex(a), sample, refusal, RowIndex(std::ssize(plan.rows))});
       }
     }
   }
@@ -95,7 +98,8 @@ std::vector<ArmSpec> all_arms(const SweepConfig& config, const ModelConfig& mode
 }
 
 Plan make_plan(const SweepConfig& config, const ModelConfig& model, PromptSet prompts,
-               const PlanText& text, const std::string& device, const std::string& dtype) {
+               const PlanText& text, const std::string& device, const std::string& dtype,
+               const Plan* before) {
   Plan plan;
   plan.early_layer = layer_of(config.early_layer, "model.early_layer", model.n_layers);
   plan.late_layer = layer_of(config.late_layer, "model.late_layer", model.n_layers);
@@ -108,7 +112,8 @@ Plan make_plan(const SweepConfig& config, const ModelConfig& model, PromptSet pr
   plan.mean_prompts = mean_prompts(plan);
   const Donors donors(plan, config.seed, text);
   plan_rows(plan, config, model, donors);
-  pack_bundles(plan, config, model, donors);
+  if (before != nullptr) take_over(*before, plan);
+  pack_bundles(plan, config, model, donors, before);
   return plan;
 }
 
@@ -116,7 +121,9 @@ Bundle complete_bundle(const Plan& plan, BundleId id) {
   Bundle bundle = plan.bundles.at(static_cast<std::size_t>(id.value));
   for (BundleContext& context : bundle.contexts) {
     if (context.prompt.value < 0) continue;  // the filler text is not of the plan's prompts
-    const PlannedPrompt& planned = plan.prompts.at(static_cast<std::size_t>(context.prompt.value));
+    const auto number = static_cast<std::size_t>(context.prompt.value);
+    const PlannedPrompt& planned =
+        plan.prompts.at(plan.prompt_places.empty() ? number : plan.prompt_places.at(number));
     context.tokens.assign(planned.tokens.begin(), planned.tokens.begin() + context.n_tokens);
     context.text = planned.prompt.text;
   }

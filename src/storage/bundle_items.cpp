@@ -5,13 +5,15 @@
 namespace rvsweep {
 namespace {
 
+template <class Number>
 std::vector<std::vector<std::int64_t>> by_bundle(const std::vector<std::int32_t>& item_bundle,
-                                                 std::int32_t n_bundles) {
+                                                 std::int32_t n_bundles, Number number_of) {
   std::vector<std::vector<std::int64_t>> items(static_cast<std::size_t>(n_bundles));
   for (std::size_t item = 0; item < item_bundle.size(); ++item) {
     if (item_bundle[item] == no_bundle) continue;
-    items[static_cast<std::size_t>(item_bundle[item])].push_back(static_cast<std::int64_t>(item));
+    items[static_cast<std::size_t>(item_bundle[item])].push_back(number_of(item));
   }
+  for (auto& held : items) std::sort(held.begin(), held.end());
   return items;
 }
 
@@ -39,8 +41,10 @@ std::optional<std::string> difference(const char* kind, std::vector<std::int64_t
 }  // namespace
 
 BundleItems::BundleItems(const StaticSweep& sweep)
-    : prompts(by_bundle(sweep.prompt_bundle, sweep.n_bundles)),
-      rows(by_bundle(sweep.row_bundle, sweep.n_bundles)) {}
+    : prompts(by_bundle(sweep.prompt_bundle, sweep.n_bundles,
+                        [&](std::size_t place) { return sweep.number_of_prompt(place); })),
+      rows(by_bundle(sweep.row_bundle, sweep.n_bundles,
+                     [&](std::size_t place) { return sweep.number_of_row(place); })) {}
 
 std::optional<std::string> items_problem(const std::filesystem::path& segment, BundleId bundle,
                                          const BundleItems& planned) {

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
@@ -55,17 +56,33 @@ std::string content_of(const Descriptor& file) {
 std::optional<LockHolder> parse_holder(const std::string& text) {
   const auto json = nlohmann::json::parse(text, nullptr, false);
   try {
-    return LockHolder{json.at("host"), json.at("pid"), json.at("started")};
+    return LockHolder{json.at("host"), json.at("pid"), json.at("started"), json.value("job", ""),
+                      json.value("restarts", 0)};
   } catch (const nlohmann::json::exception&) {
     return std::nullopt;
   }
 }
 
+/// This process, named as the holder.
+LockHolder this_process() {
+  LockHolder self{host_name(), getpid(), utc_now(), "", 0};
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  if (const std::string id = variable("SLURM_JOB_ID"); !id.empty()) {
+    self.job = variable("SLURM_CLUSTER_NAME") + "/" + id;
+    self.restarts = std::atoi(variable("SLURM_RESTART_COUNT").c_str());
+  }
+  return self;
+}
+
 [[noreturn]] void refuse(const fs::path& path, const std::string& text, bool alive) {
   const auto holder = parse_holder(text);
-  const std::string who = holder ? "process " + std::to_string(holder->pid) + " on " +
-                                       holder->host + " since " + holder->started
-                                 : "a process that left no readable name";
+  const std::string who =
+      holder ? "process " + std::to_string(holder->pid) + " on " + holder->host + " since " +
+                   holder->started + (holder->job.empty() ? "" : " (Slurm job " + holder->job + ")")
+             : "a process that left no readable name";
   if (alive) {
     throw InputError(path.string(), "the folder is in use by " + who,
                      "wait for it to end, or choose another --out folder");
@@ -75,15 +92,24 @@ std::optional<LockHolder> parse_holder(const std::string& text) {
                    "if that job has ended, delete this file and run again");
 }
 
-/// Whether the holder that `text` names has died. A flock of ours on the same host proves it.
+/// Whether the holder that `text` names has died. A flock of ours on the same host proves it, and a
+/// later start of the same Slurm job.
 bool is_stale(const std::string& text, Flock flock) {
   const auto holder = parse_holder(text);
-  if (!holder || holder->host != host_name()) return false;
+  if (!holder) return false;
+  const LockHolder self = this_process();
+  if (!self.job.empty() && holder->job == self.job && holder->restarts < self.restarts) return true;
+  if (holder->host != self.host) return false;
   return flock == Flock::taken || !process_is_alive(holder->pid);
 }
 
 void write_holder(const Descriptor& file, const fs::path& path) {
-  const nlohmann::json holder = {{"host", host_name()}, {"pid", getpid()}, {"started", utc_now()}};
+  const LockHolder self = this_process();
+  nlohmann::json holder = {{"host", self.host}, {"pid", self.pid}, {"started", self.started}};
+  if (!self.job.empty()) {
+    holder["job"] = self.job;
+    holder["restarts"] = self.restarts;
+  }
   if (ftruncate(file.get(), 0) != 0) {
     throw OutputError(path.string(), "cannot be written (" + reason_of(errno) + ")");
   }
@@ -110,8 +136,9 @@ FolderLock::FolderLock(const fs::path& sweep_folder) : file_(lock_file(sweep_fol
         refuse(file_, text, holder && holder->host == host_name());
       }
       if (stale) {
-        spdlog::warn("{}: taken over from process {}, which died", file_.string(),
-                     parse_holder(text)->pid);
+        const auto holder = parse_holder(text);
+        spdlog::warn("{}: taken over from process {} on {}, which died", file_.string(),
+                     holder->pid, holder->host);
       }
       if (created || stale || attempt >= attempts) {
         write_holder(*file, file_);

@@ -154,6 +154,13 @@ Handle open_group(const Handle& parent, const std::string& path) {
   return {H5Gopen2(parent.id(), path.c_str(), H5P_DEFAULT), H5Gclose, "opening group " + path};
 }
 
+bool has_dataset(const Handle& parent, const std::string& path) {
+  for (auto slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    if (H5Lexists(parent.id(), path.substr(0, slash).c_str(), H5P_DEFAULT) <= 0) return false;
+  }
+  return H5Lexists(parent.id(), path.c_str(), H5P_DEFAULT) > 0;
+}
+
 Handle open_dataset(const Handle& parent, const std::string& path) {
   return {H5Dopen2(parent.id(), path.c_str(), H5P_DEFAULT), H5Dclose, "opening dataset " + path};
 }

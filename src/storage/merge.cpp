@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/hash.hpp"
 #include "rvsweep/storage/bundle_items.hpp"
 #include "rvsweep/storage/checked_file.hpp"
 #include "rvsweep/storage/files.hpp"
@@ -39,7 +41,18 @@ struct Table {
   SegmentTable kind;
   const std::vector<ColumnSpec>& columns;
   const std::vector<std::int32_t>& item_bundle;
+  std::vector<std::int64_t> place_of;  // by number
 };
+
+/// The inverse of `number_of` over n places.
+template <class Number>
+std::vector<std::int64_t> places(std::int64_t n, Number number_of) {
+  std::vector<std::int64_t> place_of(static_cast<std::size_t>(n));
+  for (std::int64_t place = 0; place < n; ++place) {
+    place_of[static_cast<std::size_t>(number_of(static_cast<std::size_t>(place)))] = place;
+  }
+  return place_of;
+}
 
 /// Gives items without a computed result what is known of them; `first` is the block's first item.
 using Overlay = std::function<void(std::int64_t first, std::vector<Column>& block)>;
@@ -70,7 +83,8 @@ void place_segment(const Table& table, const fs::path& segment, std::int64_t fir
   const ItemTable computed = read_segment_table(segment, table.kind, table.columns);
   const auto items = static_cast<std::int64_t>(computed.index.size());
   for (std::int64_t item = 0; item < items; ++item) {
-    const std::int64_t place = computed.index[static_cast<std::size_t>(item)];
+    const auto number = static_cast<std::size_t>(computed.index[static_cast<std::size_t>(item)]);
+    const std::int64_t place = table.place_of.at(number);
     if (place < first || place >= end) continue;
     for (std::size_t column = 0; column < block.size(); ++column) {
       copy_item(block[column].spec, computed.columns[column].values, item, block[column].values,
@@ -155,6 +169,18 @@ void write_root_attributes(const Handle& file, const StaticSweep& sweep) {
   }
 }
 
+/// The smaller sweeps that this one extends: their rows keep the bits of the bundles they were in.
+void write_generations(const Handle& file, const StaticSweep& sweep) {
+  if (sweep.generations.empty()) return;
+  auto list = nlohmann::ordered_json::array();
+  for (const auto& generation : sweep.generations) {
+    list.push_back({{"fingerprint", hex(generation.fingerprint)},
+                    {"rows", generation.n_rows},
+                    {"pairs", generation.pairs.size()}});
+  }
+  h5::write_attribute(file, "generations", list.dump());
+}
+
 void write_run_group(const Handle& file, const fs::path& sweep_folder, const StaticSweep& sweep,
                      const std::set<BundleId>& committed, const MergeOptions& options) {
   const Handle run = h5::ensure_group(file, "run");
@@ -187,16 +213,20 @@ void write_run_group(const Handle& file, const fs::path& sweep_folder, const Sta
 void write_results(const Handle& file, const fs::path& sweep_folder, const StaticSweep& sweep,
                    const std::set<BundleId>& committed, const MergeOptions& options) {
   write_root_attributes(file, sweep);
+  write_generations(file, sweep);
   write_prompt_table(file, sweep, Layout::compressed);
   write_computed_columns(
       h5::open_group(file, "prompts"), sweep_folder,
-      {SegmentTable::prompts, sweep.prompt_columns, sweep.prompt_bundle}, committed,
-      [](std::int64_t, std::vector<Column>&) {}, options.memory_bytes);
+      {SegmentTable::prompts, sweep.prompt_columns, sweep.prompt_bundle,
+       places(sweep.n_prompts(), [&](std::size_t place) { return sweep.number_of_prompt(place); })},
+      committed, [](std::int64_t, std::vector<Column>&) {}, options.memory_bytes);
   write_pair_and_arm_tables(file, sweep, Layout::compressed);
   write_row_table(file, sweep, Layout::compressed);
-  write_computed_columns(h5::open_group(file, "rows"), sweep_folder,
-                         {SegmentTable::rows, sweep.row_columns, sweep.row_bundle}, committed,
-                         planned_ends(sweep), options.memory_bytes);
+  write_computed_columns(
+      h5::open_group(file, "rows"), sweep_folder,
+      {SegmentTable::rows, sweep.row_columns, sweep.row_bundle,
+       places(sweep.n_rows(), [&](std::size_t place) { return sweep.number_of_row(place); })},
+      committed, planned_ends(sweep), options.memory_bytes);
   write_run_group(file, sweep_folder, sweep, committed, options);
 }
 
@@ -226,7 +256,8 @@ std::set<BundleId> usable_bundles(const fs::path& sweep_folder, const StaticSwee
                                   MergeReport& report) {
   const BundleItems planned(sweep);
   std::set<BundleId> usable;
-  for (BundleId bundle : committed_bundles(sweep_folder, sweep.fingerprint, report.damaged)) {
+  for (BundleId bundle :
+       committed_bundles(sweep_folder, sweep.segment_fingerprint(), report.damaged)) {
     const fs::path segment = segment_file(sweep_folder, bundle);
     if (auto problem = items_problem(segment, bundle, planned)) {
       report.damaged.push_back({segment, bundle, *problem});

@@ -18,6 +18,8 @@ NLOHMANN_JSON_SERIALIZE_ENUM(ColumnType, {{ColumnType::int32, "int32"},
                                           {ColumnType::utf8, "utf8"},
                                           {ColumnType::status, "status"}})
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ColumnSpec, name, type, shape, units, description, definition)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StaticSweep::Generation, fingerprint, config, pairs, n_prompts,
+                                   n_rows)
 
 namespace {
 using h5::Handle;
@@ -39,6 +41,23 @@ const ColumnSpec prompt_bundle_column = {"prompt_bundle",
                                          "1",
                                          "bundle that measures the prompt, -1 for none",
                                          ""};
+
+const ColumnSpec row_number_column = {
+    "row_number", ColumnType::int64, {}, "1", "number that segments name the row by", ""};
+const ColumnSpec prompt_number_column = {
+    "prompt_number", ColumnType::int32, {}, "1", "number that segments name the prompt by", ""};
+
+/// Each of 0 ... n-1 once.
+template <class Number>
+bool is_permutation_of(const std::vector<Number>& numbers, std::size_t n) {
+  std::vector<bool> seen(n, false);
+  for (const Number number : numbers) {
+    if (number < 0 || static_cast<std::size_t>(number) >= n) return false;
+    if (seen[static_cast<std::size_t>(number)]) return false;
+    seen[static_cast<std::size_t>(number)] = true;
+  }
+  return numbers.size() == n;
+}
 
 bool all_between(const std::vector<std::int32_t>& values, std::int64_t low, std::int64_t end) {
   for (std::int32_t value : values) {
@@ -74,6 +93,16 @@ void expect_consistent(const StaticSweep& sweep) {
   RVSWEEP_EXPECT(all_between(sweep.row_bundle, no_bundle, sweep.n_bundles) &&
                      all_between(sweep.prompt_bundle, no_bundle, sweep.n_bundles),
                  "items belong to existing bundles");
+  if (!sweep.generations.empty()) {
+    RVSWEEP_EXPECT(is_permutation_of(sweep.row_number, n_rows) &&
+                       is_permutation_of(sweep.prompt_number, id.size()),
+                   "every item of an extended sweep has a number of its own");
+  }
+  for (const auto& generation : sweep.generations) {
+    RVSWEEP_EXPECT(all_between(generation.pairs, 0, static_cast<std::int64_t>(pairs.id.size())) &&
+                       generation.n_prompts <= n_prompts,
+                   "an extended sweep holds the pairs and prompts of the smaller one");
+  }
   for (const auto& [name, value] : sweep.attributes) {
     RVSWEEP_EXPECT(
         name != "schema_version" || (!value.empty() && value.size() < 10 &&
@@ -92,7 +121,8 @@ void write_content(const Handle& file, const StaticSweep& sweep) {
   const json facts = {{"attributes", sweep.attributes},
                       {"n_bundles", sweep.n_bundles},
                       {"prompt_columns", sweep.prompt_columns},
-                      {"row_columns", sweep.row_columns}};
+                      {"row_columns", sweep.row_columns},
+                      {"generations", sweep.generations}};
   const std::string text = facts.dump(-1, ' ', false, json::error_handler_t::replace);
   h5::write_column(file, facts_column, std::vector<std::string>{text}, Layout::plain);
   write_prompt_table(file, sweep, Layout::plain);
@@ -103,6 +133,9 @@ void write_content(const Handle& file, const StaticSweep& sweep) {
   h5::write_column(rows, planned_reason_column(), sweep.rows.reason, Layout::plain);
   h5::write_column(file, row_bundle_column, sweep.row_bundle, Layout::plain);
   h5::write_column(file, prompt_bundle_column, sweep.prompt_bundle, Layout::plain);
+  if (sweep.generations.empty()) return;
+  h5::write_column(file, row_number_column, sweep.row_number, Layout::plain);
+  h5::write_column(file, prompt_number_column, sweep.prompt_number, Layout::plain);
 }
 
 StaticSweep read_content(const Handle& file) {
@@ -113,12 +146,16 @@ StaticSweep read_content(const Handle& file) {
   facts.at("n_bundles").get_to(sweep.n_bundles);
   facts.at("prompt_columns").get_to(sweep.prompt_columns);
   facts.at("row_columns").get_to(sweep.row_columns);
+  facts.at("generations").get_to(sweep.generations);
   read_static_tables(file, sweep);
   const Handle rows = h5::open_group(file, "rows");
   sweep.rows.status = read_as<std::int8_t>(rows, planned_status_column());
   sweep.rows.reason = read_as<std::string>(rows, planned_reason_column());
   sweep.row_bundle = read_as<std::int32_t>(file, row_bundle_column);
   sweep.prompt_bundle = read_as<std::int32_t>(file, prompt_bundle_column);
+  if (sweep.generations.empty()) return sweep;
+  sweep.row_number = read_as<std::int64_t>(file, row_number_column);
+  sweep.prompt_number = read_as<std::int32_t>(file, prompt_number_column);
   return sweep;
 }
 }  // namespace

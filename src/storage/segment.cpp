@@ -17,7 +17,7 @@ using h5::Layout;
 
 // Beside the columns of a table, so that no column of the plan can take its name.
 const ColumnSpec index_column = {
-    "index", ColumnType::int64, {}, "1", "place of the item in plan order", ""};
+    "index", ColumnType::int64, {}, "1", "number of the item in the plan", ""};
 
 const char* group_of(SegmentTable table) {
   return table == SegmentTable::prompts ? "prompts" : "rows";
@@ -39,12 +39,19 @@ std::vector<std::int64_t> read_index(const Handle& group) {
   return std::get<std::vector<std::int64_t>>(h5::read_column(group, index_column));
 }
 
-ItemTable read_table(const Handle& file, SegmentTable kind,
-                     const std::vector<ColumnSpec>& columns) {
+/// What becomes of a column that the segment lacks.
+enum class Lacking { is_an_error, gets_fill_values };
+
+ItemTable read_table(const Handle& file, SegmentTable kind, const std::vector<ColumnSpec>& columns,
+                     Lacking lacking) {
   const Handle group = h5::open_group(file, group_of(kind));
   ItemTable table{read_index(group), {}};
   const Handle stored = h5::open_group(group, "columns");
   for (const ColumnSpec& spec : columns) {
+    if (lacking == Lacking::gets_fill_values && !h5::has_dataset(stored, spec.name)) {
+      table.columns.push_back({spec, fill_values(spec, std::ssize(table.index))});
+      continue;
+    }
     table.columns.push_back({spec, h5::read_column(stored, spec)});
     if (!h5::fits(spec, static_cast<std::int64_t>(table.index.size()),
                   table.columns.back().values)) {
@@ -62,6 +69,17 @@ BundleRunFacts read_run_facts(const Handle& file) {
   facts.started = h5::read_text_attribute(run, "started");
   facts.seconds = h5::read_double_attribute(run, "seconds");
   return facts;
+}
+
+/// FILE<suffix>, or FILE<suffix>-2, -3, ... where that is taken.
+fs::path free_name(const fs::path& file, const std::string& suffix) {
+  fs::path name = file;
+  name += suffix;
+  for (int copy = 2; fs::exists(name); ++copy) {
+    name = file;
+    name += suffix + "-" + std::to_string(copy);
+  }
+  return name;
 }
 
 /// Runs `read` on the open segment and gives HDF5's complaints the file's name.
@@ -98,15 +116,19 @@ BundleResult read_segment(const fs::path& segment, std::uint64_t sweep_fingerpri
     throw InputError(segment.string(), *problem, "run the sweep again to compute it anew");
   }
   return read_from(segment, [&](const Handle& file) {
-    return BundleResult{*bundle_of_segment_name(segment.filename().string()),
-                        read_table(file, SegmentTable::prompts, prompt_columns),
-                        read_table(file, SegmentTable::rows, row_columns), read_run_facts(file)};
+    return BundleResult{
+        *bundle_of_segment_name(segment.filename().string()),
+        read_table(file, SegmentTable::prompts, prompt_columns, Lacking::is_an_error),
+        read_table(file, SegmentTable::rows, row_columns, Lacking::is_an_error),
+        read_run_facts(file)};
   });
 }
 
 ItemTable read_segment_table(const fs::path& segment, SegmentTable table,
                              const std::vector<ColumnSpec>& columns) {
-  return read_from(segment, [&](const Handle& file) { return read_table(file, table, columns); });
+  return read_from(segment, [&](const Handle& file) {
+    return read_table(file, table, columns, Lacking::gets_fill_values);
+  });
 }
 
 std::vector<std::int64_t> read_segment_index(const fs::path& segment, SegmentTable table) {
@@ -157,15 +179,22 @@ std::vector<BundleId> committed_bundles(const fs::path& sweep_folder,
   return committed;
 }
 
+fs::path keep_copy_for_retry(const fs::path& segment) {
+  const fs::path copy = free_name(segment, ".retried");
+  std::error_code error;
+  fs::create_hard_link(segment, copy, error);
+  if (error) fs::copy_file(segment, copy, error);  // a file system without hard links
+  if (error) {
+    throw OutputError(copy.string(), "cannot be written (" + error.message() + ")",
+                      "check the free space and permissions of that folder");
+  }
+  return copy;
+}
+
 std::vector<fs::path> set_damaged_segments_aside(const std::vector<DamagedSegment>& damaged) {
   std::vector<fs::path> aside;
   for (const DamagedSegment& segment : damaged) {
-    fs::path target = segment.file;
-    target += ".damaged";
-    for (int copy = 2; fs::exists(target); ++copy) {
-      target = segment.file;
-      target += ".damaged-" + std::to_string(copy);
-    }
+    const fs::path target = free_name(segment.file, ".damaged");
     rename_file(segment.file, target);
     aside.push_back(target);
   }

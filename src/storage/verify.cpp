@@ -109,7 +109,7 @@ std::vector<bool> check_segments(const fs::path& sweep_folder, const StaticSweep
     }
     if (!check_bytes(file, FileKind::segment, report) || sweep == nullptr) continue;
     try {
-      auto problem = segment_problem(file, sweep->fingerprint);
+      auto problem = segment_problem(file, sweep->segment_fingerprint());
       if (!problem) problem = items_problem(file, *bundle, *planned);
       if (problem) {
         add(report.damage, file, *problem);
@@ -148,7 +148,12 @@ void verify_folder(const fs::path& sweep_folder, VerifyReport& report) {
   }
   const std::optional<ResultRows> rows = check_results(results, report);
   if (!rows || !sweep) return;
-  if (rows->fingerprint != sweep->fingerprint) {
+  const auto& generations = sweep->generations;
+  if (std::any_of(generations.begin(), generations.end(), [&](const auto& generation) {
+        return generation.fingerprint == rows->fingerprint;
+      })) {
+    add(report.notes, results, "is of the sweep before it was extended: merge again");
+  } else if (rows->fingerprint != sweep->fingerprint) {
     add(report.damage, results, "belongs to another sweep than plan.h5: merge again");
   } else if (rows->ids != sweep->rows.row_id) {
     add(report.damage, results, "does not hold the rows of plan.h5 in their order: merge again");

@@ -96,6 +96,47 @@ TEST(FolderLock, OfAnotherHostIsNeverTakenOver) {
   EXPECT_EQ(text_of(lock_file(folder.path())), text);
 }
 
+/// The environment of one start of a Slurm job, for as long as the object lives.
+struct SlurmStart {
+  SlurmStart(const char* job, const char* restarts) {
+    setenv("SLURM_CLUSTER_NAME", "alps", 1);
+    setenv("SLURM_JOB_ID", job, 1);
+    setenv("SLURM_RESTART_COUNT", restarts, 1);
+  }
+  ~SlurmStart() {
+    for (const char* name : {"SLURM_CLUSTER_NAME", "SLURM_JOB_ID", "SLURM_RESTART_COUNT"})
+      unsetenv(name);
+  }
+};
+
+TEST(FolderLock, OfAnEarlierStartOfTheSameSlurmJobIsTakenOver) {
+  const auto left_by = [](const char* job, int restarts) {
+    return nlohmann::json{{"host", "far-node"},
+                          {"pid", 7},
+                          {"started", "2024"},
+                          {"job", job},
+                          {"restarts", restarts}};
+  };
+  const sample::TemporaryFolder folder;
+  const SlurmStart second("4711", "1");
+  std::ofstream(lock_file(folder.path())) << left_by("alps/4711", 0);
+  {
+    const FolderLock lock(folder.path());
+    const auto holder = nlohmann::json::parse(text_of(lock_file(folder.path())));
+    EXPECT_EQ(holder.at("host"), host_name());
+    EXPECT_EQ(holder.at("job"), "alps/4711");
+    EXPECT_EQ(holder.at("restarts"), 1);
+  }
+  // Another job, another cluster's, and a second step of this start may still run.
+  for (const auto& other :
+       {left_by("alps/4710", 0), left_by("jura/4711", 0), left_by("alps/4711", 1)}) {
+    std::ofstream(lock_file(folder.path())) << other;
+    const std::string message = refusal(folder.path());
+    EXPECT_NE(message.find("far-node"), std::string::npos) << message;
+    EXPECT_NE(message.find(other.at("job").get<std::string>()), std::string::npos) << message;
+  }
+}
+
 TEST(FolderLock, WithAReusedProcessIdIsTakenOver) {
   const sample::TemporaryFolder folder;
   // The id lives (it is ours), but whoever wrote it no longer holds the flock.

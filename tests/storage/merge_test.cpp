@@ -24,7 +24,7 @@ void commit(const fs::path& folder, const StaticSweep& sweep,
             const std::vector<std::int32_t>& bundles) {
   write_plan_file(folder, sweep);
   for (std::int32_t bundle : bundles) {
-    write_segment(folder, sweep.fingerprint, sample::bundle_result(sweep, bundle));
+    write_segment(folder, sweep.segment_fingerprint(), sample::bundle_result(sweep, bundle));
   }
 }
 
@@ -103,6 +103,24 @@ TEST(Merge, LaysOutScatteredBundlesInPlanOrder) {
   EXPECT_EQ(list_folder(folder.path()),
             (std::vector<fs::path>{plan_file(folder.path()), results_file(folder.path()),
                                    segments_folder(folder.path())}));
+}
+
+TEST(Merge, PutsTheItemsOfAnExtendedSweepInPlanOrderByTheirNumbers) {
+  const sample::TemporaryFolder folder;
+  const StaticSweep sweep = sample::extended_sweep();
+  commit(folder.path(), sweep, {0, 1, 2, 3});
+  MergeOptions in_pieces;
+  in_pieces.memory_bytes = 1;
+  for (const MergeOptions& options : {MergeOptions(), in_pieces}) {
+    const fs::path results = merge(folder.path(), options).results;
+    expect_table(results, "prompts", sweep, sweep.prompt_columns, sweep.prompt_bundle,
+                 {0, 1, 2, 3});
+    expect_table(results, "rows", sweep, sweep.row_columns, sweep.row_bundle, {0, 1, 2, 3});
+    const h5::Handle file = h5::open_file(results);
+    EXPECT_EQ(h5::read_uint_attribute(file, "sweep_fingerprint"), sweep.fingerprint);
+    EXPECT_EQ(h5::read_text_attribute(file, "generations"),
+              R"([{"fingerprint":"1111222233334444","rows":10,"pairs":2}])");
+  }
 }
 
 TEST(Merge, HoldsTheStaticTablesAndAttributes) {

@@ -51,9 +51,22 @@ void expect_round_trip(const StaticSweep& written) {
   EXPECT_EQ(read.prompt_bundle, written.prompt_bundle);
   expect_equal(read.prompt_columns, written.prompt_columns);
   expect_equal(read.row_columns, written.row_columns);
+  EXPECT_EQ(read.segment_fingerprint(), written.segment_fingerprint());
+  EXPECT_EQ(read.row_number, written.row_number);
+  EXPECT_EQ(read.prompt_number, written.prompt_number);
+  ASSERT_EQ(read.generations.size(), written.generations.size());
+  for (std::size_t i = 0; i < read.generations.size(); ++i) {
+    EXPECT_EQ(read.generations[i].fingerprint, written.generations[i].fingerprint);
+    EXPECT_EQ(read.generations[i].config, written.generations[i].config);
+    EXPECT_EQ(read.generations[i].pairs, written.generations[i].pairs);
+    EXPECT_EQ(read.generations[i].n_prompts, written.generations[i].n_prompts);
+    EXPECT_EQ(read.generations[i].n_rows, written.generations[i].n_rows);
+  }
 }
 
 TEST(PlanFile, KeepsEveryPartOfTheSweep) { expect_round_trip(sample::sweep()); }
+
+TEST(PlanFile, KeepsWhatASweepHasGrownFrom) { expect_round_trip(sample::extended_sweep()); }
 
 TEST(PlanFile, KeepsASweepWithoutPromptsOrRows) {
   StaticSweep empty;

@@ -82,6 +82,17 @@ inline StaticSweep sweep(std::int32_t n_bundles = 4) {
   return s;
 }
 
+/// The sample as if it had grown from its first four prompts, two pairs and ten rows: numbers that
+/// are not the places.
+inline StaticSweep extended_sweep() {
+  StaticSweep s = sweep();
+  s.generations = {{0x1111222233334444u, "[model]\npath = modèle\n", {2, 0}, 4, 10}};
+  s.prompt_number = {0, 4, 1, 2, 3};
+  for (std::int64_t row = 0; row < s.n_rows(); ++row)
+    s.row_number.push_back((row * 7 + 3) % s.n_rows());
+  return s;
+}
+
 /// A quiet NaN with a payload that must survive.
 inline double marked_nan() { return std::nan("0x1234"); }
 
@@ -114,23 +125,34 @@ inline ColumnValues values_of(const ColumnSpec& spec, const std::vector<std::int
   return values;
 }
 
-inline ItemTable table_of(const std::vector<ColumnSpec>& specs,
-                          const std::vector<std::int32_t>& item_bundle, std::int32_t bundle) {
-  ItemTable table;
+template <class Number>
+ItemTable table_of(const std::vector<ColumnSpec>& specs,
+                   const std::vector<std::int32_t>& item_bundle, std::int32_t bundle,
+                   Number number_of) {
+  std::vector<std::int64_t> places;
   // Descending, since a bundle's order need not be the plan's.
   for (auto item = static_cast<std::int64_t>(item_bundle.size()) - 1; item >= 0; --item) {
-    if (item_bundle[static_cast<std::size_t>(item)] == bundle) table.index.push_back(item);
+    if (item_bundle[static_cast<std::size_t>(item)] == bundle) places.push_back(item);
   }
-  for (const ColumnSpec& spec : specs) {
-    table.columns.push_back({spec, values_of(spec, table.index)});
-  }
+  ItemTable table;
+  for (const std::int64_t place : places)
+    table.index.push_back(number_of(static_cast<std::size_t>(place)));
+  for (const ColumnSpec& spec : specs) table.columns.push_back({spec, values_of(spec, places)});
   return table;
+}
+
+inline ItemTable table_of(const std::vector<ColumnSpec>& specs,
+                          const std::vector<std::int32_t>& item_bundle, std::int32_t bundle) {
+  return table_of(specs, item_bundle, bundle,
+                  [](std::size_t place) { return static_cast<std::int64_t>(place); });
 }
 
 inline BundleResult bundle_result(const StaticSweep& sweep, std::int32_t bundle) {
   return {BundleId{bundle},
-          table_of(sweep.prompt_columns, sweep.prompt_bundle, bundle),
-          table_of(sweep.row_columns, sweep.row_bundle, bundle),
+          table_of(sweep.prompt_columns, sweep.prompt_bundle, bundle,
+                   [&](std::size_t place) { return sweep.number_of_prompt(place); }),
+          table_of(sweep.row_columns, sweep.row_bundle, bundle,
+                   [&](std::size_t place) { return sweep.number_of_row(place); }),
           {bundle % 2, "node" + std::to_string(bundle % 2), "2024-05-01T12:00:00Z", 0.25 * bundle}};
 }
 

@@ -141,6 +141,35 @@ TEST_F(SegmentTest, OtherColumnsThanThePlanGivesAreAnInputError) {
   EXPECT_THROW(read_segment(segment, sweep_.fingerprint, reshaped, sweep_.row_columns), InputError);
 }
 
+TEST_F(SegmentTest, AColumnThatAnExtensionBroughtHoldsFillValues) {
+  const fs::path segment = commit(0);
+  std::vector<ColumnSpec> more = sweep_.row_columns;
+  more.push_back({"group/new", ColumnType::int32, {2}, "1", "not there", ""});
+  const ItemTable table = read_segment_table(segment, SegmentTable::rows, more);
+  const auto rows = table.index.size();
+  ASSERT_GT(rows, 0u);
+  EXPECT_EQ(std::get<std::vector<std::int32_t>>(table.columns.back().values),
+            std::vector<std::int32_t>(2 * rows, -1));
+  EXPECT_EQ(table.columns.size(), more.size());
+}
+
+TEST_F(SegmentTest, ACopyForARetryLeavesTheSegmentInPlace) {
+  const fs::path segment = commit(1);
+  const auto size = fs::file_size(segment);
+  for (const char* name : {"bundle-000001.h5.retried", "bundle-000001.h5.retried-2"}) {
+    const fs::path copy = keep_copy_for_retry(segment);
+    EXPECT_EQ(copy.filename(), name);
+    EXPECT_EQ(fs::file_size(copy), size);
+    EXPECT_EQ(committed(), std::vector<BundleId>{BundleId{1}});
+  }
+  // The new segment takes the old one's place and leaves the copies alone.
+  BundleResult again = sample::bundle_result(sweep_, 1);
+  again.run.host = "another machine with a longer name";
+  write_segment(folder_.path(), sweep_.fingerprint, again);
+  EXPECT_EQ(read_segment_run_facts(segment).host, again.run.host);
+  EXPECT_NE(read_segment_run_facts(segment.string() + ".retried").host, again.run.host);
+}
+
 TEST_F(SegmentTest, AColumnThatLacksAValueIsNeverCommitted) {
   BundleResult result = sample::bundle_result(sweep_, 0);
   std::get<std::vector<std::string>>(result.rows.columns[1].values).pop_back();

@@ -13,6 +13,7 @@ enum ExitCode : int {
   exit_bad_input = 2,
   exit_failed_rows = 3,
   exit_output_error = 4,  // the output folder cannot be written or is damaged
+  exit_bits_differ = 5,   // of replay
   exit_stopped_early = 75,
 };
 
@@ -28,8 +29,10 @@ struct Command {
 std::span<const Command> commands();
 
 int plan_command(const Arguments& arguments);
+int replay_command(const Arguments& arguments);
 int run_command(const Arguments& arguments);
 int status_command(const Arguments& arguments);
+int doctor_command(const Arguments& arguments);
 int merge_command(const Arguments& arguments);
 int verify_command(const Arguments& arguments);
 int tokenize_command(const Arguments& arguments);

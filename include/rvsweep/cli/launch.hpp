@@ -18,18 +18,18 @@ struct Launch {
   std::vector<std::vector<std::int32_t>> mean_prompts;  // tokens; empty without a mean control
   std::int64_t tokens_after_window = 0;                 // the most of any prompt
   int threads = 1;
-  std::uint64_t fingerprint = 0;
-  bool work_left = true;  // some bundle is not committed yet
-  std::string refusal;    // rank 0 found the input wrong: every rank ends with `exit_code`
+  std::uint64_t fingerprint = 0;  // that segments carry
+  bool work_left = true;          // some bundle is not committed yet
+  std::string refusal;            // rank 0 found the input wrong: every rank ends with `exit_code`
   int exit_code = 0;
 };
 
 /// Collective: rank 0's launch on every rank.
 Launch share_launch(Communicator& communicator, Launch launch);
 
-/// Collective: threads for each rank where run.threads is auto. A rank may use the CPUs of its
-/// affinity mask, shared with the ranks of its host that have the same mask; the least of all
-/// ranks, and no more than SLURM_CPUS_PER_TASK where that is set.
+/// Collective: threads for each rank where run.threads is auto. A rank gets its share of the CPUs
+/// that it was given (affinity mask, Slurm's variables, control group), see core/cores.hpp; the
+/// least of all ranks.
 int automatic_threads(Communicator& communicator, const NodePlace& place);
 
 /// Settings of the experiment from the merged configuration and the launch; the same on every rank.

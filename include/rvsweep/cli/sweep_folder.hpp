@@ -29,13 +29,21 @@ struct SweepFolder {
   }
 };
 
+/// What is wanted beside going on with a folder's sweep.
+struct FolderOptions {
+  bool extend = false;        // the folder's sweep may lack pairs, samples or arms of this one
+  bool retry_failed = false;  // bundles with failed rows are computed again
+};
+
 /// Plans the sweep, takes the folder's lock, writes plan.h5 or compares it with the one there, sets
 /// damaged segments aside and finds the committed ones. All of it before weights are loaded.
 /// Device, dtype and threads that the configuration leaves to `auto` are those of the stored sweep,
 /// or `automatic_threads` and what this machine has; they are left in `launch` for all ranks.
-/// Throws InputError: all that is wrong with the input, another sweep in the folder (the difference
-/// named), a folder in use; OutputError: an unwritable folder.
+/// A segment with failed rows that is to be computed again stays in place until the new one
+/// replaces it; a copy is kept as NAME.retried (.retried-2, ...). Throws InputError: all that is
+/// wrong with the input, another sweep in the folder (the difference named), nothing there to
+/// extend, a folder in use; OutputError: an unwritable folder.
 SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path& path,
-                        int automatic_threads, Launch& launch);
+                        const FolderOptions& wanted, int automatic_threads, Launch& launch);
 
 }  // namespace rvsweep

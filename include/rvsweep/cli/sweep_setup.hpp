@@ -27,9 +27,13 @@ struct SweepSetup {
 };
 
 /// `device` and `dtype` override what the configuration says (a resumed sweep keeps its own);
-/// empty: resolve the configuration's. Throws InputError for all that is wrong with the input.
+/// empty: resolve the configuration's. With `stored`, prompts and plan are that sweep's and no
+/// prompts file is read. Throws InputError for all that is wrong with the input.
 SweepSetup prepare_sweep(const ConfigValues& values, std::string device = "",
-                         std::string dtype = "");
+                         std::string dtype = "", const StaticSweep* stored = nullptr);
+
+/// What plans need of the tokenizer, which must outlive it, and of the files that `config` names.
+PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer);
 
 /// The arithmetic that a sweep's bits depend on, beside its configuration.
 struct ArithmeticIdentity {
@@ -41,6 +45,10 @@ struct ArithmeticIdentity {
 /// that decides a row.
 StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity,
                          const std::string& model_fingerprint);
+
+/// Which bundle computes each of the sweep's rows and prompts, and their numbers where `plan`
+/// extends another.
+void set_bundles(const Plan& plan, StaticSweep& sweep);
 
 /// What differs between the sweep of a folder and the one asked for, one line each; empty where
 /// nothing does. The [run] section of the configuration is left to the identity attributes.

@@ -3,6 +3,7 @@
 // GPUs or their number do not allow it the caller is told why and uses another way.
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "rvsweep/comm/communicator.hpp"
@@ -30,5 +31,8 @@ class Nccl {
   std::unique_ptr<Library> library_;
   void* nccl_communicator_;
 };
+
+/// "2.27.3"; nothing where libnccl.so.2 cannot be opened.
+std::optional<std::string> nccl_version();
 
 }  // namespace rvsweep

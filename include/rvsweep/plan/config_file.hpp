@@ -35,6 +35,9 @@ const std::vector<ConfigKey>& config_keys();
 ConfigValues read_config(const std::vector<std::filesystem::path>& files,
                          const std::vector<std::string>& sets);
 
+/// A merged configuration that a sweep has stored; `where` stands for the file's name in messages.
+ConfigValues read_config_text(const std::string& text, const std::string& where);
+
 /// The merged configuration as one INI file, defaults filled in: reads back to the same sweep.
 std::string dump_config(const ConfigValues& values);
 

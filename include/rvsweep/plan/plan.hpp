@@ -33,7 +33,8 @@ struct PlanText {
 struct PlannedPrompt {
   Prompt prompt;
   std::vector<std::int32_t> tokens;
-  std::string refusal;                   // why no geometry can be had; empty where it can
+  std::string refusal;  // why no geometry can be had; empty where it can
+  PromptIndex number;
   std::int64_t tokens_after_window = 0;  // tokens of the chat template beyond the window's end
 };
 
@@ -43,15 +44,19 @@ struct PlannedRow {
   ArmIndex arm;
   std::int32_t sample = 0;
   std::string refusal;  // empty: the row runs
+  RowIndex number;
 };
 
-/// Rows lie pair by pair, arm by arm, sample by sample; that order is /rows'.
+/// Rows lie pair by pair, arm by arm, sample by sample; that order is /rows'. Bundles, and with
+/// them segments, name prompts and rows by number: the place, unless the plan extends another. Then
+/// the items that the other had keep their numbers and new ones count on in plan order.
 struct Plan {
   std::vector<PlannedPrompt> prompts;
   std::vector<PromptPair> pairs;
   std::vector<ArmSpec> arms;  // of the config, then their controls
   std::vector<PlannedRow> rows;
-  std::vector<Bundle> bundles;  // without what `prompts` holds, see complete_bundle
+  std::vector<Bundle> bundles;              // without what `prompts` holds, see complete_bundle
+  std::vector<std::int32_t> prompt_places;  // by number, where numbers are not the places
   std::vector<std::vector<std::int32_t>> mean_prompts;  // of the mean control; else empty
   std::int64_t early_layer = 0, late_layer = 0;
   std::int64_t bundle_rows = 0;
@@ -65,8 +70,12 @@ std::vector<ArmSpec> all_arms(const SweepConfig& config, const ModelConfig& mode
 
 /// `device` and `dtype` are resolved names ("cpu", "float32"). Throws InputError for what concerns
 /// the whole sweep (arms, layers); what concerns a row is that row's refusal.
+/// With `before`, the plan of a smaller job, the result extends it: its bundles stay first and as
+/// they are, and what they lack is packed into new ones. ContractError when a prompt or row of
+/// `before` is missing here.
 Plan make_plan(const SweepConfig& config, const ModelConfig& model, PromptSet prompts,
-               const PlanText& text, const std::string& device, const std::string& dtype);
+               const PlanText& text, const std::string& device, const std::string& dtype,
+               const Plan* before = nullptr);
 
 /// A bundle of the plan as a rank needs it: with the tokens and texts of its prompts.
 Bundle complete_bundle(const Plan& plan, BundleId id);

@@ -10,7 +10,7 @@
 
 namespace rvsweep {
 
-/// Places in plan order, ascending, by bundle.
+/// Numbers of the items, ascending, by bundle.
 struct BundleItems {
   explicit BundleItems(const StaticSweep& sweep);
   std::vector<std::vector<std::int64_t>> prompts, rows;  // [n_bundles]

@@ -54,6 +54,8 @@ Handle open_file(const std::filesystem::path& file);
 Handle ensure_group(const Handle& parent, const std::string& path);
 Handle open_group(const Handle& parent, const std::string& path);
 Handle open_dataset(const Handle& parent, const std::string& path);
+/// Whether `path` ("a/b") is there, with its parents.
+bool has_dataset(const Handle& parent, const std::string& path);
 
 /// Chunks of `chunk_items` first-axis items, shuffled, deflated (gzip 4) and checksummed
 /// (Fletcher-32, which HDF5 does not offer for texts and lists of variable length); 0 = one

@@ -1,6 +1,8 @@
 #pragma once
 // DIR/plan.h5: everything of results.h5 that is known before the first bundle is computed, and
-// what each bundle will add. Written once at launch.
+// what each bundle will add. Written at launch, and replaced by one rename when the sweep is
+// extended: before it the folder holds the smaller sweep, after it the larger one, and segments
+// stay as they are.
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -15,7 +17,7 @@ namespace rvsweep {
 inline constexpr std::int32_t no_bundle = -1;
 
 struct StaticSweep {
-  /// Hash of everything that decides the results; every file of the sweep carries it.
+  /// Hash of everything that decides the results; results.h5 carries it.
   std::uint64_t fingerprint = 0;
   /// Root attributes of results.h5, in order: name, text. `schema_version` is stored as an integer.
   std::vector<std::pair<std::string, std::string>> attributes;
@@ -44,6 +46,29 @@ struct StaticSweep {
   std::vector<std::int32_t> prompt_bundle;  // [P] bundle that measures the prompt, or no_bundle
   /// Datasets of /prompts and /rows that bundles fill; row_columns include `status` and `reason`.
   std::vector<ColumnSpec> prompt_columns, row_columns;
+
+  /// A smaller sweep that this one extends. Its rows keep the bundles that it planned.
+  struct Generation {
+    std::uint64_t fingerprint = 0;    // what that sweep's results.h5 carries
+    std::string config;               // its merged configuration
+    std::vector<std::int32_t> pairs;  // its pairs in its order: places in `pairs`
+    std::int64_t n_prompts = 0, n_rows = 0;
+  };
+  std::vector<Generation> generations;  // oldest first; empty for a sweep never extended
+  /// [R], [P] numbers by which segments name rows and prompts, as in plan.hpp; empty: the places.
+  std::vector<std::int64_t> row_number;
+  std::vector<std::int32_t> prompt_number;
+
+  /// What segments carry: it stays when the sweep is extended.
+  std::uint64_t segment_fingerprint() const {
+    return generations.empty() ? fingerprint : generations.front().fingerprint;
+  }
+  std::int64_t number_of_row(std::size_t place) const {
+    return row_number.empty() ? static_cast<std::int64_t>(place) : row_number[place];
+  }
+  std::int64_t number_of_prompt(std::size_t place) const {
+    return prompt_number.empty() ? static_cast<std::int64_t>(place) : prompt_number[place];
+  }
 
   std::int64_t n_prompts() const { return static_cast<std::int64_t>(prompts.id.size()); }
   std::int64_t n_rows() const { return static_cast<std::int64_t>(rows.row_id.size()); }

@@ -24,10 +24,11 @@ BundleResult read_segment(const std::filesystem::path& segment, std::uint64_t sw
 
 enum class SegmentTable { prompts, rows };
 
-/// One table of a segment that segment_problem has found sound.
+/// One table of a segment that segment_problem has found sound. Columns that it lacks, because the
+/// sweep got them by an extension, hold their fill values.
 ItemTable read_segment_table(const std::filesystem::path& segment, SegmentTable table,
                              const std::vector<ColumnSpec>& columns);
-/// The items that a table holds: places in plan order.
+/// The items that a table holds, by number.
 std::vector<std::int64_t> read_segment_index(const std::filesystem::path& segment,
                                              SegmentTable table);
 BundleRunFacts read_segment_run_facts(const std::filesystem::path& segment);
@@ -52,5 +53,9 @@ std::vector<BundleId> committed_bundles(const std::filesystem::path& sweep_folde
 /// again; returns the new names. For the holder of the folder's lock.
 std::vector<std::filesystem::path> set_damaged_segments_aside(
     const std::vector<DamagedSegment>& damaged);
+
+/// Keeps a segment that is to be computed again as NAME.retried (.retried-2, ...) beside it and
+/// returns that name; the segment stays until the new one is renamed over it. OutputError.
+std::filesystem::path keep_copy_for_retry(const std::filesystem::path& segment);
 
 }  // namespace rvsweep

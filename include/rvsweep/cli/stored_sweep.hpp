@@ -1,0 +1,15 @@
+#pragma once
+// A sweep planned again from its plan.h5.
+#include "rvsweep/plan/plan.hpp"
+#include "rvsweep/storage/plan_file.hpp"
+
+namespace rvsweep {
+
+/// All prompts and pairs of a stored sweep, in its order.
+PromptSet stored_prompts(const StaticSweep& sweep);
+
+/// The plan of a stored sweep, generation by generation; `text` and `model` are those it was
+/// planned with.
+Plan stored_plan(const StaticSweep& stored, const ModelConfig& model, const PlanText& text);
+
+}  // namespace rvsweep

@@ -1,0 +1,244 @@
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <bit>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "rvsweep/cli/launch.hpp"
+#include "rvsweep/cli/load_model.hpp"
+#include "rvsweep/cli/options.hpp"
+#include "rvsweep/cli/sweep_setup.hpp"
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/log.hpp"
+#include "rvsweep/experiment/bundle_contexts.hpp"
+#include "rvsweep/experiment/bundle_runner.hpp"
+#include "rvsweep/storage/layout.hpp"
+#include "rvsweep/storage/segment.hpp"
+
+namespace rvsweep {
+namespace {
+
+namespace po = boost::program_options;
+
+/// 16 hexadecimal digits, as `rvsweep plan --list` writes them, or the decimal number of /rows.
+std::uint64_t parse_row_id(const std::string& text) {
+  const bool is_hex = text.size() == 16;
+  std::size_t end = 0;
+  std::uint64_t id = 0;
+  try {
+    id = std::stoull(text, &end, is_hex ? 16 : 10);
+  } catch (const std::exception&) {
+  }
+  if (end != text.size() || text.empty() || text[0] == '-')
+    throw InputError("--row " + text, "is no row id",
+                     "give the 16 hexadecimal digits of `rvsweep plan --list`");
+  return id;
+}
+
+/// The place of the row in plan order. Throws InputError where it cannot be computed again.
+std::size_t place_of_row(const StaticSweep& sweep, std::uint64_t id, const std::string& folder) {
+  const auto& ids = sweep.rows.row_id;
+  const auto found = std::find(ids.begin(), ids.end(), id);
+  if (found == ids.end())
+    throw InputError(folder, "has no row " + hex(id), "`rvsweep plan --list` lists the row ids");
+  const auto place = static_cast<std::size_t>(found - ids.begin());
+  if (sweep.row_bundle[place] == no_bundle)
+    throw InputError("row " + hex(id), "was refused: " + sweep.rows.reason[place]);
+  return place;
+}
+
+/// One item of a table: column by column.
+struct Item {
+  const ItemTable& table;
+  std::int64_t at = 0;
+
+  Item(const ItemTable& from, std::int64_t number) : table(from) {
+    const auto found = std::find(from.index.begin(), from.index.end(), number);
+    RVSWEEP_EXPECT(found != from.index.end(), "the bundle holds its row");
+    at = found - from.index.begin();
+  }
+
+  template <class T>
+  const T* values(const std::string& name) const {
+    for (const Column& column : table.columns)
+      if (column.spec.name == name)
+        return std::get<std::vector<T>>(column.values).data() + at * item_size(column.spec);
+    return nullptr;
+  }
+};
+
+/// Bits, so that NaN equals NaN and 0 does not equal -0.
+template <class T>
+bool same_bits(const T& a, const T& b) {
+  if constexpr (std::is_same_v<T, float>)
+    return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b);
+  else if constexpr (std::is_same_v<T, double>)
+    return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+  else
+    return a == b;
+}
+
+/// Columns whose bits differ, one line each with the first element that does.
+std::vector<std::string> bit_differences(const Item& stored, const Item& now) {
+  std::vector<std::string> lines;
+  for (std::size_t c = 0; c < now.table.columns.size(); ++c) {
+    const ColumnSpec& spec = now.table.columns[c].spec;
+    const std::int64_t size = item_size(spec);
+    std::visit(
+        [&](const auto& all) {
+          using Values = std::decay_t<decltype(all)>;
+          const auto& before = std::get<Values>(stored.table.columns[c].values);
+          for (std::int64_t k = 0; k < size; ++k) {
+            const auto& was = before[static_cast<std::size_t>(stored.at * size + k)];
+            const auto& is = all[static_cast<std::size_t>(now.at * size + k)];
+            if (same_bits(was, is)) continue;
+            lines.push_back(fmt::format("{}[{}]: stored {}, now {}", spec.name, k, was, is));
+            return;
+          }
+        },
+        now.table.columns[c].values);
+  }
+  return lines;
+}
+
+void print_row(const StaticSweep& sweep, std::size_t place, const Bundle& bundle, const Item& row) {
+  const auto at = [](const auto& names, std::int32_t index) {
+    return names.at(static_cast<std::size_t>(index));
+  };
+  std::cout << fmt::format("row       {}: pair {}, arm {}, sample {}\n",
+                           hex(sweep.rows.row_id[place]),
+                           at(sweep.pairs.id, sweep.rows.pair[place]),
+                           at(sweep.arms.label, sweep.rows.arm[place]), sweep.rows.sample[place])
+            << "          " << at(sweep.arms.spec, sweep.rows.arm[place]) << "\n"
+            << fmt::format("bundle    {}, slot {} of {} ({} contexts of {} columns)\n",
+                           bundle.id.value, row.at, bundle.shape.rows, bundle.shape.contexts,
+                           bundle.shape.prompt_length);
+}
+
+/// What the patch wrote, in all and at each patched layer where all have the same share.
+void print_patch(const ArmSpec& arm, const Item& row) {
+  if (!arm.is_patched()) return;
+  const auto changed = *row.values<std::int64_t>("cells_changed");
+  const auto layers = static_cast<std::int64_t>(arm.layers.size());
+  std::string each;
+  if (layers > 0 && changed % layers == 0)
+    each = fmt::format(", {} at each of layers {}", changed / layers, format_layers(arm.layers));
+  std::cout << fmt::format(
+      "patch     {} cells written{}; {} dropped; norm of the change {:.6g}; "
+      "{} future keys\n",
+      changed, each, *row.values<std::int64_t>("cells_dropped"), *row.values<double>("change_norm"),
+      *row.values<std::int32_t>("future_keys"));
+}
+
+/// One line per step from the row's own columns: token id, text and, with step_trace, the
+/// participation ratio of the sliding window at the early and the late layer.
+void print_steps(const SweepSettings& settings, const Tokenizer& tokenizer, const Item& row) {
+  const auto max_new = settings.generation.max_new_tokens;
+  const std::int32_t* tokens = row.values<std::int32_t>("tokens");
+  const float* pr = row.values<float>("step_pr");  // [L, max_new]
+  std::cout << fmt::format("{:>8} {:>8}  {}text\n", "step", "token",
+                           pr != nullptr ? "PR early   PR late  " : "");
+  for (std::int64_t step = 0; step < *row.values<std::int32_t>("n_generated"); ++step) {
+    const std::string text = nlohmann::json(tokenizer.decode({&tokens[step], 1}))
+                                 .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    std::string window;
+    if (pr != nullptr)
+      window = fmt::format("{:>8.4f}  {:>8.4f}  ", pr[settings.early_layer * max_new + step],
+                           pr[settings.late_layer * max_new + step]);
+    std::cout << fmt::format("{:>8} {:>8}  {}{}\n", step + 1, tokens[step], window, text);
+  }
+  std::cout << "ended     by " << *row.values<std::string>("stop_reason") << "\n";
+}
+
+/// What of this machine and this program is not as it was when the sweep ran.
+void tell_differences(const StaticSweep& stored, const SweepSetup& setup) {
+  const Placement placement = place_rank(setup.device, setup.dtype, 0);
+  const int threads = std::stoi(attribute(stored, "threads_per_rank"));
+  const StaticSweep now =
+      static_sweep(setup, {setup.device, hardware_name(placement), setup.dtype, threads},
+                   hex(model_fingerprint(setup.weights)));
+  for (const auto& line : differences(stored, now)) {
+    if (line.starts_with("model_fingerprint") || line.starts_with("tokenizer_fingerprint"))
+      throw InputError(setup.config.model_path.string(), "is not the model of the sweep: " + line,
+                       "name its folder with --model");
+    spdlog::warn("{}: the bits may differ", line);
+  }
+}
+
+int replay(const std::string& folder, std::uint64_t id, const std::string& model_folder) {
+  const StaticSweep stored = read_plan_file(folder);
+  const std::size_t place = place_of_row(stored, id, folder);
+  ConfigValues values = read_config_text(attribute(stored, "config"), folder + "/plan.h5");
+  if (!model_folder.empty()) values["model.path"] = {{model_folder, "--model"}};
+  const SweepSetup setup =
+      prepare_sweep(values, attribute(stored, "device_type"), attribute(stored, "dtype"), &stored);
+  tell_differences(stored, setup);
+  const Bundle bundle = complete_bundle(setup.plan, BundleId(stored.row_bundle[place]));
+  const auto segment = segment_file(folder, bundle.id);
+  const bool computed = std::filesystem::exists(segment);
+  if (computed)
+    if (const auto problem = segment_problem(segment, stored.segment_fingerprint()))
+      throw InputError(segment.string(), *problem, "run the sweep again to compute it anew");
+
+  Launch launch;
+  launch.families = setup.families.text;
+  launch.token_sets = setup.token_sets;
+  const SweepSettings settings = sweep_settings(setup.config, setup.model, setup.tokenizer, launch);
+  const int threads = std::stoi(attribute(stored, "threads_per_rank"));
+  use_threads(threads);
+  const World alone;
+  const Transformer model = load_on_every_rank(alone, setup.model, setup.weights,
+                                               place_rank(setup.device, setup.dtype, 0), threads);
+  const BundleRunner runner{model,
+                            setup.tokenizer,
+                            settings,
+                            stored.prompt_columns,
+                            stored.row_columns,
+                            mean_over(model, setup.plan.mean_prompts)};
+  const BundleResult result = runner.run(bundle);
+  const Item now(result.rows, stored.number_of_row(place));
+
+  print_row(stored, place, bundle, now);
+  print_patch(setup.plan.arms.at(static_cast<std::size_t>(stored.rows.arm[place])), now);
+  if (const std::string& reason = *now.values<std::string>("reason"); !reason.empty())
+    std::cout << "failed    " << reason << "\n";
+  else
+    print_steps(settings, setup.tokenizer, now);
+  if (!computed) {
+    std::cout << "bits      nothing to compare with: the sweep has not computed this row yet\n";
+    return exit_done;
+  }
+  const ItemTable before = read_segment_table(segment, SegmentTable::rows, stored.row_columns);
+  const auto lines = bit_differences(Item(before, stored.number_of_row(place)), now);
+  if (lines.empty()) {
+    std::cout << "bits      identical in all " << result.rows.columns.size() << " columns\n";
+    return exit_done;
+  }
+  std::cout << "bits      differ in " << lines.size() << " of " << result.rows.columns.size()
+            << " columns\n";
+  for (const auto& line : lines) std::cout << "  " << line << "\n";
+  return exit_bits_differ;
+}
+
+}  // namespace
+
+int replay_command(const Arguments& arguments) {
+  po::options_description all("Replay");
+  all.add_options()("dir", po::value<std::string>(), "folder of the sweep")(
+      "row,r", po::value<std::string>(), "id of the row, as `rvsweep plan --list` writes it")(
+      "model,m", po::value<std::string>()->default_value(""),
+      "the model's folder where it is no longer the one of the configuration");
+  const auto options = parse_options(arguments, all, "replay DIR --row ID [--model M]", "dir");
+  if (!options) return exit_done;
+  for (const char* needed : {"dir", "row"})
+    if (!options->contains(needed))
+      throw InputError("command line", std::string(needed) + " is missing",
+                       "rvsweep replay DIR --row ID");
+  return replay((*options)["dir"].as<std::string>(),
+                parse_row_id((*options)["row"].as<std::string>()),
+                (*options)["model"].as<std::string>());
+}
+
+}  // namespace rvsweep

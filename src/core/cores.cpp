@@ -1,0 +1,97 @@
+#include "rvsweep/core/cores.hpp"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <fstream>
+#include <string>
+
+namespace rvsweep {
+namespace {
+namespace fs = std::filesystem;
+
+std::vector<int> affinity_mask() {
+  std::vector<int> cpus;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return cpus;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
+  return cpus;
+}
+
+std::optional<int> positive_number(const char* text) {
+  int number = 0;
+  if (text == nullptr) return std::nullopt;
+  const auto [end, error] = std::from_chars(text, text + std::strlen(text), number);
+  return error == std::errc{} && *end == '\0' && number > 0 ? std::optional(number) : std::nullopt;
+}
+
+/// cpu.max reads "max 100000" or "150000 100000": microseconds of CPU time per period.
+std::optional<double> quota_v2(const fs::path& group) {
+  std::ifstream file(group / "cpu.max");
+  double quota = 0, period = 0;
+  return file >> quota >> period && quota > 0 && period > 0 ? std::optional(quota / period)
+                                                            : std::nullopt;
+}
+
+std::optional<double> quota_v1(const fs::path& group) {
+  std::ifstream quota_file(group / "cpu.cfs_quota_us"), period_file(group / "cpu.cfs_period_us");
+  double quota = 0, period = 0;
+  return quota_file >> quota && period_file >> period && quota > 0 && period > 0
+             ? std::optional(quota / period)
+             : std::nullopt;
+}
+
+/// The least that a group or one of its parents up to `top` grants.
+template <class Quota>
+void lower_to(std::optional<double>& least, const fs::path& top, const fs::path& below,
+              Quota quota_of) {
+  fs::path group = top;
+  const auto take = [&] {
+    if (const auto quota = quota_of(group)) least = std::min(least.value_or(*quota), *quota);
+  };
+  take();
+  for (const fs::path& part : below) {
+    group /= part;
+    take();
+  }
+}
+
+/// /proc/self/cgroup has lines NUMBER:CONTROLLERS:/PATH; version 2 has no controllers.
+std::optional<double> group_quota(const fs::path& root) {
+  std::optional<double> least;
+  std::ifstream groups(root / "proc/self/cgroup");
+  const fs::path mount = root / "sys/fs/cgroup";
+  for (std::string line; std::getline(groups, line);) {
+    const auto first = line.find(':'), second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    const fs::path path = fs::path(line.substr(second + 1)).relative_path();
+    if (controllers == ",,") lower_to(least, mount, path, quota_v2);
+    if (controllers.find(",cpu,") != std::string::npos)
+      for (const char* name : {"cpu", "cpu,cpuacct"}) lower_to(least, mount / name, path, quota_v1);
+  }
+  return least;
+}
+
+}  // namespace
+
+GivenCores given_cores(const std::function<const char*(const char*)>& variable,
+                       const fs::path& root) {
+  return {affinity_mask(), positive_number(variable("SLURM_CPUS_PER_TASK")),
+          positive_number(variable("SLURM_CPUS_ON_NODE")), group_quota(root)};
+}
+
+int threads_for_rank(const GivenCores& cores, int ranks_of_mask, int ranks_on_node) {
+  int threads = static_cast<int>(cores.mask.size()) / ranks_of_mask;
+  if (cores.per_task) threads = std::min(threads, *cores.per_task);
+  if (cores.on_node) threads = std::min(threads, *cores.on_node / ranks_on_node);
+  if (cores.group_quota)
+    threads = std::min(threads, static_cast<int>(*cores.group_quota / ranks_on_node));
+  return std::max(threads, 1);
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,65 @@
+#include "rvsweep/plan/extend.hpp"
+
+#include <map>
+#include <unordered_map>
+
+#include "rvsweep/core/error.hpp"
+
+namespace rvsweep {
+namespace {
+
+/// `known(item)` is the item's number in `before` or null; `n_before` items have one there.
+template <class Item, class Known>
+void number_items(std::vector<Item>& items, std::size_t n_before, Known known) {
+  std::size_t kept = 0, next = n_before;
+  for (Item& item : items) {
+    if (const auto* number = known(item)) {
+      item.number = *number;
+      ++kept;
+    } else {
+      item.number.value = static_cast<decltype(item.number.value)>(next++);
+    }
+  }
+  RVSWEEP_EXPECT(kept == n_before, "an extension keeps every prompt and row of the smaller plan");
+}
+
+template <class Map, class Key>
+const typename Map::mapped_type* find_in(const Map& map, const Key& key) {
+  const auto found = map.find(key);
+  return found == map.end() ? nullptr : &found->second;
+}
+
+}  // namespace
+
+void take_over(const Plan& before, Plan& plan) {
+  std::map<std::pair<std::string, std::string>, PromptIndex> prompts;
+  for (const auto& p : before.prompts)
+    prompts.emplace(std::pair(p.prompt.text, p.prompt.group), p.number);
+  number_items(plan.prompts, before.prompts.size(), [&](const PlannedPrompt& p) {
+    return find_in(prompts, std::pair(p.prompt.text, p.prompt.group));
+  });
+  plan.prompt_places.resize(plan.prompts.size());
+  for (std::size_t place = 0; place < plan.prompts.size(); ++place)
+    plan.prompt_places.at(static_cast<std::size_t>(plan.prompts[place].number.value)) =
+        static_cast<std::int32_t>(place);
+  std::unordered_map<std::uint64_t, RowIndex> rows;
+  for (const auto& row : before.rows) rows.emplace(row.id.value, row.number);
+  number_items(plan.rows, before.rows.size(),
+               [&](const PlannedRow& row) { return find_in(rows, row.id.value); });
+
+  std::map<std::string, ArmIndex> places;
+  for (std::int32_t arm = 0; arm < std::ssize(plan.arms); ++arm)
+    places.emplace(plan.arms[static_cast<std::size_t>(arm)].canonical(), ArmIndex(arm));
+  std::vector<ArmIndex> place_of;
+  for (const ArmSpec& arm : before.arms) {
+    const ArmIndex* place = find_in(places, arm.canonical());
+    RVSWEEP_EXPECT(place != nullptr, "an extension keeps every arm of the smaller plan");
+    place_of.push_back(*place);
+  }
+  plan.bundles = before.bundles;
+  for (Bundle& bundle : plan.bundles)
+    for (BundleRow& row : bundle.rows)
+      row.arm = place_of.at(static_cast<std::size_t>(row.arm.value));
+}
+
+}  // namespace rvsweep

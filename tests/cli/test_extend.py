@@ -1,0 +1,169 @@
+"""Extending a sweep by pairs, samples and arms: rows that were computed stay, the others join them in plan order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from processes import Running, call, files, outside_run, segments
+from prompt_texts import pairs_of_lengths, write_pairs
+from rvsweep_cli import Results, read_results
+from sweep_job import ARMS, SAMPLES, assert_partly_done
+
+NEW_ARMS = ["kv_cache layers=1:4 growth=frozen", "preset:notebook_b layers=3"]  # the second has a dataset of its own
+COMPUTED = ("tokens", "n_generated", "text", "spectra_prompt", "spectra_generated", "change_norm", "r_v_prompt")
+
+
+def larger(sweep, folder: Path, samples: int = SAMPLES + 1) -> list[str]:
+    """Words of the command line that make the job larger in every way: pairs before and after the old ones."""
+    new = pairs_of_lengths(sweep.tokenizer, [(22, 31), (50, 44)], seed=5)
+    named = [pair | {"pair": f"new-{i}"} for i, pair in enumerate(new)]
+    prompts = write_pairs(folder / "larger.jsonl", [named[0], *sweep.pairs, named[1]])
+    arms = [NEW_ARMS[0], *ARMS, NEW_ARMS[1]]
+    settings = [f"prompts.file={prompts}", f"generation.samples={samples}", *(f"sweep.arm={arm}" for arm in arms)]
+    return [word for setting in settings for word in ("--set", setting)]
+
+
+@pytest.fixture(scope="module")
+def larger_words(sweep, tmp_path_factory) -> list[str]:
+    return larger(sweep, tmp_path_factory.mktemp("larger"))
+
+
+@pytest.fixture(scope="module")
+def fresh(sweep, larger_words, tmp_path_factory) -> Results:
+    """The larger job, never extended."""
+    out = tmp_path_factory.mktemp("fresh") / "out"
+    sweep.run(out, *larger_words, ranks=2)
+    return read_results(out / "results.h5")
+
+
+def by_id(results: Results, ids: np.ndarray) -> np.ndarray:
+    place = {row_id: place for place, row_id in enumerate(results.rows["row_id"])}
+    return np.array([place[row_id] for row_id in ids])
+
+
+def assert_extended(out: Path, old: Results, fresh: Results) -> None:
+    """The rows and tables of the larger job; old rows to the bit, new ones to rounding."""
+    extended = read_results(out / "results.h5")
+    for group in ("prompts", "pairs", "arms", "rows"):
+        assert getattr(extended, group).columns.keys() == getattr(fresh, group).columns.keys()
+    for name in ("id", "text", "group", "n_tokens", "reason"):
+        np.testing.assert_array_equal(extended.prompts[name], fresh.prompts[name])
+    for name in ("id", "source", "base"):
+        np.testing.assert_array_equal(extended.pairs[name], fresh.pairs[name])
+    for name in ("label", "kind", "spec"):
+        np.testing.assert_array_equal(extended.arms[name], fresh.arms[name])
+    for name in ("row_id", "pair", "arm", "sample", "status", "reason"):
+        np.testing.assert_array_equal(extended.rows[name], fresh.rows[name], err_msg=name)
+    kept = by_id(extended, old.rows["row_id"])
+    for name in COMPUTED:
+        np.testing.assert_array_equal(extended.rows[name][kept], old.rows[name], err_msg=name)
+    old_prompts = [list(extended.prompts["text"]).index(text) for text in old.prompts["text"]]
+    np.testing.assert_array_equal(extended.prompts["spectra"][old_prompts], old.prompts["spectra"])
+    np.testing.assert_allclose(extended.prompts["spectra"], fresh.prompts["spectra"], rtol=1e-4, atol=1e-5)
+    # A sampled token may turn on a rounding error; then the two texts part for good.
+    same = (extended.rows["tokens"] == fresh.rows["tokens"]).all(axis=1)
+    assert same.mean() > 0.98, f"{(~same).sum()} of {len(same)} rows have other tokens"
+    for name in ("spectra_prompt", "change_norm", "r_v_prompt", "r_v_notebook"):
+        np.testing.assert_allclose(
+            extended.rows[name][same], fresh.rows[name][same], rtol=2e-4, atol=1e-4, err_msg=name
+        )
+
+
+def test_a_finished_sweep_grows(sweep, finished, copy_of_finished, larger_words, fresh):
+    out = copy_of_finished
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in segments(out)}
+    sweep.run(out, "--extend", *larger_words)
+    after = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in segments(out)}
+    assert {name: after[name] for name in before} == before, "a computed bundle was touched"
+    assert len(after) > len(before)
+    assert_extended(out, finished.results, fresh)
+    assert "sound" in sweep.call("verify", out).stdout
+    with h5py.File(out / "results.h5") as file, h5py.File(finished.out / "results.h5") as old:
+        assert "generations" not in old.attrs
+        assert f'"rows":{len(finished.results.rows["row_id"])}' in file.attrs["generations"]
+        assert f"{old.attrs['sweep_fingerprint']:016x}" in file.attrs["generations"]
+        assert file.attrs["sweep_fingerprint"] != old.attrs["sweep_fingerprint"]
+
+    # The larger command alone now resumes, with or without --extend, and the smaller one is another sweep.
+    content = outside_run(out / "results.h5")
+    sweep.run(out, *larger_words)
+    sweep.run(out, "--extend", *larger_words)
+    assert outside_run(out / "results.h5") == content
+    refused = sweep.run(out, expect=2)
+    assert f'generation.samples was "{SAMPLES + 1}", is now "{SAMPLES}"' in refused.stderr
+
+
+@pytest.mark.parametrize("ranks", [0, 2])
+def test_an_unfinished_sweep_grows_and_is_interrupted_again(sweep, finished, larger_words, fresh, tmp_path, ranks):
+    out = tmp_path / "out"
+    sweep.run(out, "--max-time", "0.3s", expect=75)
+    assert_partly_done(out, finished)
+    computed = {path.name: path.read_bytes() for path in segments(out)}
+    words = sweep.words(out, "--extend", *larger_words)
+    with Running(words, ranks, tmp_path / "log") as running:
+        running.wait_until(lambda: len(segments(out)) >= len(computed) + 3)
+        running.kill()
+    assert not (out / "results.h5").exists()
+    sweep.call("merge", out, "--partial")
+    assert (read_results(out / "results.h5").rows["row_id"] == fresh.rows["row_id"]).all()
+    sweep.run(out, "--extend", *larger_words, ranks=ranks)
+    assert {name: (out / "segments" / name).read_bytes() for name in computed} == computed
+    assert_extended(out, finished.results, fresh)
+    sweep.call("verify", out)
+
+
+def test_it_grows_twice(sweep, finished, copy_of_finished, larger_words, fresh, tmp_path):
+    more_samples = ["--set", f"generation.samples={SAMPLES + 1}"]
+    sweep.run(copy_of_finished, "--extend", *more_samples)
+    middle = read_results(copy_of_finished / "results.h5")
+    sweep.run(copy_of_finished, "--extend", *larger_words)
+    assert_extended(copy_of_finished, finished.results, fresh)
+    assert_extended(copy_of_finished, middle, fresh)
+    sweep.call("verify", copy_of_finished)
+
+
+def test_results_from_before_an_extension_are_no_damage(sweep, copy_of_finished, larger_words):
+    sweep.run(copy_of_finished, "--extend", *larger_words, "--max-time", "0.2s", expect=75)
+    said = sweep.call("verify", copy_of_finished).stdout
+    assert "before it was extended" in said and "sound" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (["sweep.seed=8"], ['sweep.seed was "7", is now "8"']),
+        (["generation.temperature=0"], ["generation.temperature"]),
+        (["model.window=8"], ["model.window"]),
+        (["generation.samples=1"], ['generation.samples was "2", is now "1"']),
+        (["sweep.arm=base", "sweep.arm=source"], ["arm ", "preset=notebook_c_v2", "is gone"]),
+        (["run.threads=2"], ["threads_per_rank"]),
+    ],
+)
+def test_what_is_no_extension_is_refused_naming_the_difference(sweep, copy_of_finished, change, told):
+    before = files(copy_of_finished)
+    sets = [word for setting in change for word in ("--set", setting)]
+    result = sweep.run(copy_of_finished, "--extend", *sets, expect=2)
+    assert "does not extend" in result.stderr
+    for part in told:
+        assert part in result.stderr
+    assert files(copy_of_finished) == before
+
+
+def test_pairs_must_stay_as_they_were(sweep, copy_of_finished, tmp_path):
+    before = files(copy_of_finished)
+    edited = [sweep.pairs[0] | {"base": sweep.pairs[0]["base"] + " Now."}, *sweep.pairs[2:]]
+    prompts = write_pairs(tmp_path / "edited.jsonl", edited)
+    result = sweep.run(copy_of_finished, "--extend", "--set", f"prompts.file={prompts}", expect=2)
+    assert f"pair {sweep.pairs[0]['pair']} has another base" in result.stderr
+    assert f"pair {sweep.pairs[1]['pair']} is gone" in result.stderr
+    assert files(copy_of_finished) == before
+
+
+def test_an_empty_folder_cannot_be_extended(sweep, tmp_path):
+    result = call(sweep.words(tmp_path / "out", "--extend"))
+    assert result.returncode == 2 and "holds no sweep that could be extended" in result.stderr
+    assert not (tmp_path / "out").exists()

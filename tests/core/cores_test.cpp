@@ -1,0 +1,89 @@
+#include "rvsweep/core/cores.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <string>
+#include <thread>
+
+namespace rvsweep {
+namespace {
+namespace fs = std::filesystem;
+
+class Cores : public ::testing::Test {
+ protected:
+  Cores() {
+    std::string name = (fs::temp_directory_path() / "rvsweep-cores-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) std::abort();
+    root_ = name;
+  }
+  ~Cores() override { fs::remove_all(root_); }
+
+  void write(const fs::path& file, const std::string& text) {
+    fs::create_directories((root_ / file).parent_path());
+    std::ofstream(root_ / file) << text;
+  }
+  GivenCores found(const std::map<std::string, std::string>& environment = {}) const {
+    return given_cores(
+        [&](const char* name) {
+          const auto at = environment.find(name);
+          return at == environment.end() ? nullptr : at->second.c_str();
+        },
+        root_);
+  }
+
+  fs::path root_;
+};
+
+TEST_F(Cores, TheMaskIsWhatThisThreadMayUse) {
+  // hardware_concurrency of libstdc++ counts the affinity mask, too.
+  EXPECT_EQ(found().mask.size(), std::thread::hardware_concurrency());
+  EXPECT_FALSE(found().group_quota);
+}
+
+TEST_F(Cores, ReadsWhatSlurmGave) {
+  const auto cores = found({{"SLURM_CPUS_PER_TASK", "4"}, {"SLURM_CPUS_ON_NODE", "16"}});
+  EXPECT_EQ(cores.per_task, 4);
+  EXPECT_EQ(cores.on_node, 16);
+  for (const char* odd : {"", "0", "-2", "4x", "many"})
+    EXPECT_FALSE(found({{"SLURM_CPUS_PER_TASK", odd}}).per_task) << odd;
+}
+
+TEST_F(Cores, ReadsGroupsOfVersion2WithTheirParents) {
+  write("proc/self/cgroup", "0::/job/step\n");
+  write("sys/fs/cgroup/job/step/cpu.max", "max 100000\n");
+  EXPECT_FALSE(found().group_quota);
+  write("sys/fs/cgroup/job/cpu.max", "250000 100000\n");
+  EXPECT_DOUBLE_EQ(found().group_quota.value(), 2.5);
+  write("sys/fs/cgroup/job/step/cpu.max", "50000 100000\n");
+  EXPECT_DOUBLE_EQ(found().group_quota.value(), 0.5);
+}
+
+TEST_F(Cores, ReadsGroupsOfVersion1) {
+  write("proc/self/cgroup", "5:memory:/x\n4:cpu,cpuacct:/docker/1\n0::/\n");
+  write("sys/fs/cgroup/cpu,cpuacct/docker/1/cpu.cfs_quota_us", "-1\n");
+  write("sys/fs/cgroup/cpu,cpuacct/docker/1/cpu.cfs_period_us", "100000\n");
+  EXPECT_FALSE(found().group_quota);
+  write("sys/fs/cgroup/cpu,cpuacct/docker/1/cpu.cfs_quota_us", "300000\n");
+  EXPECT_DOUBLE_EQ(found().group_quota.value(), 3);
+}
+
+TEST(ThreadsForRank, IsTheLeastOfAllLimits) {
+  GivenCores cores;
+  for (int cpu = 0; cpu < 16; ++cpu) cores.mask.push_back(cpu);
+  EXPECT_EQ(threads_for_rank(cores, 1, 1), 16);
+  EXPECT_EQ(threads_for_rank(cores, 4, 4), 4);   // four ranks share the mask
+  EXPECT_EQ(threads_for_rank(cores, 1, 4), 16);  // each rank has a mask of its own
+  EXPECT_EQ(threads_for_rank(cores, 32, 32), 1);
+  cores.on_node = 12;
+  EXPECT_EQ(threads_for_rank(cores, 1, 4), 3);
+  cores.per_task = 2;
+  EXPECT_EQ(threads_for_rank(cores, 1, 4), 2);
+  cores.group_quota = 5.5;
+  EXPECT_EQ(threads_for_rank(cores, 1, 4), 1);
+}
+
+}  // namespace
+}  // namespace rvsweep
