@@ -23,7 +23,8 @@ SETTINGS = ["prompts.template=chatml", "model.window_end=user_end"]
 def read_in_template(tokenizer, text: str) -> Prompt:
     encoding = tokenizer.encode(BEFORE + text + AFTER)
     begin, end = len(BEFORE), len(BEFORE) + len(text)
-    inside = [(max(a, begin) - begin, min(b, end) - begin) if a < end and b > begin else (0, 0) for a, b in encoding.offsets]
+    cut = [(max(a, begin) - begin, min(b, end) - begin) for a, b in encoding.offsets]
+    inside = [span if span[0] < span[1] else (0, 0) for span in cut]
     last = max(i for i, (a, _) in enumerate(encoding.offsets) if a < end)
     return Prompt(text, tuple(encoding.ids), tuple(inside), last + 1)
 
