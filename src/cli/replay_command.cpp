@@ -233,7 +233,7 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
                             settings,
                             stored.prompt_columns,
                             stored.row_columns,
-                            mean_over(model, setup.plan.mean_prompts),
+                            means_over(model, setup.plan.mean_prompts),
                             keep_of_slot(slot_of(bundle, stored.number_of_row(place)), steps)};
   const BundleResult result = runner.run(bundle);
   const Item now(result.rows, stored.number_of_row(place));

@@ -186,7 +186,7 @@ SweepOutcome compute(const World& world, const Launch& launch, const po::variabl
                             settings,
                             prompt_columns(config, model.config()),
                             row_columns(config, model.config(), settings.arms, settings.families),
-                            mean_over(model, launch.mean_prompts)};
+                            means_over(model, launch.mean_prompts)};
   std::optional<WorkSource> source;
   if (folder != nullptr) {
     source = work_left(*folder, max_attempts(options));

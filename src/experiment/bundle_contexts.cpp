@@ -20,11 +20,32 @@ at::Tensor with_slots(const at::Tensor& values, std::int64_t more) {
   return at::cat({values, at::zeros(shape, values.options())});
 }
 
+MeanDonor mean_over(const Transformer& model,
+                    const std::vector<std::vector<std::int32_t>>& prompts) {
+  constexpr std::ptrdiff_t batch_rows = 8;
+  const auto shorter = [](const auto& a, const auto& b) { return a.size() < b.size(); };
+  MeanDonor mean;
+  if (prompts.empty()) return mean;
+  const auto m = std::ssize(*std::min_element(prompts.begin(), prompts.end(), shorter));
+  for (auto at = prompts.begin(); at != prompts.end();) {
+    const auto end = at + std::min(batch_rows, prompts.end() - at);
+    const std::vector<std::vector<std::int32_t>> batch(at, end);
+    const auto longest = std::ssize(*std::max_element(at, end, shorter));
+    const KvCache cache =
+        prefill(model, batch, batch_rows, canonical_length(longest), model.config().n_layers - 1);
+    std::vector<std::int64_t> lengths;
+    for (const auto& prompt : batch) lengths.push_back(std::ssize(prompt));
+    add_to_mean(model, cache, lengths, m, mean);
+    at = end;
+  }
+  return mean;
+}
+
 }  // namespace
 
 BundleContexts prepare_contexts(const Transformer& model, const SweepSettings& settings,
                                 const Bundle& bundle, const std::vector<RowPlan>& plans,
-                                const MeanDonor& mean) {
+                                const MeanDonors& means) {
   const auto C = bundle.shape.contexts, n_derived = std::ssize(bundle.derived);
   const auto L = model.config().n_layers;
   BundleContexts contexts;
@@ -44,30 +65,13 @@ BundleContexts prepare_contexts(const Transformer& model, const SweepSettings& s
   if (wants_logits) contexts.first_logits = model.unembed(residual);
   if (n_derived == 0) return contexts;
   for (SiteRecord& record : state.sites) record.values = with_slots(record.values, n_derived);
-  derive_donors(model, bundle, settings.seed, C, mean, state);
+  derive_donors(model, bundle, settings.seed, C, means, state);
   return contexts;
 }
 
-MeanDonor mean_over(const Transformer& model,
-                    const std::vector<std::vector<std::int32_t>>& prompts) {
-  constexpr std::ptrdiff_t batch_rows = 8;
+MeanDonors means_over(const Transformer& model, const MeanPrompts& prompts) {
   const c10::InferenceMode no_autograd;
-  const auto shorter = [](const auto& a, const auto& b) { return a.size() < b.size(); };
-  MeanDonor mean;
-  if (prompts.empty()) return mean;
-  const auto m = std::ssize(*std::min_element(prompts.begin(), prompts.end(), shorter));
-  for (auto at = prompts.begin(); at != prompts.end();) {
-    const auto end = at + std::min(batch_rows, prompts.end() - at);
-    const std::vector<std::vector<std::int32_t>> batch(at, end);
-    const auto longest = std::ssize(*std::max_element(at, end, shorter));
-    const KvCache cache =
-        prefill(model, batch, batch_rows, canonical_length(longest), model.config().n_layers - 1);
-    std::vector<std::int64_t> lengths;
-    for (const auto& prompt : batch) lengths.push_back(std::ssize(prompt));
-    add_to_mean(model, cache, lengths, m, mean);
-    at = end;
-  }
-  return mean;
+  return {mean_over(model, prompts[0]), mean_over(model, prompts[1])};
 }
 
 }  // namespace rvsweep

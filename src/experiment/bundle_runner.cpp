@@ -213,7 +213,7 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
   const Transformer& model = runner.model;
   const SweepSettings& settings = runner.settings;
   auto plans = compile_rows(settings, bundle, model.config());
-  const BundleContexts contexts = prepare_contexts(model, settings, bundle, plans, runner.mean);
+  const BundleContexts contexts = prepare_contexts(model, settings, bundle, plans, runner.means);
   record_prompts(runner, bundle, contexts.state.cache, result.prompts);
   if (bundle.rows.empty()) return;
   const auto steps = std::max<std::int64_t>(1, settings.generation.max_new_tokens);

@@ -42,9 +42,9 @@ at::Tensor gaussian_like(const at::Tensor& like, std::int64_t first_token, std::
 
 class Deriver {
  public:
-  Deriver(const Transformer& model, const Bundle& bundle, std::uint64_t seed, const MeanDonor& mean,
-          ContextState& state)
-      : model_(model), bundle_(bundle), seed_(seed), mean_(mean), state_(state) {}
+  Deriver(const Transformer& model, const Bundle& bundle, std::uint64_t seed,
+          const MeanDonors& means, ContextState& state)
+      : model_(model), bundle_(bundle), seed_(seed), means_(means), state_(state) {}
 
   void fill(const DerivedDonor& donor, std::int64_t slot) {
     switch (donor.derivation) {
@@ -114,21 +114,22 @@ class Deriver {
   }
 
   void fill_mean(const DerivedDonor& donor, std::int64_t slot) {
-    RVSWEEP_EXPECT(mean_.prompts > 0 && mean_.k.size(2) == donor.tokens,
-                   "the mean is taken over the plan's source prompts");
-    const auto m = donor.tokens, count = mean_.prompts;
+    const MeanDonor& mean = means_[static_cast<std::size_t>(donor.direction)];
+    RVSWEEP_EXPECT(mean.prompts > 0 && mean.k.size(2) == donor.tokens,
+                   "the mean is taken over the plan's donor prompts");
+    const auto m = donor.tokens, count = mean.prompts;
     const at::Tensor positions = at::arange(m, at::kLong);
     for (std::int64_t layer = 0; layer < model_.config().n_layers; ++layer) {
       cells(state_.cache.k, layer, slot, m)
-          .copy_(turned(model_, mean_.k[layer] / static_cast<double>(count), positions));
-      cells(state_.cache.v, layer, slot, m).copy_(mean_.v[layer] / static_cast<double>(count));
+          .copy_(turned(model_, mean.k[layer] / static_cast<double>(count), positions));
+      cells(state_.cache.v, layer, slot, m).copy_(mean.v[layer] / static_cast<double>(count));
     }
   }
 
   const Transformer& model_;
   const Bundle& bundle_;
   std::uint64_t seed_;
-  const MeanDonor& mean_;
+  const MeanDonors& means_;
   ContextState& state_;
 };
 
@@ -151,8 +152,8 @@ void add_to_mean(const Transformer& model, const KvCache& cache,
 }
 
 void derive_donors(const Transformer& model, const Bundle& bundle, std::uint64_t seed,
-                   std::int64_t derived_slot, const MeanDonor& mean, ContextState& state) {
-  Deriver deriver(model, bundle, seed, mean, state);
+                   std::int64_t derived_slot, const MeanDonors& means, ContextState& state) {
+  Deriver deriver(model, bundle, seed, means, state);
   for (std::size_t d = 0; d < bundle.derived.size(); ++d)
     deriver.fill(bundle.derived[d], derived_slot + static_cast<std::int64_t>(d));
 }

@@ -36,7 +36,7 @@ std::vector<std::byte> pack_bundle(const Bundle& bundle) {
                         json::binary({c.text.begin(), c.text.end()}), c.records_prompt,
                         c.tokens_after_window});
   for (const auto& d : bundle.derived)
-    derived.push_back({d.derivation, d.of, d.tokens, d.cells, d.pair_id});
+    derived.push_back({d.derivation, d.of, d.tokens, d.cells, d.pair_id, d.direction});
   for (const auto& r : bundle.rows)
     rows.push_back({r.row.value, r.arm.value, r.sample, r.pair_hash, r.base, r.donor, r.reference,
                     r.counterpart, packed_tokens(r.keyword_tokens)});
@@ -66,7 +66,8 @@ Bundle unpack_bundle(const std::vector<std::byte>& bytes) {
                                  n_tokens, c.at(4)});
     }
     for (const auto& d : packed.at(3))
-      bundle.derived.push_back({d.at(0).get<Derivation>(), d.at(1), d.at(2), d.at(3), d.at(4)});
+      bundle.derived.push_back({d.at(0).get<Derivation>(), d.at(1), d.at(2), d.at(3), d.at(4),
+                                d.at(5).get<Direction>()});
     for (const auto& r : packed.at(4))
       bundle.rows.push_back({RowIndex(r.at(0).get<std::int64_t>()),
                              ArmIndex(r.at(1).get<std::int32_t>()), r.at(2), r.at(3), r.at(4),

@@ -84,7 +84,7 @@ std::span<const ControlInfo> all_controls() {
       {gaussian, "gaussian", DonorPrompt::pair, Derivation::gaussian, true},
       {shuffled, "shuffled", DonorPrompt::pair, Derivation::shuffled, false},
       {zero, "zero", DonorPrompt::pair, Derivation::zero, true},
-      {mean, "mean", DonorPrompt::all_sources, Derivation::mean, false},
+      {mean, "mean", DonorPrompt::donor_side, Derivation::mean, false},
       {wrong_band, "wrong_band", DonorPrompt::pair, Derivation::none, false},
       {reverse, "reverse", DonorPrompt::pair, Derivation::none, true},
   }};

@@ -35,10 +35,13 @@ Donors::Donors(const Plan& plan, std::uint64_t seed, const PlanText& text)
     filler_text_ = text.filler;
     filler_ = text.encode(text.filler);
   }
-  shortest_source_ = std::numeric_limits<std::int64_t>::max();
+  shortest_.fill(std::numeric_limits<std::int64_t>::max());
   for (const PromptPair& pair : plan.pairs)
-    if (const auto n = std::ssize(plan.prompts[pair.source.value].tokens); n > 0)
-      shortest_source_ = std::min(shortest_source_, n);
+    for (const Direction direction : {Direction::source_to_base, Direction::base_to_source}) {
+      auto& shortest = shortest_[static_cast<std::size_t>(direction)];
+      const auto m = std::ssize(plan.prompts[donor_side(pair, direction).value].tokens);
+      if (m > 0) shortest = std::min(shortest, m);
+    }
   for (const std::string& file : keyword_files(plan)) {
     auto& of_prompt = keyword_tokens_[file];
     for (std::int32_t p = 0; p < std::ssize(plan.prompts); ++p)
@@ -114,8 +117,8 @@ Roles Donors::roles(const ArmSpec& arm, PairIndex pair_index) const {
         roles.refusal = "the filler text has " + std::to_string(filler_.size()) +
                         " tokens, the donor prompt " + std::to_string(roles.m);
       break;
-    case DonorPrompt::all_sources:
-      roles.m = shortest_source_;
+    case DonorPrompt::donor_side:
+      roles.m = shortest_[static_cast<std::size_t>(arm.direction)];
       if (arm.positions.kind == PositionsKind::keywords)
         roles.refusal = "the mean over prompts has no text and so no keywords";
       return roles;

@@ -1,5 +1,6 @@
 #pragma once
 // Who gives to whom: the base and donor of every (pair, arm), controls included.
+#include <array>
 #include <map>
 #include <string>
 #include <vector>
@@ -43,7 +44,7 @@ class Donors {
   std::vector<std::int32_t> order_, place_;  // a random cyclic order of the pairs, and its inverse
   std::vector<std::int32_t> filler_;         // tokens
   std::string filler_text_;
-  std::int64_t shortest_source_ = 0;  // tokens, of the sources that have some
+  std::array<std::int64_t, 2> shortest_{};  // tokens of the shortest donor prompt, by direction
   std::map<std::string, std::map<std::int32_t, std::vector<std::int32_t>>> keyword_tokens_;
 };
 

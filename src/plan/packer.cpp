@@ -202,6 +202,7 @@ class Packer {
     if (needed.roles.derivation == Derivation::none) return;
     DerivedDonor donor{needed.roles.derivation, bundle_.rows.back().donor, needed.roles.m};
     if (donor.of >= 0) donor.pair_id = pair_id;
+    if (donor.derivation == Derivation::mean) donor.direction = arm.direction;
     if (donor.derivation == Derivation::shuffled)
       donor.cells = donor.tokens - (arm.entry == Entry::hold_last ? 1 : 0);
     derived_rows_.emplace_back(bundle_.rows.size() - 1, derived(donor));

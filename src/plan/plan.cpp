@@ -62,16 +62,21 @@ void plan_rows(Plan& plan, const SweepConfig& config, const ModelConfig& model,
   }
 }
 
-/// Tokens of the distinct source prompts, where a control averages over them.
-std::vector<std::vector<std::int32_t>> mean_prompts(const Plan& plan) {
-  std::vector<std::vector<std::int32_t>> prompts;
-  if (std::none_of(plan.arms.begin(), plan.arms.end(),
-                   [](const ArmSpec& arm) { return arm.control == Control::mean; }))
-    return prompts;
-  std::set<std::int32_t> seen;
-  for (const PromptPair& pair : plan.pairs) {
-    const auto& tokens = plan.prompts[pair.source.value].tokens;
-    if (!tokens.empty() && seen.insert(pair.source.value).second) prompts.push_back(tokens);
+/// Of the directions in which a control averages over donors.
+MeanPrompts mean_prompts(const Plan& plan) {
+  MeanPrompts prompts;
+  for (const Direction direction : {Direction::source_to_base, Direction::base_to_source}) {
+    if (std::none_of(plan.arms.begin(), plan.arms.end(), [&](const ArmSpec& arm) {
+          return arm.control == Control::mean && arm.direction == direction;
+        }))
+      continue;
+    std::set<std::int32_t> seen;
+    for (const PromptPair& pair : plan.pairs) {
+      const PromptIndex prompt = donor_side(pair, direction);
+      const auto& tokens = plan.prompts[prompt.value].tokens;
+      if (!tokens.empty() && seen.insert(prompt.value).second)
+        prompts[static_cast<std::size_t>(direction)].push_back(tokens);
+    }
   }
   return prompts;
 }

@@ -166,7 +166,8 @@ TEST(PlannedControls, DerivedDonorsAreSharedByTheRowsOfAPair) {
                                     {Derivation::shuffled, 25, 24, "pair-1"},
                                     {Derivation::shuffled, 25, 25, "pair-1"},
                                     {Derivation::mean, 25, 0, ""}}));
-  EXPECT_EQ(plan.mean_prompts.size(), 2u);
+  EXPECT_EQ(plan.mean_prompts[0].size(), 2u);
+  EXPECT_TRUE(plan.mean_prompts[1].empty());
   for (const Bundle& bundle : plan.bundles)
     for (const BundleRow& row : bundle.rows)
       EXPECT_EQ(row.donor >= std::ssize(bundle.contexts),

@@ -14,10 +14,10 @@ namespace rvsweep {
 struct Launch {
   ConfigValues config;
   std::string device, dtype;
-  std::string families;  // text of the regex families; empty where keywords are off
-  TokenSets token_sets;  // empty where first_token is off
-  std::vector<std::vector<std::int32_t>> mean_prompts;  // tokens; empty without a mean control
-  std::int64_t tokens_after_window = 0;                 // the most of any prompt
+  std::string families;                  // text of the regex families; empty where keywords are off
+  TokenSets token_sets;                  // empty where first_token is off
+  MeanPrompts mean_prompts;              // empty without a mean control
+  std::int64_t tokens_after_window = 0;  // the most of any prompt
   int threads = 1;
   std::uint64_t fingerprint = 0;  // that segments carry
   bool work_left = true;          // some bundle is not committed yet

@@ -1,6 +1,7 @@
 #pragma once
 // The unpatched runs that the rows of a bundle share.
 #include "rvsweep/experiment/generation.hpp"
+#include "rvsweep/plan/plan.hpp"
 
 namespace rvsweep {
 
@@ -14,10 +15,9 @@ struct BundleContexts {
 /// the donors of its controls.
 BundleContexts prepare_contexts(const Transformer& model, const SweepSettings& settings,
                                 const Bundle& bundle, const std::vector<RowPlan>& plans,
-                                const MeanDonor& mean);
+                                const MeanDonors& means);
 
-/// The donor of the mean control; empty for no prompts.
-MeanDonor mean_over(const Transformer& model,
-                    const std::vector<std::vector<std::int32_t>>& prompts);
+/// The donors of the mean control; empty for no prompts.
+MeanDonors means_over(const Transformer& model, const MeanPrompts& prompts);
 
 }  // namespace rvsweep

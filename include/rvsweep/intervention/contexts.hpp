@@ -1,5 +1,6 @@
 #pragma once
 // What the prompts of a bundle, and the donors derived from them, leave behind unpatched.
+#include <array>
 #include <vector>
 
 #include "rvsweep/model/kv_cache.hpp"
@@ -23,14 +24,17 @@ struct MeanDonor {
   std::int64_t prompts = 0;  // summed so far
 };
 
+/// By direction: of the sources, of the bases.
+using MeanDonors = std::array<MeanDonor, 2>;
+
 /// Adds the prompts in the first slots of `cache`, of `lengths` tokens each, to a sum over m
 /// tokens.
 void add_to_mean(const Transformer& model, const KvCache& cache,
                  const std::vector<std::int64_t>& lengths, std::int64_t m, MeanDonor& mean);
 
 /// Fills the slots [derived_slot, ...) from those of the prompts (control.cpp lists what each
-/// derivation is); `mean` is read where a donor asks for it.
+/// derivation is); `means` are read where a donor asks for it.
 void derive_donors(const Transformer& model, const Bundle& bundle, std::uint64_t seed,
-                   std::int64_t derived_slot, const MeanDonor& mean, ContextState& state);
+                   std::int64_t derived_slot, const MeanDonors& means, ContextState& state);
 
 }  // namespace rvsweep

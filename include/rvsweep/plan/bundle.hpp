@@ -28,13 +28,14 @@ struct BundleContext {
   std::int64_t tokens_after_window = 0;  // last tokens beyond the end of its windows
 };
 
-/// Cells that follow from those of a context, or from all source prompts (mean).
+/// Cells that follow from those of a context, or from all prompts of the donor side (mean).
 struct DerivedDonor {
   Derivation derivation = Derivation::none;
   std::int32_t of = -1;      // into contexts: gaussian and shuffled; else -1
   std::int64_t tokens = 0;   // m, the donor's length
   std::int64_t cells = 0;    // shuffled: the cached cells that are permuted, m'
   std::string pair_id = {};  // keys the random numbers of gaussian and shuffled
+  Direction direction = Direction::source_to_base;  // mean: whose donor side is averaged
   bool operator==(const DerivedDonor&) const = default;
 };
 

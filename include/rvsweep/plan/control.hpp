@@ -9,7 +9,7 @@
 namespace rvsweep {
 
 /// Whose cells a patched row is given.
-enum class DonorPrompt { pair, self, other_base, other_source, filler, all_sources };
+enum class DonorPrompt { pair, self, other_base, other_source, filler, donor_side };
 
 /// What becomes of them first.
 enum class Derivation { none, zero, gaussian, shuffled, mean };

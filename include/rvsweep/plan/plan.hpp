@@ -1,5 +1,6 @@
 #pragma once
 // A sweep description turned into a deterministic list of bundles of rows. Touches no weights.
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -38,6 +39,14 @@ struct PlannedPrompt {
   std::int64_t tokens_after_window = 0;  // tokens of the chat template beyond the window's end
 };
 
+/// Tokens of the distinct donor-side prompts, by direction: the sources, the bases.
+using MeanPrompts = std::array<std::vector<std::vector<std::int32_t>>, 2>;
+
+/// The prompt of a pair that gives in a direction.
+inline PromptIndex donor_side(const PromptPair& pair, Direction direction) {
+  return direction == Direction::source_to_base ? pair.source : pair.base;
+}
+
 struct PlannedRow {
   RowId id;  // xxh3 of (pair id, canonical arm, sample)
   PairIndex pair;
@@ -57,7 +66,7 @@ struct Plan {
   std::vector<PlannedRow> rows;
   std::vector<Bundle> bundles;              // without what `prompts` holds, see complete_bundle
   std::vector<std::int32_t> prompt_places;  // by number, where numbers are not the places
-  std::vector<std::vector<std::int32_t>> mean_prompts;  // of the mean control; else empty
+  MeanPrompts mean_prompts;                 // of the mean control; else empty
   std::int64_t early_layer = 0, late_layer = 0;
   std::int64_t bundle_rows = 0;
   std::int64_t tokens_after_window = 0;  // the most of any prompt
