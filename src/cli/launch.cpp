@@ -51,6 +51,13 @@ Launch unpack(const Bytes& bytes) {
 
 }  // namespace
 
+void add_experiment(const SweepSetup& setup, Launch& launch) {
+  launch.families = setup.families.text;
+  launch.token_sets = setup.token_sets;
+  launch.mean_prompts = setup.plan.mean_prompts;
+  launch.tokens_after_window = setup.plan.tokens_after_window;
+}
+
 Launch share_launch(Communicator& communicator, Launch launch) {
   Bytes bytes = communicator.rank() == 0 ? pack(launch) : Bytes();
   communicator.broadcast(bytes, 0);

@@ -1,3 +1,4 @@
+#include <ATen/TensorOperators.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -132,22 +133,58 @@ void print_patch(const ArmSpec& arm, const Item& row) {
       *row.values<std::int32_t>("future_keys"));
 }
 
-/// One line per step from the row's own columns: token id, text and, with step_trace, the
-/// participation ratio of the sliding window at the early and the late layer.
-void print_steps(const SweepSettings& settings, const Tokenizer& tokenizer, const Item& row) {
+std::int64_t slot_of(const Bundle& bundle, std::int64_t row) {
+  const auto found = std::find_if(bundle.rows.begin(), bundle.rows.end(),
+                                  [&](const BundleRow& r) { return r.row.value == row; });
+  RVSWEEP_EXPECT(found != bundle.rows.end(), "the bundle holds its row");
+  return found - bundle.rows.begin();
+}
+
+/// Keeps one row's log-probabilities of every step in `steps`, float32 [vocab] each.
+StepObserver keep_of_slot(std::int64_t slot, std::vector<at::Tensor>& steps) {
+  return [slot, &steps](std::int64_t, const at::Tensor& logits) {
+    steps.push_back(logits[slot].log_softmax(-1).to(at::kCPU).contiguous());
+  };
+}
+
+/// The tokens of a text as one JSON string, whatever bytes they hold.
+std::string quoted(const Tokenizer& tokenizer, std::int32_t token) {
+  return nlohmann::json(tokenizer.decode({&token, 1}))
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+/// "the" -0.52, "a" -1.37, ...: the five likeliest tokens, at temperature 1.
+std::string likeliest(const Tokenizer& tokenizer, const at::Tensor& log_probabilities) {
+  const auto [values, indices] = log_probabilities.topk(5);
+  std::string text;
+  for (std::int64_t i = 0; i < 5; ++i)
+    text += fmt::format(
+        "{}{} {:.3f}", i == 0 ? "" : ", ",
+        quoted(tokenizer, static_cast<std::int32_t>(indices.const_data_ptr<std::int64_t>()[i])),
+        values.const_data_ptr<float>()[i]);
+  return text;
+}
+
+/// One line per step: token id, its log-probability (temperature 1) and, with step_trace, the
+/// participation ratio of the sliding window at the early and the late layer, then the token's text
+/// and the likeliest tokens.
+void print_steps(const SweepSettings& settings, const Tokenizer& tokenizer,
+                 const std::vector<at::Tensor>& steps, const Item& row) {
   const auto max_new = settings.generation.max_new_tokens;
   const std::int32_t* tokens = row.values<std::int32_t>("tokens");
   const float* pr = row.values<float>("step_pr");  // [L, max_new]
-  std::cout << fmt::format("{:>8} {:>8}  {}text\n", "step", "token",
-                           pr != nullptr ? "PR early   PR late  " : "");
+  std::cout << fmt::format("{:>8} {:>8} {:>9}  {}text, then the likeliest tokens\n", "step",
+                           "token", "log p", pr != nullptr ? "PR early   PR late  " : "");
   for (std::int64_t step = 0; step < *row.values<std::int32_t>("n_generated"); ++step) {
-    const std::string text = nlohmann::json(tokenizer.decode({&tokens[step], 1}))
-                                 .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    const at::Tensor& log_probabilities = steps.at(static_cast<std::size_t>(step));
     std::string window;
     if (pr != nullptr)
       window = fmt::format("{:>8.4f}  {:>8.4f}  ", pr[settings.early_layer * max_new + step],
                            pr[settings.late_layer * max_new + step]);
-    std::cout << fmt::format("{:>8} {:>8}  {}{}\n", step + 1, tokens[step], window, text);
+    std::cout << fmt::format("{:>8} {:>8} {:>9.4f}  {}{}  of  {}\n", step + 1, tokens[step],
+                             log_probabilities.const_data_ptr<float>()[tokens[step]], window,
+                             quoted(tokenizer, tokens[step]),
+                             likeliest(tokenizer, log_probabilities));
   }
   std::cout << "ended     by " << *row.values<std::string>("stop_reason") << "\n";
 }
@@ -183,20 +220,21 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
       throw InputError(segment.string(), *problem, "run the sweep again to compute it anew");
 
   Launch launch;
-  launch.families = setup.families.text;
-  launch.token_sets = setup.token_sets;
+  add_experiment(setup, launch);
   const SweepSettings settings = sweep_settings(setup.config, setup.model, setup.tokenizer, launch);
   const int threads = std::stoi(attribute(stored, "threads_per_rank"));
   use_threads(threads);
   const World alone;
   const Transformer model = load_on_every_rank(alone, setup.model, setup.weights,
                                                place_rank(setup.device, setup.dtype, 0), threads);
+  std::vector<at::Tensor> steps;
   const BundleRunner runner{model,
                             setup.tokenizer,
                             settings,
                             stored.prompt_columns,
                             stored.row_columns,
-                            mean_over(model, setup.plan.mean_prompts)};
+                            mean_over(model, setup.plan.mean_prompts),
+                            keep_of_slot(slot_of(bundle, stored.number_of_row(place)), steps)};
   const BundleResult result = runner.run(bundle);
   const Item now(result.rows, stored.number_of_row(place));
 
@@ -205,7 +243,7 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
   if (const std::string& reason = *now.values<std::string>("reason"); !reason.empty())
     std::cout << "failed    " << reason << "\n";
   else
-    print_steps(settings, setup.tokenizer, now);
+    print_steps(settings, setup.tokenizer, steps, now);
   if (!computed) {
     std::cout << "bits      nothing to compare with: the sweep has not computed this row yet\n";
     return exit_done;

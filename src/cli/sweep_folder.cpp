@@ -91,10 +91,7 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
       prepare_sweep(values, keep(config.device, "device_type"), keep(config.dtype, "dtype"));
   launch.device = setup.device;
   launch.dtype = setup.dtype;
-  launch.families = setup.families.text;
-  launch.token_sets = setup.token_sets;
-  launch.mean_prompts = setup.plan.mean_prompts;
-  launch.tokens_after_window = setup.plan.tokens_after_window;
+  add_experiment(setup, launch);
   launch.threads = config.threads ? *config.threads
                    : stored       ? std::stoi(attribute(*stored, "threads_per_rank"))
                                   : automatic_threads;

@@ -218,7 +218,8 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
   if (bundle.rows.empty()) return;
   const auto steps = std::max<std::int64_t>(1, settings.generation.max_new_tokens);
   auto prepared = prepare_rows(model, settings, bundle, std::move(plans), contexts.state, steps);
-  const DecodedBatch batch = decode(model, settings, bundle, std::move(prepared), contexts.state);
+  const DecodedBatch batch =
+      decode(model, settings, bundle, std::move(prepared), contexts.state, runner.observe_step);
   record_rows(runner, bundle, batch, result.rows);
   record_geometry(runner, bundle, batch, result.rows);
   record_step_trace(runner, bundle, batch, result.rows);

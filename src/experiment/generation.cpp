@@ -84,7 +84,8 @@ std::vector<RowPlan> compile_rows(const SweepSettings& settings, const Bundle& b
 }
 
 DecodedBatch decode(const Transformer& model, const SweepSettings& settings, const Bundle& bundle,
-                    PreparedRows prepared, const ContextState& contexts) {
+                    PreparedRows prepared, const ContextState& contexts,
+                    const StepObserver& observe_step) {
   const Placement& placement = model.placement();
   const auto T = contexts.cache.columns(), n_new = settings.generation.max_new_tokens;
   const auto L = model.config().n_layers;
@@ -131,6 +132,7 @@ DecodedBatch decode(const Transformer& model, const SweepSettings& settings, con
     if (!wants_logits) break;
     const at::Tensor logits = model.unembed(residual);  // [R, vocab]
     if (t == 0) batch.first_logits = logits;
+    if (observe_step) observe_step(t, logits);
     if (n_new == 0) break;
     const at::Tensor next = sample_tokens(logits, random[t], settings.generation);
     going_on = take_tokens(settings, next, logits.isfinite().all(-1), batch.rows);

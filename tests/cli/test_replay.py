@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 
 import h5py
 import numpy as np
@@ -28,14 +30,20 @@ def test_a_row_has_the_same_bits_again(sweep, finished, arm):
     assert "identical in all" in said
     arms, pairs = finished.results.arms, finished.results.pairs
     assert f"pair {pairs['id'][0]}, arm {arms['label'][arm]}, sample 1" in said and arms["spec"][arm] in said
-    steps = [line.split(maxsplit=2) for line in said.splitlines() if line.strip()[:1].isdigit()]
+    steps = [line.split(maxsplit=3) for line in said.splitlines() if line.strip()[:1].isdigit()]
     tokens = finished.results.tokens(place)
     assert [int(step[0]) for step in steps] == list(range(1, len(tokens) + 1))
     assert [int(step[1]) for step in steps] == tokens
     special = set(sweep.tokenizer.get_added_tokens_decoder())
     for token, step in zip(tokens, steps):
         expected = "" if token in special else sweep.tokenizer.decode([token])
-        assert json.loads(step[2]) == expected
+        text, end = json.JSONDecoder().raw_decode(step[3])
+        assert text == expected
+        likeliest = re.findall(r'("(?:[^"\\]|\\.)*") (-?\d+\.\d+)', step[3][end:])
+        assert len(likeliest) == 5
+        values = [float(value) for _, value in likeliest]
+        assert values == sorted(values, reverse=True) and float(step[2]) <= values[0] + 1e-3
+        assert math.fsum(map(math.exp, values)) <= 1.01
     assert f"ended     by {rows['stop_reason'][place]}" in said
     if rows["cells_changed"][place]:
         assert f"{rows['cells_changed'][place]} cells written" in said

@@ -133,7 +133,8 @@ TEST(BundleRunner, ARowsBitsDoNotDependOnItsCompanions) {
   other.bundle.contexts.push_back({PromptIndex(3), some_tokens(9, 6), "another", true});
   // Slots 0, 1 and 3 now hold other pairs; slot 2 and the number of v_proj rows stay.
   for (const int slot : {0, 1}) {
-    other.bundle.rows[slot].base = 2;
+    other.bundle.rows[slot].base = other.bundle.rows[slot].reference = 2;
+    other.bundle.rows[slot].counterpart = 3;
     if (other.bundle.rows[slot].donor >= 0) other.bundle.rows[slot].donor = 3;
     other.bundle.rows[slot].pair_hash = 5;
   }
@@ -146,8 +147,14 @@ TEST(BundleRunner, ARowsBitsDoNotDependOnItsCompanions) {
     EXPECT_EQ(item<float>(a, name, 2), item<float>(b, name, 2));
     EXPECT_NE(item<float>(a, name, 0), item<float>(b, name, 0));
   }
-  for (const char* name : {"change_norm", "r_v_reencoded", "r_v_generated"})
+  EXPECT_EQ(item<float>(a, "logit_lens_logprob", 2), item<float>(b, "logit_lens_logprob", 2));
+  EXPECT_NE(item<float>(a, "logit_lens_logprob", 0), item<float>(b, "logit_lens_logprob", 0));
+  for (const char* name :
+       {"change_norm", "r_v_reencoded", "r_v_generated", "kl_first", "lse_difference",
+        "kl_forced_source", "kl_forced_base", "logprob_source", "logprob_base"}) {
     EXPECT_EQ(column<double>(a.rows, name)[2], column<double>(b.rows, name)[2]) << name;
+    EXPECT_FALSE(std::isnan(column<double>(a.rows, name)[2])) << name;
+  }
 }
 
 TEST(BundleRunner, PersistMakesTheGeneratedWindowOneRowAtItsLayer) {
@@ -234,6 +241,35 @@ TEST(BundleRunner, EosEndsARowAndIsCounted) {
   const auto stopped = item<std::int32_t>(result, "tokens", 0);
   EXPECT_EQ(stopped[first], tokens[3]);
   EXPECT_EQ(stopped[first + 1], -1);
+}
+
+TEST(BundleRunner, UnpatchedRowsAreTheirOwnReference) {
+  Study study({"base", "source", "kv_cache layers=0:4"});
+  BundleResult result = study.run();
+  for (const char* name : {"kl_first", "kl_forced_base", "kl_forced_source"}) {
+    const auto& kl = column<double>(result.rows, name);
+    EXPECT_NEAR(kl[0], 0, 1e-6) << name;
+    EXPECT_GT(kl[1], 1e-3) << name;  // the source beside the pair's base
+    EXPECT_GT(kl[2], 1e-3) << name;
+  }
+  EXPECT_NEAR(column<double>(result.rows, "logprob_source")[0], 0, 1e-5);
+  EXPECT_GT(column<double>(result.rows, "logprob_source")[1], 0);  // its own continuation
+}
+
+TEST(BundleRunner, WithoutNewTokensThereAreNoneOfTheirColumns) {
+  Study study({"base", "v_proj layers=2"});
+  study.config.generation.max_new_tokens = study.settings.generation.max_new_tokens = 0;
+  study.config.readouts.first_token = study.settings.readouts.first_token = false;
+  study.config.readouts.logit_lens = {"none", "test"};
+  study.settings.logit_lens_layers.clear();
+  BundleResult result = study.run();
+  expect_all_ok(result);
+  for (const char* name : {"tokens", "spectra_generated", "kl_first", "keyword_count", "step_pr"})
+    EXPECT_TRUE(std::none_of(result.rows.columns.begin(), result.rows.columns.end(),
+                             [&](const Column& c) { return c.spec.name == name; }))
+        << name;
+  EXPECT_FALSE(std::isnan(column<double>(result.rows, "r_v_prompt")[1]));
+  EXPECT_EQ(column<std::int64_t>(result.rows, "cells_changed")[1], 4 * 2);
 }
 
 }  // namespace

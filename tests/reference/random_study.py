@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 
 import readouts
 from controls import Compiled, Study, compiled
@@ -17,7 +19,7 @@ from parity_study import NEAR_TIE, LoadedModel
 from prompt_texts import pairs_of_lengths, text_of_length, write_pairs
 from random_arms import SWEEP_SEED, Features, Job, Row, random_job
 from reference_run import Trajectory, run
-from row_spec import Pair, Refusal, RowSpec, read_prompt
+from row_spec import Pair, Prompt, Refusal, RowSpec, read_prompt
 from rvsweep_cli import Results, read_results, write_config
 from rvsweep_cli import run as run_rvsweep
 
@@ -162,8 +164,11 @@ def run_job(
     filler: str,
     max_new_tokens: int,
     features: Features,
+    read: Callable[[Tokenizer, str], Prompt] = read_prompt,
+    more_settings: Sequence[str] = (),
 ) -> RandomStudy:
-    pairs = [Pair(t["pair"], *(read_prompt(loaded.tokenizer, t[side]) for side in ("base", "source"))) for t in texts]
+    """`read`: a prompt as the model reads it, where `more_settings` put it in a chat template."""
+    pairs = [Pair(t["pair"], *(read(loaded.tokenizer, t[side]) for side in ("base", "source"))) for t in texts]
     config = write_config(
         folder / "study.cfg",
         loaded.folder,
@@ -178,7 +183,7 @@ def run_job(
         file.writelines(f"control = {line}\n" for line in job.control_lines)
     (folder / "filler.txt").write_text(filler, encoding="utf-8")
     (folder / "token_sets.json").write_text(json.dumps(TOKEN_SETS))
-    settings = ["run.threads=1", f"sweep.seed={SWEEP_SEED}"]
+    settings = ["run.threads=1", f"sweep.seed={SWEEP_SEED}", *more_settings]
     if "filler" in features.controls:
         settings.append(f"prompts.filler={folder / 'filler.txt'}")
     for name in features.readouts:

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "rvsweep/cli/sweep_setup.hpp"
 #include "rvsweep/comm/world.hpp"
 #include "rvsweep/experiment/generation.hpp"
 #include "rvsweep/plan/config_file.hpp"
@@ -23,6 +24,10 @@ struct Launch {
   std::string refusal;            // rank 0 found the input wrong: every rank ends with `exit_code`
   int exit_code = 0;
 };
+
+/// Takes over what the experiment needs of rank 0's files: families, token sets, prompts to
+/// average.
+void add_experiment(const SweepSetup& setup, Launch& launch);
 
 /// Collective: rank 0's launch on every rank.
 Launch share_launch(Communicator& communicator, Launch launch);

@@ -12,7 +12,8 @@ struct BundleRunner {
   const Tokenizer& tokenizer;
   SweepSettings settings;
   std::vector<ColumnSpec> prompt_columns, row_columns;
-  MeanDonor mean = {};  // of the mean control
+  MeanDonor mean = {};             // of the mean control
+  StepObserver observe_step = {};  // of every decoded bundle
 
   /// A row that cannot be computed is recorded as failed with its reason; an error that concerns
   /// the whole bundle makes all its rows failed. Run facts are left empty.

@@ -2,6 +2,7 @@
 // Prompts into caches, rows made from them, and the decode loop.
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -72,8 +73,12 @@ struct DecodedBatch {
 std::vector<RowPlan> compile_rows(const SweepSettings& settings, const Bundle& bundle,
                                   const ModelConfig& config);
 
+/// Sees the logits, float32 [rows, vocab], that the tokens of a step (from 0) are drawn from.
+using StepObserver = std::function<void(std::int64_t step, const at::Tensor& logits)>;
+
 DecodedBatch decode(const Transformer& model, const SweepSettings& settings, const Bundle& bundle,
-                    PreparedRows prepared, const ContextState& contexts);
+                    PreparedRows prepared, const ContextState& contexts,
+                    const StepObserver& observe_step = {});
 
 /// Greedy unpatched continuation of every context of the bundle.
 std::vector<Generated> continuations(const Transformer& model, const SweepSettings& settings,
