@@ -172,23 +172,25 @@ void carry_all(const WeightSource& source, const WeightLayout& layout, int threa
     for (std::int64_t first = 0; first < slot.numel; first += slice_numel)
       slices.push_back({&slot, first, std::min(slice_numel, slot.numel - first)});
   const OpenFiles files = open_files(source.files);
-  std::atomic<std::size_t> next = 0;
+  std::atomic<bool> failed = false;
   std::exception_ptr failure;
   std::mutex mutex;
-  const auto work = [&] {
+  // A stretch for each thread: neighbours would wait for each other in SharedMemory::write.
+  const auto work = [&](std::size_t thread) {
     try {
       Carrier carrier(source, files, layout.dtype);
-      for (std::size_t i = next++; i < slices.size(); i = next++)
+      const std::size_t end = slices.size() * (thread + 1) / threads;
+      for (std::size_t i = slices.size() * thread / threads; i < end && !failed; ++i)
         carrier.carry(*slices[i].slot, slices[i].first, slices[i].n, sink);
     } catch (...) {
-      next = slices.size();
+      failed = true;
       const std::lock_guard<std::mutex> lock(mutex);
       failure = std::current_exception();
     }
   };
   std::vector<std::thread> others;
-  for (int i = 1; i < threads; ++i) others.emplace_back(work);
-  work();
+  for (int i = 1; i < threads; ++i) others.emplace_back(work, i);
+  work(0);
   for (std::thread& thread : others) thread.join();
   if (failure) std::rethrow_exception(failure);
 }

@@ -46,15 +46,27 @@ TEST(SharedMemory, AMappingOutlivesWhatMadeIt) {
   EXPECT_FALSE(SharedMemory::open(handle).has_value());
 }
 
+TEST(SharedMemory, WhatIsWrittenAcrossItsPartsIsOnePiece) {
+  constexpr std::size_t size = 150 << 20, border = 64 << 20;
+  const SharedMemory memory(size);
+  std::string text;
+  for (int i = 0; i < 10000; ++i) text += static_cast<char>(i * 7 + i / 250);
+  memory.write(border - 5000, text.data(), text.size());
+  memory.write(2 * border - 1, text.data(), text.size());
+  memory.write(size - 4, "last", 4);
+  for (const auto& bytes : {memory.map(), SharedMemory::open(memory.handle())->map()}) {
+    EXPECT_EQ(std::memcmp(bytes.get() + border - 5000, text.data(), text.size()), 0);
+    EXPECT_EQ(std::memcmp(bytes.get() + 2 * border - 1, text.data(), text.size()), 0);
+    EXPECT_EQ(std::memcmp(bytes.get() + size - 4, "last", 4), 0);
+    EXPECT_EQ(bytes.get()[border + 5000], std::byte{0});
+  }
+}
+
 TEST(SharedMemory, OtherMemoryUnderTheSameNumberIsNotTaken) {
   const SharedMemory memory(64), other(64);
   const std::string handle = memory.handle(), wrong = other.handle();
-  const auto second_space = [](const std::string& text) {
-    return text.find(' ', text.find(' ') + 1);
-  };
-  // The process and file number of one, the inode of the other.
-  const std::string mixed =
-      handle.substr(0, second_space(handle)) + wrong.substr(second_space(wrong));
+  // The process, size and file number of one, the inode of the other.
+  const std::string mixed = handle.substr(0, handle.rfind(' ')) + wrong.substr(wrong.rfind(' '));
   EXPECT_TRUE(SharedMemory::open(handle).has_value());
   EXPECT_FALSE(SharedMemory::open(mixed).has_value());
 }
