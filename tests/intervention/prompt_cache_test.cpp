@@ -75,8 +75,8 @@ TEST(PromptCache, BasesCellsEndInTheLastColumnWithoutTheTokenHeldBack) {
         // Token i of 5 lies in column 3 + i of the context and 4 + i of the row.
         const double expected = number(layer, base_slot, head, 3 + i);
         EXPECT_EQ(at(composed.cache.k, layer, head, 4 + i), expected);
-        if (layer != 1 || head != 1 || i < 2)
-          EXPECT_EQ(at(composed.cache.v, layer, head, 4 + i), expected);
+        if (layer == 1 && head == 1 && i >= 2) continue;  // written by the patch
+        EXPECT_EQ(at(composed.cache.v, layer, head, 4 + i), expected);
       }
 }
 
