@@ -167,6 +167,30 @@ TEST(BundleRunner, PersistMakesTheGeneratedWindowOneRowAtItsLayer) {
   EXPECT_GT(prefill[2 * 4 + 1], 1e-3 * prefill[2 * 4]);
 }
 
+TEST(BundleRunner, WindowsOfARowAreThoseOfAPromptWithItsTokens) {
+  Study study({"base"});
+  BundleResult before = study.run();
+  const auto tokens = item<std::int32_t>(before, "tokens", 0);
+  auto read = some_tokens(20, 1);
+  read.insert(read.end(), tokens.begin(), tokens.end() - 1);  // the last token is never fed
+  study.bundle.contexts.push_back({PromptIndex(2), read, "", true});
+  BundleResult result = study.run();
+  ASSERT_EQ(item<std::int32_t>(result, "tokens", 0), tokens);
+  const auto& of_prompts = column<float>(result.prompts, "spectra");  // [prompts, 4 layers, 4]
+  const auto prompt = item<float>(result, "spectra_prompt", 0);
+  const auto generated = item<float>(result, "spectra_generated", 0);
+  for (std::size_t i = 0; i < 16; ++i) {
+    EXPECT_NEAR(prompt[i], of_prompts[i], 1e-3) << i;
+    EXPECT_NEAR(generated[i], of_prompts[2 * 16 + i], 1e-3) << i;
+  }
+  const auto& pr = column<double>(result.prompts, "pr");
+  const auto step_pr = item<float>(result, "step_pr", 0);  // [4 layers, 10 steps]
+  for (std::size_t layer = 0; layer < 4; ++layer) {
+    EXPECT_NEAR(step_pr[layer * 10], pr[layer], 1e-3) << layer;
+    EXPECT_NEAR(step_pr[layer * 10 + 9], pr[2 * 4 + layer], 1e-3) << layer;
+  }
+}
+
 TEST(BundleRunner, CountsTheCellsThatWereWritten) {
   Study study({"base", "v_proj layers=2", "v_proj layers=1:3 decode=persist", "kv_cache layers=1:4",
                "kv_cache layers=1:4 entry=refeed"});

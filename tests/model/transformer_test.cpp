@@ -85,6 +85,32 @@ TEST(Transformer, ARowsBitsDoNotDependOnItsCompanions) {
   EXPECT_FALSE(at::equal(a.logits[4], b.logits[4]));
 }
 
+TEST(Transformer, AKvHeadServesItsOwnGroupOfQueryHeads) {
+  const Transformer model = testing::tiny_transformer();  // 4 query heads, 2 KV heads
+  const auto z_with = [&](std::vector<SitePatch> patches) {
+    KvCache cache = KvCache::allocate(model.config(), model.placement(), 1, 7);
+    const AttentionBias bias = causal_bias(model.config(), model.placement(), {7}, 0, 7);
+    std::vector<SiteRecord> records{{Site::z, 0, 7}};
+    ForwardInput input;
+    input.tokens = at::arange(7, at::kLong).unsqueeze(0) + 11;
+    input.positions = at::arange(7, at::kLong).unsqueeze(0);
+    input.bias = &bias;
+    input.patches = std::move(patches);
+    input.records = &records;
+    input.last_kv_layer = 4;
+    model.forward(input, cache);
+    return records.front().values[0];  // [queries, query heads, hd]
+  };
+  at::Tensor weight = at::zeros({1, 7, 2, 1});
+  weight.select(2, 1).fill_(1.0);
+  const at::Tensor before = z_with({}),
+                   after = z_with({{Site::v, 0, at::zeros({1, 7, 2, 12}), weight}});
+  for (const std::int64_t head : {0, 1})
+    EXPECT_TRUE(at::equal(after.select(1, head), before.select(1, head))) << "head " << head;
+  for (const std::int64_t head : {2, 3})
+    EXPECT_EQ(after.select(1, head).abs().max().item<double>(), 0.0) << "head " << head;
+}
+
 TEST(Transformer, StoppingEarlyLeavesTheSameCells) {
   const Transformer model = testing::tiny_transformer();
   const Fed whole = feed(model, {some_tokens(9, 1)}, 9),

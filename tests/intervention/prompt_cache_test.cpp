@@ -1,0 +1,126 @@
+#include "rvsweep/intervention/prompt_cache.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/equal.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "support/tiny_transformer.hpp"
+
+namespace rvsweep {
+namespace {
+
+constexpr std::int64_t T = 8, base_slot = 0, donor_slot = 1;
+
+/// A number that tells where a cell of the contexts lies.
+double number(std::int64_t layer, std::int64_t slot, std::int64_t head, std::int64_t column) {
+  return static_cast<double>(1000 * layer + 100 * slot + 10 * head + column);
+}
+
+/// Prompts of two slots whose every component is the number of its cell.
+KvCache numbered_contexts() {
+  KvCache cache = KvCache::allocate(testing::tiny_config(), {}, 2, T);
+  for (std::int64_t layer = 0; layer < 4; ++layer)
+    for (const std::int64_t slot : {base_slot, donor_slot})
+      for (std::int64_t head = 0; head < 2; ++head)
+        for (std::int64_t column = 0; column < T; ++column) {
+          cache.k[layer][slot][head][column].fill_(number(layer, slot, head, column));
+          cache.v[layer][slot][head][column].fill_(number(layer, slot, head, column));
+        }
+  return cache;
+}
+
+/// Base has 5 tokens, the donor 7, b[n-1] and s[m-1] are held back: the donor's last two cells go
+/// into base's last two, V of head 1 at layer 1.
+RowPlan last_two_cells() {
+  RowPlan plan;
+  plan.base = base_slot;
+  plan.n = 5;
+  plan.cached = 4;
+  plan.donor = donor_slot;
+  plan.m = 7;
+  plan.donor_cached = 6;
+  plan.cells = {{5, 3}, {4, 2}};
+  plan.cells_dropped = 3;
+  plan.heads = {false, true};
+  plan.cache_layers = {false, true, false, false};
+  plan.writes_k = false;
+  return plan;
+}
+
+struct Composed {
+  KvCache cache;
+  PatchProof proof;
+};
+
+Composed compose(const RowPlan& plan, const KvCache& contexts) {
+  Composed composed{KvCache::allocate(testing::tiny_config(), {}, 1, T), {}};
+  std::vector<PatchProof> proofs(1);
+  compose_prompt_caches(testing::tiny_transformer(), contexts, {plan}, composed.cache, proofs);
+  composed.proof = proofs.front();
+  return composed;
+}
+
+double at(const at::Tensor& cache, std::int64_t layer, std::int64_t head, std::int64_t column) {
+  return cache[layer][0][head][column][7].item<double>();
+}
+
+TEST(PromptCache, BasesCellsEndInTheLastColumnWithoutTheTokenHeldBack) {
+  const Composed composed = compose(last_two_cells(), numbered_contexts());
+  for (std::int64_t layer = 0; layer < 4; ++layer)
+    for (std::int64_t head = 0; head < 2; ++head)
+      for (std::int64_t i = 0; i < 4; ++i) {
+        // Token i of 5 lies in column 3 + i of the context and 4 + i of the row.
+        const double expected = number(layer, base_slot, head, 3 + i);
+        EXPECT_EQ(at(composed.cache.k, layer, head, 4 + i), expected);
+        if (layer == 1 && head == 1 && i >= 2) continue;  // written by the patch
+        EXPECT_EQ(at(composed.cache.v, layer, head, 4 + i), expected);
+      }
+}
+
+TEST(PromptCache, WritesTheDonorsCellsOfTheChosenHeadLayerAndComponent) {
+  const Composed composed = compose(last_two_cells(), numbered_contexts());
+  // Tokens 4 and 5 of 7 lie in columns 5 and 6.
+  EXPECT_EQ(at(composed.cache.v, 1, 1, 6), number(1, donor_slot, 1, 5));
+  EXPECT_EQ(at(composed.cache.v, 1, 1, 7), number(1, donor_slot, 1, 6));
+}
+
+TEST(PromptCache, AlphaIsTheDonorsShare) {
+  RowPlan plan = last_two_cells();
+  plan.alpha = 0.25;
+  const Composed composed = compose(plan, numbered_contexts());
+  const double expected = 0.75 * number(1, base_slot, 1, 6) + 0.25 * number(1, donor_slot, 1, 6);
+  EXPECT_FLOAT_EQ(at(composed.cache.v, 1, 1, 7), expected);
+}
+
+TEST(PromptCache, TurnsDonorKeysForwardAndNothingElse) {
+  KvCache contexts = numbered_contexts();
+  contexts.k.zero_();
+  contexts.k.select(-1, 0).fill_(1.0);  // frequency 1: one radian a position
+  RowPlan plan = last_two_cells();
+  plan.writes_k = true;
+  plan.writes_v = false;
+  plan.rotate_by = 2;
+  const Composed composed = compose(plan, contexts);
+  const at::Tensor written = composed.cache.k[1][0][1][7], kept = composed.cache.k[1][0][1][5];
+  EXPECT_NEAR(written[0].item<double>(), std::cos(2.0), 1e-6);
+  EXPECT_NEAR(written[6].item<double>(), std::sin(2.0), 1e-6);
+  EXPECT_EQ(kept[0].item<double>(), 1.0);
+  EXPECT_EQ(kept[6].item<double>(), 0.0);
+  EXPECT_EQ(at(composed.cache.v, 1, 1, 7), number(1, base_slot, 1, 6));
+}
+
+TEST(PromptCache, ProvesWhatWasWritten) {
+  RowPlan plan = last_two_cells();
+  plan.cache_layers[2] = true;
+  const PatchProof proof = compose(plan, numbered_contexts()).proof;
+  EXPECT_EQ(proof.cells_changed, 2 * 2);  // cells, layers
+  EXPECT_EQ(proof.cells_dropped, 3 * 2);
+  const double change = number(1, donor_slot, 1, 5) - number(1, base_slot, 1, 5);  // at both cells
+  EXPECT_EQ(proof.change_squared, 2 * 2 * 12 * change * change);
+}
+
+}  // namespace
+}  // namespace rvsweep

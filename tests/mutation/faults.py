@@ -1,0 +1,247 @@
+"""Deliberate faults, each one edit of one file, and the test that must fail with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    what: str
+    file: str
+    old: str  # occurs once in the file
+    new: str
+    program: str  # a module's C++ tests, or random_arms: tests/reference/test_random_arms.py
+    test: str
+
+    def table_line(self) -> str:
+        """As CONTRIBUTING.md lists it."""
+        return f"| {self.what} | `{self.file.removeprefix('src/')}` | `{self.test}` |"
+
+
+def fault(what: str, file: str, old: str, new: str, test: str) -> Fault:
+    """`test`: "<program> <test>"."""
+    return Fault(what, "src/" + file, old, new, *test.split(" "))
+
+
+FAULTS = [
+    fault(
+        "rotation sign",
+        "model/rope.cpp",
+        "halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin",
+        "halves[0] * cos + halves[1] * sin, halves[1] * cos - halves[0] * sin",
+        "model Rope.PairsDimensionIWithIPlusHalf",
+    ),
+    fault(
+        "wrong KV head for a group of query heads",
+        "model/transformer.cpp",
+        "return q.view({B, T, n_kv_heads, group, hd})\n      .permute({0, 2, 3, 1, 4})",
+        "return q.view({B, T, group, n_kv_heads, hd})\n      .permute({0, 3, 2, 1, 4})",
+        "model Transformer.AKvHeadServesItsOwnGroupOfQueryHeads",
+    ),
+    fault(
+        "causal mask shows the next token",
+        "model/kv_cache.cpp",
+        "(key <= query)",
+        "(key <= query + 1)",
+        "model Transformer.TokenByTokenEqualsAllAtOnce",
+    ),
+    fault(
+        "patch one layer too late",
+        "model/patch.cpp",
+        "patch.site == site && patch.layer == layer",
+        "patch.site == site && patch.layer + 1 == layer",
+        "model Patch.WeightOneGivesTheValuesBitsAndZeroKeepsTheOldOnes",
+    ),
+    fault(
+        "keys turned by m - n instead of n - m",
+        "intervention/row_plan.cpp",
+        "plan.rotate_by = plan.n - plan.m;",
+        "plan.rotate_by = plan.m - plan.n;",
+        "intervention RowPlan.HoldLastFeedsTheLastTokenAtItsOwnPosition",
+    ),
+    fault(
+        "last token fed twice with hold_last",
+        "intervention/row_plan.cpp",
+        "plan.cached = plan.refeeds ? plan.n : plan.n - 1;",
+        "plan.cached = plan.n;",
+        "intervention RowPlan.HoldLastFeedsTheLastTokenAtItsOwnPosition",
+    ),
+    fault(
+        "patched decode where prefill was asked for",
+        "intervention/row_plan.cpp",
+        "plan.persist = arm.decode == Decode::persist;",
+        "plan.persist = true;",
+        "intervention RowPlan.DonorTokensOfASite",
+    ),
+    fault(
+        "windows of donor and base aligned on the left",
+        "intervention/row_plan.cpp",
+        "return i - end + donor_end;",
+        "return i;",
+        "intervention RowPlan.DonorTokensOfASite",
+    ),
+    fault(
+        "what=k writes V too",
+        "intervention/row_plan.cpp",
+        "plan.writes_v = arm.what != What::k;",
+        "plan.writes_v = true;",
+        "random_arms test_change_norm",
+    ),
+    fault(
+        "base's cells one column off, the last token among them",
+        "intervention/prompt_cache.cpp",
+        "const auto held_back = plans[r].n - plans[r].cached;",
+        "const auto held_back = 0;",
+        "intervention PromptCache.BasesCellsEndInTheLastColumnWithoutTheTokenHeldBack",
+    ),
+    fault(
+        "donor's cells read one column off",
+        "intervention/prompt_cache.cpp",
+        "column[p][at] = T - plan.m + cell.donor;",
+        "column[p][at] = T - plan.m + cell.donor + 1;",
+        "intervention PromptCache.WritesTheDonorsCellsOfTheChosenHeadLayerAndComponent",
+    ),
+    fault(
+        "all heads of a cache written, the mask ignored",
+        "intervention/prompt_cache.cpp",
+        "plan.heads[head] ? 1.0F : 0.0F",
+        "1.0F",
+        "intervention PromptCache.BasesCellsEndInTheLastColumnWithoutTheTokenHeldBack",
+    ),
+    fault(
+        "alpha as base's share",
+        "intervention/prompt_cache.cpp",
+        "alpha[p] = plan.alpha;",
+        "alpha[p] = 1.0 - plan.alpha;",
+        "intervention PromptCache.AlphaIsTheDonorsShare",
+    ),
+    fault(
+        "dropped cells left out of the proof",
+        "intervention/prompt_cache.cpp",
+        "proofs[r].cells_dropped += plan.cells_dropped * times;",
+        "",
+        "intervention PromptCache.ProvesWhatWasWritten",
+    ),
+    fault(
+        "donor's cells right-aligned one cell off",
+        "plan/positions.cpp",
+        "for (std::int64_t j = 0; j < donor_cached; ++j) map.cells.push_back({j, j + shift});",
+        "for (std::int64_t j = 0; j < donor_cached; ++j) map.cells.push_back({j, j + shift + 1});",
+        "plan MapCells.AllTakesTheDonorsWholeCacheRightAligned",
+    ),
+    fault(
+        "cells without a place not counted as dropped",
+        "plan/positions.cpp",
+        "++map.dropped;",
+        "map.dropped += 0;",
+        "plan MapCells.NotBosKeepsBasesFirstCell",
+    ),
+    fault(
+        "compound growth adds ln t instead of ln(t + 1)",
+        "intervention/decode_bias.cpp",
+        "std::log(static_cast<double>(t + 1))",
+        "std::log(static_cast<double>(t))",
+        "intervention DecodeBias.CompoundCountsTheDonorOnceMoreEachStep",
+    ),
+    fault(
+        "frozen growth goes on seeing earlier fed tokens",
+        "intervention/decode_bias.cpp",
+        "by_row.has_frozen = true;",
+        "by_row.has_frozen = false;",
+        "intervention DecodeBias.FrozenSeesTheDonorAndItsOwnToken",
+    ),
+    fault(
+        "forced pass sees the next token",
+        "intervention/decode_bias.cpp",
+        "prompt_columns + t + 1;",
+        "prompt_columns + std::min(t + 2, queries);",
+        "intervention ForcedBias.HoldsEveryStepAndHidesLaterTokens",
+    ),
+    fault(
+        "gaussian without the donor's norms",
+        "intervention/derived_donors.cpp",
+        "return drawn * (norm / drawn.norm(2, {-1}, /*keepdim=*/true));",
+        "return drawn;",
+        "intervention DerivedDonors.GaussianHasTheNormOfEveryHeadAndToken",
+    ),
+    fault(
+        "shuffled keys not turned to their new positions",
+        "intervention/derived_donors.cpp",
+        "by.push_back(i - from.back());",
+        "by.push_back(0);",
+        "intervention DerivedDonors.ShuffledMovesTokensAndTurnsTheirKeysToTheNewPosition",
+    ),
+    fault(
+        "mean over keys with their rotation",
+        "intervention/derived_donors.cpp",
+        "turned(model, last(cache.k), back)",
+        "turned(model, last(cache.k), 0 * back)",
+        "intervention DerivedDonors.MeanAveragesKeysWithoutTheirPositions",
+    ),
+    fault(
+        "positions of the patched suffix one too far",
+        "intervention/site_patch.cpp",
+        "suffix.positions = at::tensor(positions, at::kLong).to(device).view(shape);",
+        "suffix.positions = at::tensor(positions, at::kLong).to(device).view(shape) + 1;",
+        "experiment BundleRunner.SelfPatchEqualsBaseBitForBit",
+    ),
+    fault(
+        "all heads of a site written, the mask ignored",
+        "intervention/site_patch.cpp",
+        "plan.heads[head] && plan.donor_token",
+        "plan.donor_token",
+        "random_arms test_change_norm",
+    ),
+    fault(
+        "alpha of a site as base's share",
+        "intervention/site_patch.cpp",
+        "alpha.push_back(static_cast<float>(plan.alpha));",
+        "alpha.push_back(static_cast<float>(1 - plan.alpha));",
+        "experiment BundleRunner.CountsTheCellsThatWereWritten",
+    ),
+    fault(
+        "KL with its arguments exchanged",
+        "metrics/logits.cpp",
+        "log_p = log_probabilities(p_logits);\n"
+        "  return (log_p.exp() * (log_p - log_probabilities(q_logits))).sum(-1);",
+        "log_p = log_probabilities(q_logits);\n"
+        "  return (log_p.exp() * (log_p - log_probabilities(p_logits))).sum(-1);",
+        "metrics Logits.KlIsTheExpectationUnderItsFirstArgument",
+    ),
+    fault(
+        "prompt window without the last token",
+        "experiment/bundle_runner.cpp",
+        "batch.plans[r].refeeds ? T : T + 1",
+        "T",
+        "experiment BundleRunner.WindowsOfARowAreThoseOfAPromptWithItsTokens",
+    ),
+    fault(
+        "generated window one token off",
+        "experiment/bundle_runner.cpp",
+        "generated.push_back({row, T + 1 + fed.back()});",
+        "generated.push_back({row, T + fed.back()});",
+        "experiment BundleRunner.WindowsOfARowAreThoseOfAPromptWithItsTokens",
+    ),
+    fault(
+        "step trace one token late",
+        "experiment/bundle_runner.cpp",
+        "first = bundle.shape.prompt_length + 1 - W;",
+        "first = bundle.shape.prompt_length - W;",
+        "experiment BundleRunner.WindowsOfARowAreThoseOfAPromptWithItsTokens",
+    ),
+    fault(
+        "copied words looked for in base's prompt",
+        "experiment/bundle_runner.cpp",
+        "row.donor < 0 ? row.base : row.donor",
+        "row.base",
+        "experiment BundleRunner.CopyingIsFromTheDonorOrElseFromTheRowsOwnPrompt",
+    ),
+    fault(
+        "logit lens before its layer",
+        "experiment/generation.cpp",
+        "records.push_back({Site::resid_post, layer, 1});",
+        "records.push_back({Site::resid_pre, layer, 1});",
+        "random_arms test_logit_lens",
+    ),
+]
