@@ -19,7 +19,7 @@ struct Donors {
   Transformer model = testing::tiny_transformer();
   ContextState state{KvCache::allocate(testing::tiny_config(), {}, slots, T), {}};
   Bundle bundle;
-  MeanDonor mean;
+  MeanDonors means;
 
   /// Token i of `slot`: V is `size`, and so is the un-rotated key in dimension 0, which turns by
   /// one radian a position.
@@ -31,7 +31,7 @@ struct Donors {
   }
   void derive(const DerivedDonor& donor) {
     bundle.derived = {donor};
-    derive_donors(model, bundle, 5, derived_slot, mean, state);
+    derive_donors(model, bundle, 5, derived_slot, means, state);
   }
   double v(std::int64_t column) const {
     return state.cache.v[3][derived_slot][1][column][4].item<double>();
@@ -82,7 +82,7 @@ TEST(DerivedDonors, MeanAveragesKeysWithoutTheirPositions) {
   constexpr std::int64_t n = 6, m = 4;
   for (std::int64_t i = 0; i < n; ++i) donors.put(0, n, i, 2.0 + static_cast<double>(i));
   for (std::int64_t i = 0; i < m; ++i) donors.put(1, m, i, 20.0 + static_cast<double>(i));
-  add_to_mean(donors.model, donors.state.cache, {n, m}, m, donors.mean);
+  add_to_mean(donors.model, donors.state.cache, {n, m}, m, donors.means[0]);
   donors.derive({Derivation::mean, -1, m, 0, ""});
   for (std::int64_t i = 0; i < m; ++i) {
     const double size = (4.0 + 20.0) / 2 + static_cast<double>(i);  // token 2 falls on token 0
