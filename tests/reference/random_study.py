@@ -24,7 +24,11 @@ from rvsweep_cli import Results, read_results, write_config
 from rvsweep_cli import run as run_rvsweep
 
 TOKEN_SETS = {"recursive": ["a", "e", "the", "you"], "task": ["b", "i", "of", "in"]}
-LENS_LAYERS = (0, 2)
+
+
+def lens_layers(loaded: LoadedModel) -> tuple[int, ...]:
+    """Two inner layers, and the last one, whose logit lens are the logits themselves."""
+    return 0, 2, loaded.n_layers - 1
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,7 @@ def run_job(
     if "filler" in features.controls:
         settings.append(f"prompts.filler={folder / 'filler.txt'}")
     for name in features.readouts:
-        layers = ",".join(map(str, LENS_LAYERS))
+        layers = ",".join(map(str, lens_layers(loaded)))
         settings.append(f"readouts.{name}=" + (layers if name == "logit_lens" else "true"))
     if "first_token" in features.readouts:
         settings.append(f"readouts.token_sets={folder / 'token_sets.json'}")

@@ -15,7 +15,7 @@ import readouts
 from controls import OF_KV_CACHE
 from explicit_model import SITES, ExplicitModel
 from parity_study import load
-from random_study import LENS_LAYERS, RandomStudy, near_ties, run_random_study
+from random_study import RandomStudy, lens_layers, near_ties, run_random_study
 from reference_run import Trajectory
 
 FEATURES = random_arms.ALL
@@ -129,7 +129,7 @@ def test_logit_lens(study):
     if "logit_lens" not in FEATURES.readouts:
         return
     for row in study.ran:
-        for place, layer in enumerate(LENS_LAYERS):
+        for place, layer in enumerate(lens_layers(study.loaded)):
             ids, values = readouts.logit_lens(study.model, row.reference, layer, count=8)
             given = study.results.rows["logit_lens_token"][row.index, place].tolist()
             chances = study.results.rows["logit_lens_logprob"][row.index, place]
