@@ -15,7 +15,7 @@ namespace rvsweep {
 namespace {
 
 constexpr std::int64_t notebook_truncation = 512;  // tokens
-constexpr std::int64_t batch_rows = 8;             // more are no faster on a CPU core
+constexpr std::int64_t batch_rows = 8;             // part of what decides the bits
 
 /// A text tokenised anew: its first `shared` tokens are those of the row's prompt.
 struct Reading {

@@ -9,17 +9,12 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/nearest.hpp"
+#include "rvsweep/plan/split.hpp"
 
 namespace rvsweep {
 namespace {
 
 namespace po = boost::program_options;
-
-std::string trimmed(const std::string& text) {
-  const auto begin = text.find_first_not_of(" \t\r");
-  if (begin == std::string::npos) return "";
-  return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
-}
 
 /// Boost parses but does not say where: the lines of every section.key, in order, and malformed
 /// ones.

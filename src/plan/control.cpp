@@ -12,12 +12,6 @@
 namespace rvsweep {
 namespace {
 
-std::string trimmed(const std::string& text) {
-  const auto begin = text.find_first_not_of(' ');
-  return begin == std::string::npos ? ""
-                                    : text.substr(begin, text.find_last_not_of(' ') - begin + 1);
-}
-
 const ControlInfo& find_control(const std::string& name, const std::string& where) {
   std::vector<std::string> names;
   for (const ControlInfo& info : all_controls().subspan(1)) {

@@ -296,5 +296,16 @@ TEST(BundleRunner, WithoutNewTokensThereAreNoneOfTheirColumns) {
   EXPECT_EQ(column<std::int64_t>(result.rows, "cells_changed")[1], 4 * 2);
 }
 
+TEST(BundleRunner, AlphaIsTheDonorsShare) {
+  Study study({"v_proj layers=2", "v_proj layers=2 alpha=0.25", "kv_cache layers=2",
+               "kv_cache layers=2 alpha=0.25"},
+              21, 21);
+  BundleResult result = study.run();
+  expect_all_ok(result);
+  const auto& norm = column<double>(result.rows, "change_norm");
+  EXPECT_NEAR(norm[1], 0.25 * norm[0], 1e-4 * norm[0]);
+  EXPECT_NEAR(norm[3], 0.25 * norm[2], 1e-4 * norm[2]);
+}
+
 }  // namespace
 }  // namespace rvsweep

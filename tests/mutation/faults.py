@@ -198,7 +198,7 @@ FAULTS = [
         "intervention/site_patch.cpp",
         "alpha.push_back(static_cast<float>(plan.alpha));",
         "alpha.push_back(static_cast<float>(1 - plan.alpha));",
-        "experiment BundleRunner.CountsTheCellsThatWereWritten",
+        "experiment BundleRunner.AlphaIsTheDonorsShare",
     ),
     fault(
         "KL with its arguments exchanged",

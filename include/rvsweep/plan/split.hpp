@@ -16,4 +16,11 @@ inline std::vector<std::string> split(std::string_view text, char separator) {
   }
 }
 
+/// Without blanks, tabs and carriage returns at its ends.
+inline std::string trimmed(const std::string& text) {
+  const auto begin = text.find_first_not_of(" \t\r");
+  if (begin == std::string::npos) return "";
+  return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
+}
+
 }  // namespace rvsweep
