@@ -109,6 +109,12 @@ TEST(Transformer, AKvHeadServesItsOwnGroupOfQueryHeads) {
     EXPECT_TRUE(at::equal(after.select(1, head), before.select(1, head))) << "head " << head;
   for (const std::int64_t head : {2, 3})
     EXPECT_EQ(after.select(1, head).abs().max().item<double>(), 0.0) << "head " << head;
+  // A query head's own q decides its z and no other head's.
+  at::Tensor one_head = at::zeros({1, 7, 4, 1});
+  one_head.select(2, 1).fill_(1.0);
+  const at::Tensor other = z_with({{Site::q, 0, at::zeros({1, 7, 4, 12}), one_head}});
+  for (const std::int64_t head : {0, 1, 2, 3})
+    EXPECT_EQ(at::equal(other.select(1, head), before.select(1, head)), head != 1) << head;
 }
 
 TEST(Transformer, StoppingEarlyLeavesTheSameCells) {
