@@ -42,9 +42,9 @@ at::Tensor gaussian_like(const at::Tensor& like, std::int64_t first_token, std::
 
 class Deriver {
  public:
-  Deriver(const Transformer& model, const Bundle& bundle, std::uint64_t seed,
-          const MeanDonors& means, ContextState& state)
-      : model_(model), bundle_(bundle), seed_(seed), means_(means), state_(state) {}
+  Deriver(const Transformer& model, std::uint64_t seed, const MeanDonors& means,
+          ContextState& state)
+      : model_(model), seed_(seed), means_(means), state_(state) {}
 
   void fill(const DerivedDonor& donor, std::int64_t slot) {
     switch (donor.derivation) {
@@ -127,7 +127,6 @@ class Deriver {
   }
 
   const Transformer& model_;
-  const Bundle& bundle_;
   std::uint64_t seed_;
   const MeanDonors& means_;
   ContextState& state_;
@@ -153,7 +152,7 @@ void add_to_mean(const Transformer& model, const KvCache& cache,
 
 void derive_donors(const Transformer& model, const Bundle& bundle, std::uint64_t seed,
                    std::int64_t derived_slot, const MeanDonors& means, ContextState& state) {
-  Deriver deriver(model, bundle, seed, means, state);
+  Deriver deriver(model, seed, means, state);
   for (std::size_t d = 0; d < bundle.derived.size(); ++d)
     deriver.fill(bundle.derived[d], derived_slot + static_cast<std::int64_t>(d));
 }
