@@ -9,6 +9,7 @@
 
 #include "rvsweep/comm/nccl.hpp"
 #include "rvsweep/core/log.hpp"
+#include "rvsweep/model/packed_weights.hpp"
 
 namespace rvsweep {
 namespace {
@@ -19,32 +20,40 @@ std::string place_and_handle(const NodePlace& place, const std::string& handle) 
 }
 
 /// The first rank of each machine reads, the others wait and share.
-at::Tensor shared_block(const World& world, const WeightSource& source, const WeightLayout& layout,
-                        int threads) {
+Weights shared_weights(const World& world, const ModelConfig& config, const WeightSource& source,
+                       at::ScalarType dtype, int threads) {
   Communicator& communicator = world.communicator();
+  const auto bytes = memory_for_weights(config, dtype);
+  if (communicator.size() == 1)
+    return load_weights(source, config, dtype, threads, private_memory(bytes));
   NodePlace reader = world.place();
   std::optional<SharedMemory> memory;
+  std::optional<Weights> weights;
   // The machine's other ranks only wait, so that their cores read too.
-  if (reader.local_rank == 0)
-    memory.emplace(load_into_memory(source, layout, threads * reader.local_size));
+  if (reader.local_rank == 0) {
+    memory.emplace(bytes);
+    weights =
+        load_weights(source, config, dtype, threads * reader.local_size, memory->map_writable());
+  }
   reader.local_rank = 0;
   const std::string wanted = place_and_handle(reader, "");
   for (const auto& told :
        communicator.all_gather(place_and_handle(world.place(), memory ? memory->handle() : "")))
-    if (!memory && told.starts_with(wanted))
-      if (auto opened = SharedMemory::open(told.substr(wanted.size())))
-        memory.emplace(std::move(*opened));
+    if (!weights && told.starts_with(wanted))
+      if (const auto opened = SharedMemory::open(told.substr(wanted.size())))
+        weights = share_weights(config, dtype, *opened);
   communicator.barrier();  // the readers hold theirs until all have opened it
-  if (memory) return block_of(*memory);
+  if (weights) return *weights;
   spdlog::warn(
       "weights: read for this rank alone, because it cannot reach the memory of rank 0 of {}",
       reader.host);
-  return load_block(source, layout, at::kCPU, threads);
+  return load_weights(source, config, dtype, threads, private_memory(bytes));
 }
 
 at::Tensor sent_block(const World& world, const WeightSource& source, const WeightLayout& layout,
                       const at::Device& device, int threads) {
   Communicator& communicator = world.communicator();
+  if (communicator.size() == 1) return load_block(source, layout, device, threads);
   std::string why_not;
   const auto nccl = Nccl::join(communicator, world.place().host, device.index(), why_not);
   if (communicator.rank() == 0) {
@@ -70,17 +79,17 @@ Transformer load_on_every_rank(const World& world, const ModelConfig& config,
                                const WeightSource& source, const Placement& placement,
                                int threads) {
   const auto begin = std::chrono::steady_clock::now();
-  const WeightLayout layout = weight_layout(config, placement.dtype);
   const at::Device& device = placement.device;
-  const at::Tensor block = world.communicator().size() == 1
-                               ? load_block(source, layout, device, threads)
-                           : device.is_cpu() ? shared_block(world, source, layout, threads)
-                                             : sent_block(world, source, layout, device, threads);
+  const WeightLayout whole = weight_layout(config, placement.dtype);
+  Weights weights =
+      device.is_cpu()
+          ? shared_weights(world, config, source, placement.dtype, threads)
+          : weights_in(sent_block(world, source, whole, device, threads), config, whole);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   if (world.communicator().rank() == 0)
-    spdlog::info("weights: {:.3f} GB {} in {:.3f} s", static_cast<double>(layout.bytes) * 1e-9,
+    spdlog::info("weights: {:.3f} GB {} in {:.3f} s", static_cast<double>(whole.bytes) * 1e-9,
                  source.seed ? "drawn" : "loaded", seconds.count());
-  return Transformer(config, weights_in(block, config, layout), placement);
+  return Transformer(config, std::move(weights), placement);
 }
 
 void broadcast_block(Communicator& communicator, const at::Tensor& block, int root) {

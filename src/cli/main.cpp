@@ -1,5 +1,8 @@
+#include <malloc.h>
+
 #include <algorithm>
 #include <iostream>
+#include <limits>
 
 #include "rvsweep/cli/commands.hpp"
 #include "rvsweep/core/error.hpp"
@@ -44,9 +47,18 @@ int dispatch(const Arguments& words) {
                    "did you mean " + nearest_name(words[0], names) + "? See rvsweep --help");
 }
 
+/// Memory that tensors give back is kept for the next ones: fresh pages cost more than they are
+/// worth where logits of megabytes come and go at every token.
+void keep_freed_memory() {
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  mallopt(M_ARENA_MAX, 1);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_freed_memory();
   start_log(0, 1);
   try {
     return dispatch(Arguments(argv + 1, argv + argc));

@@ -7,13 +7,12 @@
 
 #include <iostream>
 
+#include "rvsweep/cli/load_model.hpp"
 #include "rvsweep/cli/options.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/experiment/geometry.hpp"
 #include "rvsweep/metrics/spectra.hpp"
-#include "rvsweep/model/transformer.hpp"
-#include "rvsweep/model/weight_source.hpp"
 #include "rvsweep/plan/layers.hpp"
 #include "rvsweep/storage/probe_file.hpp"
 #include "rvsweep/text/tokenizer.hpp"
@@ -112,9 +111,9 @@ int probe_command(const Arguments& arguments) {
   if (options->contains("random-weights")) seed = (*options)["random-weights"].as<std::uint64_t>();
   const WeightSource source = find_weights(folder, config, seed);
   const Placement placement = place_rank(device, dtype, 0);
-  const WeightLayout layout = weight_layout(config, placement.dtype);
-  const at::Tensor block = load_block(source, layout, placement.device, at::get_num_threads());
-  const Transformer model(config, weights_in(block, config, layout), placement);
+  const World alone;
+  const Transformer model =
+      load_on_every_rank(alone, config, source, placement, at::get_num_threads());
   const ProbeData data = probe(model, tokens, window);
   if (std::ssize(tokens) < window)
     spdlog::warn("the text has {} tokens, fewer than the window of {}: its geometry is NaN",

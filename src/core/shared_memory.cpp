@@ -5,10 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <sstream>
+#include <utility>
 
 #include "rvsweep/core/error.hpp"
 
@@ -21,92 +21,64 @@ namespace {
       "free memory, or raise the job's limit");
 }
 
+std::shared_ptr<std::byte> unmapped_at_end(void* data, std::size_t bytes) {
+  if (data == MAP_FAILED) refuse(bytes);
+  return {static_cast<std::byte*>(data), [bytes](std::byte* place) { munmap(place, bytes); }};
+}
+
 }  // namespace
 
-// The system lets one thread at a time write to a file, hence several.
-std::size_t SharedMemory::part_bytes() const {
-  constexpr std::size_t unit = 64 << 20, most_parts = 64;
-  return (size_ / (unit * most_parts) + 1) * unit;
+SharedMemory::SharedMemory(std::size_t bytes)
+    : fd_(memfd_create("rvsweep-weights", MFD_CLOEXEC)), size_(bytes) {
+  if (fd_ < 0 || ftruncate(fd_, static_cast<off_t>(bytes)) != 0) refuse(bytes);
 }
 
-SharedMemory::SharedMemory(std::size_t bytes) : SharedMemory() {
-  size_ = bytes;
-  for (std::size_t begin = 0; begin < bytes; begin += part_bytes()) {
-    const int fd = memfd_create("rvsweep-weights", MFD_CLOEXEC);
-    if (fd < 0) refuse(bytes);
-    parts_.push_back(fd);
-    if (ftruncate(fd, static_cast<off_t>(std::min(part_bytes(), bytes - begin))) != 0)
-      refuse(bytes);
-  }
-}
+SharedMemory::SharedMemory(SharedMemory&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), size_(other.size_) {}
 
 SharedMemory::~SharedMemory() {
-  for (const int fd : parts_) close(fd);
+  if (fd_ >= 0) close(fd_);
 }
 
-// The inodes tell this memory from whatever another container has under the same process id.
+// The inode tells this memory from whatever another container has under the same process id.
 std::string SharedMemory::handle() const {
+  struct stat info {};
+  fstat(fd_, &info);
   std::ostringstream text;
-  text << getpid() << ' ' << size_;
-  for (const int fd : parts_) {
-    struct stat info {};
-    fstat(fd, &info);
-    text << ' ' << fd << ' ' << info.st_ino;
-  }
+  text << getpid() << ' ' << size_ << ' ' << fd_ << ' ' << info.st_ino;
   return text.str();
 }
 
 std::optional<SharedMemory> SharedMemory::open(const std::string& handle) {
   std::istringstream text(handle);
-  long process = 0;
+  long process = 0, number = 0;
+  ino_t inode = 0;
   SharedMemory memory;
-  text >> process >> memory.size_;
-  for (std::size_t begin = 0; begin < memory.size_; begin += memory.part_bytes()) {
-    long number = 0;
-    ino_t inode = 0;
-    text >> number >> inode;
-    const std::string path = "/proc/" + std::to_string(process) + "/fd/" + std::to_string(number);
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return std::nullopt;
-    memory.parts_.push_back(fd);
-    const auto bytes = std::min(memory.part_bytes(), memory.size_ - begin);
-    struct stat info {};
-    const bool same =
-        fstat(fd, &info) == 0 && info.st_ino == inode && info.st_size == static_cast<off_t>(bytes);
-    if (!same) return std::nullopt;
-  }
+  text >> process >> memory.size_ >> number >> inode;
+  const std::string path = "/proc/" + std::to_string(process) + "/fd/" + std::to_string(number);
+  memory.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (memory.fd_ < 0) return std::nullopt;
+  struct stat info {};
+  const bool same = fstat(memory.fd_, &info) == 0 && info.st_ino == inode &&
+                    info.st_size == static_cast<off_t>(memory.size_);
+  if (!same) return std::nullopt;
   return memory;
 }
 
-void SharedMemory::write(std::size_t offset, const void* data, std::size_t bytes) const {
-  const char* next = static_cast<const char*>(data);
-  while (bytes > 0) {
-    const std::size_t in_part = offset % part_bytes();
-    const ssize_t written =
-        pwrite(parts_[offset / part_bytes()], next, std::min(bytes, part_bytes() - in_part),
-               static_cast<off_t>(in_part));
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) refuse(size_);
-    next += written;
-    offset += static_cast<std::size_t>(written);
-    bytes -= static_cast<std::size_t>(written);
-  }
+std::shared_ptr<std::byte> SharedMemory::map_writable() const {
+  return unmapped_at_end(mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0), size_);
 }
 
-std::shared_ptr<const std::byte> SharedMemory::map() const {
-  // Address space first, then each part at its place in it.
-  void* data = mmap(nullptr, size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (data == MAP_FAILED) refuse(size_);
-  const std::shared_ptr<const std::byte> mapping(
-      static_cast<const std::byte*>(data),
-      [data, size = size_](const std::byte*) { munmap(data, size); });
-  for (std::size_t part = 0; part < parts_.size(); ++part) {
-    const std::size_t begin = part * part_bytes();
-    if (mmap(static_cast<std::byte*>(data) + begin, std::min(part_bytes(), size_ - begin),
-             PROT_READ, MAP_SHARED | MAP_FIXED, parts_[part], 0) == MAP_FAILED)
-      refuse(size_);
-  }
-  return mapping;
+void SharedMemory::map_over(std::byte* place) const {
+  if (mmap(place, size_, PROT_READ, MAP_SHARED | MAP_FIXED, fd_, 0) == MAP_FAILED) refuse(size_);
+}
+
+std::shared_ptr<std::byte> private_memory(std::size_t bytes) {
+  const auto memory = unmapped_at_end(mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+                                      bytes);
+  madvise(memory.get(), bytes, MADV_HUGEPAGE);
+  return memory;
 }
 
 }  // namespace rvsweep

@@ -52,17 +52,22 @@ BundleContexts prepare_contexts(const Transformer& model, const SweepSettings& s
   ContextState& state = contexts.state;
   state.cache = KvCache::allocate(model.config(), model.placement(), C + n_derived,
                                   bundle.shape.prompt_length);
-  state.sites = records_for(plans, settings.window + settings.tokens_after_window);
+  const auto queries = settings.window + settings.tokens_after_window;
+  std::vector<SiteRecord> records = records_for(plans, queries);
+  const auto n_sites = std::ssize(records);
+  for (const SiteRecord& stream : streams_for(plans, queries)) records.push_back(stream);
   std::vector<std::vector<std::int32_t>> prompts;
   for (const auto& context : bundle.contexts) prompts.push_back(context.tokens);
   const bool wants_logits = settings.readouts.first_token && !bundle.rows.empty();
   ForwardInput input;
-  input.records = &state.sites;
-  input.last_kv_layer = wants_logits ? L : last_layer_for(state.sites, L);
+  input.records = &records;
+  input.last_kv_layer = wants_logits ? L : last_layer_for(records, L);
   input.outputs = wants_logits ? Outputs::last_query : Outputs::none;
   KvCache of_prompts{state.cache.k.narrow(1, 0, C), state.cache.v.narrow(1, 0, C)};
   const at::Tensor residual = feed_prompts(model, prompts, input, of_prompts);
   if (wants_logits) contexts.first_logits = model.unembed(residual);
+  state.sites.assign(records.begin(), records.begin() + n_sites);
+  state.streams.assign(records.begin() + n_sites, records.end());
   if (n_derived == 0) return contexts;
   for (SiteRecord& record : state.sites) record.values = with_slots(record.values, n_derived);
   derive_donors(model, bundle, settings.seed, C, means, state);

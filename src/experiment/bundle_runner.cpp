@@ -217,7 +217,7 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
   record_prompts(runner, bundle, contexts.state.cache, result.prompts);
   if (bundle.rows.empty()) return;
   const auto steps = std::max<std::int64_t>(1, settings.generation.max_new_tokens);
-  auto prepared = prepare_rows(model, settings, bundle, std::move(plans), contexts.state, steps);
+  auto prepared = prepare_rows(model, settings, std::move(plans), contexts.state, steps);
   const DecodedBatch batch =
       decode(model, settings, bundle, std::move(prepared), contexts.state, runner.observe_step);
   record_rows(runner, bundle, batch, result.rows);

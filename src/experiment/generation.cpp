@@ -135,7 +135,8 @@ DecodedBatch decode(const Transformer& model, const SweepSettings& settings, con
     if (observe_step) observe_step(t, logits);
     if (n_new == 0) break;
     const at::Tensor next = sample_tokens(logits, random[t], settings.generation);
-    going_on = take_tokens(settings, next, logits.isfinite().all(-1), batch.rows);
+    going_on = take_tokens(settings, next,
+                           logits.sum(-1, /*keepdim=*/false, at::kDouble).isfinite(), batch.rows);
     input.tokens = next.unsqueeze(1);
     input.positions = input.positions + 1;
   }
@@ -161,8 +162,8 @@ std::vector<Generated> continuations(const Transformer& model, const SweepSettin
   for (const BundleRow& row : unpatched.rows)
     plans.push_back(compile_row(ArmSpec{}, row, bundle, bundle.shape.contexts, model.config()));
   plans.resize(static_cast<std::size_t>(bundle.shape.contexts), plans.front());
-  auto prepared = prepare_rows(model, greedy, unpatched, std::move(plans), contexts,
-                               settings.generation.max_new_tokens);
+  auto prepared =
+      prepare_rows(model, greedy, std::move(plans), contexts, settings.generation.max_new_tokens);
   return decode(model, greedy, unpatched, std::move(prepared), contexts).rows;
 }
 

@@ -43,16 +43,16 @@ KvCache prefill(const Transformer& model, const std::vector<std::vector<std::int
 }
 
 PreparedRows prepare_rows(const Transformer& model, const SweepSettings& settings,
-                          const Bundle& bundle, std::vector<RowPlan> plans,
-                          const ContextState& contexts, std::int64_t steps) {
+                          std::vector<RowPlan> plans, const ContextState& contexts,
+                          std::int64_t steps) {
   PreparedRows rows;
   rows.cache = KvCache::allocate(model.config(), model.placement(), std::ssize(plans),
                                  contexts.cache.columns() + steps);
   rows.proofs.resize(plans.size());
   compose_prompt_caches(model, contexts.cache, plans, rows.cache, rows.proofs);
   // The window up to b[n-1], which is the first fed token.
-  run_patched_suffix(model, contexts, bundle, plans,
-                     settings.window + settings.tokens_after_window - 1, rows.cache, rows.proofs);
+  run_patched_suffix(model, contexts, plans, settings.window + settings.tokens_after_window - 1,
+                     rows.cache, rows.proofs);
   rows.plans = std::move(plans);
   return rows;
 }

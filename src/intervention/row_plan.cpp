@@ -82,6 +82,10 @@ std::optional<std::int64_t> RowPlan::donor_token(std::int64_t i) const {
   return i - end + donor_end;
 }
 
+std::int64_t RowPlan::first_site_layer() const {
+  return std::find(site_layers.begin(), site_layers.end(), true) - site_layers.begin();
+}
+
 std::int64_t RowPlan::n_layers_patched() const {
   const auto& layers = cache_layers.empty() ? site_layers : cache_layers;
   return std::count(layers.begin(), layers.end(), true);

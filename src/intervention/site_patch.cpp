@@ -86,28 +86,77 @@ at::Tensor alpha_of(const std::vector<RowPlan>& plans) {
 
 /// The suffix queries of a padded batch of rows: the `queries` tokens before b[n-1].
 struct Suffix {
-  at::Tensor tokens, positions;           // int64 [rows, queries]
+  at::Tensor positions;                   // int64 [rows, queries]
   std::vector<std::int64_t> lengths;      // cached cells, [rows]
   std::vector<std::int64_t> first_token;  // of the queries; below 0 for short prompts
 };
 
-Suffix suffix_of(const Bundle& bundle, const std::vector<RowPlan>& plans, std::int64_t queries,
-                 at::Device device) {
-  std::vector<std::int64_t> tokens, positions;
+Suffix suffix_of(const std::vector<RowPlan>& plans, std::int64_t queries, at::Device device) {
+  std::vector<std::int64_t> positions;
   Suffix suffix;
   for (const RowPlan& plan : plans) {
-    const auto& b = bundle.contexts.at(static_cast<std::size_t>(plan.base)).tokens;
     suffix.first_token.push_back(plan.cached - queries);
     suffix.lengths.push_back(plan.cached);
-    for (std::int64_t i = plan.cached - queries; i < plan.cached; ++i) {
+    for (std::int64_t i = plan.cached - queries; i < plan.cached; ++i)
       positions.push_back(std::max<std::int64_t>(i, 0));
-      tokens.push_back(b[static_cast<std::size_t>(positions.back())]);
-    }
   }
-  const std::vector<std::int64_t> shape{std::ssize(plans), queries};
-  suffix.tokens = at::tensor(tokens, at::kLong).to(device).view(shape);
-  suffix.positions = at::tensor(positions, at::kLong).to(device).view(shape);
+  suffix.positions = at::tensor(positions, at::kLong).to(device).view({std::ssize(plans), queries});
   return suffix;
+}
+
+/// The unpatched residual stream that enters `stream.layer` at the suffix queries of some rows,
+/// [rows, queries, hidden].
+at::Tensor stream_of(const SiteRecord& stream, const std::vector<RowPlan>& plans,
+                     std::int64_t queries) {
+  const auto R = std::ssize(plans);
+  at::Tensor bases = at::zeros({R, 1}, at::kLong), from_end = at::zeros({R, queries}, at::kLong);
+  auto base = bases.accessor<std::int64_t, 2>(), back = from_end.accessor<std::int64_t, 2>();
+  for (std::int64_t r = 0; r < R; ++r) {
+    base[r][0] = plans[r].base;
+    for (std::int64_t q = 0; q < queries; ++q)
+      back[r][q] = plans[r].n - 1 - plans[r].cached + queries - q;
+  }
+  return gather_rows(stream.values, bases, from_end, stream.values.device()).squeeze(2);
+}
+
+/// The suffix of the rows whose patches begin at `stream.layer`.
+void run_from(const SiteRecord& stream, const Transformer& model, const ContextState& contexts,
+              const std::vector<RowPlan>& plans, std::vector<std::int64_t> row_index,
+              std::int64_t queries, KvCache& rows, std::vector<PatchProof>& proofs) {
+  std::vector<RowPlan> patched;
+  for (const std::int64_t r : row_index) patched.push_back(plans[r]);
+  const auto n_patched = std::ssize(patched);
+  // Padding rows repeat the first row; their results are dropped.
+  patched.resize(static_cast<std::size_t>(canonical_rows(n_patched)), patched.front());
+  row_index.resize(patched.size(), row_index.front());
+
+  const auto device = model.placement().device;
+  const auto T = contexts.cache.columns();
+  const at::Tensor from = at::tensor(row_index, at::kLong).to(device);
+  KvCache batch{rows.k.narrow(3, 0, T).index_select(1, from),
+                rows.v.narrow(3, 0, T).index_select(1, from)};
+  const Suffix suffix = suffix_of(patched, queries, device);
+  const AttentionBias bias =
+      causal_bias(model.config(), model.placement(), suffix.lengths, T - queries, T);
+  const SitePatches patches = site_patches(model, contexts, patched, suffix.first_token, queries);
+  std::vector<SiteRecord> records = patches.records;
+  ForwardInput input;
+  input.positions = suffix.positions;
+  input.column = T - queries;
+  input.bias = &bias;
+  input.patches = patches.patches;
+  input.records = &records;
+  input.first_layer = stream.layer;
+  input.residual = stream_of(stream, patched, queries);
+  input.last_kv_layer = last_layer_for(records, model.config().n_layers);
+  model.forward(input, batch);
+  const at::Tensor to = from.narrow(0, 0, n_patched);
+  rows.k.narrow(3, 0, T).index_copy_(1, to, batch.k.narrow(1, 0, n_patched));
+  rows.v.narrow(3, 0, T).index_copy_(1, to, batch.v.narrow(1, 0, n_patched));
+  if (patches.empty()) return;  // windows of one row reach b[n-1] alone
+  const at::Tensor change = patches.change(records).to(at::kCPU);
+  for (std::int64_t p = 0; p < n_patched; ++p)
+    proofs[row_index[p]].change_squared += change.const_data_ptr<double>()[p];
 }
 
 }  // namespace
@@ -162,47 +211,26 @@ SitePatches site_patches(const Transformer& model, const ContextState& contexts,
   return result;
 }
 
-void run_patched_suffix(const Transformer& model, const ContextState& contexts,
-                        const Bundle& bundle, const std::vector<RowPlan>& plans,
-                        std::int64_t queries, KvCache& rows, std::vector<PatchProof>& proofs) {
-  std::vector<std::int64_t> row_index;
-  std::vector<RowPlan> patched;
-  for (std::size_t r = 0; r < plans.size(); ++r) {
-    if (plans[r].site_layers.empty()) continue;
-    row_index.push_back(static_cast<std::int64_t>(r));
-    patched.push_back(plans[r]);
-  }
-  if (patched.empty()) return;
-  const auto n_patched = std::ssize(patched);
-  // Padding rows repeat the first row; their results are dropped.
-  patched.resize(static_cast<std::size_t>(canonical_rows(n_patched)), patched.front());
-  row_index.resize(patched.size(), row_index.front());
+std::vector<SiteRecord> streams_for(const std::vector<RowPlan>& plans, std::int64_t queries) {
+  std::set<std::int64_t> layers;
+  for (const RowPlan& plan : plans)
+    if (!plan.site_layers.empty()) layers.insert(plan.first_site_layer());
+  std::vector<SiteRecord> records;
+  for (const std::int64_t layer : layers) records.push_back({Site::resid_pre, layer, queries});
+  return records;
+}
 
-  const auto device = model.placement().device;
-  const auto T = contexts.cache.columns();
-  const at::Tensor from = at::tensor(row_index, at::kLong).to(device);
-  KvCache batch{rows.k.narrow(3, 0, T).index_select(1, from),
-                rows.v.narrow(3, 0, T).index_select(1, from)};
-  const Suffix suffix = suffix_of(bundle, patched, queries, device);
-  const AttentionBias bias =
-      causal_bias(model.config(), model.placement(), suffix.lengths, T - queries, T);
-  SitePatches patches = site_patches(model, contexts, patched, suffix.first_token, queries);
-  ForwardInput input;
-  input.tokens = suffix.tokens;
-  input.positions = suffix.positions;
-  input.column = T - queries;
-  input.bias = &bias;
-  input.patches = patches.patches;
-  input.records = &patches.records;
-  input.last_kv_layer = last_layer_for(patches.records, model.config().n_layers);
-  model.forward(input, batch);
-  const at::Tensor to = from.narrow(0, 0, n_patched);
-  rows.k.narrow(3, 0, T).index_copy_(1, to, batch.k.narrow(1, 0, n_patched));
-  rows.v.narrow(3, 0, T).index_copy_(1, to, batch.v.narrow(1, 0, n_patched));
-  if (patches.empty()) return;  // windows of one row reach b[n-1] alone
-  const at::Tensor change = patches.change(patches.records).to(at::kCPU);
-  for (std::int64_t p = 0; p < n_patched; ++p)
-    proofs[row_index[p]].change_squared += change.const_data_ptr<double>()[p];
+void run_patched_suffix(const Transformer& model, const ContextState& contexts,
+                        const std::vector<RowPlan>& plans, std::int64_t queries, KvCache& rows,
+                        std::vector<PatchProof>& proofs) {
+  for (const SiteRecord& stream : contexts.streams) {
+    std::vector<std::int64_t> begin_here;
+    for (std::size_t r = 0; r < plans.size(); ++r)
+      if (!plans[r].site_layers.empty() && plans[r].first_site_layer() == stream.layer)
+        begin_here.push_back(static_cast<std::int64_t>(r));
+    if (!begin_here.empty())
+      run_from(stream, model, contexts, plans, std::move(begin_here), queries, rows, proofs);
+  }
 }
 
 }  // namespace rvsweep

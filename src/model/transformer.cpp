@@ -2,13 +2,14 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/embedding.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
 
 #include <cmath>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/model/decode_attention.hpp"
+#include "rvsweep/model/linear.hpp"
 #include "rvsweep/model/rope.hpp"
 
 // Shapes: B rows, T queries per row, C cache columns seen, H hidden, nh query heads, nkv KV heads,
@@ -21,7 +22,7 @@ namespace {
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   const at::Tensor wide = x.to(at::kFloat);
   const at::Tensor scale = (wide.square().mean(-1, /*keepdim=*/true) + eps).rsqrt();
-  return weight * (wide * scale).to(x.scalar_type());
+  return (wide * scale).to(x.scalar_type()).mul_(weight);
 }
 
 /// Query heads of one KV head are stacked along the query axis, so that K and V are read as they
@@ -33,12 +34,12 @@ at::Tensor stack_groups(const at::Tensor& q, std::int64_t n_kv_heads) {
       .reshape({B, n_kv_heads, group * T, hd});
 }
 
-/// The inverse of stack_groups, heads joined: [B, nkv, g*T, hd] -> [B, T, nh*hd].
+/// The inverse of stack_groups: [B, nkv, g*T, hd] -> [B, T, nh, hd].
 at::Tensor unstack_groups(const at::Tensor& z, std::int64_t T) {
   const auto B = z.size(0), n_kv_heads = z.size(1), group = z.size(2) / T, hd = z.size(3);
   return z.view({B, n_kv_heads, group, T, hd})
       .permute({0, 3, 1, 2, 4})
-      .reshape({B, T, n_kv_heads * group * hd});
+      .reshape({B, T, n_kv_heads * group, hd});
 }
 
 /// bias [B, 1, T, C] -> [B, 1, g*T, C], the order of stack_groups.
@@ -61,11 +62,11 @@ at::Tensor Transformer::embed(const at::Tensor& tokens) const {
 
 at::Tensor Transformer::unembed(const at::Tensor& residual) const {
   const at::Tensor x = rms_norm(residual, weights_.norm, config_.rms_norm_eps);
-  return at::linear(x, weights_.head).to(at::kFloat);
+  return project(x, weights_.head).to(at::kFloat);
 }
 
 at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const {
-  const auto B = input.tokens.size(0), T = input.tokens.size(1);
+  const auto B = input.positions.size(0), T = input.positions.size(1);
   const auto nh = config_.n_heads, nkv = config_.n_kv_heads, hd = config_.head_dim;
   const auto columns = input.column + T;
   RVSWEEP_EXPECT(columns <= cache.columns() && B == cache.rows(), "the cache must hold the batch");
@@ -86,34 +87,46 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
   rotation = {rotation.cos.unsqueeze(2), rotation.sin.unsqueeze(2)};       // [B, T, 1, hd/2]
   const double scale = 1.0 / std::sqrt(static_cast<double>(hd));
 
-  at::Tensor x = embed(input.tokens);  // [B, T, H], the residual stream
-  for (std::int64_t layer = 0; layer < config_.n_layers; ++layer) {
+  // [B, T, H], the residual stream
+  at::Tensor x = input.residual.defined() ? input.residual : embed(input.tokens);
+  for (std::int64_t layer = input.first_layer; layer < config_.n_layers; ++layer) {
     const LayerWeights& w = weights_.layers[layer];
     x = at_whole_site(Site::resid_pre, layer, x);
     const at::Tensor h = rms_norm(x, w.input_norm, config_.rms_norm_eps);
 
-    const at::Tensor qkv = at::linear(h, w.qkv_proj, w.qkv_bias).view({B, T, nh + 2 * nkv, hd});
-    at::Tensor k = qkv.narrow(2, nh, nkv), v = qkv.narrow(2, nh + nkv, nkv);
-    k = rotate(at_site(Site::k, layer, k), rotation);
-    v = at_site(Site::v, layer, v);
-    at::Tensor keys = cache.k[layer].narrow(2, 0, columns);    // [B, nkv, C, hd]
-    at::Tensor values = cache.v[layer].narrow(2, 0, columns);  // [B, nkv, C, hd]
-    keys.narrow(2, input.column, T).copy_(k.transpose(1, 2));
-    values.narrow(2, input.column, T).copy_(v.transpose(1, 2));
+    at::Tensor qkv = project(h, w.qkv_proj, w.qkv_bias).view({B, T, nh + 2 * nkv, hd});
+    const auto at_heads = [&](Site site, std::int64_t first, std::int64_t heads) {
+      at::Tensor of_site = qkv.narrow(2, first, heads);
+      const at::Tensor patched = at_site(site, layer, of_site);
+      if (!patched.is_same(of_site)) of_site.copy_(patched);
+    };
+    at_heads(Site::q, 0, nh);
+    at_heads(Site::k, nh, nkv);
+    at_heads(Site::v, nh + nkv, nkv);
+    const at::Tensor qk = rotate(qkv.narrow(2, 0, nh + nkv), rotation);  // [B, T, nh + nkv, hd]
+    at::Tensor keys = cache.k[layer].narrow(2, 0, columns);              // [B, nkv, C, hd]
+    at::Tensor values = cache.v[layer].narrow(2, 0, columns);            // [B, nkv, C, hd]
+    keys.narrow(2, input.column, T).copy_(qk.narrow(2, nh, nkv).transpose(1, 2));
+    values.narrow(2, input.column, T).copy_(qkv.narrow(2, nh + nkv, nkv).transpose(1, 2));
     if (layer == input.last_kv_layer) return {};
 
-    at::Tensor q = qkv.narrow(2, 0, nh);
-    q = stack_groups(rotate(at_site(Site::q, layer, q), rotation), nkv);
-    at::Tensor z = at::scaled_dot_product_attention(
-        q, keys, values, bias[input.bias->class_of_layer[layer]], /*dropout_p=*/0.0,
-        /*is_causal=*/false, scale);  // [B, nkv, g*T, hd]
-    z = at_site(Site::z, layer, unstack_groups(z, T).view({B, T, nh, hd})).view({B, T, nh * hd});
-    x = x + at_whole_site(Site::attn_out, layer, at::linear(z, w.o_proj, w.o_bias));
+    const at::Tensor q = qk.narrow(2, 0, nh);  // [B, T, nh, hd]
+    const at::Tensor& seen = bias[input.bias->class_of_layer[layer]];
+    at::Tensor z;  // [B, T, nh, hd]
+    if (T == 1 && x.is_cpu()) {
+      z = decode_attention(q.squeeze(1), keys, values, seen.flatten(0, 2), scale).unsqueeze(1);
+    } else {
+      z = at::scaled_dot_product_attention(stack_groups(q, nkv), keys, values, seen,
+                                           /*dropout_p=*/0.0, /*is_causal=*/false, scale);
+      z = unstack_groups(z, T);
+    }
+    z = at_site(Site::z, layer, z).reshape({B, T, nh * hd});
+    x = x + at_whole_site(Site::attn_out, layer, project(z, w.o_proj, w.o_bias));
 
     const at::Tensor m = rms_norm(x, w.post_attention_norm, config_.rms_norm_eps);
-    const auto gate_up = at::linear(m, w.gate_up_proj).chunk(2, -1);  // [B, T, I] each
-    const at::Tensor gated = at::silu(gate_up[0]) * gate_up[1];
-    x = x + at_whole_site(Site::mlp_out, layer, at::linear(gated, w.down_proj));
+    const auto gate_up = project(m, w.gate_up_proj).chunk(2, -1);  // [B, T, I] each
+    const at::Tensor gated = at::silu(gate_up[0]).mul_(gate_up[1]);
+    x = x + at_whole_site(Site::mlp_out, layer, project(gated, w.down_proj));
     x = at_whole_site(Site::resid_post, layer, x);
   }
   switch (input.outputs) {

@@ -25,9 +25,6 @@ namespace {
 
 constexpr std::int64_t slice_numel = 1 << 18;  // numbers that a thread takes at once
 
-/// Receives `bytes` of the block from `offset` on; called by several threads at once.
-using Sink = std::function<void(std::int64_t offset, const void* data, std::size_t bytes)>;
-
 class OpenFile {
  public:
   explicit OpenFile(std::filesystem::path path)
@@ -117,83 +114,42 @@ void convert(const char* from, at::ScalarType from_type, char* to, at::ScalarTyp
   }
 }
 
-/// A thread's way from the source to the sink, slice by slice.
-class Carrier {
+/// What a thread needs to bring slices of parameters into memory.
+class Reader {
  public:
-  Carrier(const WeightSource& source, const OpenFiles& files, at::ScalarType dtype)
-      : source_(source), files_(files), dtype_(dtype), item_(at::elementSize(dtype)) {
-    raw_.resize(slice_numel * sizeof(float));
-    converted_.resize(slice_numel * item_);
-  }
+  Reader(const WeightSource& source, const OpenFiles& files, at::ScalarType dtype)
+      : source_(source), files_(files), dtype_(dtype) {}
 
-  void carry(const WeightSlot& slot, std::int64_t first, std::int64_t n, const Sink& sink) {
-    const at::ScalarType type = read(slot.name, first, n);
-    const char* data = raw_.data();
+  /// Numbers [first, first + n) of a parameter.
+  void read(const std::string& name, std::int64_t first, std::int64_t n, char* into) {
+    const TensorEntry* entry = source_.seed ? nullptr : &source_.files.at(name);
+    const at::ScalarType type = entry == nullptr ? at::kFloat : scalar_type(entry->dtype);
+    const auto bytes = static_cast<std::size_t>(n) * at::elementSize(type);
+    char* raw = into;
     if (type != dtype_) {
-      convert(raw_.data(), type, converted_.data(), dtype_, n);
-      data = converted_.data();
+      unconverted_.resize(std::max(unconverted_.size(), bytes));
+      raw = unconverted_.data();
     }
-    const auto item = static_cast<std::int64_t>(item_);
-    sink(slot.offset + first * item, data, static_cast<std::size_t>(n * item));
+    if (entry == nullptr)
+      draw(source_, name, first, n, reinterpret_cast<float*>(raw));
+    else
+      files_.at(entry->file)
+          .read(entry->begin + static_cast<std::uint64_t>(first) * at::elementSize(type), raw,
+                bytes);
+    if (type != dtype_) convert(raw, type, into, dtype_, n);
   }
 
  private:
-  at::ScalarType read(const std::string& name, std::int64_t first, std::int64_t n) {
-    if (source_.seed) {
-      draw(source_, name, first, n, reinterpret_cast<float*>(raw_.data()));
-      return at::kFloat;
-    }
-    const TensorEntry& entry = source_.files.at(name);
-    const at::ScalarType type = scalar_type(entry.dtype);
-    const auto item = static_cast<std::int64_t>(at::elementSize(type));
-    files_.at(entry.file)
-        .read(entry.begin + static_cast<std::uint64_t>(first * item), raw_.data(),
-              static_cast<std::size_t>(n * item));
-    return type;
-  }
-
   const WeightSource& source_;
   const OpenFiles& files_;
   at::ScalarType dtype_;
-  std::size_t item_;
-  std::vector<char> raw_, converted_;
+  std::vector<char> unconverted_;
 };
 
 struct Slice {
   const WeightSlot* slot;
   std::int64_t first, n;
 };
-
-/// The first exception of any thread is thrown here, when all have ended.
-void carry_all(const WeightSource& source, const WeightLayout& layout, int threads,
-               const Sink& sink) {
-  std::vector<Slice> slices;
-  for (const WeightSlot& slot : layout.slots)
-    for (std::int64_t first = 0; first < slot.numel; first += slice_numel)
-      slices.push_back({&slot, first, std::min(slice_numel, slot.numel - first)});
-  const OpenFiles files = open_files(source.files);
-  std::atomic<bool> failed = false;
-  std::exception_ptr failure;
-  std::mutex mutex;
-  // A stretch for each thread: neighbours would wait for each other in SharedMemory::write.
-  const auto work = [&](std::size_t thread) {
-    try {
-      Carrier carrier(source, files, layout.dtype);
-      const std::size_t end = slices.size() * (thread + 1) / threads;
-      for (std::size_t i = slices.size() * thread / threads; i < end && !failed; ++i)
-        carrier.carry(*slices[i].slot, slices[i].first, slices[i].n, sink);
-    } catch (...) {
-      failed = true;
-      const std::lock_guard<std::mutex> lock(mutex);
-      failure = std::current_exception();
-    }
-  };
-  std::vector<std::thread> others;
-  for (int i = 1; i < threads; ++i) others.emplace_back(work, i);
-  work(0);
-  for (std::thread& thread : others) thread.join();
-  if (failure) std::rethrow_exception(failure);
-}
 
 }  // namespace
 
@@ -226,30 +182,55 @@ std::uint64_t model_fingerprint(const WeightSource& source) {
   return hasher.digest();
 }
 
-SharedMemory load_into_memory(const WeightSource& source, const WeightLayout& layout, int threads) {
-  SharedMemory memory(static_cast<std::size_t>(layout.bytes));
-  carry_all(source, layout, threads, [&](std::int64_t offset, const void* data, std::size_t bytes) {
-    memory.write(static_cast<std::size_t>(offset), data, bytes);
-  });
-  return memory;
-}
-
-at::Tensor block_of(const SharedMemory& memory) {
-  const auto bytes = memory.map();
-  // libtorch never writes to parameters.
-  return at::from_blob(
-      const_cast<std::byte*>(bytes.get()), {static_cast<std::int64_t>(memory.size())},
-      [bytes](void*) {}, at::kByte);
+void read_parameters(const WeightSource& source, const WeightLayout& layout, int threads,
+                     std::byte* into) {
+  std::vector<Slice> slices;
+  for (const WeightSlot& slot : layout.slots)
+    for (std::int64_t first = 0; first < slot.numel; first += slice_numel)
+      slices.push_back({&slot, first, std::min(slice_numel, slot.numel - first)});
+  const OpenFiles files = open_files(source.files);
+  const auto item = static_cast<std::int64_t>(at::elementSize(layout.dtype));
+  std::atomic<std::size_t> next = 0;
+  std::exception_ptr failure;
+  std::mutex mutex;
+  const auto work = [&] {
+    try {
+      Reader reader(source, files, layout.dtype);
+      for (std::size_t i = next++; i < slices.size(); i = next++) {
+        const auto& [slot, first, n] = slices[i];
+        reader.read(slot->name, first, n,
+                    reinterpret_cast<char*>(into) + slot->offset + first * item);
+      }
+    } catch (...) {
+      next = slices.size();
+      const std::lock_guard<std::mutex> lock(mutex);
+      failure = std::current_exception();
+    }
+  };
+  std::vector<std::thread> others;
+  for (std::size_t i = 1; i < std::min<std::size_t>(threads, slices.size()); ++i)
+    others.emplace_back(work);
+  work();
+  for (std::thread& thread : others) thread.join();
+  if (failure) std::rethrow_exception(failure);
 }
 
 at::Tensor load_block(const WeightSource& source, const WeightLayout& layout,
                       const at::Device& device, int threads) {
-  if (device.is_cpu()) return block_of(load_into_memory(source, layout, threads));
   at::Tensor block = at::empty({layout.bytes}, at::TensorOptions().device(device).dtype(at::kByte));
-  carry_all(source, layout, threads, [&](std::int64_t offset, const void* data, std::size_t bytes) {
-    const auto n = static_cast<std::int64_t>(bytes);
-    block.narrow(0, offset, n).copy_(at::from_blob(const_cast<void*>(data), {n}, at::kByte));
-  });
+  if (device.is_cpu()) {
+    read_parameters(source, layout, threads, static_cast<std::byte*>(block.data_ptr()));
+    return block;
+  }
+  for (const WeightSlot& slot : layout.slots) {
+    WeightLayout alone{layout.dtype,
+                       {slot},
+                       slot.numel * static_cast<std::int64_t>(at::elementSize(layout.dtype))};
+    alone.slots.front().offset = 0;
+    const at::Tensor host = at::empty({alone.bytes}, at::kByte);
+    read_parameters(source, alone, threads, static_cast<std::byte*>(host.data_ptr()));
+    block.narrow(0, slot.offset, alone.bytes).copy_(host);
+  }
   return block;
 }
 

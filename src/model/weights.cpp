@@ -48,38 +48,58 @@ std::int64_t count(const std::vector<std::int64_t>& shape) {
   return numel;
 }
 
+using Shapes = std::map<std::string, std::vector<std::int64_t>>;
+
+/// Whether activations are multiplied with it; the embedding is looked up.
+bool is_product(const std::string& name, const Shapes& shapes) {
+  return shapes.at(name).size() == 2 && name != "model.embed_tokens.weight";
+}
+
+void append_group(const std::vector<std::string>& names, const Shapes& shapes,
+                  WeightLayout& layout) {
+  layout.bytes = (layout.bytes + alignment - 1) / alignment * alignment;
+  for (const std::string& name : names) {
+    layout.slots.push_back({name, shapes.at(name), layout.bytes, count(shapes.at(name))});
+    layout.bytes +=
+        layout.slots.back().numel * static_cast<std::int64_t>(at::elementSize(layout.dtype));
+  }
+}
+
 }  // namespace
 
-WeightLayout weight_layout(const ModelConfig& config, at::ScalarType dtype) {
+WeightLayout weight_layout(const ModelConfig& config, at::ScalarType dtype, Parameters parameters) {
   const auto shapes = parameter_shapes(config);
-  const auto item = static_cast<std::int64_t>(at::elementSize(dtype));
   WeightLayout layout;
   layout.dtype = dtype;
   const auto append = [&](const std::vector<std::string>& names) {
-    layout.bytes = (layout.bytes + alignment - 1) / alignment * alignment;
-    for (const std::string& name : names) {
-      const auto& shape = shapes.at(name);
-      layout.slots.push_back({name, shape, layout.bytes, count(shape)});
-      layout.bytes += layout.slots.back().numel * item;
-    }
+    if (parameters == Parameters::all || !is_product(names.front(), shapes))
+      append_group(names, shapes, layout);
     return at::Tensor();
   };
   take_all(append, config);
   return layout;
 }
 
-Weights weights_in(const at::Tensor& block, const ModelConfig& config, const WeightLayout& layout) {
+Weights weights_in(const at::Tensor& block, const ModelConfig& config, const WeightLayout& layout,
+                   const MakeMatrix& make) {
   RVSWEEP_EXPECT(block.numel() == layout.bytes, "the block holds the layout");
+  const auto shapes = parameter_shapes(config);
   std::map<std::string, const WeightSlot*> slots;
   for (const WeightSlot& slot : layout.slots) slots[slot.name] = &slot;
-  const auto view = [&](const std::vector<std::string>& names) {
-    std::vector<std::int64_t> shape = slots.at(names.front())->shape;
+  const auto take = [&](const std::vector<std::string>& names) {
+    std::vector<std::int64_t> shape = shapes.at(names.front());
     shape.front() = 0;
-    for (const std::string& name : names) shape.front() += slots.at(name)->shape.front();
-    const auto bytes = count(shape) * static_cast<std::int64_t>(at::elementSize(layout.dtype));
-    return block.narrow(0, slots.at(names.front())->offset, bytes).view(layout.dtype).view(shape);
+    for (const std::string& name : names) shape.front() += shapes.at(name).front();
+    if (const auto first = slots.find(names.front()); first != slots.end()) {
+      const auto bytes = count(shape) * static_cast<std::int64_t>(at::elementSize(layout.dtype));
+      return block.narrow(0, first->second->offset, bytes).view(layout.dtype).view(shape);
+    }
+    WeightLayout matrix;
+    matrix.dtype = layout.dtype;
+    append_group(names, shapes, matrix);
+    return make(matrix, shape);
   };
-  return take_all(view, config);
+  return take_all(take, config);
 }
 
 }  // namespace rvsweep

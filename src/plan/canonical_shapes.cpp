@@ -10,7 +10,7 @@ std::int64_t round_up(std::int64_t n, std::int64_t step) { return (n + step - 1)
 }  // namespace
 
 std::int64_t canonical_length(std::int64_t n) {
-  if (n <= 128) return round_up(n < 1 ? 1 : n, 16);
+  if (n <= 128) return round_up(n < 1 ? 1 : n, 8);
   return n <= 512 ? round_up(n, 32) : round_up(n, 128);
 }
 

@@ -39,9 +39,13 @@ TEST(LoadModel, RanksOfAMachineMapTheSameMemory) {
   EXPECT_TRUE(mapped_inodes().empty());
   const Transformer model = load_on_every_rank(world, config, source, Placement{}, 1);
   const auto mine = mapped_inodes();
-  ASSERT_EQ(mine.size(), 1u);
-  const auto all = world.communicator().all_gather(*mine.begin());
-  EXPECT_EQ(std::set<std::string>(all.begin(), all.end()).size(), 1u);
+  if (world.communicator().size() == 1) {
+    EXPECT_TRUE(mine.empty());  // nobody to share with
+  } else {
+    ASSERT_EQ(mine.size(), 1u);
+    const auto all = world.communicator().all_gather(*mine.begin());
+    EXPECT_EQ(std::set<std::string>(all.begin(), all.end()).size(), 1u);
+  }
 
   const WeightLayout layout = weight_layout(config, at::kFloat);
   const Weights alone = weights_in(load_block(source, layout, at::kCPU, 1), config, layout);

@@ -59,7 +59,9 @@ def test_ranks_of_a_machine_hold_one_copy(rvsweep, demo_model, tmp_path):
     """bfloat16 files and a float32 run: every number is converted, and still there is one copy of it."""
     model = converted(demo_model, tmp_path / "model", torch.bfloat16)
     numbers = (model / "model.safetensors").stat().st_size / 2
-    copy = 4 * numbers
+    shape = json.loads((model / "config.json").read_text())
+    # The tied head is packed for its products; the embedding stays as it is for lookups.
+    copy = 4 * (numbers + shape["vocab_size"] * shape["hidden_size"])
     tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
     prompts = write_pairs(tmp_path / "pairs.jsonl", pairs_of_lengths(tokenizer, [(20, 20)] * 64))
     config = write_config(tmp_path / "job.cfg", model, prompts, ["base"], 4, 24, 200, stop_at_eos=False)
@@ -67,12 +69,12 @@ def test_ranks_of_a_machine_hold_one_copy(rvsweep, demo_model, tmp_path):
     words += ["--set", "run.threads=1", "--set", "sweep.bundle_rows=8"]
     with Running(words, 2, tmp_path / "log.txt") as running:
 
-        def both_have_used_every_weight() -> bool:
+        def both_have_used_every_matrix() -> bool:
             pids = ranks_of(rvsweep, tmp_path / "out")
             time.sleep(0.1)
-            return len(pids) == 2 and all(memory_of(pid)["weights"].get("Rss", 0) > 0.99 * copy for pid in pids)
+            return len(pids) == 2 and all(memory_of(pid)["weights"].get("Rss", 0) > 0.8 * copy for pid in pids)
 
-        running.wait_until(both_have_used_every_weight)
+        running.wait_until(both_have_used_every_matrix)
         memory = [memory_of(pid) for pid in ranks_of(rvsweep, tmp_path / "out")]
     proportional = sum(rank["weights"]["Pss"] for rank in memory)
     own = [rank["else"]["Private_Dirty"] + rank["else"]["Private_Clean"] for rank in memory]

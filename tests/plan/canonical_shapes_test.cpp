@@ -32,9 +32,11 @@ ModelConfig llama3_8b() {
 
 TEST(CanonicalLength, IsTheTablesNextMultiple) {
   for (const auto& [n, padded] :
-       std::initializer_list<std::pair<std::int64_t, std::int64_t>>{{1, 16},
-                                                                    {16, 16},
-                                                                    {17, 32},
+       std::initializer_list<std::pair<std::int64_t, std::int64_t>>{{1, 8},
+                                                                    {8, 8},
+                                                                    {9, 16},
+                                                                    {17, 24},
+                                                                    {40, 40},
                                                                     {128, 128},
                                                                     {129, 160},
                                                                     {160, 160},

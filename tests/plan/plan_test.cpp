@@ -104,7 +104,7 @@ TEST(MakePlan, MakesRoomForACutPromptThatIsTooLongAsAWhole) {
 TEST(MakePlan, PutsPairsOfLikeLengthTogether) {
   const auto plan =
       sample_plan(sample_config({"base", "source"}), prompt_set({{text(20, 'a'), text(30, 'a')},
-                                                                 {text(90, 'b'), text(100, 'b')},
+                                                                 {text(90, 'b'), text(105, 'b')},
                                                                  {text(31, 'c'), text(17, 'c')},
                                                                  {text(112, 'd'), text(30, 'd')}}));
   ASSERT_EQ(plan.bundles.size(), 2u);
@@ -117,7 +117,7 @@ TEST(MakePlan, PutsPairsOfLikeLengthTogether) {
 
 TEST(MakePlan, PadsToTheWindowAtLeast) {
   auto config = sample_config({"base"});
-  config.window = 40;
+  config.window = 41;
   const auto plan = sample_plan(config, prompt_set({{text(3, 'a'), text(2, 'b')}}));
   ASSERT_EQ(plan.bundles.size(), 1u);
   EXPECT_EQ(plan.bundles[0].shape.prompt_length, 48);
@@ -150,7 +150,7 @@ TEST(MakePlan, KeepsThePromptsAndRowsOfAPairInOneBundleWhereTheyFit) {
 TEST(MakePlan, WithoutArmsMeasuresPromptsOnly) {
   const auto plan =
       sample_plan(sample_config({}),
-                  prompt_set({{text(20, 'a'), text(30, 'b')}, {text(20, 'a'), text(19, 'c')}}));
+                  prompt_set({{text(20, 'a'), text(24, 'b')}, {text(20, 'a'), text(19, 'c')}}));
   EXPECT_TRUE(plan.rows.empty());
   ASSERT_EQ(plan.bundles.size(), 1u);
   EXPECT_TRUE(plan.bundles[0].rows.empty());

@@ -5,36 +5,38 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace rvsweep {
 
 class SharedMemory {
  public:
-  /// `bytes` of zeros. Throws InputError where the system gives none.
+  /// `bytes` of zeros, which take up memory once they are written. Throws InputError where the
+  /// system gives none.
   explicit SharedMemory(std::size_t bytes);
   /// The memory of another process of this machine by its handle(), or none where that process
   /// cannot be seen from here (another container, another user). The maker must still hold it.
   static std::optional<SharedMemory> open(const std::string& handle);
-  SharedMemory(SharedMemory&& other) noexcept = default;
+  SharedMemory(SharedMemory&& other) noexcept;
   ~SharedMemory();
 
   /// Tells `open` where to look.
   std::string handle() const;
   std::size_t size() const { return size_; }
 
-  /// Several threads may write at once, and do not wait for each other where they are 64 MiB or
-  /// more apart (a 64th of the whole beyond 4 GiB). Throws InputError when memory runs out.
-  void write(std::size_t offset, const void* data, std::size_t bytes) const;
-  /// Maps it for reading; the mapping outlives this object.
-  std::shared_ptr<const std::byte> map() const;
+  /// Mappings outlive this object; only the maker may map it for writing.
+  std::shared_ptr<std::byte> map_writable() const;
+  /// Maps it for reading at `place`, instead of the size() bytes that are mapped there now.
+  void map_over(std::byte* place) const;
 
  private:
   SharedMemory() = default;
-  std::size_t part_bytes() const;
 
-  std::vector<int> parts_;  // files of part_bytes() each, the last shorter
+  int fd_ = -1;
   std::size_t size_ = 0;
 };
+
+/// `bytes` of zeros of this process alone, in large pages where the system gives them, for as long
+/// as the result lives. Throws InputError where the system gives none.
+std::shared_ptr<std::byte> private_memory(std::size_t bytes);
 
 }  // namespace rvsweep

@@ -50,8 +50,8 @@ struct PreparedRows {
   std::vector<PatchProof> proofs;
 };
 PreparedRows prepare_rows(const Transformer& model, const SweepSettings& settings,
-                          const Bundle& bundle, std::vector<RowPlan> plans,
-                          const ContextState& contexts, std::int64_t steps);
+                          std::vector<RowPlan> plans, const ContextState& contexts,
+                          std::int64_t steps);
 
 struct Generated {
   std::vector<std::int32_t> tokens;  // EOS included where it ended the row
@@ -61,12 +61,12 @@ struct Generated {
 
 /// Rows of a bundle after their generation, with the cells they left behind.
 struct DecodedBatch {
-  KvCache cache;                      // columns [0, T) prompt cells, T + t the t-th fed token
-  std::vector<RowPlan> plans;         // of the bundle's rows and the padding rows after them
-  std::vector<Generated> rows;        // of the bundle's rows
-  std::vector<PatchProof> proofs;     // of the bundle's rows
-  at::Tensor first_logits;            // float32 [rows, vocab], of the first generated position
-  std::vector<SiteRecord> residuals;  // resid_post of the logit lens' layers at that position
+  KvCache cache;                           // columns [0, T) prompt cells, T + t the t-th fed token
+  std::vector<RowPlan> plans;              // of the bundle's rows and the padding rows after them
+  std::vector<Generated> rows;             // of the bundle's rows
+  std::vector<PatchProof> proofs;          // of the bundle's rows
+  at::Tensor first_logits = {};            // float32 [rows, vocab], of the first generated position
+  std::vector<SiteRecord> residuals = {};  // resid_post of the logit lens' layers at that position
 };
 
 /// Plans of the bundle's rows; padding rows generate from the first context, unpatched.

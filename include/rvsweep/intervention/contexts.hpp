@@ -13,8 +13,10 @@ namespace rvsweep {
 /// A slot is a prompt's place in its bundle; derived donors come after the bundle's padded number
 /// of prompts. All are right-aligned in the same columns.
 struct ContextState {
-  KvCache cache;                  // [n_layers, slots, n_kv_heads, columns, head_dim]
-  std::vector<SiteRecord> sites;  // last tokens at every (site, layer) that some row patches
+  KvCache cache;                       // [n_layers, slots, n_kv_heads, columns, head_dim]
+  std::vector<SiteRecord> sites = {};  // last tokens at every (site, layer) that some row patches
+  std::vector<SiteRecord> streams =
+      {};  // resid_pre of the prompts' last tokens, where patches begin
 };
 
 /// The donor of the mean control while it is summed up: m tokens long, m being the shortest of the

@@ -55,6 +55,7 @@ struct RowPlan {
   /// The donor token whose row is put in at the row's token i (n or more: generated), if any.
   std::optional<std::int64_t> donor_token(std::int64_t i) const;
   std::int64_t n_layers_patched() const;
+  std::int64_t first_site_layer() const;  // of a row that patches a site
   std::int64_t n_heads_written() const;
 };
 

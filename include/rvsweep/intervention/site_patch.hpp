@@ -25,6 +25,10 @@ struct SitePatches {
 /// context.
 std::vector<SiteRecord> records_for(const std::vector<RowPlan>& plans, std::int64_t queries);
 
+/// The residual stream at every layer where the patches of some row begin, each once, to be
+/// recorded over `queries` tokens of every context.
+std::vector<SiteRecord> streams_for(const std::vector<RowPlan>& plans, std::int64_t queries);
+
 /// ForwardInput::last_kv_layer of a pass that fills the cache and these records.
 std::int64_t last_layer_for(const std::vector<SiteRecord>& records, std::int64_t n_layers);
 
@@ -35,10 +39,11 @@ SitePatches site_patches(const Transformer& model, const ContextState& contexts,
                          const std::vector<std::int64_t>& first_token, std::int64_t queries);
 
 /// Feeds the `queries` prompt positions before b[n-1], which hold all that a patch reaches, under
-/// the patch, and puts their keys and values into the rows' caches. Positions before the window
-/// keep base's cells: causal attention never lets them see the patch. Adds to proofs[r].
+/// the patch, and puts their keys and values into the rows' caches. Positions before the window and
+/// layers before the first patched one keep base's cells: they never see the patch. Adds to
+/// proofs[r].
 void run_patched_suffix(const Transformer& model, const ContextState& contexts,
-                        const Bundle& bundle, const std::vector<RowPlan>& plans,
-                        std::int64_t queries, KvCache& rows, std::vector<PatchProof>& proofs);
+                        const std::vector<RowPlan>& plans, std::int64_t queries, KvCache& rows,
+                        std::vector<PatchProof>& proofs);
 
 }  // namespace rvsweep

@@ -17,12 +17,16 @@ enum class Outputs { none, last_query, every_query };
 
 /// Tokens to feed and where; `queries` of them per row.
 struct ForwardInput {
-  at::Tensor tokens;        // [rows, queries] int64
+  at::Tensor tokens;        // [rows, queries] int64; unused where `residual` is given
   at::Tensor positions;     // [rows, queries] int64, of the rotation; >= 0
   std::int64_t column = 0;  // cache column of the first query; `queries` columns are written
   const AttentionBias* bias = nullptr;  // over columns [0, column + queries) or more
   std::vector<SitePatch> patches;
   std::vector<SiteRecord>* records = nullptr;
+  /// The pass begins at this layer with this residual stream, [rows, queries, hidden]; undefined:
+  /// at layer 0 with the tokens' embeddings.
+  std::int64_t first_layer = 0;
+  at::Tensor residual = {};
   /// The last layer whose K and V are needed: the pass ends there, before its attention. n_layers:
   /// the whole model.
   std::int64_t last_kv_layer = 0;

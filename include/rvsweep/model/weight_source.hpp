@@ -2,10 +2,8 @@
 // Where a model's parameters come from, and how they get into its block of memory.
 #include <cstddef>
 #include <filesystem>
-#include <functional>
 #include <optional>
 
-#include "rvsweep/core/shared_memory.hpp"
 #include "rvsweep/model/weights.hpp"
 #include "rvsweep/model_config/safetensors.hpp"
 
@@ -27,16 +25,14 @@ WeightSource find_weights(const std::filesystem::path& folder, const ModelConfig
 /// the seed: the model's identity.
 std::uint64_t model_fingerprint(const WeightSource& source);
 
-/// Reads (or draws) every parameter once on `threads` threads, converts it to layout.dtype and
-/// writes it into a block in this machine's memory. Throws InputError when a file cannot be read.
-/// Drawn weights: norms 1, biases 0, all else nearly normal with mean 0; a parameter's numbers
-/// depend on seed and name alone, whatever the machine.
-SharedMemory load_into_memory(const WeightSource& source, const WeightLayout& layout, int threads);
+/// Reads (or draws) every parameter of the layout once on `threads` threads, converts it to
+/// layout.dtype and writes it to `into` [layout.bytes]. Throws InputError when a file cannot be
+/// read. Drawn weights: norms 1, biases 0, all else nearly normal with mean 0; a parameter's
+/// numbers depend on seed and name alone, whatever the machine.
+void read_parameters(const WeightSource& source, const WeightLayout& layout, int threads,
+                     std::byte* into);
 
-/// The memory as a block, uint8 [bytes], read-only.
-at::Tensor block_of(const SharedMemory& memory);
-
-/// The same in the memory of `device`.
+/// The whole layout as a block in the memory of `device`, uint8 [layout.bytes].
 at::Tensor load_block(const WeightSource& source, const WeightLayout& layout,
                       const at::Device& device, int threads);
 

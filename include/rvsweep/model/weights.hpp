@@ -1,7 +1,8 @@
 #pragma once
-// The parameters of a Llama-family model, all in one block of memory.
+// The parameters of a Llama-family model and how blocks of memory hold them.
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -35,17 +36,25 @@ struct WeightSlot {
   std::int64_t numel = 0;
 };
 
-/// The block as a whole: what ranks of a node share and what a broadcast carries. Parameters of one
-/// product (q, k, v; gate, up) follow each other without a gap.
+/// A block of parameters. Those of one product (q, k, v; gate, up) follow each other without a gap.
 struct WeightLayout {
   at::ScalarType dtype = at::kFloat;
   std::vector<WeightSlot> slots;  // by offset
   std::int64_t bytes = 0;
 };
 
-WeightLayout weight_layout(const ModelConfig& config, at::ScalarType dtype);
+/// Which parameters a layout holds: all, or all but the matrices of products.
+enum class Parameters { all, lookups_and_vectors };
 
-/// Views of `block`, uint8 [layout.bytes] on any device, laid out as weight_layout says.
-Weights weights_in(const at::Tensor& block, const ModelConfig& config, const WeightLayout& layout);
+WeightLayout weight_layout(const ModelConfig& config, at::ScalarType dtype,
+                           Parameters parameters = Parameters::all);
+
+/// Makes the matrix [rows, columns] whose rows are the parameters of a layout, one after another.
+using MakeMatrix = std::function<at::Tensor(const WeightLayout& layout, at::IntArrayRef shape)>;
+
+/// Views of `block`, uint8 [layout.bytes] on any device; matrices that the layout does not hold
+/// come from `make`, in the order in which the model uses them. A tied head is the embedding.
+Weights weights_in(const at::Tensor& block, const ModelConfig& config, const WeightLayout& layout,
+                   const MakeMatrix& make = {});
 
 }  // namespace rvsweep

@@ -9,7 +9,7 @@
 
 namespace rvsweep {
 
-/// The padded length of a prompt of n tokens: the next multiple of 16 to 128, 32 to 512, 128
+/// The padded length of a prompt of n tokens: the next multiple of 8 to 128, 32 to 512, 128
 /// beyond.
 std::int64_t canonical_length(std::int64_t n_tokens);
 

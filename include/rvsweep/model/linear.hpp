@@ -1,0 +1,17 @@
+#pragma once
+// Products with weight matrices, which on a CPU are kept in oneDNN's blocked layout.
+#include <ATen/core/Tensor.h>
+
+namespace rvsweep {
+
+/// Whether this libtorch and this processor have oneDNN's blocked products of `dtype`.
+bool can_pack(at::ScalarType dtype);
+
+/// A matrix [out, in] in the layout that oneDNN's products read best, the same for every number of
+/// rows. Its bytes are a permutation of the matrix', with zeros where blocks are not full.
+at::Tensor packed(const at::Tensor& matrix);
+
+/// x [..., in] times matrix [out, in] transposed, plus `bias` [out] where defined: [..., out].
+at::Tensor project(const at::Tensor& x, const at::Tensor& matrix, const at::Tensor& bias = {});
+
+}  // namespace rvsweep

@@ -1,0 +1,22 @@
+#pragma once
+// A model's parameters in a machine's memory, their matrices packed for its processor.
+#include "rvsweep/core/shared_memory.hpp"
+#include "rvsweep/model/weight_source.hpp"
+
+namespace rvsweep {
+
+/// Memory for the parameters of `config` in `dtype`: bytes that are enough however large the packed
+/// matrices turn out to be; what they do not need is never touched.
+std::size_t memory_for_weights(const ModelConfig& config, at::ScalarType dtype);
+
+/// Reads (or draws) every parameter on `threads` threads into `memory`, matrices packed where
+/// can_pack(dtype). What is returned, `memory` included, stays for the life of the process. Throws
+/// InputError when a file cannot be read.
+Weights load_weights(const WeightSource& source, const ModelConfig& config, at::ScalarType dtype,
+                     int threads, std::shared_ptr<std::byte> memory);
+
+/// The parameters in memory that another process has filled by load_weights, for the life of the
+/// process.
+Weights share_weights(const ModelConfig& config, at::ScalarType dtype, const SharedMemory& memory);
+
+}  // namespace rvsweep
