@@ -287,6 +287,16 @@ def test_lengths_of_the_shipped_bank_overlap_by_design(shipped, model):
     assert [lead for lead, _ in measured.gaps] == ["long"]
 
 
+def test_the_datasheet_repeats_the_length_table(shipped):
+    sheet = (SHIPPED.parent / "bank_datasheet.md").read_text(encoding="utf-8")
+    rows = [re.findall(r"[^|`]+", line) for line in sheet.splitlines() if re.match(r"\| `\w+` \| \d", line)]
+    assert [row[1] for row in rows] == list(shipped.groups)
+    for row, *lengths in zip(rows, *(measured.table for measured in shipped.measured), strict=True):
+        for text, of in zip(row[3:], lengths, strict=True):
+            values = [float(value) for value in text.split()]
+            assert values == pytest.approx([of.low, of.q1, of.median, of.q3, of.high], abs=0.051)
+
+
 def test_only_recursive_groups_and_mentions_of_awareness_hold_notebook_keywords(shipped):
     clean = {row.group for row in shipped.leakage if row.prompts == 0}
     assert clean == set(shipped.groups) - {f"recursive_l{i}" for i in (2, 3, 4, 5)} - {"awareness_mention"}
