@@ -1,0 +1,89 @@
+"""The page about a prompt bank: lengths by group and tokenizer, duplicates, keywords."""
+
+import base64
+import csv
+import io
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from analysis.bank_checks import NEAR, SHINGLE, WINDOW, Bank, Measured
+from analysis.figure_style import BASE, INK, MUTED, RULE, data_text, figure, svg
+from analysis.texts import printable
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+DRAWN = 60  # groups in a figure
+LISTED = 200  # findings of one kind
+LABEL_CHARACTERS = 26
+
+
+def render(bank: Bank) -> str:
+    """One self-contained page. The same bank gives the same bytes."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
+    )
+    return environment.get_template("bank.html.j2").render(
+        bank=bank,
+        figures=[Markup(length_figure(bank, index)) for index in range(len(bank.measured))],
+        data=[data_address(bank, measured) for measured in bank.measured],
+        drawn=DRAWN,
+        listed=LISTED,
+        near=NEAR,
+        shingle=SHINGLE,
+        window=WINDOW,
+        style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
+    )
+
+
+def length_figure(bank: Bank, index: int) -> str:
+    """Every prompt's length by group, with the median and the range between the quartiles."""
+    measured = bank.measured[index]
+    table = measured.table[:DRAWN]
+    with figure(0.7 + 0.23 * len(table), layout="constrained") as (fig, axes):
+        for y, row in enumerate(table):
+            lengths = np.sort(measured.counts[bank.groups[row.group]])
+            spread = 0.22 * ((np.arange(len(lengths)) * 0.618) % 1 - 0.5)  # equal lengths side by side
+            axes.barh(y, row.q3 - row.q1, left=row.q1, height=0.62, color=RULE, zorder=1)
+            axes.plot([row.median] * 2, [y - 0.31, y + 0.31], color=INK, lw=1.4, zorder=3)
+            many = len(lengths) > 200
+            axes.scatter(
+                lengths, y + spread, s=9, color=BASE, alpha=0.6, linewidths=0, zorder=2, rasterized=many
+            )
+            data_text(
+                axes,
+                -0.015,
+                y,
+                _short(row.group),
+                transform=axes.get_yaxis_transform(),
+                ha="right",
+                va="center",
+                fontsize=8,
+            )
+        axes.set_yticks([])
+        axes.set_ylim(len(table) - 0.4, -0.6)
+        axes.axvline(WINDOW, color=MUTED, lw=0.8, ls=":")
+        axes.set_xlim(left=0)
+        axes.set_xlabel("tokens")
+        axes.grid(axis="x", color=RULE, lw=0.6)
+        axes.set_axisbelow(True)
+        return svg(fig, f"lengths{index}", f"Lengths of the prompts by group, {measured.tokenizer}")
+
+
+def data_address(bank: Bank, measured: Measured) -> str:
+    """What the figure shows, as the address of a CSV file."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(("id", "group", "tokens"))
+    writer.writerows((p.id, p.group, n) for p, n in zip(bank.prompts, measured.counts, strict=True))
+    return "data:text/csv;charset=utf-8;base64," + base64.b64encode(text.getvalue().encode()).decode()
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LABEL_CHARACTERS else text[: LABEL_CHARACTERS - 1] + "…"
