@@ -55,12 +55,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60, help="that rvsweep's sweep should last")
     parser.add_argument("--scaling", action="store_true", help="also two ranks of one thread against one of two")
     parser.add_argument("--start", action="store_true", help="also the time to a first token, and steps at batch 1")
-    parser.add_argument("--flat", action="store_true", help="also the cost of a row in 1,000 and 20,000 rows; takes long")
+    parser.add_argument("--flat", action="store_true", help="also the cost of a row in 1,000 and 20,000 rows (long)")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "perf")
     options = parser.parse_args()
     cores = os.sched_getaffinity(0)
     if not 1 <= options.threads <= len(cores):
         parser.error(f"--threads must lie between 1 and the {len(cores)} cores given to this process")
+    if options.scaling and options.threads < 2:
+        parser.error("--scaling compares two ranks with two threads: it needs two cores and --threads 2 or more")
     if options.alternations < 1 or (options.pairs is not None and options.pairs < 1):
         parser.error("--alternations and --pairs must be at least 1")
     for needed in (options.rvsweep, options.model / "config.json", options.model / "tokenizer.json"):
@@ -129,8 +131,8 @@ class Peers:
 
     def run_notebook(self, name: str):
         def all_pairs():
-            notebook = self.notebooks[name]
-            return [notebook.run_pair(pair["base"], pair["source"], self.notebook_arms) for pair in self.notebook_pairs]
+            run_pair = self.notebooks[name].run_pair
+            return [run_pair(pair["base"], pair["source"], self.notebook_arms) for pair in self.notebook_pairs]
 
         return timed(all_pairs, self.device)
 
@@ -140,28 +142,27 @@ class Peers:
         seconds, found = timed(lambda: [self.batched.run(self.pairs[i : i + size]) for i in starts], self.device)
         return seconds, [pair for part in found for pair in part.tokens.transpose(0, 1).tolist()]
 
-    def margins(self):
-        """[arms, pairs, steps] of the notebook's pairs, which are few."""
-        return self.batched.run(self.notebook_pairs, with_margins=True).margins
 
 
-def compare_tokens(peers: Peers, rvsweep, work: Work, tokens: dict) -> dict:
+def compare_results(peers: Peers, rvsweep, work: Work, tokens: dict, last) -> dict:
     """On the rows that two sides share: of the notebook the arms that are the same procedure."""
     from rvsweep_side import tokens_of
-    from same_tokens import compare
+    from same_results import compare, spectra_difference
 
     few, arms = peers.notebook_pairs, peers.notebook_arms
     same = [place for place, arm in enumerate(arms) if arm.kind != "kv_cache"]
     lines = [arm.notebook_line() for arm in arms]
     own = rvsweep.run(few, lines, work.max_new_tokens).results()
     own = tokens_of(own, few, len(arms), work.max_new_tokens)
-    margins = peers.margins()
-    found = {"batched and rvsweep": compare(tokens["batched"], tokens["rvsweep"], range(len(work.arms)))}
+    again = peers.batched.run(peers.pairs[: peers.batch_pairs], with_margins=True)
+    every = range(len(work.arms))
+    compared = {"batched and rvsweep": compare(tokens["batched"], tokens["rvsweep"], every, again.margins)}
     for name in peers.notebooks:
         if same:
-            found[f"{name} and rvsweep"] = compare(tokens[name], tokens["rvsweep"], same, margins)
-        found[f"{name} and rvsweep with the notebook's arms"] = compare(tokens[name], own, range(len(arms)))
-    return found
+            compared[f"{name} and rvsweep"] = compare(tokens[name], tokens["rvsweep"], same, again.margins)
+        compared[f"{name} and rvsweep with the notebook's arms"] = compare(tokens[name], own, range(len(arms)))
+    pairs = peers.pairs[: peers.batch_pairs]
+    return {"tokens": compared, "spectra": spectra_difference(again, last.results(), pairs)}
 
 
 def take_turns(options: argparse.Namespace, peers: Peers, rvsweep, work: Work, pairs: list[dict[str, str]]):
@@ -176,12 +177,13 @@ def take_turns(options: argparse.Namespace, peers: Peers, rvsweep, work: Work, p
             if name == "rvsweep":
                 run = rvsweep.run(pairs, lines, work.max_new_tokens)
                 spent = run.seconds
-                made = None if tokens.get(name) else tokens_of(run.results(), peers.pairs, len(lines), work.max_new_tokens)
+                made = tokens_of(run.results(), peers.pairs, len(lines), work.max_new_tokens)
             else:
                 spent, made = peers.run_batched() if name == "batched" else peers.run_notebook(name)
             seconds[name].append(spent)
             tokens.setdefault(name, made)
-        print(f"turn {turn + 1}: " + ", ".join(f"{name} {taken[-1]:.2f} s" for name, taken in seconds.items()), flush=True)
+        line = ", ".join(f"{name} {taken[-1]:.2f} s" for name, taken in seconds.items())
+        print(f"turn {turn + 1}: {line}", flush=True)
     return seconds, tokens, run
 
 
@@ -205,13 +207,15 @@ def ratios(sides: dict) -> dict[str, dict[str, float]]:
 
 
 def show(report: dict) -> None:
-    from same_tokens import sentence
+    from same_results import sentence
 
     print(report["title"])
     for name, side in report["sides"].items():
-        print(f"{name:18} {side['rows']:6d} rows  {statistics.median(side['seconds']):8.2f} s  {side['rows_per_second']:8.3f} rows/s")
+        spent, rate = statistics.median(side["seconds"]), side["rows_per_second"]
+        print(f"{name:18} {side['rows']:6d} rows  {spent:8.2f} s  {rate:8.3f} rows/s")
     for name, ratio in report["ratios"].items():
-        print(f"rvsweep / {name}: {ratio['median']:.2f} (median of turns; {ratio['least']:.2f} to {ratio['most']:.2f})")
+        spread = f"{ratio['least']:.2f} to {ratio['most']:.2f}"
+        print(f"rvsweep / {name}: {ratio['median']:.2f} (median of turns; {spread})")
     limits = report["limits"]
     own = report["sides"]["rvsweep"]["rows_per_second"]
     for name, limit in limits["limits"].items():
@@ -225,8 +229,12 @@ def show(report: dict) -> None:
         print(f"phase {name}: {seconds:.2f} s ({seconds / wall:.1%})")
     if report["decode_share"]:
         print(f"decode: {report['decode_share']:.1%} of its arithmetic limit")
-    for name, found in report["tokens"].items():
-        print(sentence(name, found))
+    if report["same"]:
+        for name, found in report["same"]["tokens"].items():
+            print(sentence(name, found))
+        if report["same"]["spectra"] is not None:
+            worst = report["same"]["spectra"]
+            print(f"singular values of batched and rvsweep: at most {worst:.1e} of the largest apart")
     for name, found in report["also"].items():
         print(f"{name}: {json.dumps(found)}")
 
@@ -241,7 +249,8 @@ def also(options: argparse.Namespace, rvsweep, work: Work, pairs: list, measured
     if options.variant == "wide":
         found["wide over narrow"] = small.wide_cost(rvsweep, work, pairs, options.alternations)
     if options.scaling:
-        found["two ranks over two threads"] = small.scaling(rvsweep, work, work.pairs(SCALING_PAIRS), options.alternations)
+        several = work.pairs(SCALING_PAIRS)
+        found["two ranks over two threads"] = small.scaling(rvsweep, work, several, options.alternations)
     if options.start:
         step_bytes = weight_bytes(config, getattr(torch, options.dtype))
         fastest = max(measured["bytes_per_second"].values())
@@ -284,7 +293,7 @@ def main() -> None:
     report = {
         "title": f"{options.model.name}, {options.dtype}, {options.variant} "
         f"({work.prompt_tokens}-token prompts, {work.max_new_tokens} tokens), "
-        f"{where.get('gpu', where['processor'])}, {options.threads} threads",
+        f"{where.get('gpu', where['processor'])}, {options.threads} thread(s)",
         "command": sys.argv,
         "machine": where,
         "versions": {
@@ -299,7 +308,7 @@ def main() -> None:
         "limits": limits,
         "phases": phases,
         "decode_share": decode / phases["decode"] if phases.get("decode") else None,
-        "tokens": {} if rvsweep.random_weights() else compare_tokens(peers, rvsweep, work, tokens),
+        "same": None if rvsweep.random_weights() else compare_results(peers, rvsweep, work, tokens, last),
         "also": also(options, rvsweep, work, pairs, limits, peers.config),
     }
     shutil.rmtree(folder)

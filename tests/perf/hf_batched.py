@@ -2,9 +2,9 @@
 
 Every prompt is prefilled once. The v_proj arm goes on from base's cache and reads only its last W tokens again, under
 a hook; a kv_cache row takes each layer's cells from base or source and feeds the last token; then all rows decode
-together, logits of the last position only. V carries no rotation, so spectra come from the cache that is there anyway:
-Gram matrices in float64, one call for all layers, rows and windows. Prompts of a pair must be equally long, so that
-donor keys lie where they are read; pairs may differ and are padded on the left.
+together, logits of the last position only. V carries no rotation, so spectra come from the cache that is there
+anyway: Gram matrices in float64, one call for all layers, rows and windows. Prompts of a pair must be equally long,
+so that donor keys lie where they are read; pairs may differ and are padded on the left.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ class BatchedHuggingFace:
         layer = next((arm.layers.start for arm in arms if arm.kind == "v_proj"), 0)
         last_v = None if donor_v is None else donor_v[:, -1:]
         with self.v_replaced(layer, slice(where, where + count), last_v):
-            tokens, margins, cells = self.decode(together, mask[base].repeat(len(arms), 1), torch.cat(starts), with_margins)
+            masks = mask[base].repeat(len(arms), 1)
+            tokens, margins, cells = self.decode(together, masks, torch.cat(starts), with_margins)
         shape = (len(arms), count, self.work.max_new_tokens)
         return Generated(
             tokens.view(shape).cpu(),

@@ -1,15 +1,16 @@
 """What the machine can do at most: matrix products at the shapes of the work, memory bandwidth, and rows/s from them.
 
-Rows per second at the arithmetic limit, every prompt prefilled once, is 1 over the seconds a row needs:
+Rows per second at the arithmetic limit, every prompt prefilled once, are 1 over the seconds of a row, the sum of
 
-    prefill   tokens_prefill x sum over layer matrices of 2 out in / rate_prefill(matrix)
-    decode    tokens_decode x max[sum over all matrices of 2 out in / rate_decode(matrix), bytes of a step / rows / bandwidth]
-    head      (N - tokens_decode) x 2 vocab hidden / rate_decode(head): first tokens that come from the prefill
-    attention 4 n_heads head_dim L x (keys seen, summed over all tokens fed) / best rate
+    prefill    tokens_prefill x sum over layer matrices of 2 out in / rate_prefill(matrix)
+    decode     tokens_decode x max[sum over all matrices of 2 out in / rate_decode(matrix), step bytes / bandwidth]
+    head       (N - tokens_decode) x 2 vocab hidden / rate_decode(head): first tokens, which come from the prefill
+    attention  4 n_heads head_dim L x (keys seen, summed over all tokens fed) / best rate
 
-per row: tokens_prefill = 2 n / arms, and W of the layers from the patched one on for a v_proj row; tokens_decode = N - 1, and one
-more for a kv_cache row, which reads the prompt's last token under its patch. Spectra, sampling, norms, text and files cost nothing
-here. Rates are those of torch's matrix product at that many rows, as many copies of a matrix as the model has layers being
+tokens_prefill = 2 n / arms, and W in the layers from the patched one on for a v_proj row; tokens_decode = N - 1, and
+one more for a kv_cache row, which reads the prompt's last token under its patch. Step bytes are the weights shared by the
+rows decoded together, and a row's keys and values. Spectra, sampling, norms, text and files cost nothing here.
+Rates are those of torch's matrix product at that many rows; as many copies of a matrix as the model has layers are
 read in turn, so that weights come from memory. `peak` is the same with every rate the best one measured.
 """
 

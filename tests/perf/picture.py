@@ -33,7 +33,8 @@ def draw_rates(axes, report: dict) -> None:
     for place, (name, rate) in enumerate(zip(names, rates)):
         turns = [sides[name]["rows"] / seconds for seconds in sides[name]["seconds"]] if name in sides else []
         axes.plot(turns, [place] * len(turns), "|", color="#1f2933", markersize=9)
-        axes.annotate(f"{rate:.3g}", (max([rate, *turns]), place), xytext=(5, 0), textcoords="offset points", va="center")
+        end = max([rate, *turns])
+        axes.annotate(f"{rate:.3g}", (end, place), xytext=(5, 0), textcoords="offset points", va="center")
     axes.invert_yaxis()
     axes.set_xlabel("rows per second (bar: median, marks: turns)")
     axes.margins(x=0.12)

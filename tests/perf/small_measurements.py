@@ -61,10 +61,11 @@ def flat(rvsweep: Rvsweep, work: Work) -> dict:
 
 def start(rvsweep: Rvsweep, pairs: list[dict], alternations: int, step_bytes: float, bandwidth: float) -> dict:
     """Whole processes of one row: to the end of one token, and the time of a step at batch 1 from 128 more."""
-    one, more = in_turns(
-        alternations,
-        *(lambda steps=steps: rvsweep.run(pairs[:1], ["base"], steps, "sweep.bundle_rows=1") for steps in BATCH_ONE_STEPS),
-    )
+
+    def side(steps: int):
+        return lambda: rvsweep.run(pairs[:1], ["base"], steps, "sweep.bundle_rows=1")
+
+    one, more = in_turns(alternations, *map(side, BATCH_ONE_STEPS))
     first = statistics.median(timed.seconds for timed in one)
     spent = statistics.median(b.seconds - a.seconds for a, b in zip(one, more))
     step = spent / (BATCH_ONE_STEPS[1] - BATCH_ONE_STEPS[0])
