@@ -26,7 +26,6 @@ import math
 import os
 import platform
 import re
-import shutil
 import statistics
 import sys
 import tempfile
@@ -260,21 +259,18 @@ def also(options: argparse.Namespace, rvsweep, work: Work, pairs: list, measured
     return found
 
 
-def main() -> None:
-    options = arguments()
+def measure(options: argparse.Namespace, folder: Path) -> dict:
+    """Everything, as benchmark.json holds it; `folder` takes configs and results."""
     import torch
     import transformers
 
     import machine_limits
-    import picture
     from rvsweep_side import Rvsweep
 
     torch.set_num_threads(options.threads)
     work = make_work(options.variant, options.model.resolve())
-    folder = Path(tempfile.mkdtemp(prefix="rvsweep-perf-"))
-    rvsweep = Rvsweep(
-        options.rvsweep, work.model, work.early, work.late, options.device, options.dtype, options.threads, folder
-    )
+    arithmetic = (options.device, options.dtype, options.threads)
+    rvsweep = Rvsweep(options.rvsweep, work.model, work.early, work.late, *arithmetic, folder)
     pairs = pairs_to_last(rvsweep, work, options)
     peers = Peers(options, work, pairs[: options.pairs or PAIRS[options.variant]])
     seconds, tokens, last = take_turns(options, peers, rvsweep, work, pairs)
@@ -290,9 +286,9 @@ def main() -> None:
     phases = {name: statistics.mean(of_ranks) for name, of_ranks in last.phases().items()}
     decode = sum(limits["limits"]["shapes"][part] for part in ("decode", "head")) * rows["rvsweep"]
     where = machine(options.device)
-    report = {
-        "title": f"{options.model.name}, {options.dtype}, {options.variant} "
-        f"({work.prompt_tokens}-token prompts, {work.max_new_tokens} tokens), "
+    lengths = f"{work.prompt_tokens}-token prompts, {work.max_new_tokens} tokens"
+    return {
+        "title": f"{options.model.name}, {options.dtype}, {options.variant} ({lengths}), "
         f"{where.get('gpu', where['processor'])}, {options.threads} thread(s)",
         "command": sys.argv,
         "machine": where,
@@ -311,10 +307,17 @@ def main() -> None:
         "same": None if rvsweep.random_weights() else compare_results(peers, rvsweep, work, tokens, last),
         "also": also(options, rvsweep, work, pairs, limits, peers.config),
     }
-    shutil.rmtree(folder)
+
+
+def main() -> None:
+    options = arguments()
+    with tempfile.TemporaryDirectory(prefix="rvsweep-perf-") as folder:
+        report = measure(options, Path(folder))
+    from picture import draw
+
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "benchmark.json").write_text(json.dumps(report, indent=2) + "\n")
-    files = picture.draw(report, options.out)
+    files = draw(report, options.out)
     show(report)
     print(f"written: {', '.join(str(file) for file in (options.out / 'benchmark.json', *files))}")
 

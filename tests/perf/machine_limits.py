@@ -7,11 +7,11 @@ Rows per second at the arithmetic limit, every prompt prefilled once, are 1 over
     head       (N - tokens_decode) x 2 vocab hidden / rate_decode(head): first tokens, which come from the prefill
     attention  4 n_heads head_dim L x (keys seen, summed over all tokens fed) / best rate
 
-tokens_prefill = 2 n / arms, and W in the layers from the patched one on for a v_proj row; tokens_decode = N - 1, and
-one more for a kv_cache row, which reads the prompt's last token under its patch. Step bytes are the weights shared by the
-rows decoded together, and a row's keys and values. Spectra, sampling, norms, text and files cost nothing here.
-Rates are those of torch's matrix product at that many rows; as many copies of a matrix as the model has layers are
-read in turn, so that weights come from memory. `peak` is the same with every rate the best one measured.
+tokens_prefill = 2 n / arms, and W in the layers from the patched one on for a v_proj row; tokens_decode = N - 1,
+and one more for a kv_cache row, which reads the prompt's last token under its patch. Step bytes are the weights,
+shared by the rows decoded together, and a row's keys and values. Spectra, sampling, norms, text and files cost
+nothing here. Rates are those of torch's matrix product at that many rows; as many copies of a matrix as the model has
+layers are read in turn, so that weights come from memory. `peak` is the same with every rate the best one measured.
 """
 
 from __future__ import annotations

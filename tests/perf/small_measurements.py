@@ -60,10 +60,13 @@ def flat(rvsweep: Rvsweep, work: Work) -> dict:
 
 
 def start(rvsweep: Rvsweep, pairs: list[dict], alternations: int, step_bytes: float, bandwidth: float) -> dict:
-    """Whole processes of one row: to the end of one token, and the time of a step at batch 1 from 128 more."""
+    """Whole processes of one row: to the end of one token, and the time of a step at batch 1 from 128 more.
+
+    rvsweep may pad the batch of one row to its smallest shape; the step is charged with one row's bytes.
+    """
 
     def side(steps: int):
-        return lambda: rvsweep.run(pairs[:1], ["base"], steps, "sweep.bundle_rows=1")
+        return lambda: rvsweep.run(pairs[:1], ["base"], steps)
 
     one, more = in_turns(alternations, *map(side, BATCH_ONE_STEPS))
     first = statistics.median(timed.seconds for timed in one)
