@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from rvsweep_side import Rvsweep, Timed
-from work import WIDE_RANGES, Work
+from work import Work
 
 FLAT_ROWS = (1000, 20000)
 FLAT_STEPS = 4  # little to compute: what grows with the number of rows would show
@@ -36,13 +36,13 @@ def scaling(rvsweep: Rvsweep, work: Work, pairs: list[dict], alternations: int) 
 
 
 def wide_cost(rvsweep: Rvsweep, work: Work, pairs: list[dict], alternations: int) -> dict:
-    """32 layer ranges once each against one range 32 times, as 32 samples, of the same pairs."""
+    """Every layer range once against the first one as often, as samples of the same pairs."""
     arms = [arm.line() for arm in work.arms]
     sampled = "generation.temperature=0.7"
     wide, narrow = in_turns(
         alternations,
         lambda: rvsweep.run(pairs, arms, work.max_new_tokens, sampled),
-        lambda: rvsweep.run(pairs, arms[:1], work.max_new_tokens, sampled, f"generation.samples={WIDE_RANGES}"),
+        lambda: rvsweep.run(pairs, arms[:1], work.max_new_tokens, sampled, f"generation.samples={len(arms)}"),
     )
     return ratio_of(wide, narrow)
 
