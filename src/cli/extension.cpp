@@ -51,8 +51,11 @@ std::vector<std::string> obstacles(const StaticSweep& stored, const SweepSetup& 
   std::vector<std::string> lines;
   for (const auto& line : differences(stored, asked)) {
     const auto concerns = [&](const char* name) { return line.starts_with(name); };
+    // Settings that choose pairs are judged by the pairs that they give.
     if (!concerns("generation.samples ") && !concerns("sweep.arm ") &&
-        !concerns("sweep.control ") && !concerns("prompts_fingerprint "))
+        !concerns("sweep.control ") && !concerns("prompts_fingerprint ") &&
+        !concerns("prompts.pairing ") && !concerns("prompts.source_groups ") &&
+        !concerns("prompts.base_groups ") && !concerns("prompts.pairs "))
       lines.push_back(line);
   }
   compare_pairs(stored, asked, lines);
@@ -105,8 +108,10 @@ std::uint64_t grown_fingerprint(std::uint64_t fingerprint,
 Plan extend_sweep(const std::filesystem::path& folder, const StaticSweep& stored,
                   const SweepSetup& setup, StaticSweep& asked) {
   if (const auto lines = obstacles(stored, setup, asked); !lines.empty()) {
+    constexpr std::size_t most = 20;  // lines told
     std::string list;
-    for (const auto& line : lines) list += "\n  " + line;
+    for (std::size_t n = 0; n < std::min(lines.size(), most); ++n) list += "\n  " + lines[n];
+    if (lines.size() > most) list += "\n  and " + std::to_string(lines.size() - most) + " more";
     throw InputError(folder.string(), "holds a sweep that this one does not extend" + list,
                      "an extension only adds pairs, samples and arms; give another --out");
   }

@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "rvsweep/cli/length_report.hpp"
 #include "rvsweep/cli/machine_plan.hpp"
 #include "rvsweep/cli/options.hpp"
 #include "rvsweep/cli/progress.hpp"
@@ -43,8 +44,15 @@ double bundle_bytes(const SweepSetup& setup) {
 
 void print_rows(const Plan& plan) {
   for (const PlannedRow& row : plan.rows) {
+    const PromptPair& pair = plan.pairs[row.pair.value];
+    const PlannedPrompt& source = plan.prompts[pair.source.value];
+    const PlannedPrompt& base = plan.prompts[pair.base.value];
     nlohmann::ordered_json line{{"row_id", hex(row.id.value)},
-                                {"pair", plan.pairs[row.pair.value].id},
+                                {"pair", pair.id},
+                                {"source", source.prompt.id},
+                                {"base", base.prompt.id},
+                                {"source_tokens", source.tokens.size()},
+                                {"base_tokens", base.tokens.size()},
                                 {"arm", plan.arms[row.arm.value].label},
                                 {"spec", plan.arms[row.arm.value].canonical()},
                                 {"sample", row.sample},
@@ -74,9 +82,9 @@ void print_summary(const SweepSetup& setup) {
   const double parameters = weights / static_cast<double>(dtype_bytes(setup.dtype));
   std::cout << fmt::format(
       "model     {} ({} layers, early {}, late {}), {} on {}\n"
-      "pairs     {}\narms      {}\n",
+      "pairs     {}\n{}arms      {}\n",
       setup.config.model_path.string(), setup.model.n_layers, plan.early_layer, plan.late_layer,
-      setup.dtype, setup.device, plan.pairs.size(), plan.arms.size());
+      setup.dtype, setup.device, plan.pairs.size(), length_report(plan), plan.arms.size());
   for (const ArmSpec& arm : plan.arms)
     std::cout << "  " << arm.label << "  =  " << arm.canonical() << "\n";
   std::cout << fmt::format("rows      {} ({} refused)\nbundles   {} of up to {} rows\n",

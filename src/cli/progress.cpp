@@ -61,7 +61,10 @@ std::string status_json(const std::string& state, const RowCounts& rows, std::in
                                  {"host", r < hosts.size() ? hosts[r] : ""},
                                  {"bundles_done", rank.items_done},
                                  {"seconds_since_sign_of_life", rank.seconds_since_sign_of_life}};
-    if (rank.activity.item) entry["bundle"] = *rank.activity.item;
+    if (rank.activity.item) {
+      entry["bundle"] = *rank.activity.item;
+      entry["bundle_seconds"] = rank.activity.seconds;
+    }
     ranks.push_back(std::move(entry));
   }
   return status.dump(1) + "\n";

@@ -15,6 +15,7 @@
 #include "rvsweep/plan/result_schema.hpp"
 #include "rvsweep/scheduler/sweep.hpp"
 #include "rvsweep/storage/files.hpp"
+#include "rvsweep/storage/layout.hpp"
 #include "rvsweep/storage/merge.hpp"
 #include "rvsweep/storage/segment.hpp"
 #include "rvsweep/storage/status_file.hpp"
@@ -155,7 +156,7 @@ Launch launch_sweep(const World& world, const po::variables_map& options,
       launch.config = config_of(options);
       const FolderOptions wanted{options["extend"].as<bool>(), options["retry-failed"].as<bool>()};
       folder = open_folder(launch.config, out, wanted, threads, launch);
-      start_log(0, communicator.size(), (out / "log.txt").string());
+      start_log(0, communicator.size(), log_file(out).string());
       begin_attempts(*folder, communicator.size(), max_attempts(options));
       launch.work_left = !folder->is_complete();
     } catch (const InputError& error) {

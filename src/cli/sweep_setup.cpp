@@ -112,6 +112,15 @@ std::vector<std::size_t> places(const std::vector<Item>& items) {
   return place_of;
 }
 
+/// The prompts file, a bank paired under the tokens that its rows will have.
+PromptSet read_pairs(const SweepConfig& config, const PlanText& text) {
+  if (config.pairing.kind == PairingKind::listed) return read_prompts(config.prompts_file);
+  return pair_bank(read_bank(config.prompts_file), config.pairing, config.seed,
+                   [&](const std::string& prompt) {
+                     return std::ssize(text.encode_prompt(prompt).encoding.ids);
+                   });
+}
+
 /// Only a folder put together by hand, for drawn weights, may have another model's tokenizer.
 void check_vocabulary(const Plan& plan, const ModelConfig& model) {
   for (const PlannedPrompt& p : plan.prompts)
@@ -148,14 +157,13 @@ SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::st
   ModelConfig model = load_model_config(config.model_path);
   WeightSource weights = find_weights(config.model_path, model, config.random_weights);
   Tokenizer tokenizer = Tokenizer::load(config.model_path);
-  PromptSet prompts =
-      stored != nullptr ? stored_prompts(*stored) : read_prompts(config.prompts_file);
+  const PlanText text = plan_text(config, tokenizer);
+  PromptSet prompts = stored != nullptr ? stored_prompts(*stored) : read_pairs(config, text);
   const std::uint64_t prompts_fingerprint = prompts.fingerprint;
   RegexFamilies families = read_families(config.readouts);
   if (device.empty()) device = resolve_device(config.device);
   if (dtype.empty()) dtype = resolve_dtype(config.dtype, device);
   TokenSets token_sets = read_token_sets(config, tokenizer);
-  const PlanText text = plan_text(config, tokenizer);
   Plan plan = stored != nullptr ? stored_plan(*stored, model, text)
                                 : make_plan(config, model, std::move(prompts), text, device, dtype);
   check_vocabulary(plan, model);

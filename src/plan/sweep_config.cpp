@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/plan/split.hpp"
 #include "rvsweep/text/chat_template.hpp"
 
 namespace rvsweep {
@@ -26,7 +28,11 @@ class Values {
 
   template <class T>
   T number(const std::string& name, T least, T most) const {
-    const ConfigValue value = text(name);
+    return number_of(name, text(name), least, most);
+  }
+
+  template <class T>
+  static T number_of(const std::string& name, const ConfigValue& value, T least, T most) {
     T result{};
     const char* end = value.text.data() + value.text.size();
     const auto [rest, error] = std::from_chars(value.text.data(), end, result);
@@ -66,6 +72,55 @@ class Values {
   const ConfigValues& values_;
 };
 
+/// The names of a side of a bank's pairs; none where the key is not set.
+GroupNames group_names(const Values& values, const std::string& key) {
+  const ConfigValue value = values.text(key);
+  GroupNames groups{{}, value.where};
+  if (value.text == "none") return groups;
+  for (const std::string& part : split(value.text, ',')) {
+    groups.names.push_back(trimmed(part));
+    if (groups.names.back().empty())
+      Values::refuse(key, value, "must be names of groups with commas between, or name*");
+  }
+  return groups;
+}
+
+Pairing parse_pairing(const Values& values) {
+  const std::map<std::string, PairingKind> kinds{{"listed", PairingKind::listed},
+                                                 {"cross", PairingKind::cross},
+                                                 {"random", PairingKind::random},
+                                                 {"length_matched", PairingKind::length_matched}};
+  const ConfigValue value = values.text("prompts.pairing");
+  const auto colon = value.text.find(':');
+  const auto kind = kinds.find(value.text.substr(0, colon));
+  const bool is_random = kind != kinds.end() && kind->second == PairingKind::random;
+  if (kind == kinds.end() || is_random != (colon != std::string::npos))
+    Values::refuse("prompts.pairing", value,
+                   "must be one of listed, cross, random:K, length_matched");
+  Pairing pairing;
+  pairing.kind = kind->second;
+  pairing.where = value.where;
+  if (is_random)
+    pairing.bases_per_source = Values::number_of<std::int64_t>(
+        "prompts.pairing", {value.text.substr(colon + 1), value.where}, 1, 1000000);
+  const bool listed = pairing.kind == PairingKind::listed;
+  for (const auto& [key, groups] : {std::pair("prompts.source_groups", &pairing.sources),
+                                    std::pair("prompts.base_groups", &pairing.bases)}) {
+    *groups = group_names(values, key);
+    if (listed && !groups->names.empty())
+      Values::refuse(key, values.text(key), "means nothing with prompts.pairing = listed");
+    if (!listed && groups->names.empty())
+      throw InputError(value.where, "prompts.pairing is \"" + value.text + "\" without " + key,
+                       "name the groups of the bank, with commas between, or name*");
+  }
+  pairing.pairs = values.number<std::int64_t>("prompts.pairs", 0, INT32_MAX);
+  if (pairing.pairs > 0 && (listed || pairing.kind == PairingKind::cross))
+    Values::refuse("prompts.pairs", values.text("prompts.pairs"),
+                   "means nothing with prompts.pairing = " + value.text +
+                       "; leave it out, or choose random:K or length_matched");
+  return pairing;
+}
+
 }  // namespace
 
 SweepConfig parse_sweep_config(const ConfigValues& written) {
@@ -78,7 +133,7 @@ SweepConfig parse_sweep_config(const ConfigValues& written) {
   config.late_layer = values.text("model.late_layer");
   config.window = values.number<std::int64_t>("model.window", 2, 4096);
   config.prompts_file = values.text("prompts.file").text;
-  values.choice("prompts.pairing", {"listed"});
+  config.pairing = parse_pairing(values);
   std::vector<std::string> templates{"none"};
   for (const ChatTemplate& chat : chat_templates()) templates.emplace_back(chat.name);
   config.chat_template = values.choice("prompts.template", templates);

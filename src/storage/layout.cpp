@@ -36,6 +36,9 @@ std::filesystem::path status_file(const std::filesystem::path& sweep_folder) {
 std::filesystem::path journal_file(const std::filesystem::path& sweep_folder) {
   return sweep_folder / "journal.jsonl";
 }
+std::filesystem::path log_file(const std::filesystem::path& sweep_folder) {
+  return sweep_folder / "log.txt";
+}
 std::filesystem::path lock_file(const std::filesystem::path& sweep_folder) {
   return sweep_folder / "lock";
 }

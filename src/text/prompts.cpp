@@ -1,88 +1,112 @@
 #include "rvsweep/text/prompts.hpp"
 
-#include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/text/records.hpp"
 
 namespace rvsweep {
 namespace {
 
-using nlohmann::json;
-
-const char* const form = "a line reads {\"pair\": \"...\", \"source\": \"...\", \"base\": \"...\"}";
-
-std::string text_of(const json& line, const char* key, const std::string& where) {
-  if (!line.contains(key)) throw InputError(where, std::string("has no \"") + key + "\"", form);
-  if (!line[key].is_string())
-    throw InputError(where, std::string("\"") + key + "\" is not a text", form);
-  return line[key].get<std::string>();
+const RecordForm& pair_form() {
+  static const RecordForm form{
+      {{"pair", {}},
+       {"source", {}},
+       {"base", {}},
+       {"source_group", "source"},
+       {"base_group", "base"}},
+      "a line reads {\"pair\": \"...\", \"source\": \"...\", \"base\": \"...\"}",
+      "text",
+      "is a prompt of a bank, not a pair: set prompts.pairing = length_matched, cross or random:K"};
+  return form;
 }
 
-class Builder {
+const RecordForm& bank_form() {
+  static const RecordForm form{
+      {{"id", {}}, {"text", {}}, {"group", {}}},
+      "a line of a bank reads {\"id\": \"...\", \"text\": \"...\", \"group\": \"...\"}",
+      "pair",
+      "is a listed pair, not a prompt of a bank: set prompts.pairing = listed"};
+  return form;
+}
+
+/// Where ids or texts were read first.
+class FirstLines {
  public:
-  PromptIndex prompt(const std::string& id, const std::string& text, const std::string& group) {
-    const auto [found, is_new] = places_.try_emplace(
-        {text, group}, PromptIndex(static_cast<std::int32_t>(set.prompts.size())));
-    if (is_new) set.prompts.push_back({id, text, group});
-    return found->second;
+  explicit FirstLines(std::string file) : file_(std::move(file)) {}
+
+  std::string at(int line) const { return file_ + ":" + std::to_string(line); }
+
+  /// InputError where `key` was read before; `what` names it.
+  void note(const std::string& key, int line, const std::string& what, const std::string& advice) {
+    if (const auto [first, is_new] = line_of_.emplace(key, line); !is_new)
+      throw InputError(at(line), what + " is already used at " + at(first->second), advice);
   }
 
-  void line(const std::string& text, const std::string& where) {
-    json object;
-    try {
-      object = json::parse(text);
-    } catch (const json::parse_error& error) {
-      // Its own message repeats the bytes read, which need not be UTF-8.
-      throw InputError(where, "is not valid JSON in UTF-8 at byte " + std::to_string(error.byte),
-                       form);
-    }
-    if (!object.is_object()) throw InputError(where, "is not a JSON object", form);
-    const std::string id = text_of(object, "pair", where);
-    if (id.empty()) throw InputError(where, "\"pair\" is empty", form);
-    if (const auto [first, is_new] = where_of_.emplace(id, where); !is_new)
-      throw InputError(where, "pair id \"" + id + "\" is already used at " + first->second,
-                       "give every pair its own id");
-    const std::string source_group =
-        object.contains("source_group") ? text_of(object, "source_group", where) : "source";
-    const std::string base_group =
-        object.contains("base_group") ? text_of(object, "base_group", where) : "base";
-    const PromptIndex source =
-        prompt(id + "/source", text_of(object, "source", where), source_group);
-    const PromptIndex base = prompt(id + "/base", text_of(object, "base", where), base_group);
-    set.pairs.push_back({id, source, base});
+ private:
+  std::string file_;
+  std::map<std::string, int> line_of_;
+};
+
+class PairBuilder {
+ public:
+  PromptIndex prompt(std::string id, std::string text, std::string group) {
+    const auto [found, is_new] = places_.try_emplace(
+        {text, group}, PromptIndex(static_cast<std::int32_t>(set.prompts.size())));
+    if (is_new) set.prompts.push_back({std::move(id), std::move(text), std::move(group)});
+    return found->second;
   }
 
   PromptSet set;
 
  private:
   std::map<std::pair<std::string, std::string>, PromptIndex> places_;
-  std::map<std::string, std::string> where_of_;
 };
 
 }  // namespace
 
 PromptSet read_prompts(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream bytes;
-  if (!stream || std::filesystem::is_directory(file) || (bytes << stream.rdbuf()).bad())
-    throw InputError(file.string(), "cannot be read",
-                     "prompts.file must name a JSONL file of pairs");
-  Builder builder;
-  builder.set.fingerprint = xxh3(bytes.str());
-  std::istringstream lines(bytes.str());
-  std::string line;
-  for (int number = 1; std::getline(lines, line); ++number) {
-    const std::string where = file.string() + ":" + std::to_string(number);
-    if (line.find_first_not_of(" \t\r") == std::string::npos)
-      throw InputError(where, "is empty", "remove the line");
-    builder.line(line, where);
-  }
-  if (builder.set.pairs.empty()) throw InputError(file.string(), "holds no pair", form);
+  const std::string bytes = read_prompt_bytes(file);
+  FirstLines ids(file.string());
+  PairBuilder builder;
+  builder.set.fingerprint = xxh3(bytes);
+  read_records(bytes, file, pair_form(), [&](int line, std::vector<std::string> values) {
+    const std::string id = std::move(values[0]);
+    if (id.empty()) throw InputError(ids.at(line), "\"pair\" is empty", pair_form().example);
+    ids.note(id, line, "pair id \"" + id + "\"", "give every pair its own id");
+    const PromptIndex source =
+        builder.prompt(id + "/source", std::move(values[1]), std::move(values[3]));
+    const PromptIndex base =
+        builder.prompt(id + "/base", std::move(values[2]), std::move(values[4]));
+    builder.set.pairs.push_back({id, source, base});
+  });
+  if (builder.set.pairs.empty())
+    throw InputError(file.string(), "holds no pair", pair_form().example);
   return std::move(builder.set);
+}
+
+PromptBank read_bank(const std::filesystem::path& file) {
+  const std::string bytes = read_prompt_bytes(file);
+  FirstLines ids(file.string()), texts(file.string());
+  PromptBank bank;
+  bank.fingerprint = xxh3(bytes);
+  read_records(bytes, file, bank_form(), [&](int line, std::vector<std::string> values) {
+    for (std::size_t key = 0; key < values.size(); ++key)
+      if (values[key].find_first_not_of(" \t\r\n") == std::string::npos)
+        throw InputError(ids.at(line), "\"" + bank_form().keys[key].name + "\" is empty",
+                         bank_form().example);
+    const std::string& id = values[0];
+    if (id.find('~') != std::string::npos)
+      throw InputError(ids.at(line), "prompt id \"" + id + "\" has '~'",
+                       "it joins the ids of a pair; write another sign");
+    ids.note(id, line, "prompt id \"" + id + "\"", "give every prompt its own id");
+    texts.note(values[2] + '\0' + values[1], line,
+               "the text of \"" + id + "\" in group \"" + values[2] + "\"", "keep one of the two");
+    bank.prompts.push_back({std::move(values[0]), std::move(values[1]), std::move(values[2])});
+  });
+  if (bank.prompts.empty()) throw InputError(file.string(), "holds no prompt", bank_form().example);
+  return bank;
 }
 
 }  // namespace rvsweep

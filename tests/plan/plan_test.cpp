@@ -52,6 +52,17 @@ TEST(MakePlan, ResolvesTheLayersOfRV) {
   EXPECT_EQ(plan.late_layer, 6);
 }
 
+TEST(MakePlan, PairsOfABundleShareTheirPrompts) {
+  std::vector<std::pair<std::string, std::string>> cross;
+  for (const char source : {'s', 't'})
+    for (const char base : {'a', 'b', 'c', 'd'})
+      cross.emplace_back(text(20, source), text(21, base));
+  const auto plan = sample_plan(sample_config({"base", "kv_cache layers=4:8"}), prompt_set(cross));
+  ASSERT_EQ(plan.bundles.size(), 1u);
+  EXPECT_EQ(plan.bundles[0].rows.size(), 16u);
+  EXPECT_EQ(plan.bundles[0].contexts.size(), 6u);
+}
+
 TEST(MakePlan, GivesEachArmItsBaseAndDonor) {
   const std::string s = text(20, 's'), b = text(30, 'b');
   const auto plan =

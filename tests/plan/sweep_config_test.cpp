@@ -45,6 +45,32 @@ TEST(SweepConfig, HasTheDefaultsOfTheContract) {
   EXPECT_TRUE(config.arms.empty());
 }
 
+TEST(SweepConfig, PairsABankByGroups) {
+  EXPECT_EQ(parsed("", "").pairing.kind, PairingKind::listed);
+  ConfigValues values = with("prompts.pairing", "random:12");
+  values["prompts.source_groups"] = {{"rec_a, rec_b*", "job.cfg:8"}};
+  values["prompts.base_groups"] = {{"*", "job.cfg:9"}};
+  values["prompts.pairs"] = {{"100", "job.cfg:10"}};
+  const Pairing pairing = parse_sweep_config(values).pairing;
+  EXPECT_EQ(pairing.kind, PairingKind::random);
+  EXPECT_EQ(pairing.bases_per_source, 12);
+  EXPECT_EQ(pairing.pairs, 100);
+  EXPECT_EQ(pairing.sources.names, (std::vector<std::string>{"rec_a", "rec_b*"}));
+  EXPECT_EQ(pairing.sources.where, "job.cfg:8");
+  EXPECT_EQ(pairing.bases.names, std::vector<std::string>{"*"});
+  values["prompts.pairing"] = {{"length_matched", "job.cfg:7"}};
+  EXPECT_EQ(parse_sweep_config(values).pairing.kind, PairingKind::length_matched);
+  values.erase("prompts.source_groups");
+  EXPECT_TRUE(says(refusal_message([&] { parse_sweep_config(values); }),
+                   {"job.cfg:7: ", "prompts.source_groups"}));
+  for (const char* wrong : {"matched", "random", "random:", "random:0", "random:1.5", "cross:3"})
+    EXPECT_TRUE(says(refusal_message([&] { parsed("prompts.pairing", wrong); }), {"job.cfg:7: "}))
+        << wrong;
+  EXPECT_TRUE(says(refusal_message([&] { parsed("prompts.base_groups", "a"); }),
+                   {"job.cfg:7: ", "listed"}));
+  EXPECT_TRUE(says(refusal_message([&] { parsed("prompts.pairs", "5"); }), {"job.cfg:7: "}));
+}
+
 TEST(SweepConfig, AWindowEndsAtTheUsersTextOnlyInATemplate) {
   ConfigValues values = with("model.window_end", "user_end");
   EXPECT_THROW(parse_sweep_config(values), InputError);

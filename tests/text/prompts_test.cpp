@@ -140,5 +140,77 @@ TEST_F(Prompts, AnEmptyPairIdIsRefused) {
   EXPECT_TRUE(says(refusal(R"({"pair": "", "source": "S", "base": "B"})"), {at(1), "\"pair\""}));
 }
 
+TEST_F(Prompts, ReadsPairsFromCsvColumnsInAnyOrder) {
+  const auto set = read_prompts(folder.write("pairs.csv",
+                                             "note,base,pair,source,base_group\n1,\"B,\nb\",one,"
+                                             "\"S \"\"s\"\"\",history\n,C,two,T,maths\n"));
+  ASSERT_EQ(set.pairs.size(), 2u);
+  EXPECT_EQ(set.pairs[1].id, "two");
+  EXPECT_EQ(set.prompts[set.pairs[0].source.value].text, "S \"s\"");
+  EXPECT_EQ(set.prompts[set.pairs[0].source.value].group, "source");
+  EXPECT_EQ(set.prompts[set.pairs[0].base.value].text, "B,\nb");
+  EXPECT_EQ(set.prompts[set.pairs[0].base.value].group, "history");
+}
+
+class Bank : public ::testing::Test {
+ protected:
+  PromptBank read(const std::string& text, const std::string& name = "bank.jsonl") {
+    return read_bank(folder.write(name, text));
+  }
+  std::string refusal(const std::string& text, const std::string& name = "bank.jsonl") {
+    return refusal_message([&] { read(text, name); });
+  }
+  TemporaryFolder folder;
+};
+
+const std::string prompt = R"({"id": "one", "text": "T", "group": "g"})";
+
+TEST_F(Bank, ReadsTheSameFromJsonLinesAndCsv) {
+  const std::string json =
+      prompt + "\n" + R"({"id": "two", "text": "a, \"b\"\nc é", "group": "h", "level": 3})" + "\n";
+  const std::string csv = "id,level,text,group\r\none,,T,g\r\ntwo,3,\"a, \"\"b\"\"\nc é\",h\r\n";
+  for (const auto& [text, name] : {std::pair(json, "bank.jsonl"), std::pair(csv, "bank.csv")}) {
+    const auto bank = read(text, name);
+    ASSERT_EQ(bank.prompts.size(), 2u) << name;
+    EXPECT_EQ(bank.prompts[0].id, "one");
+    EXPECT_EQ(bank.prompts[1].text, "a, \"b\"\nc é");
+    EXPECT_EQ(bank.prompts[1].group, "h");
+    EXPECT_EQ(bank.fingerprint, xxh3(text));
+  }
+}
+
+TEST_F(Bank, RefusesWhatCannotBeToldApart) {
+  EXPECT_TRUE(says(refusal(prompt + "\n" + R"({"id": "one", "text": "U", "group": "g"})"),
+                   {"bank.jsonl:2: ", "\"one\" is already used at", "bank.jsonl:1"}));
+  EXPECT_TRUE(says(refusal(prompt + "\n" + R"({"id": "two", "text": "T", "group": "g"})"),
+                   {"bank.jsonl:2: ", "text of \"two\"", "bank.jsonl:1"}));
+  EXPECT_EQ(read(prompt + "\n" + R"({"id": "two", "text": "T", "group": "h"})").prompts.size(), 2u);
+  EXPECT_TRUE(says(refusal(R"({"id": "a~b", "text": "T", "group": "g"})"), {"\"a~b\" has '~'"}));
+}
+
+TEST_F(Bank, RefusesEmptyAndMissingValues) {
+  EXPECT_TRUE(says(refusal(R"({"id": "", "text": "T", "group": "g"})"), {"\"id\" is empty"}));
+  EXPECT_TRUE(says(refusal(R"({"id": "a", "text": " ", "group": "g"})"), {"\"text\" is empty"}));
+  EXPECT_TRUE(
+      says(refusal("id,text,group\na,T,\n", "bank.csv"), {"bank.csv:2: ", "\"group\" is empty"}));
+  EXPECT_TRUE(says(refusal(R"({"id": "a", "text": "T"})"), {"bank.jsonl:1: ", "no \"group\""}));
+  EXPECT_TRUE(says(refusal("id,text\na,T\n", "bank.csv"),
+                   {"bank.csv:1: ", "no column \"group\"", "id,text,group"}));
+  EXPECT_TRUE(says(refusal("id,text,group,id\n", "bank.csv"), {"bank.csv:1: ", "twice"}));
+  EXPECT_TRUE(says(refusal("id,text,group\na,\"x\ny\",g\nb,T\n", "bank.csv"),
+                   {"bank.csv:4: ", "has 2 fields, the header 3"}));
+  EXPECT_TRUE(says(refusal("id,text,group\n\na,T,g\n", "bank.csv"), {"bank.csv:2: ", "empty"}));
+  for (const std::string text : {"", "id,text,group\n"})
+    EXPECT_TRUE(says(refusal(text, "bank.csv"), {"bank.csv: ", "holds no prompt"}));
+}
+
+TEST_F(Bank, ABankIsNotTakenForPairsNorPairsForABank) {
+  EXPECT_TRUE(says(refusal(first), {"bank.jsonl:1: ", "listed pair", "prompts.pairing = listed"}));
+  EXPECT_TRUE(says(refusal("pair,source,base\na,S,B\n", "bank.csv"),
+                   {"bank.csv:1: ", "prompts.pairing = listed"}));
+  EXPECT_TRUE(says(refusal_message([&] { read_prompts(folder.write("bank.jsonl", prompt)); }),
+                   {"bank.jsonl:1: ", "prompt of a bank", "length_matched"}));
+}
+
 }  // namespace
 }  // namespace rvsweep

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "rvsweep/plan/config_file.hpp"
+#include "rvsweep/text/pairing.hpp"
 
 namespace rvsweep {
 
@@ -43,6 +44,7 @@ struct SweepConfig {
   std::int64_t window = 16;                     // >= 2, tokens
   WindowEnd window_end = WindowEnd::last_token;
   std::filesystem::path prompts_file;
+  Pairing pairing;
   std::string chat_template = "none";  // or the name of one, see text/chat_template.hpp
   GenerationConfig generation;
   std::string device;          // auto | cpu | cuda

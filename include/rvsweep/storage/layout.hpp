@@ -20,6 +20,8 @@ std::filesystem::path results_file(const std::filesystem::path& sweep_folder);
 std::filesystem::path status_file(const std::filesystem::path& sweep_folder);
 /// What every launch handed out and what became of it.
 std::filesystem::path journal_file(const std::filesystem::path& sweep_folder);
+/// The log of rank 0, of all launches.
+std::filesystem::path log_file(const std::filesystem::path& sweep_folder);
 /// Names the process that runs the sweep.
 std::filesystem::path lock_file(const std::filesystem::path& sweep_folder);
 

@@ -1,6 +1,5 @@
 #pragma once
-// Prompt pairs from JSON lines: {"pair": id, "source": text, "base": text} with optional
-// "source_group" and "base_group"; other keys are the user's own.
+// Prompt pairs and banks of prompts, from JSON lines or CSV (text/records.hpp).
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -11,9 +10,9 @@
 namespace rvsweep {
 
 struct Prompt {
-  std::string id;     // "<pair>/source" or "<pair>/base" of the first pair that uses it
-  std::string text;   // utf-8
-  std::string group;  // "source" and "base" unless the line names one
+  std::string id;    // of a bank; else "<pair>/source" or "<pair>/base" of the first pair to use it
+  std::string text;  // utf-8
+  std::string group;  // of listed pairs "source" and "base" unless the line names one
 };
 
 struct PromptPair {
@@ -29,8 +28,20 @@ struct PromptSet {
   std::uint64_t fingerprint = 0;  // xxh3 of the file's bytes
 };
 
-/// Throws InputError naming file:line for an unreadable or empty file, an empty or malformed line,
-/// a key missing or of the wrong type, text that is not UTF-8, a pair id used twice.
+/// Prompts still to be paired, see text/pairing.hpp.
+struct PromptBank {
+  std::vector<Prompt> prompts;    // in the file's order, at least one
+  std::uint64_t fingerprint = 0;  // xxh3 of the file's bytes
+};
+
+/// Listed pairs: {"pair": id, "source": text, "base": text} with optional "source_group" and
+/// "base_group". Throws InputError naming file:line for what text/records.hpp refuses, an empty
+/// pair id or one used twice, a file without pairs, a bank.
 PromptSet read_prompts(const std::filesystem::path& file);
+
+/// A bank: {"id", "text", "group"}, none of them empty. Throws InputError naming file:line for what
+/// text/records.hpp refuses, an empty value, an id or a text of a group used twice, an id with '~'
+/// (it joins the ids of a pair), a file without prompts, listed pairs.
+PromptBank read_bank(const std::filesystem::path& file);
 
 }  // namespace rvsweep

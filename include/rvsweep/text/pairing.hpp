@@ -1,0 +1,47 @@
+#pragma once
+// Which prompts of a bank make pairs: a function of the bank, the settings and the sweep's seed.
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "rvsweep/text/prompts.hpp"
+
+namespace rvsweep {
+
+enum class PairingKind {
+  listed,         // no bank: the file lists the pairs
+  cross,          // every source with every base
+  random,         // every source with some bases, drawn
+  length_matched  // one-to-one, differing as little as possible in tokens
+};
+
+/// Groups of a bank by name; a name that ends in `*` stands for all that begin so.
+struct GroupNames {
+  std::vector<std::string> names;
+  std::string where;  // file:line or option that says so
+};
+
+struct Pairing {
+  PairingKind kind = PairingKind::listed;
+  GroupNames sources, bases;
+  std::int64_t bases_per_source = 0;  // random: 1 or more
+  std::int64_t pairs = 0;             // random and length_matched: at most so many; 0 = all
+  std::string where;                  // of the pairing itself
+};
+
+/// Pairs with the id "<source>~<base>", sorted by source and base as the bank has them, and the
+/// prompts they use.
+/// random: a source takes the bases with the smallest draws under Philox, keyed by (seed, source
+/// id) with the base's id as counter, so neither the order of the bank nor other prompts matter,
+/// and random:K holds the pairs of every smaller K. A cap keeps each source's first base before any
+/// second one.
+/// length_matched: match_lengths with the side that has fewer prompts dealt to the groups of the
+/// other; `token_length` is called for every prompt of the groups. With a cap, prompts of that side
+/// are left out evenly over their lengths.
+/// Throws InputError for a group that the bank lacks (naming the nearest), one on both sides, more
+/// bases per source than there are.
+PromptSet pair_bank(const PromptBank& bank, const Pairing& pairing, std::uint64_t seed,
+                    const std::function<std::int64_t(const std::string& text)>& token_length);
+
+}  // namespace rvsweep

@@ -1,0 +1,37 @@
+#pragma once
+// Prompt files: one record a line of JSON, or a CSV file with a header.
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rvsweep {
+
+struct RecordKey {
+  std::string name;
+  std::optional<std::string> default_value;  // none: every record has the key
+};
+
+/// What the records of a file hold; further keys or columns are the user's own.
+struct RecordForm {
+  std::vector<RecordKey> keys;
+  std::string example;         // what a line reads, for messages
+  std::string foreign_key;     // a record that lacks a key and has this one is of another kind
+  std::string foreign_record;  // what that is and what to do
+};
+
+/// Called for every record with its line, counted from 1, and the value of each of the form's keys.
+using TakeRecord = std::function<void(int line, std::vector<std::string> values)>;
+
+/// The file's bytes; InputError naming it and prompts.file when it cannot be read.
+std::string read_prompt_bytes(const std::filesystem::path& file);
+
+/// `bytes` are CSV where the name of `file` ends in .csv and JSON lines elsewhere. Throws
+/// InputError naming file:line for an empty or malformed line, a key missing or of the wrong type,
+/// text that is not UTF-8, a CSV record with more or fewer fields than the header, a header that
+/// names a column twice or lacks one.
+void read_records(const std::string& bytes, const std::filesystem::path& file,
+                  const RecordForm& form, const TakeRecord& take);
+
+}  // namespace rvsweep

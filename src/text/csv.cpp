@@ -1,0 +1,88 @@
+#include "rvsweep/text/csv.hpp"
+
+#include <utility>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/text/utf8.hpp"
+
+namespace rvsweep {
+
+CsvReader::CsvReader(std::string_view text, std::string file)
+    : text_(text), file_(std::move(file)) {
+  if (text_.starts_with("\xef\xbb\xbf")) at_ = 3;
+}
+
+std::optional<std::vector<std::string>> CsvReader::next() {
+  if (at_ == text_.size()) return std::nullopt;
+  record_line_ = line_;
+  std::vector<std::string> fields;
+  do {
+    fields.push_back(field());
+  } while (take(','));
+  take_line_end();
+  return fields;
+}
+
+std::string CsvReader::field() {
+  const int line = line_;
+  std::string value;
+  if (take('"')) {
+    value = quoted();
+  } else {
+    const std::size_t begin = at_;
+    while (!at_field_end()) {
+      if (text_[at_] == '"')
+        refuse(line, "has a quote inside an unquoted field",
+               "put the field into quotes and double the quotes inside");
+      ++at_;
+    }
+    value = text_.substr(begin, at_ - begin);
+  }
+  if (utf8::first_ill_formed(value) != std::string_view::npos)
+    refuse(line, "is not UTF-8", "save the file as UTF-8");
+  return value;
+}
+
+/// The rest of a field whose opening quote has been taken.
+std::string CsvReader::quoted() {
+  const int line = line_;
+  std::string value;
+  for (;;) {
+    if (at_ == text_.size())
+      refuse(line, "has a quote that is never closed", "close the quoted field");
+    if (take('"')) {
+      if (!take('"')) break;
+      value += '"';
+    } else if (text_[at_] == '\r' || text_[at_] == '\n') {
+      const std::size_t begin = at_;
+      take_line_end();
+      value += text_.substr(begin, at_ - begin);
+    } else {
+      value += text_[at_++];
+    }
+  }
+  if (!at_field_end())
+    refuse(line_, "has text after a closing quote", "double the quotes inside a quoted field");
+  return value;
+}
+
+bool CsvReader::take(char c) {
+  if (at_ == text_.size() || text_[at_] != c) return false;
+  ++at_;
+  return true;
+}
+
+bool CsvReader::at_field_end() const {
+  return at_ == text_.size() || text_[at_] == ',' || text_[at_] == '\r' || text_[at_] == '\n';
+}
+
+void CsvReader::take_line_end() {
+  const bool cr = take('\r');
+  if (take('\n') || cr) ++line_;
+}
+
+void CsvReader::refuse(int line, const std::string& problem, const std::string& advice) const {
+  throw InputError(file_ + ":" + std::to_string(line), problem, advice);
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,175 @@
+#include "rvsweep/text/pairing.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/nearest.hpp"
+#include "rvsweep/core/philox.hpp"
+#include "rvsweep/text/length_matching.hpp"
+
+namespace rvsweep {
+namespace {
+
+using PlacePair = std::pair<std::int32_t, std::int32_t>;  // source, base: places in the bank
+using Members = std::map<std::string, std::vector<std::int32_t>>;  // places, by group
+
+/// The groups that `wanted` names, each once.
+Members choose_groups(const Members& all, const GroupNames& wanted) {
+  std::vector<std::string> known;
+  for (const auto& [name, places] : all) known.push_back(name);
+  Members chosen;
+  for (const std::string& name : wanted.names) {
+    const bool is_beginning = name.ends_with('*');
+    const std::string beginning = is_beginning ? name.substr(0, name.size() - 1) : name;
+    bool found = false;
+    for (const auto& [group, places] : all)
+      if (is_beginning ? group.starts_with(beginning) : group == name) {
+        chosen.emplace(group, places);
+        found = true;
+      }
+    if (!found)
+      throw InputError(wanted.where, "the bank has no group \"" + name + "\"",
+                       "did you mean " + nearest_name(beginning, known) + "?");
+  }
+  return chosen;
+}
+
+std::vector<std::int32_t> all_of(const Members& groups) {
+  std::vector<std::int32_t> places;
+  for (const auto& [name, members] : groups)
+    places.insert(places.end(), members.begin(), members.end());
+  return places;
+}
+
+std::vector<PlacePair> cross(const Members& sources, const Members& bases) {
+  std::vector<PlacePair> pairs;
+  const auto partners = all_of(bases);
+  for (const std::int32_t source : all_of(sources))
+    for (const std::int32_t base : partners) pairs.emplace_back(source, base);
+  return pairs;
+}
+
+struct Random {
+  const PromptBank& bank;
+  std::string seed;
+
+  double draw(const char* use, const std::string& key, const std::string& counter) const {
+    return uniform_pair(xxh3_fields({seed, use, key}), xxh3(counter))[0];
+  }
+
+  const std::string& id(std::int32_t place) const {
+    return bank.prompts[static_cast<std::size_t>(place)].id;
+  }
+
+  /// The `count` of `places` with the smallest draws, ascending.
+  std::vector<std::int32_t> first_drawn(const char* use, const std::string& key,
+                                        const std::vector<std::int32_t>& places,
+                                        std::int64_t count) const {
+    std::vector<std::pair<double, std::int32_t>> drawn;
+    for (const std::int32_t place : places) drawn.emplace_back(draw(use, key, id(place)), place);
+    std::partial_sort(drawn.begin(), drawn.begin() + count, drawn.end());
+    std::vector<std::int32_t> first;
+    for (std::int64_t n = 0; n < count; ++n) first.push_back(drawn[n].second);
+    return first;
+  }
+
+  std::vector<PlacePair> pairs(const Pairing& pairing, const Members& source_groups,
+                               const Members& base_groups) const {
+    auto sources = all_of(source_groups);
+    const auto bases = all_of(base_groups);
+    const std::int64_t per_source = pairing.bases_per_source;
+    if (per_source > std::ssize(bases))
+      throw InputError(pairing.where,
+                       "prompts.pairing = random:" + std::to_string(per_source) +
+                           " wants more bases than the " + std::to_string(bases.size()) +
+                           " of prompts.base_groups",
+                       "write a smaller number, or cross for all");
+    sources = first_drawn("source", "", sources, std::ssize(sources));
+    std::vector<std::vector<std::int32_t>> partners;
+    for (const std::int32_t source : sources)
+      partners.push_back(first_drawn("base", id(source), bases, per_source));
+    std::vector<PlacePair> pairs;
+    for (std::int64_t turn = 0; turn < per_source; ++turn)
+      for (std::size_t s = 0; s < sources.size(); ++s)
+        pairs.emplace_back(sources[s], partners[s][turn]);
+    if (pairing.pairs > 0 && pairing.pairs < std::ssize(pairs)) pairs.resize(pairing.pairs);
+    return pairs;
+  }
+};
+
+std::vector<PlacePair> length_matched(
+    const PromptBank& bank, const Pairing& pairing, const Members& sources, const Members& bases,
+    std::uint64_t seed, const std::function<std::int64_t(const std::string&)>& token_length) {
+  const auto candidates = [&](const Members& groups) {
+    std::vector<std::vector<Candidate>> all;
+    for (const auto& [name, places] : groups) {
+      auto& group = all.emplace_back();
+      for (const std::int32_t place : places) {
+        const Prompt& prompt = bank.prompts[static_cast<std::size_t>(place)];
+        group.push_back({place, token_length(prompt.text),
+                         xxh3_fields({std::to_string(seed), "length", prompt.id})});
+      }
+    }
+    return all;
+  };
+  const auto n_sources = std::ssize(all_of(sources)), n_bases = std::ssize(all_of(bases));
+  const bool bases_are_fewer = n_bases < n_sources;
+  std::int64_t total = std::min(n_sources, n_bases);
+  if (pairing.pairs > 0) total = std::min(total, pairing.pairs);
+  auto few = candidates(bases_are_fewer ? bases : sources);
+  auto many = candidates(bases_are_fewer ? sources : bases);
+  auto pairs = match_lengths(std::move(few), std::move(many), total, seed);
+  if (bases_are_fewer)
+    for (auto& [first, second] : pairs) std::swap(first, second);
+  return pairs;
+}
+
+/// The pairs' own prompts, in the order of the bank.
+PromptSet prompt_set(const PromptBank& bank, const std::vector<PlacePair>& pairs) {
+  std::map<std::int32_t, PromptIndex> places;
+  for (const auto& [source, base] : pairs) {
+    places[source];
+    places[base];
+  }
+  PromptSet set;
+  set.fingerprint = bank.fingerprint;
+  for (auto& [place, index] : places) {
+    index = PromptIndex(static_cast<std::int32_t>(set.prompts.size()));
+    set.prompts.push_back(bank.prompts[static_cast<std::size_t>(place)]);
+  }
+  for (const auto& [source, base] : pairs) {
+    const PromptIndex s = places.at(source), b = places.at(base);
+    set.pairs.push_back({set.prompts[s.value].id + "~" + set.prompts[b.value].id, s, b});
+  }
+  return set;
+}
+
+}  // namespace
+
+PromptSet pair_bank(const PromptBank& bank, const Pairing& pairing, std::uint64_t seed,
+                    const std::function<std::int64_t(const std::string& text)>& token_length) {
+  RVSWEEP_EXPECT(pairing.kind != PairingKind::listed, "listed pairs are no bank");
+  Members all;
+  for (std::size_t place = 0; place < bank.prompts.size(); ++place)
+    all[bank.prompts[place].group].push_back(static_cast<std::int32_t>(place));
+  const Members sources = choose_groups(all, pairing.sources);
+  const Members bases = choose_groups(all, pairing.bases);
+  for (const auto& [name, places] : sources)
+    if (bases.contains(name))
+      throw InputError(pairing.bases.where, "the group \"" + name + "\" is on both sides",
+                       "name it in prompts.source_groups or prompts.base_groups alone");
+  std::vector<PlacePair> pairs;
+  if (pairing.kind == PairingKind::cross)
+    pairs = cross(sources, bases);
+  else if (pairing.kind == PairingKind::random)
+    pairs = Random{bank, std::to_string(seed)}.pairs(pairing, sources, bases);
+  else
+    pairs = length_matched(bank, pairing, sources, bases, seed, token_length);
+  std::sort(pairs.begin(), pairs.end());
+  return prompt_set(bank, pairs);
+}
+
+}  // namespace rvsweep

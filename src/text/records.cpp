@@ -1,0 +1,132 @@
+#include "rvsweep/text/records.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/text/csv.hpp"
+
+namespace rvsweep {
+namespace {
+
+using nlohmann::json;
+
+std::string at(const std::filesystem::path& file, int line) {
+  return file.string() + ":" + std::to_string(line);
+}
+
+[[noreturn]] void refuse_line_without(const RecordForm& form, const std::string& key,
+                                      bool is_foreign, const std::string& where) {
+  if (is_foreign) throw InputError(where, form.foreign_record);
+  throw InputError(where, "has no \"" + key + "\"", form.example);
+}
+
+std::vector<std::string> json_record(const std::string& line, const RecordForm& form,
+                                     const std::string& where) {
+  json object;
+  try {
+    object = json::parse(line);
+  } catch (const json::parse_error& error) {
+    // Its own message repeats the bytes read, which need not be UTF-8.
+    throw InputError(where, "is not valid JSON in UTF-8 at byte " + std::to_string(error.byte),
+                     form.example);
+  }
+  if (!object.is_object()) throw InputError(where, "is not a JSON object", form.example);
+  std::vector<std::string> values;
+  for (const RecordKey& key : form.keys) {
+    const auto found = object.find(key.name);
+    if (found == object.end()) {
+      if (!key.default_value)
+        refuse_line_without(form, key.name, object.contains(form.foreign_key), where);
+      values.push_back(*key.default_value);
+    } else if (!found->is_string()) {
+      throw InputError(where, "\"" + key.name + "\" is not a text", form.example);
+    } else {
+      values.push_back(found->get<std::string>());
+    }
+  }
+  return values;
+}
+
+void read_json_lines(const std::string& bytes, const std::filesystem::path& file,
+                     const RecordForm& form, const TakeRecord& take) {
+  std::istringstream lines(bytes);
+  std::string line;
+  for (int number = 1; std::getline(lines, line); ++number) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos)
+      throw InputError(at(file, number), "is empty", "remove the line");
+    take(number, json_record(line, form, at(file, number)));
+  }
+}
+
+/// The column of each key; none where the file has no column and the key a default.
+std::vector<std::optional<std::size_t>> columns_of(const std::vector<std::string>& header,
+                                                   const RecordForm& form,
+                                                   const std::string& where) {
+  const auto place = [&](const std::string& name) -> std::optional<std::size_t> {
+    const auto found = std::find(header.begin(), header.end(), name);
+    if (found == header.end()) return std::nullopt;
+    return found - header.begin();
+  };
+  std::vector<std::optional<std::size_t>> columns;
+  for (const RecordKey& key : form.keys) {
+    columns.push_back(place(key.name));
+    if (!columns.back() && !key.default_value) {
+      if (place(form.foreign_key)) throw InputError(where, form.foreign_record);
+      std::string names;
+      for (const RecordKey& k : form.keys)
+        if (!k.default_value) names += (names.empty() ? "" : ",") + k.name;
+      throw InputError(where, "has no column \"" + key.name + "\"",
+                       "the first line names the columns: " + names);
+    }
+    if (std::count(header.begin(), header.end(), key.name) > 1)
+      throw InputError(where, "names the column \"" + key.name + "\" twice", "keep one of them");
+  }
+  return columns;
+}
+
+void read_csv(const std::string& bytes, const std::filesystem::path& file, const RecordForm& form,
+              const TakeRecord& take) {
+  CsvReader reader(bytes, file.string());
+  const auto header = reader.next();
+  if (!header) return;
+  const auto columns = columns_of(*header, form, at(file, 1));
+  while (auto fields = reader.next()) {
+    const std::string where = at(file, reader.line());
+    if (fields->size() == 1 && fields->front().empty())
+      throw InputError(where, "is empty", "remove the line");
+    if (fields->size() != header->size())
+      throw InputError(where,
+                       "has " + std::to_string(fields->size()) + " fields, the header " +
+                           std::to_string(header->size()),
+                       "a field with a comma or a line break goes into quotes");
+    std::vector<std::string> values;
+    for (std::size_t key = 0; key < columns.size(); ++key)
+      values.push_back(columns[key] ? std::move((*fields)[*columns[key]])
+                                    : *form.keys[key].default_value);
+    take(reader.line(), std::move(values));
+  }
+}
+
+}  // namespace
+
+std::string read_prompt_bytes(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  std::ostringstream bytes;
+  if (!stream || std::filesystem::is_directory(file) || (bytes << stream.rdbuf()).bad())
+    throw InputError(file.string(), "cannot be read",
+                     "prompts.file must name a JSONL or CSV file of pairs or prompts");
+  return std::move(bytes).str();
+}
+
+void read_records(const std::string& bytes, const std::filesystem::path& file,
+                  const RecordForm& form, const TakeRecord& take) {
+  if (file.extension() == ".csv")
+    read_csv(bytes, file, form, take);
+  else
+    read_json_lines(bytes, file, form, take);
+}
+
+}  // namespace rvsweep
