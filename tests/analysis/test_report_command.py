@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from synthetic_results import remove_rows
 
-from analysis import report
+from analysis import command_line, report
 
 SCRIPT = Path(report.__file__)
 
@@ -89,7 +89,7 @@ def test_a_failed_write_leaves_the_old_report(results_file, tmp_path, capsys, mo
 
     output = tmp_path / "page.html"
     output.write_text("old")
-    monkeypatch.setattr(report.os, "replace", full_disk)
+    monkeypatch.setattr(command_line.os, "replace", full_disk)
     assert report.main([str(results_file(pairs=1)), "-o", str(output)]) == 2
     assert "No space left" in capsys.readouterr().err
     assert output.read_text() == "old" and not list(tmp_path.glob("*.part"))
