@@ -58,7 +58,8 @@ def controls_of(arms: list[Arm]) -> dict[int, list[Arm]]:
     """Index of each arm that has controls -> those controls, in file order.
 
     A control's spec is its arm's with `control=` added; reverse exchanges the direction, wrong_band
-    names its arm's layers in `of=`. full_swap belongs to every kv_cache arm of its direction.
+    names its arm's layers in `of=`. full_swap is one arm for all kv_cache arms of its direction: it
+    goes with those that have other controls, or with all of them where none has.
     """
     main = [arm for arm in arms if arm.patched and not arm.control]
     by_settings: dict[tuple, list[Arm]] = {}
@@ -66,21 +67,22 @@ def controls_of(arms: list[Arm]) -> dict[int, list[Arm]]:
         by_settings.setdefault(_identity(arm.kind, arm.settings), []).append(arm)
     found: dict[int, list[Arm]] = {}
     for control in arms:
-        if not control.control:
-            continue
-        if control.control == "full_swap":
-            owners = [
-                arm
-                for arm in main
-                if arm.kind == "kv_cache"
-                and (arm.donor_is_base, arm.settings.get("truncate"))
-                == (control.donor_is_base, control.settings.get("truncate"))
-            ]
-        else:
-            owners = by_settings.get(_identity(control.kind, _settings_of_owner(control)), [])
-        for arm in owners:
-            found.setdefault(arm.index, []).append(control)
-    return dict(sorted(found.items()))
+        if control.control and control.control != "full_swap":
+            for arm in by_settings.get(_identity(control.kind, _settings_of_owner(control)), []):
+                found.setdefault(arm.index, []).append(control)
+    controlled = set(found)
+    for swap in arms:
+        if swap.control == "full_swap":
+            owners = [arm for arm in main if arm.kind == "kv_cache" and _swapped_by(arm, swap)]
+            for arm in [arm for arm in owners if arm.index in controlled] or owners:
+                found.setdefault(arm.index, []).append(swap)
+    return {index: sorted(found[index], key=lambda control: control.index) for index in sorted(found)}
+
+
+def _swapped_by(arm: Arm, swap: Arm) -> bool:
+    return arm.donor_is_base == swap.donor_is_base and arm.settings.get("truncate") == swap.settings.get(
+        "truncate"
+    )
 
 
 def _settings_of_owner(control: Arm) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import csv
+import hashlib
 import io
 import re
 import warnings
@@ -100,7 +101,7 @@ class Drawing:
 
 
 def drawing(fig: Figure, name: str, alternative: str, data: dict[str, Sequence]) -> Drawing:
-    """`data`: columns of equal length. Ids begin with `name`, so that figures can share a page."""
+    """`data`: columns of equal length. Ids follow from `name`, so that figures can share a page."""
     name = re.sub(r"[^A-Za-z0-9_-]", "-", name)
     lines = max((len(values) for values in data.values()), default=0)
     return Drawing(
@@ -133,9 +134,12 @@ def _svg(fig: Figure, name: str, alternative: str) -> str:
     fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     text = re.sub(r"<!--.*?-->", "", buffer.getvalue(), flags=re.DOTALL)  # labels repeated as comments
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\bid="', f'id="{name}-', text)
-    text = re.sub(r'xlink:href="#', f'xlink:href="#{name}-', text)
-    text = text.replace("url(#", f"url(#{name}-")
+    text = re.sub(r'<g id="[^"]*"', "<g", text)  # nothing refers to groups
+    text = re.sub(r"\n\s+", "\n", text).replace("DejaVuSans-", "g")
+    prefix = hashlib.sha256(name.encode()).hexdigest()[:6] + "-"
+    text = re.sub(r'\bid="', f'id="{prefix}', text)
+    text = re.sub(r'xlink:href="#', f'xlink:href="#{prefix}', text)
+    text = text.replace("url(#", f"url(#{prefix}")
     text = re.sub(
         r'<svg ([^>]*?)width="[^"]*" height="[^"]*"|<svg height="[^"]*" width="[^"]*"', r"<svg \1", text
     )

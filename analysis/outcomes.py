@@ -18,6 +18,7 @@ class Outcome:
     ratio: bool = False  # R_V: differences are taken between logarithms
     transfer: bool = True  # a share of the gap source - base has a meaning
     figures: bool = True  # False: its table alone
+    relative: bool = False  # already a difference to the unpatched recipient: one figure is enough
 
 
 LOGITS = (
@@ -33,12 +34,14 @@ LOGITS = (
         "nats per token",
         "Mean log-likelihood of the greedy unpatched continuation of source, row minus unpatched recipient: "
         "above 0, the patch makes source’s text likelier.",
+        relative=True,
     ),
     Outcome(
         "logprob_base",
         "Log-likelihood of base’s continuation",
         "nats per token",
         "The same along base’s own greedy continuation: below 0, the patch makes base’s text less likely.",
+        relative=True,
     ),
     Outcome(
         "kl_first",
@@ -47,6 +50,7 @@ LOGITS = (
         "KL(unpatched recipient || row) where the first token is drawn: how far the patch moves the "
         "distribution, whichever way.",
         transfer=False,
+        relative=True,
     ),
     Outcome(
         "kl_forced_source",
@@ -55,6 +59,7 @@ LOGITS = (
         "The mean of that KL over source’s greedy continuation, fed to both.",
         transfer=False,
         figures=False,
+        relative=True,
     ),
     Outcome(
         "kl_forced_base",
@@ -63,6 +68,7 @@ LOGITS = (
         "The mean of that KL over base’s greedy continuation, fed to both.",
         transfer=False,
         figures=False,
+        relative=True,
     ),
 )
 BEHAVIOUR = (

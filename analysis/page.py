@@ -27,6 +27,8 @@ from analysis.texts import marked, printable, recount, texts_by_pair
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 FEW_PAIRS = 12  # below this the report warns about its own intervals
+MOST_GLANCED = 14  # arms in the table at the head of the page, for each of several outcomes
+MOST_PICTURED = 24  # arms whose figures stand open
 MOST_REASONS = 200  # lines of the table of refused and failed rows
 GLANCE = ("logprob_source", "kl_first", "keyword_count", "r_v_generated")  # and every rating
 
@@ -84,7 +86,7 @@ def render(results: Results, options: Options) -> str:
         "a": a,
         "a_figures": _experiment_a_figures(results, a, bootstrap),
         "outcome_groups": _grouped(items, results),
-        "glance": [i.table for i in items if i.table.outcome.name in (*results.ratings, *GLANCE)],
+        "glance": _glance(tables, results),
         "absent": [o.title for o in expected if o.name not in results.rows],
         "empty": [
             o.title
@@ -107,6 +109,7 @@ def render(results: Results, options: Options) -> str:
         "status_by_arm": diagnostics.status_by_arm(results),
         "reasons": diagnostics.reason_groups(results),
         "most_reasons": MOST_REASONS,
+        "most_pictured": MOST_PICTURED,
         "patch_columns": diagnostics.PATCH_COLUMNS,
         "patch_proof": diagnostics.patch_proof(results),
         "stopping": diagnostics.stopping(results),
@@ -158,9 +161,15 @@ def _experiment_a_figures(results: Results, a: ExperimentA, bootstrap: Bootstrap
 def _outcome_item(table: OutcomeTable, colours: list[str]) -> OutcomeItem:
     if not table.outcome.figures:
         return OutcomeItem(table, None, None)
-    return OutcomeItem(
-        table, figures.outcome_levels(table, colours), figures.outcome_differences(table, colours)
-    )
+    differences = figures.outcome_differences(table, colours)
+    levels = None if table.outcome.relative and differences else figures.outcome_levels(table, colours)
+    return OutcomeItem(table, levels, differences)
+
+
+def _glance(tables: list[OutcomeTable], results: Results) -> list[OutcomeTable]:
+    """The main outcomes; of many arms only the first, so that the head of the page stays short."""
+    found = [table for table in tables if table.outcome.name in (*results.ratings, *GLANCE)]
+    return found if all(len(table.lines) <= MOST_GLANCED for table in found) else found[:1]
 
 
 def _grouped(items: list[OutcomeItem], results: Results) -> list[tuple[str, list[OutcomeItem]]]:

@@ -1,6 +1,7 @@
 """Figures of study sections: depth, tokens, dose, controls, the rows' own geometry."""
 
 import itertools
+import re
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
@@ -15,6 +16,7 @@ from analysis.statistics import Estimate
 
 LINE_COLOURS = ("#0a6b53", "#6d28a8", SOURCE, "#1d5fa8", "#7c4a12", "#b3261e", "#4b5563", "#8a6d00")
 MOST_CURVES = len(LINE_COLOURS)  # arms in one figure of curves
+LEGEND_LINE = 0.17  # inches
 FOREST_LINES = 60  # beyond this a forest plot is unreadable; its table and CSV hold all
 
 
@@ -104,7 +106,7 @@ def depth_profile(table: OutcomeTable, scan: Scan, name: str, layers: int) -> Dr
 
 def position_profile(table: OutcomeTable, scan: Scan, name: str) -> Drawing:
     """Difference with its interval for each choice of patched token positions."""
-    labels = [line.arm.settings["positions"].split("/")[-1] for line in scan.lines]
+    labels = [re.sub(r":.*/", ": ", line.arm.settings["positions"]) for line in scan.lines]
     return _estimates_by_label(
         table, [line.paired.difference for line in scan.lines], labels, name,
         f"{table.outcome.title} by the token positions that are patched", _scan_data(scan),
@@ -116,7 +118,7 @@ def group_curves(table: OutcomeTable, effects: GroupEffects, name: str) -> Drawi
     x = np.arange(len(effects.groups))
     dosed = [i for i in x if effects.levels[i] is not None]
     shown = effects.lines[:MOST_CURVES]
-    with figure(3.9, layout="constrained") as (fig, axes):
+    with figure(3.1 + LEGEND_LINE * len(shown), layout="constrained") as (fig, axes):
         axes.axhline(0, color=INK, lw=0.8)
         handles = []
         for at, line in enumerate(shown):
@@ -206,7 +208,7 @@ def forest(table: OutcomeTable, colours: list[str]) -> Drawing | None:
 def layer_effects(effects: LayerEffects, name: str) -> Drawing:
     """Mean difference in PR to the recipient by layer, one curve per arm."""
     shown = effects.arms[:MOST_CURVES]
-    with figure(3.9, layout="constrained") as (fig, axes):
+    with figure(3.1 + LEGEND_LINE * len(shown), layout="constrained") as (fig, axes):
         axes.axhline(0, color=INK, lw=0.8)
         layers = np.arange(effects.mean.shape[1])
         _curves(axes, layers, effects, [arm.label for arm in shown])
@@ -234,7 +236,7 @@ def layer_effects(effects: LayerEffects, name: str) -> Drawing:
 def steps(curves: StepCurves) -> Drawing:
     """R_V of the sliding window at every step, mean over pairs, one curve per arm."""
     shown = curves.arms[:MOST_CURVES]
-    with figure(3.7, layout="constrained") as (fig, axes):
+    with figure(3.1 + LEGEND_LINE * len(shown), layout="constrained") as (fig, axes):
         step = np.arange(curves.mean.shape[1])
         _curves(axes, step, curves, [arm.label for arm in shown])
         axes.set_xlabel("fed token")

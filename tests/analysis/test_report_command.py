@@ -40,13 +40,15 @@ def assert_refused(done, message):
 
 
 def test_files_that_are_no_results_are_refused_in_one_line(tmp_path, results_file):
+    folder = tmp_path / "folder"
+    folder.mkdir()
     text = tmp_path / "notes.h5"
     text.write_text("not HDF5")
     truncated = tmp_path / "cut.h5"
     truncated.write_bytes(results_file().read_bytes()[:20_000])
     cases = [
         (tmp_path / "absent.h5", "no such file"),
-        (tmp_path, "not a file"),
+        (folder, "results.h5: no such file; while the sweep runs add --partial"),
         (text, "not a readable HDF5 file"),
         (truncated, "not a readable HDF5 file"),
         (results_file(attributes={"schema_version": 2}), "has schema_version 2"),
