@@ -131,12 +131,13 @@ def pr_difference_by_layer(a: ExperimentA, early: int, late: int) -> Drawing:
         axes.axhline(0, color=INK, lw=0.8)
         curve, wide = a.pr_difference, simultaneous_half_width(a)
         layers = np.arange(curve.mean.size)
-        axes.fill_between(
-            layers, curve.mean - wide, curve.mean + wide, color="#7c4a12", alpha=0.1, linewidth=0
-        )
         _layer_curve(axes, a.pr_difference, "#7c4a12", f"source − base (n = {len(a.pr_difference.pairs)})")
         axes.set_ylabel("difference in participation ratio")
         axes.margins(y=0.12)
+        limits = axes.get_ylim()
+        low, high = curve.mean - wide, curve.mean + wide
+        axes.fill_between(layers, low, high, color="#7c4a12", alpha=0.1, linewidth=0)
+        axes.set_ylim(limits)  # a band of few pairs may be far wider than the data
         _mark_layers(axes, early, late, a.pr_difference.mean.size)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=9)
         data = {
@@ -144,8 +145,8 @@ def pr_difference_by_layer(a: ExperimentA, early: int, late: int) -> Drawing:
             "mean": curve.mean,
             "low": curve.low,
             "high": curve.high,
-            "simultaneous_low": curve.mean - wide,
-            "simultaneous_high": curve.mean + wide,
+            "simultaneous_low": low,
+            "simultaneous_high": high,
             "p_max_statistic": a.pr_max.p,
         }
         return drawing(

@@ -73,6 +73,7 @@ def experiment_a(results: Results, bootstrap: Bootstrap) -> ExperimentA:
     source, base = results.pairs["source"], results.pairs["base"]
     nothing = np.full(len(results.prompts["id"]), np.nan)
     r_v = results.prompts.get("r_v", nothing)
+    r_v = np.where(r_v > 0, r_v, np.nan)  # a ratio of participation ratios, each at least 1
     complete = np.isfinite(r_v[source]) & np.isfinite(r_v[base])
 
     lines, log_line = [], None

@@ -16,7 +16,7 @@ def methods(results: Results, counts: dict[str, int], bootstrap: Bootstrap, marg
     return [
         " ".join(_material(results, config)),
         " ".join(_procedure(results, config, counts)),
-        " ".join(_analysis(bootstrap, margin)),
+        " ".join(_analysis(bootstrap.draws(len(results.pairs["id"])), margin)),
     ]
 
 
@@ -95,12 +95,12 @@ def _procedure(results: Results, config: Config, counts: dict[str, int]) -> list
     return text
 
 
-def _analysis(bootstrap: Bootstrap, margin: Margin) -> list[str]:
+def _analysis(draws: int, margin: Margin) -> list[str]:
     return [
         "The prompt pair is the unit of analysis: samples of a pair were averaged first.",
-        f"Intervals are 95 % percentile bootstrap intervals over pairs ({bootstrap.resamples} resamples).",
+        f"Intervals are 95 % percentile bootstrap intervals over pairs ({draws} resamples).",
         "Paired differences were tested by sign-flip permutation (all patterns up to "
-        f"{EXACT_SIGN_FLIP_PAIRS} pairs, else {bootstrap.resamples} draws), adjusted over arms by Holm’s method "
+        f"{EXACT_SIGN_FLIP_PAIRS} pairs, else {draws} draws), adjusted over arms by Holm’s method "
         "and by the max-statistic, and over layers and layer ranges by the max-statistic under joint sign flips.",
         "Effect sizes are d_z (mean difference over the SD of the differences) and d_av (over the mean of the "
         "two SDs), with sample SDs.",

@@ -11,7 +11,8 @@ from analysis.resampling import Bootstrap
 class MaxStatistic:
     """Paired t of each column and its p adjusted for all columns; NaN for a column that cannot be tested.
 
-    critical: |t| that a single column exceeds anywhere with probability alpha under the joint null.
+    critical: |t| that any column exceeds with probability alpha under the joint null; NaN where the pairs
+    are so few that no p can be as small as alpha.
     """
 
     t: np.ndarray  # [K]
@@ -58,7 +59,8 @@ def max_statistic(differences: np.ndarray, bootstrap: Bootstrap, alpha: float = 
     thresholds = np.abs(observed) * (1 - 1e-9)  # values that differ only by rounding count as ties
     hits = len(largest) - np.searchsorted(np.sort(largest), thresholds, side="left")
     t[tested], p[tested] = observed, bootstrap.p(hits, n)
-    return MaxStatistic(t, p, float(np.quantile(largest, 1 - alpha)), int(tested.sum()))
+    critical = np.quantile(largest, 1 - alpha) if 2 / 2**n <= alpha else np.nan
+    return MaxStatistic(t, p, float(critical), int(tested.sum()))
 
 
 def _t(sums: np.ndarray, counts: np.ndarray, squares: np.ndarray) -> np.ndarray:

@@ -38,7 +38,6 @@ class Options:
     bootstrap: Bootstrap = Bootstrap()
     margin: Margin = Margin()
     texts: int = 1000
-    partial: bool = False
     ratings: dict[str, np.ndarray] = field(default_factory=dict)  # rating -> [raters, rated rows]
 
 
@@ -79,7 +78,7 @@ def render(results: Results, options: Options) -> str:
         "results": results,
         "bootstrap": bootstrap,
         "margin": options.margin,
-        "partial": options.partial or counts["pending"] > 0,
+        "partial": counts["pending"] > 0,
         "counts": counts,
         "summary": summary(results, counts),
         "colours": colours,

@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--partial",
         action="store_true",
-        help="of a sweep that still runs: merge what its folder holds so far and mark the page as partial",
+        help="of a sweep that still runs: merge what its folder holds so far; the page says which share is done",
     )
     parser.add_argument(
         "--rvsweep",
@@ -73,7 +73,7 @@ def _report(options: argparse.Namespace) -> None:
     if options.ratings:
         results, ratings = join(results, options.ratings)
     bootstrap, margin = statistics_options(options)
-    page = render(results, Options(bootstrap, margin, options.texts, options.partial, ratings))
+    page = render(results, Options(bootstrap, margin, options.texts, ratings))
     write(output, page)
     print(output)
 

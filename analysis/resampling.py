@@ -12,13 +12,13 @@ import numpy as np
 
 EXACT_SIGN_FLIP_PAIRS = 12  # up to here all 2^n sign patterns are enumerated
 BLOCK_CELLS = 1 << 17  # resamples x pairs worked on at once: stays in the cache
-MOST_CELLS = 20_000_000  # resamples x pairs drawn at most, as long as LEAST_RESAMPLES are
+MOST_CELLS = 4_000_000  # resamples x pairs drawn, as long as LEAST_RESAMPLES are
 LEAST_RESAMPLES = 1_000
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """`resamples` intervals' and, for many pairs, sign-flip draws; fewer beyond MOST_CELLS / n pairs."""
+    """`resamples` are draws for intervals and, for many pairs, sign flips; fewer where n pairs are many."""
 
     resamples: int = 10_000
     seed: int = 1

@@ -176,3 +176,37 @@ def test_a_hundred_thousand_rows_give_a_page_of_bounded_size(results_file, tmp_p
     assert report.main([str(path), "-o", str(page), "--bootstrap", "200"]) == 0
     assert page.stat().st_size < 20e6
     assert "100000" in Page(page.read_text("utf-8")).text.replace("\u202f", "")
+
+
+def everything(value):
+    def edit(columns):
+        dosed(columns)
+        for name, values in columns.items():
+            if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+                values[...] = value
+
+    return edit
+
+
+def refused(columns):
+    dosed(columns)
+    set_status(columns, np.arange(len(columns["rows/status"])), 1, "no")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pairs": 1, "edit": dosed},
+        {"pairs": 2, "edit": dosed},
+        {"pairs": 3, "edit": everything(1.0)},
+        {"pairs": 3, "edit": everything(0.0)},
+        {"pairs": 3, "edit": everything(np.nan)},
+        {"pairs": 3, "edit": refused},
+        {"pairs": 3, "edit": dosed, "leave_out": ("rows/row_id",)},
+    ],
+    ids=["one pair", "two pairs", "ones", "zeros", "nan", "refused", "no row ids"],
+)
+def test_sections_without_much_to_show_still_give_a_page(page, options):
+    _, shown = page(arms=layer_scan(), samples=1, **options)
+    assert "nan" not in {word.strip(".,[]()±") for word in shown.text.lower().split()}
