@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.results import OK, STATUSES, Arm, Results
+from analysis.arms import Arm
+from analysis.results import OK, STATUSES, Results
 
 PATCH_COLUMNS = ("cells_changed", "cells_dropped", "change_norm", "future_keys")
 
@@ -87,7 +88,7 @@ def patch_proof(results: Results) -> list[PatchLine]:
         return []
     lines = []
     for arm in results.arms:
-        if arm.kind in ("base", "source"):
+        if not arm.patched:
             continue
         members = results.ok & (results.rows["arm"] == arm.index)
         spreads = {

@@ -1,16 +1,21 @@
 """How every figure looks: one size, one set of colours, and an SVG string that can stand inside a page."""
 
+import base64
 import contextlib
+import csv
+import hashlib
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import matplotlib.style
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.results import Arm
+from analysis.arms import Arm
 from analysis.texts import printable
 
 WIDTH = 4.5  # inches: one column on a phone, two or three side by side on a desk
@@ -28,7 +33,8 @@ KIND_RAMPS = {
 }
 OTHER_RAMP = ("#4b5563", "#a8b0ba")
 
-MANY_POINTS = 3000  # beyond this, points are drawn as one picture to keep the page small
+MANY_POINTS = 1500  # beyond this, points are drawn as one picture to keep the page small
+MOST_CSV_LINES = 20_000  # a figure of more values has no CSV: the export has them
 
 _STYLE = {
     "font.family": "DejaVu Sans",
@@ -77,15 +83,63 @@ def figure(height: float, **options) -> Iterator[tuple[Figure, Axes]]:
         yield fig, fig.subplots()
 
 
-def svg(fig: Figure, name: str, alternative: str) -> str:
-    """`fig` as one <svg> element; ids begin with `name`, so that figures can share a page."""
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as one <svg> element, and what it shows as CSV (empty beyond MOST_CSV_LINES)."""
+
+    name: str
+    svg: Markup
+    csv: str
+
+    @property
+    def svg_address(self) -> str:
+        return _data_address("image/svg+xml", f'<?xml version="1.0" encoding="utf-8"?>\n{self.svg}\n')
+
+    @property
+    def csv_address(self) -> str:
+        return _data_address("text/csv;charset=utf-8", self.csv)
+
+
+def drawing(fig: Figure, name: str, alternative: str, data: dict[str, Sequence]) -> Drawing:
+    """`data`: columns of equal length. Ids follow from `name`, so that figures can share a page."""
+    name = re.sub(r"[^A-Za-z0-9_-]", "-", name)
+    lines = max((len(values) for values in data.values()), default=0)
+    return Drawing(
+        name, Markup(_svg(fig, name, alternative)), csv_text(data) if lines <= MOST_CSV_LINES else ""
+    )
+
+
+def csv_text(columns: dict[str, Sequence]) -> str:
+    """Columns of equal length; numbers with nine digits, nothing where there is none."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    for line in zip(*columns.values(), strict=True):
+        writer.writerow([_cell(value) for value in line])
+    return buffer.getvalue()
+
+
+def _cell(value) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value != value else f"{value:.9g}"
+
+
+def _data_address(kind: str, text: str) -> str:
+    return f"data:{kind};base64," + base64.b64encode(text.encode()).decode()
+
+
+def _svg(fig: Figure, name: str, alternative: str) -> str:
     buffer = io.StringIO()
     fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     text = re.sub(r"<!--.*?-->", "", buffer.getvalue(), flags=re.DOTALL)  # labels repeated as comments
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\bid="', f'id="{name}-', text)
-    text = re.sub(r'xlink:href="#', f'xlink:href="#{name}-', text)
-    text = text.replace("url(#", f"url(#{name}-")
+    text = re.sub(r'<g id="[^"]*"', "<g", text)  # nothing refers to groups
+    text = re.sub(r"\n\s+", "\n", text).replace("DejaVuSans-", "g")
+    prefix = hashlib.sha256(name.encode()).hexdigest()[:6] + "-"
+    text = re.sub(r'\bid="', f'id="{prefix}', text)
+    text = re.sub(r'xlink:href="#', f'xlink:href="#{prefix}', text)
+    text = text.replace("url(#", f"url(#{prefix}")
     text = re.sub(
         r'<svg ([^>]*?)width="[^"]*" height="[^"]*"|<svg height="[^"]*" width="[^"]*"', r"<svg \1", text
     )

@@ -1,4 +1,4 @@
-"""The report's figures, each a function from computed numbers to one SVG string."""
+"""Figures of prompts and of arms, each a function from computed numbers to a drawing."""
 
 import textwrap
 from dataclasses import dataclass
@@ -15,22 +15,29 @@ from analysis.figure_style import (
     MUTED,
     RULE,
     SOURCE,
+    Drawing,
     data_text,
+    drawing,
     figure,
-    svg,
 )
 from analysis.geometry import ExperimentA, LayerCurve
-from analysis.statistics import Bootstrap, Estimate, mean_with_interval
+from analysis.resampling import Bootstrap
+from analysis.statistics import Estimate, mean_with_interval
 
 LABELLED_PAIRS = 24  # up to here each pair has its own labelled line
-HEADINGS = {"v_proj": "Experiment B · v_proj patched", "kv_cache": "Experiment C · KV cache patched"}
+HEADINGS = {
+    "base": "Unpatched",
+    "source": "Unpatched",
+    "v_proj": "Experiment B · v_proj patched",
+    "kv_cache": "Experiment C · KV cache patched",
+}
 LABEL_CHARACTERS = 54
 LINE_HEIGHT = 0.16  # inches
 BAR_ZONE = 0.34
 AXIS_ZONE = 0.55
 
 
-def r_v_scatter(a: ExperimentA, bootstrap: Bootstrap) -> str:
+def r_v_scatter(a: ExperimentA, pair_ids: np.ndarray, bootstrap: Bootstrap) -> Drawing:
     """R_V of base and source with a line per pair; means with intervals beside them."""
     base, source = a.r_v_base[a.complete], a.r_v_source[a.complete]
     with figure(3.7, layout="constrained") as (fig, axes):
@@ -61,10 +68,15 @@ def r_v_scatter(a: ExperimentA, bootstrap: Bootstrap) -> str:
         axes.set_ylabel("$R_V$ = PR(late) / PR(early)")
         axes.grid(axis="y", color=RULE, lw=0.6)
         axes.set_axisbelow(True)
-        return svg(fig, "rv", "R_V of base and source prompts, one line per pair, means with 95 % intervals")
+        return drawing(
+            fig,
+            "rv",
+            "R_V of base and source prompts, one line per pair, means with 95 % intervals",
+            {"pair": pair_ids[a.complete], "r_v_base": base, "r_v_source": source},
+        )
 
 
-def log_r_v_differences(a: ExperimentA, pair_ids: np.ndarray) -> str:
+def log_r_v_differences(a: ExperimentA, pair_ids: np.ndarray) -> Drawing:
     """ln R_V(source) - ln R_V(base) of every pair and its mean."""
     values = np.log(a.r_v_source[a.complete]) - np.log(a.r_v_base[a.complete])
     labels = pair_ids[a.complete]
@@ -92,14 +104,15 @@ def log_r_v_differences(a: ExperimentA, pair_ids: np.ndarray) -> str:
             axes.set_ylabel("pairs, sorted")
         axes.grid(axis="x", color=RULE, lw=0.6)
         axes.set_axisbelow(True)
-        return svg(
+        return drawing(
             fig,
             "lnrv",
             "Difference of ln R_V between source and base for every pair, with the mean and its interval",
+            {"pair": labels[order], "ln_r_v_source_minus_base": values[order]},
         )
 
 
-def pr_by_layer(a: ExperimentA, early: int, late: int) -> str:
+def pr_by_layer(a: ExperimentA, early: int, late: int) -> Drawing:
     with figure(3.7, layout="constrained") as (fig, axes):
         for curve, colour, name in ((a.pr_base, BASE, "base"), (a.pr_source, SOURCE, "source")):
             _layer_curve(axes, curve, colour, f"{name} (n = {len(curve.pairs)})")
@@ -107,25 +120,51 @@ def pr_by_layer(a: ExperimentA, early: int, late: int) -> str:
         axes.margins(y=0.12)
         _mark_layers(axes, early, late, a.pr_base.mean.size)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=9)
-        return svg(fig, "pr", "Participation ratio by layer, source and base, mean and 95 % band")
+        data = {"layer": np.arange(a.pr_base.mean.size)}
+        for curve, name in ((a.pr_base, "base"), (a.pr_source, "source")):
+            data |= {f"{name}_mean": curve.mean, f"{name}_low": curve.low, f"{name}_high": curve.high}
+        return drawing(fig, "pr", "Participation ratio by layer, source and base, mean and 95 % band", data)
 
 
-def pr_difference_by_layer(a: ExperimentA, early: int, late: int) -> str:
+def pr_difference_by_layer(a: ExperimentA, early: int, late: int) -> Drawing:
     with figure(3.7, layout="constrained") as (fig, axes):
         axes.axhline(0, color=INK, lw=0.8)
+        curve, wide = a.pr_difference, simultaneous_half_width(a)
+        layers = np.arange(curve.mean.size)
         _layer_curve(axes, a.pr_difference, "#7c4a12", f"source − base (n = {len(a.pr_difference.pairs)})")
         axes.set_ylabel("difference in participation ratio")
         axes.margins(y=0.12)
+        limits = axes.get_ylim()
+        low, high = curve.mean - wide, curve.mean + wide
+        axes.fill_between(layers, low, high, color="#7c4a12", alpha=0.1, linewidth=0)
+        axes.set_ylim(limits)  # a band of few pairs may be far wider than the data
         _mark_layers(axes, early, late, a.pr_difference.mean.size)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=9)
-        return svg(fig, "prdiff", "Paired difference in participation ratio by layer with 95 % band")
+        data = {
+            "layer": layers,
+            "mean": curve.mean,
+            "low": curve.low,
+            "high": curve.high,
+            "simultaneous_low": low,
+            "simultaneous_high": high,
+            "p_max_statistic": a.pr_max.p,
+        }
+        return drawing(
+            fig, "prdiff", "Paired difference in participation ratio by layer with 95 % band", data
+        )
 
 
-def outcome_levels(table: OutcomeTable, colours: list[str]) -> str:
+def simultaneous_half_width(a: ExperimentA) -> np.ndarray:
+    """[L] half width of the band that holds every layer at once, from the max-statistic; NaN where none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.abs(a.pr_max.critical * a.pr_difference.mean / a.pr_max.t)
+
+
+def outcome_levels(table: OutcomeTable, colours: list[str]) -> Drawing:
     """Every arm's mean over pairs with its interval, every pair as a point."""
     lines = [line for line in table.lines if line.level.n]
     layout = _arm_layout(lines)
-    bars = not table.outcome.ratio
+    bars = table.outcome.name in ("keyword_count", "keyword_rate")
     with figure(layout.height + AXIS_ZONE) as (fig, axes):
         for line, y in zip(lines, layout.centres, strict=True):
             colour = colours[line.arm.index]
@@ -139,12 +178,15 @@ def outcome_levels(table: OutcomeTable, colours: list[str]) -> str:
         if bars:
             axes.set_xlim(left=0)
         _finish_arms(fig, axes, layout, [line.level.n for line in lines], _unit(table))
-        return svg(
-            fig, table.outcome.name, f"{table.outcome.title} by arm, mean, 95 % interval and every pair"
+        return drawing(
+            fig,
+            table.outcome.name,
+            f"{table.outcome.title} by arm, mean, 95 % interval and every pair",
+            _estimates(lines, [line.level for line in lines]),
         )
 
 
-def outcome_differences(table: OutcomeTable, colours: list[str]) -> str | None:
+def outcome_differences(table: OutcomeTable, colours: list[str]) -> Drawing | None:
     """Every arm minus its unpatched recipient, pair by pair; None where nothing can be compared."""
     lines = [line for line in table.lines if line.paired is not None]
     if not lines:
@@ -160,9 +202,19 @@ def outcome_differences(table: OutcomeTable, colours: list[str]) -> str | None:
         recipients = dict.fromkeys(line.recipient.kind for line in lines)
         counts = [line.paired.n for line in lines]
         _finish_arms(fig, axes, layout, counts, f"{scale} (arm − {' or '.join(recipients)})")
-        return svg(
-            fig, table.outcome.name + "-difference", f"{table.outcome.title}: difference to the unpatched arm"
+        return drawing(
+            fig,
+            table.outcome.name + "-difference",
+            f"{table.outcome.title}: difference to the unpatched arm",
+            _estimates(lines, [line.paired.difference for line in lines]),
         )
+
+
+def _estimates(lines: list[ArmLine], estimates: list[Estimate]) -> dict[str, list]:
+    columns = {"arm": [line.arm.label for line in lines]}
+    for name in ("value", "low", "high", "sd", "n"):
+        columns[name] = [getattr(estimate, name) for estimate in estimates]
+    return columns
 
 
 @dataclass(frozen=True)
@@ -180,9 +232,7 @@ def _arm_layout(lines: list[ArmLine]) -> ArmLayout:
     y, group = 0.05, None
     headings, tops, labels, centres = [], [], [], []
     for line in lines:
-        heading = HEADINGS.get(
-            line.arm.kind, "Unpatched" if line.arm.kind in ("base", "source") else "Other arms"
-        )
+        heading = HEADINGS.get(line.arm.kind, "Other sites patched")
         if heading != group:
             y += 0.08 if group else 0
             headings.append((y, heading))
@@ -275,8 +325,10 @@ def _mark_layers(axes: Axes, early: int, late: int, layers: int) -> None:
 
 
 def _unit(table: OutcomeTable) -> str:
-    name = {"keyword_count": "keywords", "keyword_rate": "keywords"}.get(table.outcome.name, "$R_V$ =")
-    return f"{name} {table.outcome.unit}"
+    if table.outcome.ratio:
+        return f"$R_V$ = {table.outcome.unit}"
+    keywords = table.outcome.name in ("keyword_count", "keyword_rate")
+    return f"keywords {table.outcome.unit}" if keywords else table.outcome.unit
 
 
 def _short(text: str, length: int) -> str:

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.comparison import natural_log
+from analysis.multiplicity import MaxStatistic, max_statistic
+from analysis.resampling import Bootstrap
 from analysis.results import PROMPT_METRICS, Results
 from analysis.statistics import (
-    Bootstrap,
     Estimate,
     PairedDifference,
     mean_band,
@@ -56,6 +58,7 @@ class ExperimentA:
     pr_source: LayerCurve | None
     pr_base: LayerCurve | None
     pr_difference: LayerCurve | None
+    pr_max: MaxStatistic | None  # of the difference, over layers
     tokens_source: np.ndarray | None
     tokens_base: np.ndarray | None
     missing_reasons: list[tuple[str, list[str]]]  # why geometry is NaN, prompt ids
@@ -70,12 +73,13 @@ def experiment_a(results: Results, bootstrap: Bootstrap) -> ExperimentA:
     source, base = results.pairs["source"], results.pairs["base"]
     nothing = np.full(len(results.prompts["id"]), np.nan)
     r_v = results.prompts.get("r_v", nothing)
+    r_v = np.where(r_v > 0, r_v, np.nan)  # a ratio of participation ratios, each at least 1
     complete = np.isfinite(r_v[source]) & np.isfinite(r_v[base])
 
     lines, log_line = [], None
     if complete.any():
         r_v_line = _line("R_V", None, r_v[source], r_v[base], bootstrap)
-        log_line = _line("ln R_V", None, _log(r_v[source]), _log(r_v[base]), bootstrap)
+        log_line = _line("ln R_V", None, natural_log(r_v[source]), natural_log(r_v[base]), bootstrap)
         lines += [r_v_line, log_line]
     for name in PROMPT_METRICS:
         if name not in results.prompts:
@@ -86,13 +90,14 @@ def experiment_a(results: Results, bootstrap: Bootstrap) -> ExperimentA:
             if line.paired.n:
                 lines.append(line)
 
-    curves = (None, None, None)
+    curves, pr_max = (None, None, None), None
     if "pr" in results.prompts:
         pr = results.prompts["pr"]
         both = np.isfinite(pr[source]).any(axis=1) & np.isfinite(pr[base]).any(axis=1)
         if both.any():
             first, second = pr[source][both], pr[base][both]
             curves = tuple(_curve(values, bootstrap) for values in (first, second, first - second))
+            pr_max = max_statistic(first - second, bootstrap)
 
     tokens = results.prompts.get("n_tokens")
     used = np.concatenate([source, base])
@@ -105,6 +110,7 @@ def experiment_a(results: Results, bootstrap: Bootstrap) -> ExperimentA:
         pr_source=curves[0],
         pr_base=curves[1],
         pr_difference=curves[2],
+        pr_max=pr_max,
         tokens_source=None if tokens is None else tokens[source],
         tokens_base=None if tokens is None else tokens[base],
         missing_reasons=_missing_reasons(results, used),
@@ -125,11 +131,6 @@ def _line(title, layer, source: np.ndarray, base: np.ndarray, bootstrap: Bootstr
 
 def _curve(values: np.ndarray, bootstrap: Bootstrap) -> LayerCurve:
     return LayerCurve(values, *mean_band(values, bootstrap))
-
-
-def _log(values: np.ndarray) -> np.ndarray:
-    """ln of what is positive, NaN elsewhere."""
-    return np.log(np.where(values > 0, values, np.nan))
 
 
 def _missing_reasons(results: Results, used: np.ndarray) -> list[tuple[str, list[str]]]:

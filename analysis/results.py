@@ -1,16 +1,21 @@
 """Reads results.h5 (schema_version 1) into plain NumPy arrays. Nothing here computes a statistic."""
 
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from analysis.arms import Arm
+
 SCHEMA_VERSION = 1
 STATUSES = ("ok", "refused", "failed", "pending")
 OK = STATUSES.index("ok")
+ROWS_AT_ONCE = 4096  # spectra read at a time
 
-# Per-layer metrics of /prompts, [P, L]. Spectra and tokens are not read: no figure needs them.
+# Per-layer metrics of /prompts, [P, L].
 PROMPT_METRICS = ("pr", "effective_rank", "spectral_entropy", "stable_rank", "nuclear_ratio")
 
 REQUIRED = {
@@ -23,19 +28,6 @@ REQUIRED = {
 
 class ResultsError(Exception):
     """The file cannot be reported on; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Arm:
-    index: int
-    label: str
-    kind: str  # base, source, v_proj, kv_cache
-    spec: str  # canonical full text
-
-    @property
-    def donor_is_base(self) -> bool:
-        """direction=base_to_source: the roles of the two prompts are exchanged."""
-        return "direction=base_to_source" in self.spec.split()
 
 
 @dataclass(frozen=True)
@@ -54,7 +46,7 @@ class Results:
     """P prompts, N pairs, R rows; one array per dataset, under the dataset's name.
 
     Text columns are object arrays of str. Numeric result columns of /rows are float64 with NaN
-    where the row is not ok or the file holds -1 ("no value").
+    where the row is not ok or the file holds -1 ("no value"). row_id is uint64.
     """
 
     path: Path
@@ -69,11 +61,17 @@ class Results:
     rows: dict[str, np.ndarray]  # [R]
     run: dict[str, str]
     datasets: list[DatasetNote]
+    ratings: list[str] = field(default_factory=list)  # columns of `rows` that came from raters
 
     @property
     def ok(self) -> np.ndarray:
         """[R] bool."""
         return self.rows["status"] == OK
+
+    def groups(self, role: str) -> np.ndarray:
+        """[N] group of each pair's `source` or `base` prompt, empty where the file has none."""
+        names = self.prompts.get("group", np.full(len(self.prompts["id"]), "", dtype=object))
+        return names[self.pairs[role]]
 
     def arm_of_kind(self, kind: str) -> Arm | None:
         return next((arm for arm in self.arms if arm.kind == kind), None)
@@ -85,9 +83,16 @@ def read_results(path: Path) -> Results:
         raise ResultsError(f"{path}: no such file; give the results.h5 of a sweep")
     if not path.is_file():
         raise ResultsError(f"{path}: not a file; give the results.h5 inside the sweep's folder")
+    with open_results(path) as file:
+        return _read(path, file)
+
+
+@contextlib.contextmanager
+def open_results(path: Path) -> Iterator[h5py.File]:
+    """Whatever h5py says about a damaged file becomes one message."""
     try:
         with h5py.File(path, "r") as file:
-            return _read(path, file)
+            yield file
     except (OSError, RuntimeError) as error:
         raise ResultsError(f"{path}: not a readable HDF5 file ({_first_line(error)})") from error
 
@@ -146,16 +151,16 @@ def _read_arms(group: h5py.Group) -> list[Arm]:
 
 
 def _read_rows(path: Path, group: h5py.Group) -> dict[str, np.ndarray]:
-    """Every one-dimensional column but row_id (an id is no quantity)."""
+    """Every one-dimensional column."""
     rows = {
         name: _column(dataset)
         for name, dataset in group.items()
-        if isinstance(dataset, h5py.Dataset) and dataset.ndim == 1 and name != "row_id"
+        if isinstance(dataset, h5py.Dataset) and dataset.ndim == 1
     }
     rows["status"] = _status_codes(path, group["status"])
     ok = rows["status"] == OK
     for name, values in rows.items():
-        if name in ("pair", "arm", "sample", "status") or values.dtype == object:
+        if name in ("row_id", "pair", "arm", "sample", "status") or values.dtype == object:
             continue
         missing = ~ok | ((values == -1) & np.issubdtype(values.dtype, np.integer))
         rows[name] = np.where(missing, np.nan, values.astype(np.float64))

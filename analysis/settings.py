@@ -16,6 +16,17 @@ def parse_config(text: str) -> dict[str, list[str]]:
     return values
 
 
+class Config:
+    """The merged configuration that the file holds."""
+
+    def __init__(self, text: str):
+        self.values = parse_config(text)
+
+    def last(self, key: str) -> str | None:
+        """The value in force of a key that is given once, such as generation.temperature."""
+        return self.values[key][-1] if self.values.get(key) else None
+
+
 def _without_comment(line: str) -> str:
     if line.lstrip().startswith("#"):
         return ""
@@ -25,11 +36,7 @@ def _without_comment(line: str) -> str:
 
 def summary(results: Results, counts: dict[str, int]) -> list[tuple[str, str]]:
     """Label and text of each fact in the box at the top."""
-    config = parse_config(results.attributes.get("config", ""))
-
-    def setting(key: str) -> str | None:
-        return config[key][-1] if config.get(key) else None
-
+    setting = Config(results.attributes.get("config", "")).last
     attributes = results.attributes
     model = attributes.get("model_name") or attributes.get("model_path") or setting("model.path")
     share = 100 / results.n_layers
@@ -44,7 +51,7 @@ def summary(results: Results, counts: dict[str, int]) -> list[tuple[str, str]]:
         ),
         ("Window", f"last {results.window} positions"),
         ("Pairs", f"{len(results.pairs['id'])} (of {len(results.prompts['id'])} prompts)"),
-        ("Arms × samples", f"{len(results.arms)} × {samples}"),
+        ("Arms × samples", _arms(results, samples)),
         ("Rows", ", ".join(f"{counts[name]} {name}" for name in counts if counts[name] or name == "ok")),
         ("Generation", _generation(setting)),
         ("Seed", setting("sweep.seed") or "not stated"),
@@ -55,21 +62,27 @@ def summary(results: Results, counts: dict[str, int]) -> list[tuple[str, str]]:
     return [(label, text) for label, text in facts if text]
 
 
+def _arms(results: Results, samples: int) -> str:
+    controls = sum(bool(arm.control) for arm in results.arms)
+    of_these = f" ({controls} of them controls)" if controls else ""
+    return f"{len(results.arms)}{of_these} × {samples}"
+
+
 def _generation(setting) -> str:
     parts = []
     if setting("generation.max_new_tokens"):
         parts.append(f"up to {setting('generation.max_new_tokens')} tokens")
     temperature = setting("generation.temperature")
     if temperature:
-        parts.append("greedy" if _is_number(temperature, 0) else f"temperature {temperature}")
+        parts.append("greedy" if is_number(temperature, 0) else f"temperature {temperature}")
     for key, neutral in (("top_k", 0), ("top_p", 1)):
         value = setting(f"generation.{key}")
-        if value and not _is_number(value, neutral):
+        if value and not is_number(value, neutral):
             parts.append(f"{key} {value}")
     return ", ".join(parts)
 
 
-def _is_number(text: str, value: float) -> bool:
+def is_number(text: str, value: float) -> bool:
     try:
         return float(text) == value
     except ValueError:

@@ -1,43 +1,20 @@
 """Statistics over prompt pairs. The pair is the unit: callers average samples within a pair first.
 
-Every function takes plain arrays with one value per pair, leaves out pairs without a finite value and
-says how many were left (`n`). SD is the sample SD (ddof=1). Intervals are percentile bootstrap
-intervals over pairs (Efron 1979). No function returns a verdict.
+Every function takes plain arrays, one row per pair, leaves out pairs without a finite value (column
+by column) and says how many were left (`n`). SD is the sample SD (ddof=1). Intervals are percentile
+bootstrap intervals over pairs. No function returns a verdict.
 """
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.stats
 
-EXACT_SIGN_FLIP_PAIRS = 12  # up to here all 2^n sign patterns are enumerated
-BLOCK_CELLS = 1 << 17  # resamples x pairs worked on at once: stays in the cache
+from analysis.resampling import Bootstrap
 
 NAN = float("nan")
-
-
-@dataclass(frozen=True)
-class Bootstrap:
-    """How intervals are made. Each call starts from `seed`, so results do not depend on call order."""
-
-    resamples: int = 10_000
-    seed: int = 1
-    confidence: float = 0.95
-
-    def weight_blocks(self, n: int) -> Iterator[np.ndarray]:
-        """Blocks [<= resamples, n] of how often each pair is drawn; every row sums to n."""
-        random = np.random.default_rng(self.seed)
-        block = max(1, BLOCK_CELLS // n)
-        for start in range(0, self.resamples, block):
-            rows = min(block, self.resamples - start)
-            drawn = random.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
-            yield np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
-
-    def interval(self, replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Percentile interval along axis 0."""
-        tail = (1 - self.confidence) / 2
-        low, high = np.quantile(replicates, [tail, 1 - tail], axis=0)
-        return low, high
 
 
 @dataclass(frozen=True)
@@ -56,16 +33,19 @@ class Estimate:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """first - second over the `n` pairs where both are finite.
+    """first - second over the `n` pairs where both are finite; two-sided p values.
 
     d_z: mean difference / SD of the differences. d_av: mean difference / mean of the two SDs.
-    p_sign_flip: two-sided sign-flip permutation p of the mean difference.
+    p_sign_flip: sign-flip permutation of the mean difference. p_t: paired t test.
+    p_wilcoxon: Wilcoxon signed-rank test.
     """
 
     difference: Estimate
     d_z: float
     d_av: float
     p_sign_flip: float
+    p_t: float
+    p_wilcoxon: float
 
     @property
     def n(self) -> int:
@@ -78,98 +58,145 @@ def sample_sd(values: np.ndarray) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else NAN
 
 
+def column_means(values: np.ndarray, bootstrap: Bootstrap) -> list[Estimate]:
+    """Mean over pairs of each column of [N, K], with its interval."""
+    found = [Estimate(NAN, NAN, NAN, NAN, 0)] * values.shape[1]
+    for rows, columns in columns_by_rows(np.isfinite(values)):
+        kept = values[np.ix_(rows, columns)]
+        n = len(kept)
+        if n == 0:
+            continue
+        low = high = sd = np.full(len(columns), NAN)
+        if n > 1:
+            low, high = bootstrap.interval(bootstrap.means(kept))
+            sd = kept.std(axis=0, ddof=1)
+        for column, *parts in zip(columns, kept.mean(axis=0), low, high, sd, strict=True):
+            found[column] = Estimate(*map(float, parts), n)
+    return found
+
+
 def mean_with_interval(values: np.ndarray, bootstrap: Bootstrap) -> Estimate:
-    """Mean over pairs [n] with its interval."""
-    values = values[np.isfinite(values)]
-    n = len(values)
-    if n == 0:
-        return Estimate(NAN, NAN, NAN, NAN, 0)
-    low = high = NAN
-    if n > 1:
-        means = [weights @ values / n for weights in bootstrap.weight_blocks(n)]
-        low, high = bootstrap.interval(np.concatenate(means))
-    return Estimate(float(values.mean()), float(low), float(high), sample_sd(values), n)
+    """Mean over pairs [N] with its interval."""
+    return column_means(values[:, None], bootstrap)[0]
 
 
 def mean_band(values: np.ndarray, bootstrap: Bootstrap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean and pointwise interval per column (layer) of [n, L], each over its own finite pairs."""
-    columns = values.shape[1]
-    mean, low, high = (np.full(columns, NAN) for _ in range(3))
-    if len(values) == 0:
-        return mean, low, high
-    masks, group_of = np.unique(np.isfinite(values), axis=1, return_inverse=True)
-    for group, mask in enumerate(masks.T):
-        chosen = np.flatnonzero(group_of.ravel() == group)
-        kept = values[np.ix_(mask, chosen)]
-        n = len(kept)
-        if n > 0:
-            mean[chosen] = kept.mean(axis=0)
-        if n > 1:
-            means = [weights @ kept / n for weights in bootstrap.weight_blocks(n)]
-            low[chosen], high[chosen] = bootstrap.interval(np.concatenate(means))
-    return mean, low, high
+    """Mean and pointwise interval per column (layer) of [N, L], each over its own finite pairs."""
+    found = column_means(values, bootstrap)
+    return tuple(np.array([getattr(e, part) for e in found]) for part in ("value", "low", "high"))
+
+
+def paired_differences(first: np.ndarray, second: np.ndarray, bootstrap: Bootstrap) -> list[PairedDifference]:
+    """first - second, pair by pair, for each column of [N, K]; `second` may be one column for all."""
+    first, second = np.broadcast_arrays(first, second)
+    both = np.isfinite(first) & np.isfinite(second)
+    differences = np.where(both, first - second, NAN)
+    p_sign_flip = sign_flip_ps(differences, bootstrap)
+    found = []
+    for column, estimate in enumerate(column_means(differences, bootstrap)):
+        rows = both[:, column]
+        mean_sd = (sample_sd(first[rows, column]) + sample_sd(second[rows, column])) / 2
+        found.append(
+            PairedDifference(
+                difference=estimate,
+                d_z=ratio(estimate.value, estimate.sd),
+                d_av=ratio(estimate.value, mean_sd),
+                p_sign_flip=float(p_sign_flip[column]),
+                p_t=t_test_p(differences[rows, column]),
+                p_wilcoxon=wilcoxon_p(differences[rows, column]),
+            )
+        )
+    return found
 
 
 def paired_difference(first: np.ndarray, second: np.ndarray, bootstrap: Bootstrap) -> PairedDifference:
-    """first - second, pair by pair ([n] each)."""
-    both = np.isfinite(first) & np.isfinite(second)
-    first, second = first[both], second[both]
-    differences = first - second
-    difference = mean_with_interval(differences, bootstrap)
-    mean_sd = (sample_sd(first) + sample_sd(second)) / 2
-    return PairedDifference(
-        difference=difference,
-        d_z=_ratio(difference.value, difference.sd),
-        d_av=_ratio(difference.value, mean_sd),
-        p_sign_flip=sign_flip_p(differences, bootstrap),
-    )
+    """first - second, pair by pair ([N] each)."""
+    return paired_differences(first[:, None], second[:, None], bootstrap)[0]
+
+
+def sign_flip_ps(differences: np.ndarray, bootstrap: Bootstrap) -> np.ndarray:
+    """Two-sided sign-flip permutation p of each column's mean under symmetry about 0, [K].
+
+    The smallest exact p is 2 / 2^n; NaN where n < 2.
+    """
+    found = np.full(differences.shape[1], NAN)
+    for rows, columns in columns_by_rows(np.isfinite(differences)):
+        kept = differences[np.ix_(rows, columns)]
+        n = len(kept)
+        if n < 2:
+            continue
+        # Sums that differ only by rounding count as ties.
+        threshold = np.abs(kept.sum(axis=0)) - 1e-12 * np.abs(kept).sum(axis=0)
+        hits = sum((np.abs(signs @ kept) >= threshold).sum(axis=0) for signs in bootstrap.sign_blocks(n))
+        found[columns] = bootstrap.p(hits, n)
+    return found
 
 
 def sign_flip_p(differences: np.ndarray, bootstrap: Bootstrap) -> float:
-    """Two-sided sign-flip permutation p of mean(differences) under symmetry about 0.
+    return float(sign_flip_ps(differences[:, None], bootstrap)[0])
 
-    Exact (all 2^n patterns) up to EXACT_SIGN_FLIP_PAIRS, else Monte Carlo with
-    (1 + hits) / (1 + draws) (Phipson & Smyth 2010). The smallest exact p is 2 / 2^n; NaN where n < 2.
-    """
-    differences = differences[np.isfinite(differences)]
+
+def t_test_p(differences: np.ndarray) -> float:
+    """Two-sided p of the paired t test; NaN where n < 2 or the differences do not vary."""
     n = len(differences)
-    if n < 2:
+    t = ratio(float(differences.mean()), sample_sd(differences)) * np.sqrt(n) if n > 1 else NAN
+    return float(2 * scipy.stats.t.sf(abs(t), n - 1)) if np.isfinite(t) else NAN
+
+
+def wilcoxon_p(differences: np.ndarray) -> float:
+    """Two-sided p of the Wilcoxon signed-rank test, pairs without a difference left out.
+
+    Exact for few pairs without ties; 1 where no pair differs; NaN where n < 2.
+    """
+    if len(differences) < 2:
         return NAN
-    # Sums that differ only by rounding count as ties.
-    threshold = abs(differences.sum()) - 1e-12 * np.abs(differences).sum()
-    if n <= EXACT_SIGN_FLIP_PAIRS:
-        patterns = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-        return float(np.mean(np.abs((1 - 2 * patterns) @ differences) >= threshold))
-    random = np.random.default_rng(bootstrap.seed)
-    hits, block = 0, max(1, BLOCK_CELLS // n)
-    for start in range(0, bootstrap.resamples, block):
-        rows = min(block, bootstrap.resamples - start)
-        signs = 1 - 2 * random.integers(2, size=(rows, n))
-        hits += int(np.count_nonzero(np.abs(signs @ differences) >= threshold))
-    return (1 + hits) / (1 + bootstrap.resamples)
+    if not differences.any():
+        return 1.0
+    with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
+        warnings.simplefilter("ignore")  # few pairs, ties: the p is what SciPy can give
+        return float(scipy.stats.wilcoxon(differences).pvalue)
+
+
+def transfer_percents(
+    patched: np.ndarray, recipient: np.ndarray, donor: np.ndarray, bootstrap: Bootstrap
+) -> list[Estimate | None]:
+    """100 * mean(patched - recipient) / mean(donor - recipient) for each column of `patched` [N, K].
+
+    recipient, donor [N]; over the pairs that have all three. None where the interval of the gap
+    donor - recipient includes 0: a share of nothing is undefined.
+    """
+    complete = np.isfinite(patched) & np.isfinite(recipient + donor)[:, None]
+    found: list[Estimate | None] = [None] * patched.shape[1]
+    for rows, columns in columns_by_rows(complete):
+        gap = (donor - recipient)[rows]
+        n = len(gap)
+        if n < 2 or not mean_with_interval(gap, bootstrap).excludes_zero():
+            continue
+        moved = patched[np.ix_(rows, columns)] - recipient[rows][:, None]
+        means = bootstrap.means(np.column_stack([gap, moved]))
+        means = means[means[:, 0] != 0]
+        low, high = bootstrap.interval(100 * means[:, 1:] / means[:, :1])
+        for at, column in enumerate(columns):
+            share = 100 * moved[:, at].mean() / gap.mean()
+            found[column] = Estimate(float(share), float(low[at]), float(high[at]), NAN, n)
+    return found
 
 
 def transfer_percent(
     patched: np.ndarray, recipient: np.ndarray, donor: np.ndarray, bootstrap: Bootstrap
 ) -> Estimate | None:
-    """100 * mean(patched - recipient) / mean(donor - recipient) over pairs that have all three.
-
-    None where the interval of the gap donor - recipient includes 0: a share of nothing is undefined.
-    """
-    complete = np.isfinite(patched) & np.isfinite(recipient) & np.isfinite(donor)
-    moved, gap = (patched - recipient)[complete], (donor - recipient)[complete]
-    n = len(gap)
-    if n < 2 or not mean_with_interval(gap, bootstrap).excludes_zero():
-        return None
-    shares = []
-    for weights in bootstrap.weight_blocks(n):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            shares.append(100 * (weights @ moved) / (weights @ gap))
-    replicates = np.concatenate(shares)
-    low, high = bootstrap.interval(replicates[np.isfinite(replicates)])
-    return Estimate(float(100 * moved.mean() / gap.mean()), float(low), float(high), NAN, n)
+    return transfer_percents(patched[:, None], recipient, donor, bootstrap)[0]
 
 
-def _ratio(mean: float, sd: float) -> float:
+def columns_by_rows(present: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(row indices, column indices) of the columns of [N, K] that have the same rows."""
+    groups: dict[bytes, list[int]] = {}
+    for column in range(present.shape[1]):
+        groups.setdefault(present[:, column].tobytes(), []).append(column)
+    for columns in groups.values():
+        yield np.flatnonzero(present[:, columns[0]]), np.array(columns)
+
+
+def ratio(mean: float, sd: float) -> float:
     """mean / sd; NaN where sd is 0, or only rounding."""
     return mean / sd if sd > 1e-12 * abs(mean) else NAN

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup, escape
 
+from analysis.arms import Arm
 from analysis.keywords import keyword_count, keyword_spans
-from analysis.results import STATUSES, Arm, Results
+from analysis.results import STATUSES, Results
 
 # C0 controls (but tab and line feed) and DEL, shown as their visible symbols: HTML forbids them.
 _VISIBLE = {code: 0x2400 + code for code in range(32) if code not in (9, 10)} | {127: 0x2421}

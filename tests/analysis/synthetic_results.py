@@ -218,6 +218,38 @@ def set_status(columns: dict, rows, status: int, reason: str) -> None:
                 values[row] = -1
 
 
+def layer_scan() -> tuple:
+    """Arms: bands of two widths, token positions in one band, and that band's controls."""
+    scanned = [(start, start + width) for width in (5, 10) for start in range(0, 31 - width, 5)]
+    kv = "kv_cache layers={}:{} entry=hold_last growth=append align=rerotate what=kv positions={} heads=all alpha=1"
+    forward = " direction=source_to_base"
+    arms = [*ARMS[:2]]
+    arms += [(f"kv {a}:{b}", "kv_cache", kv.format(a, b, "all") + forward) for a, b in scanned]
+    arms += [
+        (f"kv 15:20 {where}", "kv_cache", kv.format(15, 20, where) + forward)
+        for where in ("last:8", "last:4", "bos", "span:2:6")
+    ]
+    arms += [
+        (f"kv 15:20 | {name}", "kv_cache", f"{kv.format(15, 20, 'all')}{forward} control={name}")
+        for name in ("self", "gaussian")
+    ]
+    back = kv.format(15, 20, "all") + " direction=base_to_source control=reverse"
+    return (*arms, ("kv 15:20 | reverse", "kv_cache", back))
+
+
+def add_read_outs(columns: dict) -> None:
+    """Logit measures, spectra of the rows' own V, a step trace, and a regex family."""
+    random = np.random.default_rng(11)
+    rows = len(columns["rows/pair"])
+    shift = columns["rows/arm"] / columns["rows/arm"].max()
+    columns["rows/logprob_source"] = random.normal(2 * shift, 1, rows)
+    columns["rows/kl_first"] = random.gamma(1 + shift, 0.1, rows)
+    columns["rows/recursive_paradox"] = random.integers(0, 3, rows).astype(np.int32)
+    decay = random.uniform(0.2, 0.3, (rows, 30, 1))
+    columns["rows/spectra_generated"] = np.exp(-decay * np.arange(16)).astype(np.float32)
+    columns["rows/step_pr"] = random.uniform(3, 6, (rows, 30, 10)).astype(np.float32)
+
+
 def remove_rows(columns: dict) -> None:
     for name in columns:
         if name.startswith("rows/"):

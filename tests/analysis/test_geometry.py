@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from analysis.geometry import experiment_a
+from analysis.resampling import Bootstrap
 from analysis.results import read_results
-from analysis.statistics import Bootstrap, mean_with_interval
+from analysis.statistics import mean_with_interval
 
 BOOTSTRAP = Bootstrap(resamples=500)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from synthetic_results import remove_rows
 
-from analysis import report
+from analysis import command_line, report
 
 SCRIPT = Path(report.__file__)
 
@@ -40,13 +40,15 @@ def assert_refused(done, message):
 
 
 def test_files_that_are_no_results_are_refused_in_one_line(tmp_path, results_file):
+    folder = tmp_path / "folder"
+    folder.mkdir()
     text = tmp_path / "notes.h5"
     text.write_text("not HDF5")
     truncated = tmp_path / "cut.h5"
     truncated.write_bytes(results_file().read_bytes()[:20_000])
     cases = [
         (tmp_path / "absent.h5", "no such file"),
-        (tmp_path, "not a file"),
+        (folder, "results.h5: no such file; while the sweep runs add --partial"),
         (text, "not a readable HDF5 file"),
         (truncated, "not a readable HDF5 file"),
         (results_file(attributes={"schema_version": 2}), "has schema_version 2"),
@@ -89,7 +91,7 @@ def test_a_failed_write_leaves_the_old_report(results_file, tmp_path, capsys, mo
 
     output = tmp_path / "page.html"
     output.write_text("old")
-    monkeypatch.setattr(report.os, "replace", full_disk)
+    monkeypatch.setattr(command_line.os, "replace", full_disk)
     assert report.main([str(results_file(pairs=1)), "-o", str(output)]) == 2
     assert "No space left" in capsys.readouterr().err
     assert output.read_text() == "old" and not list(tmp_path.glob("*.part"))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from analysis import resampling
+from analysis.resampling import Bootstrap
 from analysis.statistics import (
-    Bootstrap,
     mean_band,
     mean_with_interval,
     paired_difference,
@@ -47,7 +48,8 @@ def test_interval_agrees_with_scipy(n):
 def test_interval_does_not_depend_on_how_resamples_are_grouped(monkeypatch):
     values = draw(30)
     whole = mean_with_interval(values, BOOTSTRAP)
-    monkeypatch.setattr("analysis.statistics.BLOCK_CELLS", 700)
+    monkeypatch.setattr("analysis.resampling.BLOCK_CELLS", 700)
+    resampling._kept.cache_clear()
     parts = mean_with_interval(values, BOOTSTRAP)
     assert [parts.low, parts.high] == pytest.approx([whole.low, whole.high])
 

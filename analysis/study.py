@@ -1,0 +1,83 @@
+"""A results file in a notebook: tables, contrasts, power, a report."""
+
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from analysis import tables
+from analysis.equivalence import Margin
+from analysis.mixed import mixed_effects
+from analysis.outcomes import Outcome, all_outcomes
+from analysis.power import power_line
+from analysis.ratings import join
+from analysis.resampling import Bootstrap
+from analysis.results import Results, ResultsError, read_results
+
+
+def load(
+    path: str | Path,
+    ratings: str | Path | None = None,
+    bootstrap: Bootstrap = Bootstrap(),
+    margin: Margin = Margin(),
+) -> "Study":
+    """Raises ResultsError, whose text says what is wrong with a file and what to do."""
+    results = read_results(Path(path))
+    if ratings is not None:
+        results, _ = join(results, Path(ratings))
+    return Study(results, bootstrap, margin)
+
+
+class Study:
+    """`results` are plain arrays; everything else is a pandas table made on first use."""
+
+    def __init__(self, results: Results, bootstrap: Bootstrap, margin: Margin):
+        self.results = results
+        self.bootstrap = bootstrap
+        self.margin = margin
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        return tables.rows_table(self.results)
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        return tables.pairs_table(self.results)
+
+    @cached_property
+    def arms(self) -> pd.DataFrame:
+        return tables.arms_table(self.results)
+
+    @cached_property
+    def prompt_layers(self) -> pd.DataFrame:
+        return tables.prompt_layers_table(self.results)
+
+    @cached_property
+    def layers(self) -> pd.DataFrame:
+        """Long table of the rows' own spectra; empty where the file has none."""
+        parts = list(tables.layer_tables(self.results))
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+    @property
+    def outcomes(self) -> list[str]:
+        return [outcome.name for outcome in all_outcomes(self.results)]
+
+    def contrasts(self, *names: str) -> pd.DataFrame:
+        """Every contrast of the named outcomes, or of all."""
+        chosen = [self._outcome(name) for name in names] or all_outcomes(self.results)
+        return tables.contrasts_table(self.results, chosen, self.bootstrap, self.margin)
+
+    def power(self, name: str) -> pd.DataFrame:
+        """Pairs needed at each contrast's observed d_z."""
+        found = self.contrasts(name)
+        lines = [power_line(d_z, n) for d_z, n in zip(found["d_z"], found["n"], strict=True)]
+        return pd.concat([found[["arm", "versus"]], pd.DataFrame(lines)], axis=1)
+
+    def mixed_effects(self, name: str) -> pd.DataFrame:
+        return mixed_effects(self.results, self._outcome(name))
+
+    def _outcome(self, name: str) -> Outcome:
+        for outcome in all_outcomes(self.results):
+            if outcome.name == name:
+                return outcome
+        raise ResultsError(f"{self.results.path}: no outcome {name}; there are {', '.join(self.outcomes)}")

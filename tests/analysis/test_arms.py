@@ -1,0 +1,60 @@
+"""Arms as their specs state them."""
+
+import pytest
+
+from analysis.arms import Arm, controls_of
+
+KV = "entry=hold_last growth=append align=rerotate what=kv positions=all heads=all alpha=1 direction={}"
+FORWARD, BACK = (KV.format(direction) for direction in ("source_to_base", "base_to_source"))
+
+
+def arm(spec, index=0):
+    return Arm(index, spec[:20], spec.split()[0], spec)
+
+
+@pytest.mark.parametrize(
+    ("layers", "ranges", "band"),
+    [
+        ("24", ((24, 25),), (24, 25)),
+        ("16:32", ((16, 32),), (16, 32)),
+        ("0:8+24:32", ((0, 8), (24, 32)), None),
+        ("3+7:9", ((3, 4), (7, 9)), None),
+        ("most", (), None),
+    ],
+)
+def test_layers(layers, ranges, band):
+    found = arm(f"kv_cache layers={layers} {FORWARD}")
+    assert (found.ranges, found.band) == (ranges, band)
+
+
+def test_unpatched_and_unknown_arms_have_no_layers():
+    assert arm("base").ranges == () and not arm("base").patched
+    assert arm("new_kind some words").settings == {} and arm("new_kind").band is None
+
+
+def test_settings_direction_and_control():
+    found = arm(f"kv_cache layers=2:4 {BACK} control=wrong_band of=4:6")
+    assert found.donor_is_base and found.control == "wrong_band" and found.settings["align"] == "rerotate"
+    assert found.without("layers") == arm(f"kv_cache layers=5 {BACK} control=wrong_band of=4:6").without(
+        "layers"
+    )
+
+
+def test_each_control_goes_to_its_arm():
+    specs = [
+        "base",
+        "source",
+        f"kv_cache layers=4:8 {FORWARD}",
+        f"kv_cache layers=4:8 {BACK}",
+        "v_proj layers=4 decode=prefill window=16 window_policy=refuse heads=all alpha=1 direction=source_to_base",
+        f"kv_cache layers=4:8 {FORWARD} control=self",
+        f"kv_cache layers=4:8 {BACK} control=self",
+        f"kv_cache layers=4:8 {BACK} control=reverse",
+        f"kv_cache layers=0:4 {FORWARD} control=wrong_band of=4:8",
+        f"kv_cache layers=0:12 {FORWARD} control=full_swap",
+        "v_proj layers=4 decode=prefill window=16 window_policy=refuse heads=all alpha=1 direction=source_to_base control=zero",
+        f"kv_cache layers=0:4 {FORWARD} control=zero",
+    ]
+    arms = [arm(spec, index) for index, spec in enumerate(specs)]
+    found = {index: [control.index for control in controls] for index, controls in controls_of(arms).items()}
+    assert found == {2: [5, 7, 8, 9], 3: [6], 4: [10]}  # the last control's arm is not in the file

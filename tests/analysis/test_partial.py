@@ -1,0 +1,94 @@
+"""Reports on sweeps that still run, and the command that holds all others."""
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from report_page import Page
+from synthetic_results import set_status
+
+from analysis import command, report
+
+
+def pending(columns):
+    set_status(columns, range(60, 90), 3, "")
+
+
+@pytest.fixture
+def binary(tmp_path):
+    """binary(script) -> an executable that stands for rvsweep."""
+
+    def make(script):
+        path = tmp_path / "rvsweep"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        return path
+
+    return make
+
+
+def test_a_running_sweep_is_merged_and_marked_as_partial(results_file, tmp_path, binary):
+    path = results_file(edit=pending)
+    merge = binary(f'[ "$1 $3" = "merge --partial" ] && [ "$2" = "{tmp_path}" ] && echo "{path}"')
+    page = tmp_path / "page.html"
+    assert (
+        report.main(
+            [str(tmp_path), "--partial", "--rvsweep", str(merge), "-o", str(page), "--bootstrap", "200"]
+        )
+        == 0
+    )
+    text = " ".join(Page(page.read_text("utf-8")).text.split())
+    assert "Partial. 60 of 90 rows are done, 30 are not computed yet" in text
+    assert "<title>Partial: " in page.read_text("utf-8")
+
+
+def test_failed_rows_do_not_stop_a_partial_report(results_file, tmp_path, binary):
+    merge = binary(f'echo "{results_file(pairs=2)}"; exit 3')
+    page = tmp_path / "page.html"
+    assert (
+        report.main(
+            [str(tmp_path), "--partial", "--rvsweep", str(merge), "-o", str(page), "--bootstrap", "200"]
+        )
+        == 0
+    )
+    assert "Partial" not in page.read_text("utf-8")  # nothing is pending: the sweep has ended meanwhile
+
+
+def test_a_merge_that_fails_is_passed_on_in_one_line(tmp_path, binary, capsys):
+    failing = binary('echo "plan.h5 is missing: not a sweep" >&2; exit 2')
+    assert report.main([str(tmp_path), "--partial", "--rvsweep", str(failing)]) == 2
+    assert report.main([str(tmp_path), "--partial", "--rvsweep", str(tmp_path / "none")]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2 and "ended with 2: plan.h5 is missing" in said[0]
+    assert "cannot be run (No such file or directory); build rvsweep or name it with --rvsweep" in said[1]
+
+
+def test_a_folder_stands_for_its_results(results_file, tmp_path):
+    results_file(pairs=2)
+    assert report.main([str(tmp_path), "--bootstrap", "200"]) == 0
+    assert (tmp_path / "report.html").exists()
+
+
+def test_one_command_holds_all(results_file, tmp_path, capsys):
+    path = results_file(pairs=3)
+    assert command.main(["--help"]) == 0
+    assert {"report", "compare", "export", "blind", "join-ratings", "power"} <= set(
+        capsys.readouterr().out.split()
+    )
+    assert command.main([]) == 2 and command.main(["dance"]) == 2
+    assert command.main(["report", str(path), "-o", str(tmp_path / "r.html"), "--bootstrap", "200"]) == 0
+    assert command.main(["power"]) == 0 and command.main(["power", str(path), "--bootstrap", "200"]) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert ["outcome", "arm"] == next(line for line in lines if line[0] == "outcome")[:2]
+    assert any(line[:2] == ["keyword_count", "source"] for line in lines)
+    assert command.main(["export", str(tmp_path / "none.h5"), "-o", str(tmp_path)]) == 2
+    assert "no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["report", "compare", "export", "blind"])
+def test_files_run_as_scripts_from_anywhere(name, tmp_path):
+    script = Path(report.__file__).with_name(f"{name}.py")
+    done = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0 and "usage" in done.stdout

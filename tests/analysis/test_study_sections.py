@@ -1,0 +1,212 @@
+"""Sections that appear only where a file has their data: controls, depth, tokens, groups, layers, power."""
+
+import base64
+import csv
+import io
+import xml.etree.ElementTree as ElementTree
+
+import h5py
+import numpy as np
+import pytest
+from report_page import Page, numbers
+from synthetic_results import ARMS, Sweep, add_read_outs, layer_scan, set_status
+
+from analysis import report
+
+
+def dosed(columns):
+    add_read_outs(columns)
+    pairs = len(columns["pairs/id"])
+    columns["prompts/group"] = [f"recursive_l{i % 4 + 1}" for i in range(pairs)] + ["factual"] * pairs
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Path and page of a sweep that has data for every section; tests only read them."""
+    folder = tmp_path_factory.mktemp("study")
+    path = Sweep(pairs=8, samples=1, arms=layer_scan(), edit=dosed).write(folder / "results.h5")
+    page = folder / "page.html"
+    assert report.main([str(path), "-o", str(page), "--bootstrap", "500"]) == 0
+    return path, Page(page.read_text("utf-8"))
+
+
+def by_arm(path, column):
+    """Arm label -> [pairs], one sample each."""
+    with h5py.File(path) as file:
+        values = file[f"rows/{column}"][...].reshape(8, -1)
+        return dict(zip(file["arms/label"].asstr()[...], values.T, strict=True))
+
+
+def sections(shown):
+    return {attributes["id"] for tag, attributes in shown.elements if tag == "section"}
+
+
+def test_a_plain_sweep_has_only_what_it_can_show(plain, study):
+    extra = {"controls", "depth", "tokens", "groups", "layers"}
+    assert not sections(plain[1]) & extra
+    assert extra <= sections(study[1]) and "ratings" not in sections(study[1])
+    links = {attributes.get("href") for tag, attributes in plain[1].elements if tag == "a"}
+    assert "#depth" not in links and "#methods" in links
+
+
+def test_controls_leave_the_arms_and_stand_against_them(study):
+    path, shown = study
+    assert not any("|" in label for label in shown.table("logprob_source"))
+    values = by_arm(path, "logprob_source")
+    found = {row[1]: row[2:] for row in shown.tables["logprob_source-controls"][1:]}
+    assert list(found) == ["self", "gaussian", "reverse"]
+    for name in ("self", "gaussian"):
+        d = values["kv 15:20"] - values[f"kv 15:20 | {name}"]
+        assert found[name][0] == "8" and numbers(found[name][1]) == pytest.approx([d.mean()], abs=6e-3)
+
+
+def test_bands_and_positions_have_their_tables(study):
+    path, shown = study
+    values = by_arm(path, "logprob_source")
+    depth = shown.tables["logprob_source-layers-0-map-table"][1:]
+    assert [row[0] for row in depth] == [
+        "0:5", "5:10", "10:15", "15:20", "20:25", "25:30", "0:10", "5:15", "10:20", "15:25", "20:30",
+    ]  # fmt: skip
+    for row in depth:
+        d = values[f"kv {row[0]}"] - values["base"]
+        assert numbers(row[2]) == pytest.approx([d.mean()], abs=6e-3)
+        assert float(row[6].lstrip("< ")) >= float(row[5].lstrip("< ")) - 1e-4  # adjusted p is no smaller
+    tokens = [row[0] for row in shown.tables["logprob_source-positions-0-table"][1:]]
+    assert tokens == ["all", "last:4", "last:8", "span:2:6", "bos"]
+
+
+def test_dose_trend_is_the_least_squares_slope(study):
+    path, shown = study
+    values = by_arm(path, "kl_first")
+    row = shown.table("kl_first-groups-trend")["kv 0:5"]
+    slope = np.polyfit(np.resize([1, 2, 3, 4], 8), values["kv 0:5"] - values["base"], 1)[0]
+    assert numbers(row[1]) == pytest.approx([slope], abs=6e-4)
+
+
+def test_regex_families_become_read_outs_of_their_own(study):
+    path, shown = study
+    values = by_arm(path, "recursive_paradox")
+    assert numbers(shown.table("recursive_paradox")["source"][2]) == pytest.approx(
+        [values["source"].mean()], abs=6e-3
+    )
+
+
+def downloads(shown):
+    for tag, attributes in shown.elements:
+        if tag == "a" and "download" in attributes:
+            yield attributes["download"], base64.b64decode(attributes["href"].partition(",")[2]).decode()
+
+
+def test_every_figure_can_be_downloaded_with_its_data(study):
+    path, shown = study
+    files = dict(downloads(shown))
+    drawn = [name for name in files if name.endswith(".svg")]
+    assert len(drawn) == sum(tag == "svg" for tag, _ in shown.elements)
+    for name in drawn:
+        assert ElementTree.fromstring(files[name]).tag.endswith("svg")
+        lines = list(csv.DictReader(io.StringIO(files[name.replace(".svg", ".csv")])))
+        assert lines and all(None not in line.values() for line in lines)
+    values = by_arm(path, "logprob_source")
+    data = list(csv.DictReader(io.StringIO(files["logprob_source-layers-0-map.csv"])))
+    assert len(data) == 11
+    for line in data:
+        d = values[f"kv {line['start']}:{line['end']}"] - values["base"]
+        assert float(line["difference"]) == pytest.approx(d.mean())
+    with h5py.File(path) as file:
+        pr = file["prompts/pr"][...]
+        mean = pr[file["pairs/source"][...]].mean(axis=0)
+    curve = list(csv.DictReader(io.StringIO(files["pr.csv"])))
+    assert [float(line["source_mean"]) for line in curve] == pytest.approx(mean)
+
+
+def test_tests_table_holds_adjusted_p_and_equivalence(study):
+    path, shown = study
+    rows = [row for row in shown.tables["logprob_source-tests"][1:]]
+    values = by_arm(path, "logprob_source")
+    patched = [row for row in rows if row[0].startswith("kv")]
+    assert len(patched) == 15
+    for row in patched:
+        d = values[row[0]] - values["base"]
+        assert numbers(row[1]) == pytest.approx([d.mean() / d.std(ddof=1)], abs=6e-3)
+        assert numbers(row[8]) == pytest.approx([0.2 * d.std(ddof=1)], abs=6e-3)
+
+
+def test_identical_arms_are_called_identical(page):
+    def edit(columns):
+        for name in ("keyword_count", "r_v_prompt"):
+            values = columns[f"rows/{name}"].reshape(5, 6, 3)
+            values[:, 4] = values[:, 0]
+
+    _, shown = page(edit=edit)
+    row = next(row for row in shown.tables["keyword_count-tests"] if row[0] == ARMS[4][0])
+    assert row[-1] == "identical"
+
+
+def test_methods_state_the_settings_and_the_bound(page):
+    def edit(columns):
+        set_status(columns, [6], 1, "no")
+
+    _, shown = page("--equivalence", "gap:0.1", edit=edit)
+    text = " ".join(shown.text.split())
+    assert "5 prompt pairs" in text and "up to 50 tokens at temperature 0.7 (3 samples per pair" in text
+    assert "Of 90 rows 89 entered (1 refused)" in text and "4 patched arms" in text
+    assert "a bound of 10 % of the gap source − base" in text
+
+
+def test_a_file_without_configuration_has_methods_without_it(page):
+    _, shown = page(attributes={"config": None, "rvsweep_version": None, "git_commit": None}, pairs=2)
+    assert "Each arm generated" not in shown.text and "2 prompt pairs" in shown.text
+
+
+def many_rows(columns):
+    """1,000 pairs x 100 samples of one arm's text become 100,000 rows."""
+    rows = len(columns["rows/pair"])
+    times = 100_000 // rows + 1
+    for name, values in columns.items():
+        if name.startswith("rows/"):
+            whole = values * times if isinstance(values, list) else np.concatenate([values] * times)
+            columns[name] = whole[:100_000]
+    columns["rows/sample"] = np.repeat(np.arange(times), rows)[:100_000].astype(np.int32)
+    columns["rows/row_id"] = np.arange(100_000, dtype=np.uint64)
+
+
+def test_a_hundred_thousand_rows_give_a_page_of_bounded_size(results_file, tmp_path):
+    page = tmp_path / "page.html"
+    path = results_file(pairs=400, samples=1, arms=layer_scan(), edit=many_rows)
+    assert report.main([str(path), "-o", str(page), "--bootstrap", "200"]) == 0
+    assert page.stat().st_size < 20e6
+    assert "100000" in Page(page.read_text("utf-8")).text.replace("\u202f", "")
+
+
+def everything(value):
+    def edit(columns):
+        dosed(columns)
+        for name, values in columns.items():
+            if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+                values[...] = value
+
+    return edit
+
+
+def refused(columns):
+    dosed(columns)
+    set_status(columns, np.arange(len(columns["rows/status"])), 1, "no")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pairs": 1, "edit": dosed},
+        {"pairs": 2, "edit": dosed},
+        {"pairs": 3, "edit": everything(1.0)},
+        {"pairs": 3, "edit": everything(0.0)},
+        {"pairs": 3, "edit": everything(np.nan)},
+        {"pairs": 3, "edit": refused},
+        {"pairs": 3, "edit": dosed, "leave_out": ("rows/row_id",)},
+    ],
+    ids=["one pair", "two pairs", "ones", "zeros", "nan", "refused", "no row ids"],
+)
+def test_sections_without_much_to_show_still_give_a_page(page, options):
+    _, shown = page(arms=layer_scan(), samples=1, **options)
+    assert "nan" not in {word.strip(".,[]()±") for word in shown.text.lower().split()}
