@@ -2,6 +2,7 @@
 #include <cstring>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "rvsweep/cli/load_model.hpp"
 #include "rvsweep/cli/options.hpp"
@@ -73,8 +74,9 @@ Bytes to_bytes(const std::string& text) {
 
 /// Computes and commits one bundle on this rank.
 Executor make_executor(const BundleRunner& runner, const Launch& launch, const World& world,
-                       const std::filesystem::path& folder) {
-  return [&runner, &launch, &world, folder, threads_set = false](const Bytes& payload) mutable {
+                       const std::filesystem::path& folder, PhaseClock& phases) {
+  return [&runner, &launch, &world, folder, &phases,
+          threads_set = false](const Bytes& payload) mutable {
     if (!threads_set) use_threads(launch.threads);  // a setting of the compute thread
     threads_set = true;
     const std::string started = utc_now();
@@ -82,7 +84,10 @@ Executor make_executor(const BundleRunner& runner, const Launch& launch, const W
     BundleResult result = runner.run(unpack_bundle(payload));
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     result.run = {world.communicator().rank(), world.place().host, started, seconds.count()};
-    write_segment(folder, launch.fingerprint, result);
+    {
+      const PhaseTimer timer(&phases, Phase::hdf5);
+      write_segment(folder, launch.fingerprint, result);
+    }
     const auto& status = std::get<std::vector<std::int8_t>>(
         std::find_if(result.rows.columns.begin(), result.rows.columns.end(), [](const Column& c) {
           return c.spec.name == "status";
@@ -110,7 +115,8 @@ WorkSource work_left(const SweepFolder& folder, int max_attempts) {
 
 /// Merges what is there and says how the run ended.
 int finish(SweepFolder& folder, const SweepOutcome& outcome, const Snapshot& latest,
-           const std::vector<std::string>& hosts) {
+           const std::vector<std::string>& hosts,
+           const std::vector<std::vector<double>>& phase_seconds) {
   const bool complete = outcome.left() == 0;
   show_progress("");
   write_status(folder.path, status_json(complete ? "finished" : "stopped", folder.rows,
@@ -126,6 +132,7 @@ int finish(SweepFolder& folder, const SweepOutcome& outcome, const Snapshot& lat
   }
   MergeOptions options;
   options.run_facts = {{"ranks", std::to_string(hosts.size())}, {"finished", utc_now()}};
+  options.phase_seconds = phase_seconds;
   const MergeReport report = merge(folder.path, options);
   spdlog::info("{} rows ok, {} refused, {} failed in {} ({:.1f} rows/s)", report.rows_ok,
                report.rows_refused, report.rows_failed, clock_text(latest.seconds),
@@ -167,9 +174,33 @@ Launch launch_sweep(const World& world, const po::variables_map& options,
   return share_launch(communicator, launch);
 }
 
+/// What a sweep takes beyond the phases that it adds is time in which this rank waits.
+template <class Sweep>
+SweepOutcome with_wait_timed(PhaseClock& phases, const Sweep& sweep) {
+  const auto sum = [&] {
+    const auto seconds = phases.seconds();
+    return std::accumulate(seconds.begin(), seconds.end(), 0.0);
+  };
+  const double before = sum();
+  const auto begin = std::chrono::steady_clock::now();
+  const SweepOutcome outcome = sweep();
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  phases.add(Phase::wait, std::max(0.0, seconds.count() - (sum() - before)));
+  return outcome;
+}
+
+/// Seconds by phase of every rank. Collective.
+std::vector<std::vector<double>> gather_phases(Communicator& communicator,
+                                               const PhaseClock& phases) {
+  std::vector<std::vector<double>> of_ranks;
+  for (const auto& text : communicator.all_gather(nlohmann::json(phases.seconds()).dump()))
+    of_ranks.push_back(nlohmann::json::parse(text).get<std::vector<double>>());
+  return of_ranks;
+}
+
 /// Loads the model and takes part in the sweep. Collective.
 SweepOutcome compute(const World& world, const Launch& launch, const po::variables_map& options,
-                     SweepFolder* folder, const SweepEvents& events) {
+                     SweepFolder* folder, const SweepEvents& events, PhaseClock& phases) {
   Communicator& communicator = world.communicator();
   const SweepConfig config = parse_sweep_config(launch.config);
   const Placement placement = place_rank(launch.device, launch.dtype, world.place().local_rank);
@@ -177,9 +208,11 @@ SweepOutcome compute(const World& world, const Launch& launch, const po::variabl
   check_like_hardware(hardware);
   use_threads(launch.threads);
   const ModelConfig shape = load_model_config(config.model_path);
+  std::optional<PhaseTimer> loading(std::in_place, &phases, Phase::load);
   const Transformer model = load_on_every_rank(
       world, shape, find_weights(config.model_path, shape, config.random_weights), placement,
       launch.threads);
+  loading.reset();
   const Tokenizer tokenizer = Tokenizer::load(config.model_path);
   const SweepSettings settings = sweep_settings(config, model.config(), tokenizer, launch);
   const BundleRunner runner{model,
@@ -187,7 +220,9 @@ SweepOutcome compute(const World& world, const Launch& launch, const po::variabl
                             settings,
                             prompt_columns(config, model.config()),
                             row_columns(config, model.config(), settings.arms, settings.families),
-                            means_over(model, launch.mean_prompts)};
+                            means_over(model, launch.mean_prompts),
+                            {},
+                            &phases};
   std::optional<WorkSource> source;
   if (folder != nullptr) {
     source = work_left(*folder, max_attempts(options));
@@ -202,8 +237,11 @@ SweepOutcome compute(const World& world, const Launch& launch, const po::variabl
   stop.stop_requested = stop_requested;
   stop.max_time = duration_of(options, "max-time");
   stop.rank_timeout = duration_of(options, "rank-timeout");
-  const Executor executor = make_executor(runner, launch, world, options["out"].as<std::string>());
-  return run_sweep(communicator, source ? &*source : nullptr, executor, events, stop);
+  const Executor executor =
+      make_executor(runner, launch, world, options["out"].as<std::string>(), phases);
+  return with_wait_timed(phases, [&] {
+    return run_sweep(communicator, source ? &*source : nullptr, executor, events, stop);
+  });
 }
 
 int run_on_rank(World& world, const po::variables_map& options) {
@@ -211,7 +249,11 @@ int run_on_rank(World& world, const po::variables_map& options) {
   world.set_patience(duration_of(options, "rank-timeout"));
   const auto hosts = communicator.all_gather(world.place().host);
   std::optional<SweepFolder> folder;  // rank 0 only
+  PhaseClock phases;
+  std::optional<PhaseTimer> planning(
+      std::in_place, &phases, world.communicator().rank() == 0 ? Phase::tokenise : Phase::wait);
   const Launch launch = launch_sweep(world, options, folder);
+  planning.reset();
   if (!launch.refusal.empty()) {
     if (folder || communicator.rank() == 0) spdlog::error("{}", launch.refusal);
     return communicator.rank() == 0 ? launch.exit_code : exit_done;
@@ -221,11 +263,12 @@ int run_on_rank(World& world, const po::variables_map& options) {
   if (folder) events = run_events(*folder, hosts, latest);
   SweepOutcome outcome;
   if (launch.work_left)
-    outcome = compute(world, launch, options, folder ? &*folder : nullptr, events);
+    outcome = compute(world, launch, options, folder ? &*folder : nullptr, events, phases);
+  const auto phase_seconds = gather_phases(communicator, phases);
   int code = exit_done;
   root_works(communicator, duration_of(options, "rank-timeout"), [&] {
     try {
-      code = finish(*folder, outcome, latest, hosts);
+      code = finish(*folder, outcome, latest, hosts, phase_seconds);
     } catch (const InputError& error) {  // of the merge; the other ranks are done
       spdlog::error("{}", error.what());
       code = exit_output_error;

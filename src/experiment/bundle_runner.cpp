@@ -213,17 +213,31 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
   const Transformer& model = runner.model;
   const SweepSettings& settings = runner.settings;
   auto plans = compile_rows(settings, bundle, model.config());
-  const BundleContexts contexts = prepare_contexts(model, settings, bundle, plans, runner.means);
-  record_prompts(runner, bundle, contexts.state.cache, result.prompts);
+  const auto timed = [&](Phase phase, const auto& work) {
+    const PhaseTimer timer(runner.phases, phase);
+    return work();
+  };
+  const BundleContexts contexts = timed(Phase::prefill, [&] {
+    return prepare_contexts(model, settings, bundle, plans, runner.means);
+  });
+  timed(Phase::spectra,
+        [&] { record_prompts(runner, bundle, contexts.state.cache, result.prompts); });
   if (bundle.rows.empty()) return;
   const auto steps = std::max<std::int64_t>(1, settings.generation.max_new_tokens);
-  auto prepared = prepare_rows(model, settings, std::move(plans), contexts.state, steps);
-  const DecodedBatch batch =
-      decode(model, settings, bundle, std::move(prepared), contexts.state, runner.observe_step);
+  auto prepared = timed(Phase::prefill, [&] {
+    return prepare_rows(model, settings, std::move(plans), contexts.state, steps);
+  });
+  const DecodedBatch batch = timed(Phase::decode, [&] {
+    return decode(model, settings, bundle, std::move(prepared), contexts.state,
+                  runner.observe_step);
+  });
+  timed(Phase::spectra, [&] {
+    record_geometry(runner, bundle, batch, result.rows);
+    record_step_trace(runner, bundle, batch, result.rows);
+    record_notebook_r_v(runner, bundle, contexts.state.cache, batch, result.rows);
+  });
+  const PhaseTimer readouts(runner.phases, Phase::readouts);
   record_rows(runner, bundle, batch, result.rows);
-  record_geometry(runner, bundle, batch, result.rows);
-  record_step_trace(runner, bundle, batch, result.rows);
-  record_notebook_r_v(runner, bundle, contexts.state.cache, batch, result.rows);
   record_first_token(settings, bundle, contexts, batch, result.rows);
   record_logit_lens(model, batch, result.rows);
   record_forced(model, settings, bundle, contexts, batch, result.rows);

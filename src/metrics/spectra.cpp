@@ -27,7 +27,9 @@ double entropy_term(double share) { return share == 0 ? 0.0 : -share * std::log(
 }  // namespace
 
 at::Tensor singular_values(const at::Tensor& blocks) {
-  const at::Tensor wide = blocks.to(at::kDouble);
+  // LAPACK is quicker with tall blocks than with wide ones, which have the same singular values.
+  const bool is_tall = blocks.size(-2) >= blocks.size(-1);
+  const at::Tensor wide = (is_tall ? blocks : blocks.transpose(-2, -1)).to(at::kDouble);
   const at::Tensor finite = wide.isfinite().all(-1).all(-1);  // [...]
   const at::Tensor safe = at::where(finite.unsqueeze(-1).unsqueeze(-1), wide, 0.0);
   return at::where(finite.unsqueeze(-1), at::linalg_svdvals(safe),

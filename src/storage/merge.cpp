@@ -11,6 +11,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/phases.hpp"
 #include "rvsweep/storage/bundle_items.hpp"
 #include "rvsweep/storage/checked_file.hpp"
 #include "rvsweep/storage/files.hpp"
@@ -181,11 +182,25 @@ void write_generations(const Handle& file, const StaticSweep& sweep) {
   h5::write_attribute(file, "generations", list.dump());
 }
 
+void write_phases(const Handle& run, const std::vector<std::vector<double>>& of_ranks) {
+  if (of_ranks.empty()) return;
+  const Handle phases = h5::ensure_group(run, "phases");
+  const ColumnSpec name{"name", ColumnType::utf8, {}, "1", "what a rank was doing", ""};
+  h5::write_column(phases, name, phase_names(), Layout::plain);
+  const auto n_phases = static_cast<std::int64_t>(phase_names().size());
+  const ColumnSpec seconds{
+      "seconds", ColumnType::float64, {n_phases}, "s", "time that each rank spent in it", ""};
+  std::vector<double> values;
+  for (const auto& of_rank : of_ranks) values.insert(values.end(), of_rank.begin(), of_rank.end());
+  h5::write_column(phases, seconds, values, Layout::plain);
+}
+
 void write_run_group(const Handle& file, const fs::path& sweep_folder, const StaticSweep& sweep,
                      const std::set<BundleId>& committed, const MergeOptions& options) {
   const Handle run = h5::ensure_group(file, "run");
   h5::write_attribute(run, "merged", utc_now());
   for (const auto& [name, text] : options.run_facts) h5::write_attribute(run, name, text);
+  write_phases(run, options.phase_seconds);
   std::vector<std::int32_t> bundles, ranks;
   std::vector<std::string> hosts, starts;
   std::vector<double> seconds;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import h5py
@@ -97,11 +98,17 @@ def test_results_explain_themselves(finished):
 
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 def test_ranks_do_not_change_the_results(sweep, finished, tmp_path, ranks):
+    began = time.perf_counter()
     sweep.run(tmp_path / "out", ranks=ranks)
+    wall = time.perf_counter() - began
     assert_same_results(tmp_path / "out", finished)
     with h5py.File(tmp_path / "out" / "results.h5") as file:
         computed = set(file["run/rank"][()])
+        phases = dict(zip(file["run/phases/name"].asstr()[:], file["run/phases/seconds"][()].T, strict=True))
     assert computed <= set(range(ranks)) and len(computed) >= min(2, ranks)
+    assert all(len(seconds) == ranks and (seconds >= 0).all() for seconds in phases.values())
+    assert set(np.flatnonzero(phases["decode"])) == computed == set(np.flatnonzero(phases["hdf5"]))
+    assert (sum(phases.values()) < wall).all()  # no moment is counted twice
 
 
 def test_companions_do_not_change_a_row(sweep, finished, tmp_path):

@@ -191,7 +191,7 @@ TEST(Merge, DoesNotDependOnOrderRanksOrMemory) {
       result.run = {17, "another-machine-with-a-long-name", "2031-01-01T00:00:00Z", 1e6};
       write_segment(other.path(), sweep.fingerprint, result);
     }
-    merge(other.path(), {false, {{"more", "facts"}}, memory_bytes});
+    merge(other.path(), {false, {{"more", "facts"}}, {}, memory_bytes});
     EXPECT_TRUE(sample::dump_of(results_file(other.path())) == expected) << memory_bytes;
   }
 }

@@ -1,5 +1,6 @@
 #pragma once
 // One bundle on one device, from tokens to the columns that a segment stores.
+#include "rvsweep/core/phases.hpp"
 #include "rvsweep/experiment/generation.hpp"
 #include "rvsweep/plan/result_table.hpp"
 #include "rvsweep/text/tokenizer.hpp"
@@ -14,6 +15,7 @@ struct BundleRunner {
   std::vector<ColumnSpec> prompt_columns, row_columns;
   MeanDonors means = {};           // of the mean control
   StepObserver observe_step = {};  // of every decoded bundle
+  PhaseClock* phases = nullptr;    // told what takes the time
 
   /// A row that cannot be computed is recorded as failed with its reason; an error that concerns
   /// the whole bundle makes all its rows failed. Run facts are left empty.
