@@ -77,18 +77,25 @@ def outcome_table(
     gap = None
     if base and source:
         gap = paired_difference(compared[:, source.index], compared[:, base.index], bootstrap)
-    differences = _differences(results.arms, compared, base, source)
+    differences = _differences(results.arms, outcome, compared, base, source)
     lines = _arm_lines(results, outcome, column, values, compared, gap, bootstrap, margin)
     controls = _control_lines(results.arms, compared, differences, gap, bootstrap, margin)
     return OutcomeTable(outcome, values, compared, differences, lines, controls, gap)
 
 
-def _differences(arms: list[Arm], compared: np.ndarray, base: Arm | None, source: Arm | None) -> np.ndarray:
+def _level_of(recipient: Arm, outcome: Outcome, compared: np.ndarray) -> np.ndarray:
+    """[N] what an arm is compared with; nothing where its values are differences to the recipient already."""
+    return np.zeros(len(compared)) if outcome.relative else compared[:, recipient.index]
+
+
+def _differences(
+    arms: list[Arm], outcome: Outcome, compared: np.ndarray, base: Arm | None, source: Arm | None
+) -> np.ndarray:
     found = np.full(compared.shape, np.nan)
     for arm in arms:
         recipient = source if arm.donor_is_base else base
         if recipient is not None and arm is not recipient:
-            found[:, arm.index] = compared[:, arm.index] - compared[:, recipient.index]
+            found[:, arm.index] = compared[:, arm.index] - _level_of(recipient, outcome, compared)
     return found
 
 
@@ -106,17 +113,18 @@ def _arm_lines(
         ]
         if recipient is None or not chosen:
             continue
-        of_recipient = compared[:, [recipient.index]]
+        of_recipient = _level_of(recipient, outcome, compared)[:, None]
         found = paired_differences(compared[:, chosen], of_recipient, bootstrap)
         paired |= {index: one for index, one in zip(chosen, found, strict=True) if one.n}
-        if donor is not None and outcome.transfer:
+        # Of a relative outcome only the gap seen from base is known: the source arm's own value.
+        if donor is not None and outcome.transfer and not (outcome.relative and recipient is source):
             shares = transfer_percents(
                 compared[:, chosen], of_recipient[:, 0], compared[:, donor.index], bootstrap
             )
             transfer |= dict(zip(chosen, shares, strict=True))
     tested = [arm.index for arm in arms if arm.patched and arm.index in paired]
     adjusted = dict(zip(tested, holm([paired[i].p_sign_flip for i in tested]), strict=True))
-    differences = _differences(results.arms, compared, base, source)[:, tested]
+    differences = _differences(results.arms, outcome, compared, base, source)[:, tested]
     largest = dict(zip(tested, max_statistic(differences, bootstrap).p, strict=True))
     ok = np.bincount(results.rows["arm"][results.ok], minlength=len(results.arms))
     missing = np.bincount(results.rows["arm"][results.ok & ~np.isfinite(column)], minlength=len(results.arms))

@@ -9,7 +9,7 @@ from synthetic_results import add_read_outs, layer_scan, set_status
 from analysis import export, load
 from analysis.comparison import outcome_table
 from analysis.equivalence import Margin
-from analysis.outcomes import BEHAVIOUR
+from analysis.outcomes import BEHAVIOUR, LOGITS
 from analysis.resampling import Bootstrap
 from analysis.results import ResultsError, read_results
 
@@ -105,6 +105,17 @@ def test_contrasts_hold_arms_against_recipient_and_controls(study_file):
     d = d - (values["kv 15:20 | reverse"] - values["source"])
     assert found.loc[("kv 15:20", "kv 15:20 | reverse"), "difference"] == pytest.approx(d.mean())
     assert not any(arm.startswith("kv 15:20 |") for arm, _ in found.index)
+
+
+def test_what_is_relative_to_the_recipient_is_not_subtracted_from_it_again(study_file):
+    """A log-likelihood is stored as row minus recipient, also where the recipient is the source prompt."""
+    found = load(study_file, bootstrap=Bootstrap(500)).contrasts("logprob_source").set_index(["arm", "versus"])
+    outcome = next(o for o in LOGITS if o.name == "logprob_source")
+    table = outcome_table(read_results(study_file), outcome, Bootstrap(500), Margin())
+    values = dict(zip([arm[0] for arm in layer_scan()], table.values.T, strict=True))
+    assert found.loc[("kv 15:20", "base"), "difference"] == pytest.approx(values["kv 15:20"].mean())
+    d = values["kv 15:20"] - values["kv 15:20 | reverse"]
+    assert found.loc[("kv 15:20", "kv 15:20 | reverse"), "difference"] == pytest.approx(d.mean())
 
 
 def test_power_and_unknown_outcomes(study_file):
