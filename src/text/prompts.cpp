@@ -1,9 +1,8 @@
 #include "rvsweep/text/prompts.hpp"
 
 #include <fstream>
-#include <map>
 #include <nlohmann/json.hpp>
-#include <sstream>
+#include <unordered_map>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
@@ -22,16 +21,29 @@ std::string text_of(const json& line, const char* key, const std::string& where)
   return line[key].get<std::string>();
 }
 
+/// Text and group of a prompt by two hashes of 64 bits, because the text is not kept.
+using PromptKey = std::pair<std::uint64_t, std::uint64_t>;
+
+struct FirstHash {
+  std::size_t operator()(const PromptKey& key) const { return key.first; }
+};
+
 class Builder {
  public:
-  PromptIndex prompt(const std::string& id, const std::string& text, const std::string& group) {
-    const auto [found, is_new] = places_.try_emplace(
-        {text, group}, PromptIndex(static_cast<std::int32_t>(set.prompts.size())));
-    if (is_new) set.prompts.push_back({id, text, group});
+  Builder(std::string file, const PromptSink& sink) : file_(std::move(file)), sink_(sink) {}
+
+  std::string where_of(int line) const { return file_ + ":" + std::to_string(line); }
+
+  PromptIndex prompt(std::string id, std::string text, std::string group) {
+    const PromptIndex next(static_cast<std::int32_t>(places_.size()));
+    const PromptKey key{xxh3_fields({text, group}), xxh3_fields({group, text})};
+    const auto [found, is_new] = places_.try_emplace(key, next);
+    if (is_new) sink_({std::move(id), std::move(text), std::move(group)});
     return found->second;
   }
 
-  void line(const std::string& text, const std::string& where) {
+  void line(const std::string& text, int number) {
+    const std::string where = where_of(number);
     json object;
     try {
       object = json::parse(text);
@@ -43,8 +55,9 @@ class Builder {
     if (!object.is_object()) throw InputError(where, "is not a JSON object", form);
     const std::string id = text_of(object, "pair", where);
     if (id.empty()) throw InputError(where, "\"pair\" is empty", form);
-    if (const auto [first, is_new] = where_of_.emplace(id, where); !is_new)
-      throw InputError(where, "pair id \"" + id + "\" is already used at " + first->second,
+    if (const auto [first, is_new] = line_of_.emplace(id, number); !is_new)
+      throw InputError(where,
+                       "pair id \"" + id + "\" is already used at " + where_of(first->second),
                        "give every pair its own id");
     const std::string source_group =
         object.contains("source_group") ? text_of(object, "source_group", where) : "source";
@@ -59,28 +72,38 @@ class Builder {
   PromptSet set;
 
  private:
-  std::map<std::pair<std::string, std::string>, PromptIndex> places_;
-  std::map<std::string, std::string> where_of_;
+  std::unordered_map<PromptKey, PromptIndex, FirstHash> places_;
+  std::unordered_map<std::string, int> line_of_;
+  std::string file_;
+  const PromptSink& sink_;
 };
 
 }  // namespace
 
 PromptSet read_prompts(const std::filesystem::path& file) {
+  std::vector<Prompt> prompts;
+  PromptSet set = read_prompts(file, [&](Prompt prompt) { prompts.push_back(std::move(prompt)); });
+  set.prompts = std::move(prompts);
+  return set;
+}
+
+PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink) {
   std::ifstream stream(file, std::ios::binary);
-  std::ostringstream bytes;
-  if (!stream || std::filesystem::is_directory(file) || (bytes << stream.rdbuf()).bad())
+  if (!stream || std::filesystem::is_directory(file))
     throw InputError(file.string(), "cannot be read",
                      "prompts.file must name a JSONL file of pairs");
-  Builder builder;
-  builder.set.fingerprint = xxh3(bytes.str());
-  std::istringstream lines(bytes.str());
+  Builder builder(file.string(), sink);
+  Hasher hasher;
   std::string line;
-  for (int number = 1; std::getline(lines, line); ++number) {
-    const std::string where = file.string() + ":" + std::to_string(number);
+  for (int number = 1; std::getline(stream, line); ++number) {
+    hasher.update(line);
+    if (!stream.eof()) hasher.update("\n");
     if (line.find_first_not_of(" \t\r") == std::string::npos)
-      throw InputError(where, "is empty", "remove the line");
-    builder.line(line, where);
+      throw InputError(builder.where_of(number), "is empty", "remove the line");
+    builder.line(line, number);
   }
+  if (stream.bad()) throw InputError(file.string(), "cannot be read to its end");
+  builder.set.fingerprint = hasher.digest();
   if (builder.set.pairs.empty()) throw InputError(file.string(), "holds no pair", form);
   return std::move(builder.set);
 }

@@ -3,6 +3,7 @@
 // "source_group" and "base_group"; other keys are the user's own.
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,15 @@ struct PromptSet {
   std::uint64_t fingerprint = 0;  // xxh3 of the file's bytes
 };
 
+/// Takes one prompt after the other.
+using PromptSink = std::function<void(Prompt)>;
+
 /// Throws InputError naming file:line for an unreadable or empty file, an empty or malformed line,
 /// a key missing or of the wrong type, text that is not UTF-8, a pair id used twice.
 PromptSet read_prompts(const std::filesystem::path& file);
+
+/// The same, but that every prompt goes to `sink` as soon as it is read and the set has none of
+/// them: a million texts take more memory than the plan of their rows.
+PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink);
 
 }  // namespace rvsweep
