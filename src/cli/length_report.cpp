@@ -38,8 +38,8 @@ std::string length_report(const Plan& plan) {
   for (const PromptPair& pair : plan.pairs) {
     const PlannedPrompt& source = plan.prompts[pair.source.value];
     const PlannedPrompt& base = plan.prompts[pair.base.value];
-    all.push_back(std::ssize(source.tokens) - std::ssize(base.tokens));
-    by_groups[{source.prompt.group, base.prompt.group}].push_back(all.back());
+    all.push_back(source.n_tokens - base.n_tokens);
+    by_groups[{plan.groups[source.group], plan.groups[base.group]}].push_back(all.back());
   }
   std::string report = "lengths   " + line(all);
   if (by_groups.size() > 1)

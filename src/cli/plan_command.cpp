@@ -29,7 +29,7 @@ std::string gigabytes(double bytes) { return fmt::format("{:.2f} GB", bytes / 1e
 /// Bytes of the largest bundle: its rows' and contexts' keys and values, and the logits.
 double bundle_bytes(const SweepSetup& setup) {
   double most = 0;
-  for (const Bundle& bundle : setup.plan.bundles) {
+  for (const PlannedBundle& bundle : setup.plan.bundles) {
     const auto& shape = bundle.shape;
     const auto columns = shape.prompt_length + setup.config.generation.max_new_tokens;
     const double rows =
@@ -49,15 +49,15 @@ void print_rows(const Plan& plan) {
     const PlannedPrompt& base = plan.prompts[pair.base.value];
     nlohmann::ordered_json line{{"row_id", hex(row.id.value)},
                                 {"pair", pair.id},
-                                {"source", source.prompt.id},
-                                {"base", base.prompt.id},
-                                {"source_tokens", source.tokens.size()},
-                                {"base_tokens", base.tokens.size()},
+                                {"source", plan.prompt_ids[pair.source.value]},
+                                {"base", plan.prompt_ids[pair.base.value]},
+                                {"source_tokens", source.n_tokens},
+                                {"base_tokens", base.n_tokens},
                                 {"arm", plan.arms[row.arm.value].label},
                                 {"spec", plan.arms[row.arm.value].canonical()},
                                 {"sample", row.sample},
-                                {"status", row.refusal.empty() ? "planned" : "refused"}};
-    if (!row.refusal.empty()) line["reason"] = row.refusal;
+                                {"status", row.refusal == 0 ? "planned" : "refused"}};
+    if (row.refusal != 0) line["reason"] = plan.refusal(row);
     std::cout << line.dump() << "\n";
   }
 }
@@ -65,19 +65,19 @@ void print_rows(const Plan& plan) {
 void print_refusals(const Plan& plan) {
   std::map<std::string, std::int64_t> reasons;
   for (const PlannedRow& row : plan.rows)
-    if (!row.refusal.empty())
-      ++reasons["arm " + plan.arms[row.arm.value].label + ": " + row.refusal];
+    if (row.refusal != 0)
+      ++reasons["arm " + plan.arms[row.arm.value].label + ": " + plan.refusal(row)];
   for (const auto& [reason, rows] : reasons)
     std::cout << "  refused  " << rows << " x " << reason << "\n";
-  for (const PlannedPrompt& prompt : plan.prompts)
-    if (!prompt.refusal.empty())
-      std::cout << "  no geometry  prompt " << prompt.prompt.id << ": " << prompt.refusal << "\n";
+  for (std::size_t p = 0; p < plan.prompts.size(); ++p)
+    if (const std::string& refusal = plan.refusal(plan.prompts[p]); !refusal.empty())
+      std::cout << "  no geometry  prompt " << plan.prompt_ids[p] << ": " << refusal << "\n";
 }
 
 void print_summary(const SweepSetup& setup) {
   const Plan& plan = setup.plan;
   double tokens = 0;
-  for (const Bundle& bundle : plan.bundles) tokens += bundle.cost;
+  for (const PlannedBundle& bundle : plan.bundles) tokens += bundle.cost;
   const double weights = static_cast<double>(weight_bytes(setup.model, setup.dtype));
   const double parameters = weights / static_cast<double>(dtype_bytes(setup.dtype));
   std::cout << fmt::format(
@@ -126,7 +126,7 @@ void print_suggestion(const SweepSetup& setup, const Machine& machine,
   work.weight_bytes = static_cast<double>(weight_bytes(setup.model, setup.dtype));
   work.bundle_bytes = bundle_bytes(setup);
   const double parameters = work.weight_bytes / static_cast<double>(dtype_bytes(setup.dtype));
-  for (const Bundle& bundle : setup.plan.bundles) work.flops += 2 * parameters * bundle.cost;
+  for (const PlannedBundle& bundle : setup.plan.bundles) work.flops += 2 * parameters * bundle.cost;
   const Suggestion best = suggest(machine, work);
   std::cout << fmt::format(
       "machine   {}: {} node{} with {} rank{} each, {} cores a rank, {} a node\n", machine.name,
@@ -159,7 +159,7 @@ int plan_command(const Arguments& arguments) {
   }
   std::optional<Machine> machine;
   if (options->contains("machine")) machine = read_machine((*options)["machine"].as<std::string>());
-  const SweepSetup setup = prepare_sweep(values);
+  const SweepSetup setup = prepare_sweep(values, "", "", nullptr, Texts::forgotten);
   if ((*options)["list"].as<bool>())
     print_rows(setup.plan);
   else

@@ -194,8 +194,8 @@ void tell_differences(const StaticSweep& stored, const SweepSetup& setup) {
   const Placement placement = place_rank(setup.device, setup.dtype, 0);
   const int threads = std::stoi(attribute(stored, "threads_per_rank"));
   const StaticSweep now =
-      static_sweep(setup, {setup.device, hardware_name(placement), setup.dtype, threads},
-                   hex(model_fingerprint(setup.weights)));
+      sweep_identity(setup, {setup.device, hardware_name(placement), setup.dtype, threads},
+                     hex(model_fingerprint(setup.weights)));
   for (const auto& line : differences(stored, now)) {
     if (line.starts_with("model_fingerprint") || line.starts_with("tokenizer_fingerprint"))
       throw InputError(setup.config.model_path.string(), "is not the model of the sweep: " + line,

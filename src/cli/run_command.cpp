@@ -101,7 +101,7 @@ Executor make_executor(const BundleRunner& runner, const Launch& launch, const W
 WorkSource work_left(const SweepFolder& folder, int max_attempts) {
   WorkSource source;
   source.max_attempts = max_attempts;
-  for (const Bundle& bundle : folder.plan.bundles) {
+  for (const PlannedBundle& bundle : folder.plan.bundles) {
     if (folder.committed[static_cast<std::size_t>(bundle.id.value)]) continue;
     const auto attempts = folder.attempts.find(bundle.id);
     source.items.push_back(

@@ -12,7 +12,7 @@ namespace {
 
 /// Commits the bundle with every row failed, so that the sweep goes on and ends without it.
 void set_aside(SweepFolder& folder, BundleId id, const std::string& reason) {
-  const Bundle& bundle = folder.plan.bundles.at(static_cast<std::size_t>(id.value));
+  const Bundle bundle = complete_bundle(folder.plan, id);
   const auto rows = std::ssize(bundle.rows);
   BundleResult result =
       failed_result(bundle, folder.sweep.prompt_columns, folder.sweep.row_columns, reason);

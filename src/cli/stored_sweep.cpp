@@ -30,9 +30,13 @@ PromptSet prompts_of(const StaticSweep& sweep, const Generation& generation) {
 
 }  // namespace
 
+std::uint64_t stored_prompts_fingerprint(const StaticSweep& sweep) {
+  return std::stoull(attribute(sweep, "prompts_fingerprint"), nullptr, 16);
+}
+
 PromptSet stored_prompts(const StaticSweep& sweep) {
   PromptSet set;
-  set.fingerprint = std::stoull(attribute(sweep, "prompts_fingerprint"), nullptr, 16);
+  set.fingerprint = stored_prompts_fingerprint(sweep);
   for (std::size_t p = 0; p < sweep.prompts.id.size(); ++p)
     set.prompts.push_back({sweep.prompts.id[p], sweep.prompts.text[p], sweep.prompts.group[p]});
   for (std::size_t n = 0; n < sweep.pairs.id.size(); ++n)

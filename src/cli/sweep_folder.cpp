@@ -36,6 +36,15 @@ std::optional<StaticSweep> stored_sweep(const std::filesystem::path& folder) {
   return read_plan_file(folder);
 }
 
+/// The plan has them, and plan.h5.
+void forget_items(StaticSweep& sweep) {
+  sweep.prompts = {};
+  sweep.pairs = {};
+  sweep.rows = {};
+  sweep.row_bundle = sweep.prompt_bundle = sweep.prompt_number = {};
+  sweep.row_number = {};
+}
+
 /// Rows of a segment, and how many of them failed.
 RowCounts count_rows(const SweepFolder& folder, BundleId bundle) {
   const auto rows = read_segment_table(segment_file(folder.path, bundle), SegmentTable::rows,
@@ -82,7 +91,7 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
                      "start one without --extend");
   // A folder that holds a sweep is locked at once; a new one only when the input is sound.
   if (std::filesystem::exists(plan_file(path))) folder.lock = std::make_unique<FolderLock>(path);
-  const auto stored = stored_sweep(path);
+  auto stored = stored_sweep(path);
   const SweepConfig config = parse_sweep_config(values);
   const auto keep = [&](const std::string& written, const std::string& name) {
     return stored && written == "auto" ? attribute(*stored, name) : "";
@@ -103,16 +112,18 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
   // The model's fingerprint takes every weight byte: what differs beside it is told before.
   if (stored && !wanted.extend) {
     const StaticSweep asked =
-        static_sweep(setup, identity, attribute(*stored, "model_fingerprint"));
+        sweep_identity(setup, identity, attribute(*stored, "model_fingerprint"));
     if (!is_sweep(asked, *stored)) refuse_other_sweep(path, *stored, asked);
   }
+  stored.reset();  // it may be large
   folder.sweep = static_sweep(setup, identity, hex(model_fingerprint(setup.weights)));
   // From here on nobody else writes; a sweep that began meanwhile is seen now.
-  if (const auto now = stored_sweep(path)) {
+  if (auto now = stored_sweep(path)) {
     if (is_sweep(folder.sweep, *now)) {
-      folder.sweep = *now;
-      if (!now->generations.empty())
-        setup.plan = stored_plan(*now, setup.model, plan_text(setup.config, setup.tokenizer));
+      folder.sweep = std::move(*now);
+      if (!folder.sweep.generations.empty())
+        setup.plan =
+            stored_plan(folder.sweep, setup.model, plan_text(setup.config, setup.tokenizer));
     } else if (wanted.extend) {
       setup.plan = extend_sweep(path, *now, setup, folder.sweep);
       write_plan_file(path, folder.sweep);
@@ -123,7 +134,10 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
     write_plan_file(path, folder.sweep);
   }
   launch.fingerprint = folder.sweep.segment_fingerprint();
+  forget_items(folder.sweep);
   folder.plan = std::move(setup.plan);
+  const ReadoutsConfig& readouts = setup.config.readouts;
+  if (!readouts.copying && !readouts.reencode) folder.plan.texts.clear();
   folder.rows.total = std::ssize(folder.plan.rows);
   folder.rows.refused = folder.plan.n_refused();
   find_committed(folder, wanted.retry_failed);

@@ -1,6 +1,7 @@
 #include "rvsweep/cli/sweep_setup.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <set>
 #include <sstream>
@@ -8,6 +9,7 @@
 #include "rvsweep/cli/commands.hpp"
 #include "rvsweep/cli/stored_sweep.hpp"
 #include "rvsweep/core/builtin_files.hpp"
+#include "rvsweep/core/cores.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/model/device.hpp"
@@ -96,10 +98,10 @@ void add_static_rows(const Plan& plan, StaticSweep& sweep) {
     sweep.rows.pair.push_back(row.pair.value);
     sweep.rows.arm.push_back(row.arm.value);
     sweep.rows.sample.push_back(row.sample);
-    const bool refused = !row.refusal.empty();
+    const bool refused = row.refusal != 0;
     sweep.rows.status.push_back(
         static_cast<std::int8_t>(refused ? RowStatus::refused : RowStatus::pending));
-    sweep.rows.reason.push_back(row.refusal);
+    sweep.rows.reason.push_back(plan.refusal(row));
   }
 }
 
@@ -112,21 +114,24 @@ std::vector<std::size_t> places(const std::vector<Item>& items) {
   return place_of;
 }
 
-/// The prompts file, a bank paired under the tokens that its rows will have.
-PromptSet read_pairs(const SweepConfig& config, const PlanText& text) {
-  if (config.pairing.kind == PairingKind::listed) return read_prompts(config.prompts_file);
-  return pair_bank(read_bank(config.prompts_file), config.pairing, config.seed,
-                   [&](const std::string& prompt) {
-                     return std::ssize(text.encode_prompt(prompt).encoding.ids);
-                   });
+/// The prompts file, a bank paired under the tokens that its rows will have; prompts go to `sink`.
+PromptSet read_pairs(const SweepConfig& config, const PlanText& text, const PromptSink& sink) {
+  if (config.pairing.kind == PairingKind::listed) return read_prompts(config.prompts_file, sink);
+  PromptSet set = pair_bank(read_bank(config.prompts_file), config.pairing, config.seed,
+                            [&](const std::string& prompt) {
+                              return std::ssize(text.encode_prompt(prompt).encoding.ids);
+                            });
+  for (Prompt& prompt : set.prompts) sink(std::move(prompt));
+  set.prompts.clear();
+  return set;
 }
 
 /// Only a folder put together by hand, for drawn weights, may have another model's tokenizer.
 void check_vocabulary(const Plan& plan, const ModelConfig& model) {
-  for (const PlannedPrompt& p : plan.prompts)
-    for (const std::int32_t token : p.tokens)
+  for (std::size_t p = 0; p < plan.prompts.size(); ++p)
+    for (const std::int32_t token : plan.tokens[p])
       if (token >= model.vocab_size)
-        throw InputError("prompt " + p.prompt.id,
+        throw InputError("prompt " + std::string(plan.prompt_ids[p]),
                          "has token " + std::to_string(token) +
                              ", but the model's vocabulary ends at " +
                              std::to_string(model.vocab_size - 1),
@@ -148,24 +153,30 @@ PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer) {
                           read_word_list(file));
   };
   text.filler = builtin_or_file(config.filler, "filler.txt", "prompts.filler");
+  text.threads = threads_for_rank(given_cores(std::getenv), 1, 1);
   return text;
 }
 
 SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::string dtype,
-                         const StaticSweep* stored) {
+                         const StaticSweep* stored, Texts texts) {
   SweepConfig config = parse_sweep_config(values);
   ModelConfig model = load_model_config(config.model_path);
   WeightSource weights = find_weights(config.model_path, model, config.random_weights);
   Tokenizer tokenizer = Tokenizer::load(config.model_path);
-  const PlanText text = plan_text(config, tokenizer);
-  PromptSet prompts = stored != nullptr ? stored_prompts(*stored) : read_pairs(config, text);
-  const std::uint64_t prompts_fingerprint = prompts.fingerprint;
   RegexFamilies families = read_families(config.readouts);
   if (device.empty()) device = resolve_device(config.device);
   if (dtype.empty()) dtype = resolve_dtype(config.dtype, device);
   TokenSets token_sets = read_token_sets(config, tokenizer);
+  const PlanText text = plan_text(config, tokenizer);
+  std::uint64_t prompts_fingerprint = 0;
+  const PromptSource prompts = [&](const PromptSink& sink) {
+    PromptSet set = read_pairs(config, text, sink);
+    prompts_fingerprint = set.fingerprint;
+    return std::move(set.pairs);
+  };
   Plan plan = stored != nullptr ? stored_plan(*stored, model, text)
-                                : make_plan(config, model, std::move(prompts), text, device, dtype);
+                                : make_plan(config, model, prompts, text, device, dtype, texts);
+  if (stored != nullptr) prompts_fingerprint = stored_prompts_fingerprint(*stored);
   check_vocabulary(plan, model);
   auto fingerprints = file_fingerprints(config, token_sets, text, plan);
   return {std::move(config),   std::move(model),    std::move(weights),    std::move(tokenizer),
@@ -173,8 +184,8 @@ SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::st
           std::move(device),   std::move(dtype),    std::move(plan)};
 }
 
-StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity,
-                         const std::string& model_fingerprint) {
+StaticSweep sweep_identity(const SweepSetup& setup, const ArithmeticIdentity& identity,
+                           const std::string& model_fingerprint) {
   const Plan& plan = setup.plan;
   StaticSweep sweep;
   sweep.attributes = {
@@ -205,13 +216,20 @@ StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& iden
     if (decides_results(name)) hasher.update(name + "=" + value + "\n");
   hasher.update(config_without_run(setup.config.text));
   sweep.fingerprint = hasher.digest();
+  return sweep;
+}
 
-  for (const PlannedPrompt& p : plan.prompts) {
-    sweep.prompts.id.push_back(p.prompt.id);
-    sweep.prompts.text.push_back(p.prompt.text);
-    sweep.prompts.group.push_back(p.prompt.group);
-    sweep.prompts.reason.push_back(p.refusal);
-    sweep.prompts.tokens.push_back(p.tokens);
+StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity,
+                         const std::string& model_fingerprint) {
+  const Plan& plan = setup.plan;
+  StaticSweep sweep = sweep_identity(setup, identity, model_fingerprint);
+  for (std::size_t p = 0; p < plan.prompts.size(); ++p) {
+    const PlannedPrompt& prompt = plan.prompts[p];
+    sweep.prompts.id.emplace_back(plan.prompt_ids[p]);
+    sweep.prompts.text.emplace_back(plan.texts[p]);
+    sweep.prompts.group.push_back(plan.groups[static_cast<std::size_t>(prompt.group)]);
+    sweep.prompts.reason.push_back(plan.refusal(prompt));
+    sweep.prompts.tokens.push_back(plan.tokens[p]);
   }
   for (const PromptPair& pair : plan.pairs) {
     sweep.pairs.id.push_back(pair.id);
@@ -235,10 +253,10 @@ void set_bundles(const Plan& plan, StaticSweep& sweep) {
   sweep.n_bundles = static_cast<std::int32_t>(plan.bundles.size());
   sweep.row_bundle.assign(plan.rows.size(), no_bundle);
   sweep.prompt_bundle.assign(plan.prompts.size(), no_bundle);
-  for (const Bundle& bundle : plan.bundles) {
-    for (const BundleRow& row : bundle.rows)
+  for (const PlannedBundle& bundle : plan.bundles) {
+    for (const PlannedBundleRow& row : bundle.rows)
       sweep.row_bundle[row_places[static_cast<std::size_t>(row.row.value)]] = bundle.id.value;
-    for (const BundleContext& context : bundle.contexts)
+    for (const PlannedContext& context : bundle.contexts)
       if (context.records_prompt)
         sweep.prompt_bundle[prompt_places[static_cast<std::size_t>(context.prompt.value)]] =
             bundle.id.value;

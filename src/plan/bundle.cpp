@@ -59,11 +59,9 @@ Bundle unpack_bundle(const std::vector<std::byte>& bytes) {
     bundle.shape = {shape.at(0), shape.at(1), shape.at(2)};
     for (const auto& c : packed.at(2)) {
       const auto& text = c.at(2).get_binary();
-      auto tokens = unpacked_tokens(c.at(1));
-      const auto n_tokens = static_cast<std::int32_t>(tokens.size());
-      bundle.contexts.push_back({PromptIndex(c.at(0).get<std::int32_t>()), std::move(tokens),
+      bundle.contexts.push_back({PromptIndex(c.at(0).get<std::int32_t>()), unpacked_tokens(c.at(1)),
                                  std::string(text.begin(), text.end()), c.at(3).get<bool>(),
-                                 n_tokens, c.at(4)});
+                                 c.at(4)});
     }
     for (const auto& d : packed.at(3))
       bundle.derived.push_back({d.at(0).get<Derivation>(), d.at(1), d.at(2), d.at(3), d.at(4),

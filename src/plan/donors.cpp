@@ -11,11 +11,6 @@
 namespace rvsweep {
 namespace {
 
-bool uses(const Plan& plan, DonorPrompt donor) {
-  return std::any_of(plan.arms.begin(), plan.arms.end(),
-                     [&](const ArmSpec& arm) { return info_of(arm.control).donor == donor; });
-}
-
 std::set<std::string> keyword_files(const Plan& plan) {
   std::set<std::string> files;
   for (const ArmSpec& arm : plan.arms)
@@ -31,43 +26,31 @@ Donors::Donors(const Plan& plan, std::uint64_t seed, const PlanText& text)
                          static_cast<std::int32_t>(plan.pairs.size()))),
       place_(order_.size()) {
   for (std::size_t i = 0; i < order_.size(); ++i) place_[order_[i]] = static_cast<std::int32_t>(i);
-  if (uses(plan, DonorPrompt::filler)) {
-    filler_text_ = text.filler;
-    filler_ = text.encode(text.filler);
-  }
   shortest_.fill(std::numeric_limits<std::int64_t>::max());
   for (const PromptPair& pair : plan.pairs)
     for (const Direction direction : {Direction::source_to_base, Direction::base_to_source}) {
       auto& shortest = shortest_[static_cast<std::size_t>(direction)];
-      const auto m = std::ssize(plan.prompts[donor_side(pair, direction).value].tokens);
+      const std::int64_t m = plan.prompts[donor_side(pair, direction).value].n_tokens;
       if (m > 0) shortest = std::min(shortest, m);
     }
   for (const std::string& file : keyword_files(plan)) {
     auto& of_prompt = keyword_tokens_[file];
     for (std::int32_t p = 0; p < std::ssize(plan.prompts); ++p)
-      of_prompt[p] = text.keyword_tokens(file, plan.prompts[p].prompt.text);
-    if (!filler_.empty()) of_prompt[filler_prompt.value] = text.keyword_tokens(file, filler_text_);
+      of_prompt[p] = text.keyword_tokens(file, std::string(plan.texts[p]));
+    if (!plan.filler.empty())
+      of_prompt[filler_prompt.value] = text.keyword_tokens(file, plan.filler);
   }
-}
-
-const std::string& Donors::text(PromptIndex prompt) const {
-  return prompt == filler_prompt ? filler_text_ : plan_.prompts[prompt.value].prompt.text;
-}
-
-std::vector<std::int32_t> Donors::tokens(PromptIndex prompt, std::int64_t length) const {
-  const auto& all = prompt == filler_prompt ? filler_ : plan_.prompts[prompt.value].tokens;
-  return {all.begin(), all.begin() + length};
 }
 
 std::int64_t Donors::tokens_after_window(PromptIndex prompt, std::int64_t length) const {
   if (prompt == filler_prompt) return 0;
   const PlannedPrompt& planned = plan_.prompts[prompt.value];
-  const std::int64_t cut = std::ssize(planned.tokens) - length;
+  const std::int64_t cut = planned.n_tokens - length;
   return std::max<std::int64_t>(planned.tokens_after_window - cut, 0);
 }
 
 std::int64_t Donors::length(PromptIndex prompt, std::int64_t truncate_at) const {
-  const auto n = std::ssize(plan_.prompts[prompt.value].tokens);
+  const std::int64_t n = plan_.prompts[prompt.value].n_tokens;
   return truncate_at == 0 ? n : std::min(n, truncate_at);
 }
 
@@ -80,7 +63,8 @@ std::optional<PromptIndex> Donors::other(PairIndex pair, DonorPrompt which, Dire
   for (std::size_t step = 1; step < order_.size(); ++step) {
     const PromptPair& next = plan_.pairs[order_[(place_[pair.value] + step) % order_.size()]];
     const PromptIndex prompt = wants_source ? next.source : next.base;
-    if (text(prompt) != text(recipient)) return prompt;
+    if (plan_.prompts[prompt.value].text_hash != plan_.prompts[recipient.value].text_hash)
+      return prompt;
   }
   return std::nullopt;
 }
@@ -113,8 +97,8 @@ Roles Donors::roles(const ArmSpec& arm, PairIndex pair_index) const {
     case DonorPrompt::filler:
       roles.donor = filler_prompt;
       roles.m = length(roles.counterpart, arm.truncate_at);
-      if (roles.m > std::ssize(filler_))
-        roles.refusal = "the filler text has " + std::to_string(filler_.size()) +
+      if (roles.m > std::ssize(plan_.filler_tokens))
+        roles.refusal = "the filler text has " + std::to_string(plan_.filler_tokens.size()) +
                         " tokens, the donor prompt " + std::to_string(roles.m);
       break;
     case DonorPrompt::donor_side:

@@ -9,9 +9,6 @@
 
 namespace rvsweep {
 
-/// In place of a prompt index: the shipped neutral text.
-inline constexpr PromptIndex filler_prompt{-1};
-
 /// Base and donor of a row, its direction resolved.
 struct Roles {
   PromptIndex base, counterpart;  // the recipient's prompt and the pair's other one
@@ -25,15 +22,12 @@ struct Roles {
 
 class Donors {
  public:
-  /// `plan` has its prompts, pairs and arms and must outlive the object.
+  /// `plan` has its prompts, filler, pairs and arms and must outlive the object.
   Donors(const Plan& plan, std::uint64_t seed, const PlanText& text);
 
   Roles roles(const ArmSpec& arm, PairIndex pair) const;
-  /// Tokens of a prompt (or of the filler text) as a row sees them.
-  std::vector<std::int32_t> tokens(PromptIndex prompt, std::int64_t length) const;
   /// How many of those first `length` tokens come behind the user's text.
   std::int64_t tokens_after_window(PromptIndex prompt, std::int64_t length) const;
-  const std::string& text(PromptIndex prompt) const;
 
  private:
   std::optional<PromptIndex> other(PairIndex pair, DonorPrompt which, Direction direction,
@@ -42,9 +36,7 @@ class Donors {
 
   const Plan& plan_;
   std::vector<std::int32_t> order_, place_;  // a random cyclic order of the pairs, and its inverse
-  std::vector<std::int32_t> filler_;         // tokens
-  std::string filler_text_;
-  std::array<std::int64_t, 2> shortest_{};  // tokens of the shortest donor prompt, by direction
+  std::array<std::int64_t, 2> shortest_{};   // tokens of the shortest donor prompt, by direction
   std::map<std::string, std::map<std::int32_t, std::vector<std::int32_t>>> keyword_tokens_;
 };
 

@@ -32,12 +32,13 @@ const typename Map::mapped_type* find_in(const Map& map, const Key& key) {
 }  // namespace
 
 void take_over(const Plan& before, Plan& plan) {
-  std::map<std::pair<std::string, std::string>, PromptIndex> prompts;
-  for (const auto& p : before.prompts)
-    prompts.emplace(std::pair(p.prompt.text, p.prompt.group), p.number);
-  number_items(plan.prompts, before.prompts.size(), [&](const PlannedPrompt& p) {
-    return find_in(prompts, std::pair(p.prompt.text, p.prompt.group));
-  });
+  const auto text_and_group = [](const Plan& of, const PlannedPrompt& p) {
+    return std::pair(p.text_hash, of.groups[static_cast<std::size_t>(p.group)]);
+  };
+  std::map<std::pair<std::uint64_t, std::string>, PromptIndex> prompts;
+  for (const auto& p : before.prompts) prompts.emplace(text_and_group(before, p), p.number);
+  number_items(plan.prompts, before.prompts.size(),
+               [&](const PlannedPrompt& p) { return find_in(prompts, text_and_group(plan, p)); });
   plan.prompt_places.resize(plan.prompts.size());
   for (std::size_t place = 0; place < plan.prompts.size(); ++place)
     plan.prompt_places.at(static_cast<std::size_t>(plan.prompts[place].number.value)) =
@@ -56,10 +57,15 @@ void take_over(const Plan& before, Plan& plan) {
     RVSWEEP_EXPECT(place != nullptr, "an extension keeps every arm of the smaller plan");
     place_of.push_back(*place);
   }
+  std::unordered_map<std::string, PairIndex> pairs;
+  for (std::int32_t pair = 0; pair < std::ssize(plan.pairs); ++pair)
+    pairs.emplace(plan.pairs[static_cast<std::size_t>(pair)].id, PairIndex(pair));
   plan.bundles = before.bundles;
-  for (Bundle& bundle : plan.bundles)
-    for (BundleRow& row : bundle.rows)
+  for (PlannedBundle& bundle : plan.bundles)
+    for (PlannedBundleRow& row : bundle.rows) {
       row.arm = place_of.at(static_cast<std::size_t>(row.arm.value));
+      row.pair = pairs.at(before.pairs.at(static_cast<std::size_t>(row.pair.value)).id);
+    }
 }
 
 }  // namespace rvsweep

@@ -4,7 +4,6 @@
 #include <map>
 #include <set>
 
-#include "rvsweep/core/hash.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
 
 namespace rvsweep {
@@ -21,11 +20,12 @@ class Packer {
         config_(config),
         donors_(donors),
         max_length_(model.max_length()),
-        compares_logits_(config.readouts.first_token || config.readouts.forced) {
+        compares_logits_(config.readouts.first_token || config.readouts.forced),
+        recorded_(plan.prompts.size()) {
     if (before == nullptr) return;
     rows_before_ = std::ssize(before->rows);
     for (std::int32_t place = 0; place < std::ssize(plan.prompts); ++place)
-      if (plan.prompts[place].number.value < std::ssize(before->prompts)) recorded_.insert(place);
+      recorded_[place] = plan.prompts[place].number.value < std::ssize(before->prompts);
   }
 
   void pack() {
@@ -55,12 +55,12 @@ class Packer {
   };
 
   bool usable(PromptIndex prompt) const {
-    const auto n = std::ssize(plan_.prompts[prompt.value].tokens);
+    const std::int64_t n = plan_.prompts[prompt.value].n_tokens;
     return n > 0 && n <= max_length_;
   }
 
   ContextKey whole(PromptIndex prompt) const {
-    return {prompt.value, std::ssize(plan_.prompts[prompt.value].tokens)};
+    return {prompt.value, plan_.prompts[prompt.value].n_tokens};
   }
 
   const ArmSpec& arm_of(std::int64_t row) const { return plan_.arms[plan_.rows[row].arm.value]; }
@@ -92,7 +92,7 @@ class Packer {
     const auto per_pair = std::ssize(plan_.arms) * config_.generation.samples;
     std::vector<std::int64_t> rows;
     for (std::int64_t row = pair * per_pair; row < (pair + 1) * per_pair; ++row)
-      if (plan_.rows[row].refusal.empty() && plan_.rows[row].number.value >= rows_before_)
+      if (plan_.rows[row].refusal == 0 && plan_.rows[row].number.value >= rows_before_)
         rows.push_back(row);
     return rows;
   }
@@ -102,7 +102,7 @@ class Packer {
     std::set<ContextKey> keys;
     const PromptPair& pair = plan_.pairs[pair_index];
     for (const PromptIndex prompt : {pair.source, pair.base})
-      if (usable(prompt) && !(only_unrecorded && recorded_.contains(prompt.value)))
+      if (usable(prompt) && !(only_unrecorded && recorded_[prompt.value]))
         keys.insert(whole(prompt));
     std::int32_t last_arm = -1;  // samples of an arm need the same
     for (const std::int64_t row : runnable_rows(pair_index)) {
@@ -133,33 +133,26 @@ class Packer {
     return std::ssize(bundle_.contexts) + contexts <= 2 * plan_.bundle_rows;
   }
 
-  std::int32_t context(const ContextKey& key) {
+  std::int16_t context(const ContextKey& key) {
     const auto [found, is_new] =
-        place_.try_emplace(key, static_cast<std::int32_t>(bundle_.contexts.size()));
+        place_.try_emplace(key, static_cast<std::int16_t>(bundle_.contexts.size()));
     if (!is_new) return found->second;
     const PromptIndex prompt(key.first);
     // A prompt's geometry is stored by the first bundle that holds all of it.
     const bool records =
-        prompt != filler_prompt && key == whole(prompt) && recorded_.insert(prompt.value).second;
+        prompt != filler_prompt && key == whole(prompt) && !recorded_[prompt.value];
+    if (records) recorded_[prompt.value] = true;
     const auto number = prompt == filler_prompt ? prompt : plan_.prompts[prompt.value].number;
-    BundleContext context{number,
-                          {},
-                          {},
-                          records,
-                          static_cast<std::int32_t>(key.second),
-                          donors_.tokens_after_window(prompt, key.second)};
-    if (prompt == filler_prompt) {
-      context.tokens = donors_.tokens(prompt, key.second);
-      context.text = donors_.text(prompt);
-    }
-    bundle_.contexts.push_back(std::move(context));
+    bundle_.contexts.push_back(
+        {number, static_cast<std::int32_t>(key.second),
+         static_cast<std::int32_t>(donors_.tokens_after_window(prompt, key.second)), records});
     return found->second;
   }
 
-  std::int32_t derived(const DerivedDonor& donor) {
+  std::int16_t derived(const DerivedDonor& donor) {
     auto& all = bundle_.derived;
     const auto found = std::find(all.begin(), all.end(), donor);
-    const auto place = static_cast<std::int32_t>(found - all.begin());
+    const auto place = static_cast<std::int16_t>(found - all.begin());
     if (found == all.end()) all.push_back(donor);
     return place;
   }
@@ -167,15 +160,13 @@ class Packer {
   void add_pair(std::int32_t pair_index) {
     const PromptPair& pair = plan_.pairs[pair_index];
     const auto runnable = runnable_rows(pair_index);
-    if (runnable.empty() && recorded_.contains(pair.source.value) &&
-        recorded_.contains(pair.base.value))
-      return;
+    if (runnable.empty() && recorded_[pair.source.value] && recorded_[pair.base.value]) return;
     const auto room = plan_.bundle_rows - std::ssize(bundle_.rows);
     if (room < std::min<std::int64_t>(std::ssize(runnable), plan_.bundle_rows) ||
         !has_room_for(missing(contexts_of(pair_index, true))))
       close();
     for (const PromptIndex prompt : {pair.source, pair.base})
-      if (usable(prompt) && !recorded_.contains(prompt.value)) context(whole(prompt));
+      if (usable(prompt) && !recorded_[prompt.value]) context(whole(prompt));
     for (const std::int64_t row : runnable) add_row(row);
   }
 
@@ -188,17 +179,20 @@ class Packer {
     if (std::ssize(bundle_.rows) == plan_.bundle_rows ||
         !has_room_for(missing({keys.begin(), keys.end()})))
       close();
-    BundleRow row;
+    PlannedBundleRow row;
     row.row = planned.number;
+    row.pair = planned.pair;
     row.arm = planned.arm;
     row.sample = planned.sample;
-    row.pair_hash = xxh3(pair_id);
     row.base = context(needed.base);
     if (needed.donor) row.donor = context(*needed.donor);
     if (needed.reference) row.reference = context(*needed.reference);
     if (needed.counterpart) row.counterpart = context(*needed.counterpart);
-    row.keyword_tokens = std::move(needed.roles.keyword_tokens);
-    bundle_.rows.push_back(std::move(row));
+    bundle_.rows.push_back(row);
+    if (!needed.roles.keyword_tokens.empty()) {
+      bundle_.keyword_tokens.resize(bundle_.rows.size());
+      bundle_.keyword_tokens.back() = std::move(needed.roles.keyword_tokens);
+    }
     if (needed.roles.derivation == Derivation::none) return;
     DerivedDonor donor{needed.roles.derivation, bundle_.rows.back().donor, needed.roles.m};
     if (donor.of >= 0) donor.pair_id = pair_id;
@@ -212,7 +206,8 @@ class Packer {
     if (bundle_.contexts.empty()) return;
     // Derived donors come after all contexts, whose number is known only now.
     for (const auto& [row, place] : derived_rows_)
-      bundle_.rows[row].donor = static_cast<std::int32_t>(bundle_.contexts.size()) + place;
+      bundle_.rows[row].donor =
+          static_cast<std::int16_t>(static_cast<std::int16_t>(bundle_.contexts.size()) + place);
     bundle_.id = BundleId(static_cast<std::int32_t>(plan_.bundles.size()));
     const auto n_rows = std::ssize(bundle_.rows);
     bundle_.shape = {canonical_rows(std::ssize(bundle_.contexts)), length_,
@@ -220,6 +215,7 @@ class Packer {
     bundle_.cost = static_cast<double>(bundle_.shape.contexts * length_ +
                                        bundle_.shape.rows * config_.generation.max_new_tokens *
                                            (config_.readouts.reencode ? 2 : 1));
+    if (!bundle_.keyword_tokens.empty()) bundle_.keyword_tokens.resize(bundle_.rows.size());
     bundle_.contexts.shrink_to_fit();  // kept as long as the sweep runs
     bundle_.rows.shrink_to_fit();
     plan_.bundles.push_back(std::move(bundle_));
@@ -234,11 +230,11 @@ class Packer {
   std::int64_t max_length_;
   bool compares_logits_;
   std::int64_t length_ = 0;
-  Bundle bundle_;
-  std::map<ContextKey, std::int32_t> place_;  // in bundle_.contexts
-  std::vector<std::pair<std::size_t, std::int32_t>> derived_rows_;
-  std::set<std::int32_t> recorded_;  // prompts whose geometry some bundle stores
-  std::int64_t rows_before_ = 0;     // rows with a smaller number have their bundle
+  PlannedBundle bundle_;
+  std::map<ContextKey, std::int16_t> place_;  // in bundle_.contexts
+  std::vector<std::pair<std::size_t, std::int16_t>> derived_rows_;
+  std::vector<bool> recorded_;    // prompts whose geometry some bundle stores
+  std::int64_t rows_before_ = 0;  // rows with a smaller number have their bundle
 };
 
 }  // namespace

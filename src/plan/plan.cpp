@@ -4,7 +4,9 @@
 #include <set>
 
 #include "donors.hpp"
+#include "numbered_texts.hpp"
 #include "packer.hpp"
+#include "plan_prompts.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
@@ -13,36 +15,11 @@
 namespace rvsweep {
 namespace {
 
-std::vector<PlannedPrompt> plan_prompts(std::vector<Prompt> prompts, const PlanText& text,
-                                        const SweepConfig& config, const ModelConfig& model) {
-  std::vector<PlannedPrompt> planned;
-  planned.reserve(prompts.size());
-  for (Prompt& prompt : prompts) {
-    PromptEncoding encoded;
-    if (!prompt.text.empty()) encoded = text.encode_prompt(prompt.text);
-    encoded.encoding.ids.shrink_to_fit();  // kept as long as the sweep runs
-    PlannedPrompt p{std::move(prompt), std::move(encoded.encoding.ids), "",
-                    PromptIndex(static_cast<std::int32_t>(planned.size()))};
-    if (config.window_end == WindowEnd::user_end) p.tokens_after_window = encoded.tokens_after_user;
-    const auto n = static_cast<std::int64_t>(p.tokens.size());
-    if (n == 0)
-      p.refusal = "the prompt is empty";
-    else if (n > model.max_length())
-      p.refusal = "the prompt of " + std::to_string(n) + " tokens exceeds the model's " +
-                  std::to_string(model.max_length()) + " positions";
-    else if (const auto n_window = n - p.tokens_after_window; n_window < config.window)
-      p.refusal = "the prompt has " + std::to_string(n_window) + " tokens" +
-                  (n_window < n ? " up to the user's last" : "") + ", fewer than the window of " +
-                  std::to_string(config.window);
-    planned.push_back(std::move(p));
-  }
-  return planned;
-}
-
 void plan_rows(Plan& plan, const SweepConfig& config, const ModelConfig& model,
                const Donors& donors) {
   plan.rows.reserve(plan.pairs.size() * plan.arms.size() *
                     static_cast<std::size_t>(config.generation.samples));
+  NumberedTexts refusals(plan.refusals);
   std::vector<std::string> specs;
   for (const ArmSpec& arm : plan.arms) specs.push_back(arm.canonical());
   for (std::int32_t pair = 0; pair < std::ssize(plan.pairs); ++pair) {
@@ -53,13 +30,19 @@ void plan_rows(Plan& plan, const SweepConfig& config, const ModelConfig& model,
                                        roles.keyword_tokens, config.generation, model)
                                 .value_or("");
       if (refusal.empty()) refusal = roles.refusal;
+      const std::int32_t refused = refusals.number_of(refusal);
       for (std::int32_t sample = 0; sample < config.generation.samples; ++sample) {
         const RowId id(xxh3_fields({plan.pairs[pair].id, specs[a], std::to_string(sample)}));
         plan.rows.push_back(
-            {id, PairIndex(pair), ArmIndex(a), sample, refusal, RowIndex(std::ssize(plan.rows))});
+            {id, PairIndex(pair), ArmIndex(a), sample, refused, RowIndex(std::ssize(plan.rows))});
       }
     }
   }
+}
+
+bool uses(const Plan& plan, DonorPrompt donor) {
+  return std::any_of(plan.arms.begin(), plan.arms.end(),
+                     [&](const ArmSpec& arm) { return info_of(arm.control).donor == donor; });
 }
 
 /// Of the directions in which a control averages over donors.
@@ -73,9 +56,8 @@ MeanPrompts mean_prompts(const Plan& plan) {
     std::set<std::int32_t> seen;
     for (const PromptPair& pair : plan.pairs) {
       const PromptIndex prompt = donor_side(pair, direction);
-      const auto& tokens = plan.prompts[prompt.value].tokens;
-      if (!tokens.empty() && seen.insert(prompt.value).second)
-        prompts[static_cast<std::size_t>(direction)].push_back(tokens);
+      if (plan.prompts[prompt.value].n_tokens > 0 && seen.insert(prompt.value).second)
+        prompts[static_cast<std::size_t>(direction)].push_back(plan.tokens[prompt.value]);
     }
   }
   return prompts;
@@ -92,7 +74,15 @@ std::int64_t layer_of(const ConfigValue& value, const char* key, std::int64_t n_
 }  // namespace
 
 std::int64_t Plan::n_refused() const {
-  return std::count_if(rows.begin(), rows.end(), [](const auto& r) { return !r.refusal.empty(); });
+  return std::count_if(rows.begin(), rows.end(), [](const auto& r) { return r.refusal != 0; });
+}
+
+const std::string& Plan::refusal(const PlannedPrompt& prompt) const {
+  return refusals.at(static_cast<std::size_t>(prompt.refusal));
+}
+
+const std::string& Plan::refusal(const PlannedRow& row) const {
+  return refusals.at(static_cast<std::size_t>(row.refusal));
 }
 
 std::vector<ArmSpec> all_arms(const SweepConfig& config, const ModelConfig& model) {
@@ -102,18 +92,27 @@ std::vector<ArmSpec> all_arms(const SweepConfig& config, const ModelConfig& mode
   return arms;
 }
 
-Plan make_plan(const SweepConfig& config, const ModelConfig& model, PromptSet prompts,
+Plan make_plan(const SweepConfig& config, const ModelConfig& model, const PromptSource& prompts,
                const PlanText& text, const std::string& device, const std::string& dtype,
-               const Plan* before) {
+               Texts texts, const Plan* before) {
   Plan plan;
   plan.early_layer = layer_of(config.early_layer, "model.early_layer", model.n_layers);
   plan.late_layer = layer_of(config.late_layer, "model.late_layer", model.n_layers);
   plan.arms = all_arms(config, model);
-  plan.pairs = std::move(prompts.pairs);
-  plan.prompts = plan_prompts(std::move(prompts.prompts), text, config, model);
+  const bool has_keywords = std::any_of(plan.arms.begin(), plan.arms.end(), [](const auto& arm) {
+    return arm.positions.kind == PositionsKind::keywords;
+  });
+  PromptPlanner planner(plan, text, config, model, texts == Texts::kept || has_keywords);
+  plan.pairs = prompts([&](Prompt prompt) { planner.add(std::move(prompt)); });
+  planner.finish();
+  if (uses(plan, DonorPrompt::filler)) {
+    plan.filler = text.filler;
+    plan.filler_tokens = text.encode(text.filler);
+  }
   plan.bundle_rows = config.bundle_rows.value_or(automatic_bundle_rows(model, device, dtype));
   for (const PlannedPrompt& p : plan.prompts)
-    plan.tokens_after_window = std::max(plan.tokens_after_window, p.tokens_after_window);
+    plan.tokens_after_window =
+        std::max<std::int64_t>(plan.tokens_after_window, p.tokens_after_window);
   plan.mean_prompts = mean_prompts(plan);
   const Donors donors(plan, config.seed, text);
   plan_rows(plan, config, model, donors);
@@ -122,15 +121,42 @@ Plan make_plan(const SweepConfig& config, const ModelConfig& model, PromptSet pr
   return plan;
 }
 
+Plan make_plan(const SweepConfig& config, const ModelConfig& model, PromptSet prompts,
+               const PlanText& text, const std::string& device, const std::string& dtype,
+               const Plan* before) {
+  const PromptSource source = [&](const PromptSink& sink) {
+    for (Prompt& prompt : prompts.prompts) sink(std::move(prompt));
+    return std::move(prompts.pairs);
+  };
+  return make_plan(config, model, source, text, device, dtype, Texts::kept, before);
+}
+
 Bundle complete_bundle(const Plan& plan, BundleId id) {
-  Bundle bundle = plan.bundles.at(static_cast<std::size_t>(id.value));
-  for (BundleContext& context : bundle.contexts) {
-    if (context.prompt.value < 0) continue;  // the filler text is not of the plan's prompts
-    const auto number = static_cast<std::size_t>(context.prompt.value);
-    const PlannedPrompt& planned =
-        plan.prompts.at(plan.prompt_places.empty() ? number : plan.prompt_places.at(number));
-    context.tokens.assign(planned.tokens.begin(), planned.tokens.begin() + context.n_tokens);
-    context.text = planned.prompt.text;
+  const PlannedBundle& planned = plan.bundles.at(static_cast<std::size_t>(id.value));
+  Bundle bundle{planned.id, planned.shape, {}, planned.derived, {}, planned.cost};
+  for (const PlannedContext& c : planned.contexts) {
+    BundleContext context{c.prompt, {}, {}, c.records_prompt, c.tokens_after_window};
+    if (c.prompt == filler_prompt) {
+      context.tokens = plan.filler_tokens;
+      context.text = plan.filler;
+    } else {
+      const auto number = static_cast<std::size_t>(c.prompt.value);
+      const auto place = plan.prompt_places.empty()
+                             ? number
+                             : static_cast<std::size_t>(plan.prompt_places.at(number));
+      context.tokens = plan.tokens[place];
+      if (!plan.texts.empty()) context.text = plan.texts[place];
+    }
+    context.tokens.resize(static_cast<std::size_t>(c.n_tokens));
+    bundle.contexts.push_back(std::move(context));
+  }
+  for (std::size_t r = 0; r < planned.rows.size(); ++r) {
+    const PlannedBundleRow& p = planned.rows[r];
+    const std::string& pair_id = plan.pairs.at(static_cast<std::size_t>(p.pair.value)).id;
+    bundle.rows.push_back(
+        {p.row, p.arm, p.sample, xxh3(pair_id), p.base, p.donor, p.reference, p.counterpart});
+    if (!planned.keyword_tokens.empty())
+      bundle.rows.back().keyword_tokens = planned.keyword_tokens[r];
   }
   return bundle;
 }

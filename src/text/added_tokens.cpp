@@ -142,6 +142,10 @@ std::vector<Piece> AddedTokens::split(std::string_view text, const Matcher& matc
   std::vector<Piece> pieces;
   std::size_t done = 0;
   for (std::size_t at = 0; at < text.size();) {
+    if (matcher.lengths[static_cast<unsigned char>(text[at])].empty()) {
+      ++at;
+      continue;
+    }
     const auto [token, size] = longest_at_front(matcher, text.substr(at));
     if (token == nullptr) {
       ++at;

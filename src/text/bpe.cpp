@@ -32,7 +32,8 @@ Bpe::Bpe(const Vocabulary& vocabulary, const BpeSettings& settings, const std::s
     : vocabulary_(vocabulary),
       merges_(settings.merges.size()),
       ignore_merges_(settings.ignore_merges),
-      fuse_unknown_(settings.fuse_unknown) {
+      fuse_unknown_(settings.fuse_unknown),
+      whole_(static_cast<std::size_t>(vocabulary.size())) {
   for (std::size_t rank = 0; rank < settings.merges.size(); ++rank) {
     const auto& [left, right] = settings.merges[rank];
     const auto id_of = [&](const std::string& token) {
@@ -130,10 +131,21 @@ void Bpe::merge(std::vector<Symbol>& symbols) const {
 }
 
 void Bpe::encode(AlignedView word, Encoding& encoding) const {
-  if (ignore_merges_) {
-    if (const auto id = vocabulary_.id_of_bytes(word.text))
-      return encoding.add(*id, word.original(0, word.text.size()));
-  }
+  const auto id = vocabulary_.id_of_bytes(word.text);
+  if (!id) return add_merged(word, encoding);
+  const auto add_token = [&] { encoding.add(*id, word.original(0, word.text.size())); };
+  if (ignore_merges_) return add_token();
+  std::atomic<Whole>& whole = whole_[static_cast<std::size_t>(*id)];
+  const Whole known = whole.load(std::memory_order_relaxed);
+  if (known == Whole::yes) return add_token();
+  const std::size_t before = encoding.ids.size();
+  add_merged(word, encoding);
+  if (known == Whole::no) return;
+  const bool is_whole = encoding.ids.size() == before + 1 && encoding.ids.back() == *id;
+  whole.store(is_whole ? Whole::yes : Whole::no, std::memory_order_relaxed);
+}
+
+void Bpe::add_merged(AlignedView word, Encoding& encoding) const {
   std::vector<Symbol> symbols = symbols_of(word.text);
   if (symbols.empty()) return;
   merge(symbols);

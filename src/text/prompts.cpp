@@ -1,6 +1,6 @@
 #include "rvsweep/text/prompts.hpp"
 
-#include <map>
+#include <unordered_map>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
@@ -46,30 +46,48 @@ class FirstLines {
 
  private:
   std::string file_;
-  std::map<std::string, int> line_of_;
+  std::unordered_map<std::string, int> line_of_;
+};
+
+/// Text and group of a prompt by two hashes of 64 bits, because the text is not kept.
+using PromptKey = std::pair<std::uint64_t, std::uint64_t>;
+
+struct FirstHash {
+  std::size_t operator()(const PromptKey& key) const { return key.first; }
 };
 
 class PairBuilder {
  public:
+  explicit PairBuilder(const PromptSink& sink) : sink_(sink) {}
+
   PromptIndex prompt(std::string id, std::string text, std::string group) {
-    const auto [found, is_new] = places_.try_emplace(
-        {text, group}, PromptIndex(static_cast<std::int32_t>(set.prompts.size())));
-    if (is_new) set.prompts.push_back({std::move(id), std::move(text), std::move(group)});
+    const PromptIndex next(static_cast<std::int32_t>(places_.size()));
+    const PromptKey key{xxh3_fields({text, group}), xxh3_fields({group, text})};
+    const auto [found, is_new] = places_.try_emplace(key, next);
+    if (is_new) sink_({std::move(id), std::move(text), std::move(group)});
     return found->second;
   }
 
   PromptSet set;
 
  private:
-  std::map<std::pair<std::string, std::string>, PromptIndex> places_;
+  std::unordered_map<PromptKey, PromptIndex, FirstHash> places_;
+  const PromptSink& sink_;
 };
 
 }  // namespace
 
 PromptSet read_prompts(const std::filesystem::path& file) {
+  std::vector<Prompt> prompts;
+  PromptSet set = read_prompts(file, [&](Prompt prompt) { prompts.push_back(std::move(prompt)); });
+  set.prompts = std::move(prompts);
+  return set;
+}
+
+PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink) {
   const std::string bytes = read_prompt_bytes(file);
   FirstLines ids(file.string());
-  PairBuilder builder;
+  PairBuilder builder(sink);
   builder.set.fingerprint = xxh3(bytes);
   read_records(bytes, file, pair_form(), [&](int line, std::vector<std::string> values) {
     const std::string id = std::move(values[0]);

@@ -94,7 +94,7 @@ TEST(Controls, RefusedNamingTheirPlace) {
 }
 
 /// Donor of every row of an arm, by text.
-std::vector<std::string> donors(const Plan& plan, Control control) {
+std::vector<std::string> donors(const SamplePlan& plan, Control control) {
   std::vector<std::string> texts(plan.pairs.size());
   for (const Bundle& bundle : plan.bundles)
     for (const BundleRow& row : bundle.rows)
@@ -133,7 +133,7 @@ TEST(PlannedControls, AnotherPairsPromptIsNeverTheRecipients) {
   EXPECT_EQ(texts[1], letters('y'));
   EXPECT_EQ(texts[2], letters('x'));
   const auto alone = sample_plan(config, prompt_set({{letters('a'), letters('x')}}));
-  EXPECT_TRUE(says(alone.rows[1].refusal, {"other_base", "another pair"}));
+  EXPECT_TRUE(says(alone.refusal(alone.rows[1]), {"other_base", "another pair"}));
 }
 
 TEST(PlannedControls, TheFillerIsAsLongAsTheDonorOrRefused) {
@@ -144,7 +144,7 @@ TEST(PlannedControls, TheFillerIsAsLongAsTheDonorOrRefused) {
   const BundleRow& row = plan.bundles[0].rows[1];
   EXPECT_EQ(plan.bundles[0].contexts.at(row.donor).tokens, std::vector<std::int32_t>(33, 'f'));
   EXPECT_FALSE(plan.bundles[0].contexts.at(row.donor).records_prompt);
-  EXPECT_TRUE(says(plan.rows[3].refusal, {"filler", "400", "401"}));
+  EXPECT_TRUE(says(plan.refusal(plan.rows[3]), {"filler", "400", "401"}));
 }
 
 TEST(PlannedControls, DerivedDonorsAreSharedByTheRowsOfAPair) {

@@ -73,7 +73,7 @@ TEST_F(Extended, KeepsNumbersAndCountsOn) {
 
 TEST_F(Extended, ComputesEachRowAndRecordsEachPromptOnce) {
   std::multiset<std::int64_t> rows, prompts;
-  for (const Bundle& bundle : plan.bundles) {
+  for (const PlannedBundle& bundle : plan.bundles) {
     for (const auto& row : bundle.rows) rows.insert(row.row.value);
     for (const auto& context : bundle.contexts)
       if (context.records_prompt) prompts.insert(context.prompt.value);
@@ -89,7 +89,7 @@ TEST_F(Extended, ContextsCarryTheTokensOfTheirPrompt) {
       const auto prompt = std::find_if(plan.prompts.begin(), plan.prompts.end(),
                                        [&](const auto& p) { return p.number == context.prompt; });
       ASSERT_NE(prompt, plan.prompts.end());
-      EXPECT_EQ(context.tokens, prompt->tokens);
+      EXPECT_EQ(context.tokens, plan.tokens[prompt - plan.prompts.begin()]);
     }
 }
 

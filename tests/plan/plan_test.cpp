@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "plan/sample_plan.hpp"
+#include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "support/input_error.hpp"
 
@@ -21,7 +22,7 @@ struct Place {
   const BundleContext& donor() const { return bundle.contexts.at(row.donor); }
 };
 
-Place place_of(const Plan& plan, std::int64_t row) {
+Place place_of(const SamplePlan& plan, std::int64_t row) {
   for (const Bundle& bundle : plan.bundles)
     for (const BundleRow& candidate : bundle.rows)
       if (candidate.row == RowIndex(row)) return {bundle, candidate};
@@ -39,7 +40,7 @@ TEST(MakePlan, LaysRowsOutPairByPairArmByArmSampleBySample) {
         EXPECT_EQ(plan.rows[i].pair, PairIndex(pair));
         EXPECT_EQ(plan.rows[i].arm, ArmIndex(arm));
         EXPECT_EQ(plan.rows[i].sample, sample);
-        EXPECT_EQ(plan.rows[i].refusal, "");
+        EXPECT_EQ(plan.refusal(plan.rows[i]), "");
         EXPECT_EQ(plan.rows[i].id.value,
                   xxh3_fields({"pair-" + std::to_string(pair), plan.arms[arm].canonical(),
                                std::to_string(sample)}));
@@ -105,8 +106,8 @@ TEST(MakePlan, SharesTheContextOfAPromptThatNeedsNoCut) {
 TEST(MakePlan, MakesRoomForACutPromptThatIsTooLongAsAWhole) {
   const auto plan = sample_plan(sample_config({"base", "preset:notebook_c_v2 layers=4:8"}),
                                 prompt_set({{text(2000, 's'), text(1500, 'b')}}));
-  EXPECT_NE(plan.rows[0].refusal, "");
-  ASSERT_EQ(plan.rows[1].refusal, "");
+  EXPECT_NE(plan.refusal(plan.rows[0]), "");
+  ASSERT_EQ(plan.refusal(plan.rows[1]), "");
   const Place place = place_of(plan, 1);
   EXPECT_EQ(place.base().tokens.size(), 512u);
   EXPECT_GE(place.bundle.shape.prompt_length, 512);
@@ -182,12 +183,12 @@ TEST(MakePlan, AnEmptyPromptHasNoTokensAndRefusesItsRows) {
   const auto plan =
       make_plan(sample_config({"base", "source", "kv_cache layers=4:8"}), sample_model(),
                 prompt_set({{text(20), ""}}), sample, "cpu", "float32");
-  EXPECT_EQ(plan.prompts[0].tokens.size(), 21u);
-  EXPECT_TRUE(plan.prompts[1].tokens.empty());
-  EXPECT_TRUE(says(plan.prompts[1].refusal, {"empty"}));
-  EXPECT_TRUE(says(plan.rows[0].refusal, {"the prompt is empty"}));
-  EXPECT_EQ(plan.rows[1].refusal, "");
-  EXPECT_TRUE(says(plan.rows[2].refusal, {"the prompt is empty"}));
+  EXPECT_EQ(plan.prompts[0].n_tokens, 21);
+  EXPECT_EQ(plan.prompts[1].n_tokens, 0);
+  EXPECT_TRUE(says(plan.refusal(plan.prompts[1]), {"empty"}));
+  EXPECT_TRUE(says(plan.refusal(plan.rows[0]), {"the prompt is empty"}));
+  EXPECT_EQ(plan.refusal(plan.rows[1]), "");
+  EXPECT_TRUE(says(plan.refusal(plan.rows[2]), {"the prompt is empty"}));
   EXPECT_EQ(plan.n_refused(), 2);
 }
 
@@ -195,11 +196,76 @@ TEST(MakePlan, SaysWhyAPromptHasNoGeometry) {
   const auto plan = sample_plan(sample_config({"base"}),
                                 prompt_set({{text(15, 'a'), text(16, 'b')}, {text(200), text(20)}}),
                                 sample_model(100));
-  EXPECT_TRUE(says(plan.prompts[0].refusal, {"15 tokens", "window of 16"}));
-  EXPECT_EQ(plan.prompts[1].refusal, "");
-  EXPECT_TRUE(says(plan.prompts[2].refusal, {"200 tokens", "100 positions"}));
-  EXPECT_EQ(plan.prompts[3].refusal, "");
-  for (const auto& row : plan.rows) EXPECT_EQ(row.refusal, "");
+  EXPECT_TRUE(says(plan.refusal(plan.prompts[0]), {"15 tokens", "window of 16"}));
+  EXPECT_EQ(plan.refusal(plan.prompts[1]), "");
+  EXPECT_TRUE(says(plan.refusal(plan.prompts[2]), {"200 tokens", "100 positions"}));
+  EXPECT_EQ(plan.refusal(plan.prompts[3]), "");
+  for (const auto& row : plan.rows) EXPECT_EQ(plan.refusal(row), "");
+}
+
+// More prompts than are encoded at a time, in threads that do not end in the order of their shares.
+TEST(MakePlan, IsTheSameForAnyNumberOfThreads) {
+  std::vector<std::pair<std::string, std::string>> texts;
+  for (std::int64_t i = 0; i < 2600; ++i) {
+    const std::string number = std::to_string(i);
+    texts.emplace_back("s" + number + text(20 + i % 50), "b" + number + text(20 + i % 7));
+  }
+  const auto config = sample_config({"base", "kv_cache layers=4:8"});
+  PromptSet prompts;
+  for (const auto& [source, base] : texts) {
+    const PromptIndex at(static_cast<std::int32_t>(prompts.prompts.size()));
+    prompts.prompts.push_back({source, source, "source"});
+    prompts.prompts.push_back({base, base, "base"});
+    prompts.pairs.push_back({source, at, PromptIndex(at.value + 1)});
+  }
+  for (const int threads : {1, 2, 3}) {
+    PlanText in_threads = sample_text();
+    in_threads.threads = threads;
+    const Plan plan = make_plan(config, sample_model(), prompts, in_threads, "cpu", "float32");
+    ASSERT_EQ(plan.prompts.size(), 5200u);
+    for (std::size_t p = 0; p < plan.prompts.size(); ++p) {
+      ASSERT_EQ(plan.tokens[p], bytes_as_tokens(prompts.prompts[p].text));
+      ASSERT_EQ(plan.texts[p], prompts.prompts[p].text);
+      ASSERT_EQ(plan.prompt_ids[p], prompts.prompts[p].id);
+    }
+  }
+}
+
+TEST(MakePlan, AFailingThreadEndsThePlan) {
+  PlanText failing = sample_text();
+  failing.threads = 4;
+  failing.encode_prompt = [](const std::string& words) {
+    if (words.back() == '3') throw InputError("text", "is wrong");
+    return PromptEncoding{};
+  };
+  const auto prompts = prompt_set({{"1", "2"}, {"3", "4"}});
+  EXPECT_TRUE(says(refusal_message([&] {
+                     make_plan(sample_config({"base"}), sample_model(), prompts, failing, "cpu",
+                               "float32");
+                   }),
+                   {"text", "is wrong"}));
+}
+
+TEST(MakePlan, WithoutTextsIsTheSameButForThem) {
+  auto config = sample_config({"base", "kv_cache layers=4:8", "kv_cache layers=1 positions=all"});
+  config.controls = {{"other_base", "job.cfg:20"}, {"filler", "job.cfg:21"}};
+  const auto prompts = prompt_set({{text(20, 'a'), text(30, 'b')}, {text(25), text(30, 'b')}});
+  const auto plan_with = [&](Texts texts) {
+    const PromptSource source = [&](const PromptSink& sink) {
+      for (const Prompt& prompt : prompts.prompts) sink(prompt);
+      return prompts.pairs;
+    };
+    return make_plan(config, sample_model(), source, sample_text(), "cpu", "float32", texts);
+  };
+  const Plan with = plan_with(Texts::kept), without = plan_with(Texts::forgotten);
+  EXPECT_TRUE(without.texts.empty());
+  ASSERT_EQ(with.bundles.size(), without.bundles.size());
+  for (const PlannedBundle& bundle : with.bundles) {
+    Bundle expected = complete_bundle(with, bundle.id);
+    for (BundleContext& context : expected.contexts)
+      if (context.prompt != filler_prompt) context.text.clear();
+    EXPECT_EQ(pack_bundle(complete_bundle(without, bundle.id)), pack_bundle(expected));
+  }
 }
 
 TEST(MakePlan, TakesBundleRowsFromTheTableWhereNoneAreGiven) {

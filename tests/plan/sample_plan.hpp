@@ -74,12 +74,19 @@ inline PromptSet prompt_set(const std::vector<std::pair<std::string, std::string
   return set;
 }
 
-/// Its bundles as ranks get them.
-inline Plan sample_plan(const SweepConfig& config, const PromptSet& prompts,
-                        const ModelConfig& model = sample_model()) {
-  Plan plan = make_plan(config, model, prompts, sample_text(), "cpu", "float32");
-  for (Bundle& bundle : plan.bundles) bundle = complete_bundle(plan, bundle.id);
-  return plan;
+/// A plan with its bundles as ranks get them.
+struct SamplePlan : Plan {
+  SamplePlan() = default;
+  explicit SamplePlan(Plan plan) : Plan(std::move(plan)) {
+    for (const PlannedBundle& planned : Plan::bundles)
+      bundles.push_back(complete_bundle(*this, planned.id));
+  }
+  std::vector<Bundle> bundles;
+};
+
+inline SamplePlan sample_plan(const SweepConfig& config, const PromptSet& prompts,
+                              const ModelConfig& model = sample_model()) {
+  return SamplePlan(make_plan(config, model, prompts, sample_text(), "cpu", "float32"));
 }
 
 }  // namespace rvsweep

@@ -48,6 +48,23 @@ TEST(Bpe, AWholeWordMayWinOverTheMerges) {
   EXPECT_EQ(encoded("abc", {.merges = merges, .ignore_merges = true}, "abca"), (Ids{3, 2, 0}));
 }
 
+// What a word became the first time is remembered where it became itself.
+TEST(Bpe, GivesTheSameEveryTime) {
+  const Pairs merges = {{"a", "b"}, {"b", "c"}, {"a", "bc"}, {"ab", "ab"}};
+  const Vocabulary vocabulary(tokens("abc", merges), "vocab");
+  const Bpe bpe(vocabulary, {.merges = merges}, "model");
+  Encoding encoding;
+  for (int time = 0; time < 3; ++time)
+    for (const char* word : {"abc", "ab", "abab", "bc", "a"})
+      bpe.encode(AlignedText(word, 0).view(), encoding);
+  const Ids once = {3, 2, 3, 6, 4, 0};
+  Ids expected;
+  for (int time = 0; time < 3; ++time) expected.insert(expected.end(), once.begin(), once.end());
+  EXPECT_EQ(encoding.ids, expected);
+  const std::vector<Span> spans = {{0, 2}, {2, 3}, {0, 2}, {0, 4}, {0, 2}, {0, 1}};
+  EXPECT_TRUE(std::equal(spans.begin(), spans.end(), encoding.spans.end() - 6));
+}
+
 TEST(Bpe, BytesWithoutTokenAreDroppedOrUnknown) {
   const Pairs merges = {{"a", "b"}};
   EXPECT_EQ(encoded("abu", {.merges = merges}, "axb"), Ids{3});  // neighbours once x is gone

@@ -5,6 +5,9 @@
 
 namespace rvsweep {
 
+/// xxh3 of the prompts file that a stored sweep was made from.
+std::uint64_t stored_prompts_fingerprint(const StaticSweep& sweep);
+
 /// All prompts and pairs of a stored sweep, in its order.
 PromptSet stored_prompts(const StaticSweep& sweep);
 

@@ -28,9 +28,11 @@ struct SweepSetup {
 
 /// `device` and `dtype` override what the configuration says (a resumed sweep keeps its own);
 /// empty: resolve the configuration's. With `stored`, prompts and plan are that sweep's and no
-/// prompts file is read. Throws InputError for all that is wrong with the input.
+/// prompts file is read. A plan without texts is for looking at, see plan.hpp. Throws InputError
+/// for all that is wrong with the input.
 SweepSetup prepare_sweep(const ConfigValues& values, std::string device = "",
-                         std::string dtype = "", const StaticSweep* stored = nullptr);
+                         std::string dtype = "", const StaticSweep* stored = nullptr,
+                         Texts texts = Texts::kept);
 
 /// What plans need of the tokenizer, which must outlive it, and of the files that `config` names.
 PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer);
@@ -41,8 +43,12 @@ struct ArithmeticIdentity {
   int threads = 1;
 };
 
-/// The static part of the results with the identity as root attributes and the fingerprint over all
-/// that decides a row.
+/// The identity as root attributes and the fingerprint over all that decides a row; nothing else of
+/// the sweep.
+StaticSweep sweep_identity(const SweepSetup& setup, const ArithmeticIdentity& identity,
+                           const std::string& model_fingerprint);
+
+/// The static part of the results: identity, prompts, pairs, arms and rows.
 StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity,
                          const std::string& model_fingerprint);
 

@@ -20,11 +20,10 @@ struct BundleShape {
 
 /// A prompt as the model reads it: prefilled once, its cache serves every row that names it.
 struct BundleContext {
-  PromptIndex prompt;                // -1: the filler text
-  std::vector<std::int32_t> tokens;  // truncated where an arm asks for it
-  std::string text;
-  bool records_prompt = false;  // this bundle stores the prompt's geometry
-  std::int32_t n_tokens = 0;    // in a plan, which leaves out the tokens and text of its prompts
+  PromptIndex prompt;                    // -1: the filler text
+  std::vector<std::int32_t> tokens;      // truncated where an arm asks for it
+  std::string text;                      // empty where no read-out asks for it
+  bool records_prompt = false;           // this bundle stores the prompt's geometry
   std::int64_t tokens_after_window = 0;  // last tokens beyond the end of its windows
 };
 

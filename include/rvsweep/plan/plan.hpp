@@ -5,9 +5,11 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "rvsweep/core/ids.hpp"
+#include "rvsweep/core/text_store.hpp"
 #include "rvsweep/model_config/model_config.hpp"
 #include "rvsweep/plan/arm.hpp"
 #include "rvsweep/plan/bundle.hpp"
@@ -15,12 +17,14 @@
 #include "rvsweep/plan/sweep_config.hpp"
 #include "rvsweep/text/chat_template.hpp"
 #include "rvsweep/text/prompts.hpp"
+#include "rvsweep/text/token_store.hpp"
 
 namespace rvsweep {
 
 /// What the plan needs of a tokenizer.
 struct PlanText {
-  /// A prompt as the model reads it: in the chat template, where there is one.
+  /// A prompt as the model reads it: in the chat template, where there is one. Called by `threads`
+  /// threads at once.
   std::function<PromptEncoding(const std::string& text)> encode_prompt;
   /// Text to token ids with the model's special tokens, in no template.
   std::function<std::vector<std::int32_t>(const std::string& text)> encode;
@@ -29,18 +33,24 @@ struct PlanText {
   std::function<std::vector<std::int32_t>(const std::string& file, const std::string& text)>
       keyword_tokens;
   std::string filler;  // a neutral text, for the filler control
+  int threads = 1;
 };
 
+/// A million of them may be kept as long as a sweep runs: what takes more room lies in the plan.
 struct PlannedPrompt {
-  Prompt prompt;
-  std::vector<std::int32_t> tokens;
-  std::string refusal;  // why no geometry can be had; empty where it can
   PromptIndex number;
-  std::int64_t tokens_after_window = 0;  // tokens of the chat template beyond the window's end
+  std::int32_t n_tokens = 0;
+  std::int32_t tokens_after_window = 0;  // tokens of the chat template beyond the window's end
+  std::int32_t group = 0;                // into Plan::groups
+  std::int32_t refusal = 0;              // into Plan::refusals: why no geometry can be had
+  std::uint64_t text_hash = 0;           // xxh3 of the text
 };
 
 /// Tokens of the distinct donor-side prompts, by direction: the sources, the bases.
 using MeanPrompts = std::array<std::vector<std::vector<std::int32_t>>, 2>;
+
+/// In place of a prompt index: the shipped neutral text.
+inline constexpr PromptIndex filler_prompt{-1};
 
 /// The prompt of a pair that gives in a direction.
 inline PromptIndex donor_side(const PromptPair& pair, Direction direction) {
@@ -52,8 +62,37 @@ struct PlannedRow {
   PairIndex pair;
   ArmIndex arm;
   std::int32_t sample = 0;
-  std::string refusal;  // empty: the row runs
+  std::int32_t refusal = 0;  // into Plan::refusals: why the row does not run
   RowIndex number;
+};
+
+/// A context of BundleContext but for its tokens and text, which the plan holds.
+struct PlannedContext {
+  PromptIndex prompt;
+  std::int32_t n_tokens = 0;
+  std::int32_t tokens_after_window = 0;
+  bool records_prompt = false;
+};
+
+/// A row of BundleRow but for what follows from its pair and donor.
+struct PlannedBundleRow {
+  RowIndex row;
+  PairIndex pair;
+  ArmIndex arm;
+  std::int32_t sample = 0;
+  // Some 2,000 contexts and 1,000 derived donors are the most that a bundle has.
+  std::int16_t base = 0, donor = -1, reference = -1, counterpart = -1;
+};
+
+/// A bundle as the plan keeps it; complete_bundle makes it what a rank needs.
+struct PlannedBundle {
+  BundleId id;
+  BundleShape shape;
+  std::vector<PlannedContext> contexts;
+  std::vector<DerivedDonor> derived;
+  std::vector<PlannedBundleRow> rows;
+  std::vector<std::vector<std::int32_t>> keyword_tokens;  // by row; empty where no row has any
+  double cost = 0;
 };
 
 /// Rows lie pair by pair, arm by arm, sample by sample; that order is /rows'. Bundles, and with
@@ -61,10 +100,17 @@ struct PlannedRow {
 /// the items that the other had keep their numbers and new ones count on in plan order.
 struct Plan {
   std::vector<PlannedPrompt> prompts;
+  TextStore prompt_ids;
+  TextStore texts;    // of the prompts; none where they were forgotten
+  TokenStore tokens;  // of the prompts
+  std::vector<std::string> groups;
+  std::vector<std::string> refusals{""};  // the first: none
   std::vector<PromptPair> pairs;
   std::vector<ArmSpec> arms;  // of the config, then their controls
   std::vector<PlannedRow> rows;
-  std::vector<Bundle> bundles;              // without what `prompts` holds, see complete_bundle
+  std::vector<PlannedBundle> bundles;
+  std::string filler;  // text of the filler control; else empty
+  std::vector<std::int32_t> filler_tokens;
   std::vector<std::int32_t> prompt_places;  // by number, where numbers are not the places
   MeanPrompts mean_prompts;                 // of the mean control; else empty
   std::int64_t early_layer = 0, late_layer = 0;
@@ -72,21 +118,39 @@ struct Plan {
   std::int64_t tokens_after_window = 0;  // the most of any prompt
 
   std::int64_t n_refused() const;
+  /// Why there is no result of the prompt or row; empty where there is one.
+  const std::string& refusal(const PlannedPrompt& prompt) const;
+  const std::string& refusal(const PlannedRow& row) const;
 };
+
+/// Whether a plan keeps the texts of its prompts. Without them it cannot be written into a folder,
+/// and the read-outs `copying` and `reencode` cannot be computed.
+enum class Texts { kept, forgotten };
 
 /// The arms of the configuration and then their controls.
 std::vector<ArmSpec> all_arms(const SweepConfig& config, const ModelConfig& model);
 
+/// Hands every prompt to the sink, in plan order, and returns the pairs, which name them by place.
+using PromptSource = std::function<std::vector<PromptPair>(const PromptSink& sink)>;
+
 /// `device` and `dtype` are resolved names ("cpu", "float32"). Throws InputError for what concerns
-/// the whole sweep (arms, layers); what concerns a row is that row's refusal.
+/// the whole sweep (arms, layers) and what `prompts` throws; what concerns a row is that row's
+/// refusal. Prompts are tokenised while they come in, so that no more of their texts is held than
+/// `texts` asks for and keyword positions need.
 /// With `before`, the plan of a smaller job, the result extends it: its bundles stay first and as
 /// they are, and what they lack is packed into new ones. ContractError when a prompt or row of
 /// `before` is missing here.
+Plan make_plan(const SweepConfig& config, const ModelConfig& model, const PromptSource& prompts,
+               const PlanText& text, const std::string& device, const std::string& dtype,
+               Texts texts, const Plan* before = nullptr);
+
+/// The same from prompts that are there already; with their texts.
 Plan make_plan(const SweepConfig& config, const ModelConfig& model, PromptSet prompts,
                const PlanText& text, const std::string& device, const std::string& dtype,
                const Plan* before = nullptr);
 
-/// A bundle of the plan as a rank needs it: with the tokens and texts of its prompts.
+/// A bundle of the plan as a rank needs it: with the tokens of its prompts, and with their texts
+/// where the plan still has them.
 Bundle complete_bundle(const Plan& plan, BundleId id);
 
 /// Tokens of base and donor, and how many of them lie up to the window's end.

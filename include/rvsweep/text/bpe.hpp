@@ -1,6 +1,7 @@
 #pragma once
 // Byte-pair encoding of one word, from its bytes or from its characters.
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -46,6 +47,7 @@ class Bpe {
 
   std::vector<Symbol> symbols_of(std::string_view word) const;
   void merge(std::vector<Symbol>& symbols) const;
+  void add_merged(AlignedView word, Encoding& encoding) const;
 
   const Vocabulary& vocabulary_;
   MergeTable merges_;
@@ -53,6 +55,10 @@ class Bpe {
   std::int32_t unknown_id_ = -1;
   bool ignore_merges_;
   bool fuse_unknown_;
+  /// What merging makes of the bytes of a token, by id: found out once, by whichever thread comes
+  /// first. Most words of a text are such tokens.
+  enum class Whole : std::uint8_t { unknown, yes, no };
+  mutable std::vector<std::atomic<Whole>> whole_;
 };
 
 }  // namespace rvsweep

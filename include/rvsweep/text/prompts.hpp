@@ -2,6 +2,7 @@
 // Prompt pairs and banks of prompts, from JSON lines or CSV (text/records.hpp).
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,13 @@ struct PromptBank {
 /// "base_group". Throws InputError naming file:line for what text/records.hpp refuses, an empty
 /// pair id or one used twice, a file without pairs, a bank.
 PromptSet read_prompts(const std::filesystem::path& file);
+
+/// Takes one prompt after the other.
+using PromptSink = std::function<void(Prompt)>;
+
+/// The same, but that every prompt goes to `sink` as soon as it is read and the set has none of
+/// them: a million texts take more memory than the plan of their rows.
+PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink);
 
 /// A bank: {"id", "text", "group"}, none of them empty. Throws InputError naming file:line for what
 /// text/records.hpp refuses, an empty value, an id or a text of a group used twice, an id with '~'
