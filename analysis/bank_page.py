@@ -1,8 +1,5 @@
 """The page about a prompt bank: lengths by group and tokenizer, duplicates, keywords."""
 
-import base64
-import csv
-import io
 from pathlib import Path
 
 import jinja2
@@ -10,7 +7,7 @@ import numpy as np
 from markupsafe import Markup
 
 from analysis.bank_checks import NEAR, SHINGLE, WINDOW, Bank, Measured
-from analysis.figure_style import BASE, INK, MUTED, RULE, data_text, figure, svg
+from analysis.figure_style import BASE, INK, MUTED, RULE, Drawing, data_text, drawing, figure
 from analysis.texts import printable
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -31,8 +28,7 @@ def render(bank: Bank) -> str:
     )
     return environment.get_template("bank.html.j2").render(
         bank=bank,
-        figures=[Markup(length_figure(bank, index)) for index in range(len(bank.measured))],
-        data=[data_address(bank, measured) for measured in bank.measured],
+        figures=[length_figure(bank, index) for index in range(len(bank.measured))],
         drawn=DRAWN,
         listed=LISTED,
         near=NEAR,
@@ -42,7 +38,7 @@ def render(bank: Bank) -> str:
     )
 
 
-def length_figure(bank: Bank, index: int) -> str:
+def length_figure(bank: Bank, index: int) -> Drawing:
     """Every prompt's length by group, with the median and the range between the quartiles."""
     measured = bank.measured[index]
     table = measured.table[:DRAWN]
@@ -73,16 +69,14 @@ def length_figure(bank: Bank, index: int) -> str:
         axes.set_xlabel("tokens")
         axes.grid(axis="x", color=RULE, lw=0.6)
         axes.set_axisbelow(True)
-        return svg(fig, f"lengths{index}", f"Lengths of the prompts by group, {measured.tokenizer}")
-
-
-def data_address(bank: Bank, measured: Measured) -> str:
-    """What the figure shows, as the address of a CSV file."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(("id", "group", "tokens"))
-    writer.writerows((p.id, p.group, n) for p, n in zip(bank.prompts, measured.counts, strict=True))
-    return "data:text/csv;charset=utf-8;base64," + base64.b64encode(text.getvalue().encode()).decode()
+        shown = {
+            "id": [prompt.id for prompt in bank.prompts],
+            "group": [prompt.group for prompt in bank.prompts],
+            "tokens": measured.counts,
+        }
+        return drawing(
+            fig, f"lengths{index}", f"Lengths of the prompts by group, {measured.tokenizer}", shown
+        )
 
 
 def _short(text: str) -> str:
