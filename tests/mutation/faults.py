@@ -28,8 +28,8 @@ FAULTS = [
     fault(
         "rotation sign",
         "model/rope.cpp",
-        "halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin",
-        "halves[0] * cos + halves[1] * sin, halves[1] * cos - halves[0] * sin",
+        "at::mul_out(first, a, cos).addcmul_(b, sin, -1);\n  at::mul_out(second, b, cos).addcmul_(a, sin);",
+        "at::mul_out(first, a, cos).addcmul_(b, sin);\n  at::mul_out(second, b, cos).addcmul_(a, sin, -1);",
         "model Rope.PairsDimensionIWithIPlusHalf",
     ),
     fault(
@@ -182,9 +182,23 @@ FAULTS = [
     fault(
         "positions of the patched suffix one too far",
         "intervention/site_patch.cpp",
-        "suffix.positions = at::tensor(positions, at::kLong).to(device).view(shape);",
-        "suffix.positions = at::tensor(positions, at::kLong).to(device).view(shape) + 1;",
+        "at::tensor(positions, at::kLong).to(device).view({std::ssize(plans), queries});",
+        "at::tensor(positions, at::kLong).to(device).view({std::ssize(plans), queries}) + 1;",
         "experiment BundleRunner.SelfPatchEqualsBaseBitForBit",
+    ),
+    fault(
+        "stream of the patched suffix one token early",
+        "intervention/site_patch.cpp",
+        "back[r][q] = plans[r].n - 1 - plans[r].cached + queries - q;",
+        "back[r][q] = plans[r].n - plans[r].cached + queries - q;",
+        "experiment BundleRunner.SelfPatchEqualsBaseBitForBit",
+    ),
+    fault(
+        "decode attention reads another KV head",
+        "model/decode_attention.cpp",
+        "work(i / nkv, i % nkv, i * g)",
+        "work(i / nkv, (i + 1) % nkv, i * g)",
+        "model DecodeAttention.IsTheSoftmaxOfScoresTimesValues",
     ),
     fault(
         "all heads of a site written, the mask ignored",
