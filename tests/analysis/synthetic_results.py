@@ -244,6 +244,8 @@ def add_read_outs(columns: dict) -> None:
     shift = columns["rows/arm"] / columns["rows/arm"].max()
     columns["rows/logprob_source"] = random.normal(2 * shift, 1, rows)
     columns["rows/kl_first"] = random.gamma(1 + shift, 0.1, rows)
+    for name in ("logprob_source", "kl_first"):  # relative to the unpatched base: the arm of place 0
+        columns[f"rows/{name}"][columns["rows/arm"] == 0] = 0
     columns["rows/recursive_paradox"] = random.integers(0, 3, rows).astype(np.int32)
     decay = random.uniform(0.2, 0.3, (rows, 30, 1))
     columns["rows/spectra_generated"] = np.exp(-decay * np.arange(16)).astype(np.float32)

@@ -130,14 +130,14 @@ def test_mixed_model_of_a_balanced_sweep_gives_the_paired_differences(results_fi
 
     def edit(columns):
         add_read_outs(columns)
-        columns["rows/logprob_source"] += 3 * random.standard_normal(12)[columns["rows/pair"]]
+        columns["rows/keyword_rate"] += 3 * random.standard_normal(12)[columns["rows/pair"]]
 
     study = load(results_file(pairs=12, samples=2, edit=edit), bootstrap=Bootstrap(500))
-    mixed = study.mixed_effects("logprob_source").set_index("arm")
-    paired = study.contrasts("logprob_source").set_index("arm")
+    mixed = study.mixed_effects("keyword_rate").set_index("arm")
+    paired = study.contrasts("keyword_rate").set_index("arm")
     assert mixed["estimate"].to_numpy() == pytest.approx(paired["difference"].to_numpy(), abs=1e-6)
     # Two-way analysis of variance without interaction: se = sqrt(2 residual mean square / rows of an arm).
-    y = study.results.rows["logprob_source"].reshape(12, 6, 2)
+    y = study.results.rows["keyword_rate"].reshape(12, 6, 2)
     fit = y.mean(axis=(1, 2), keepdims=True) + y.mean(axis=(0, 2), keepdims=True) - y.mean()
     mean_square = ((y - fit) ** 2).sum() / (y.size - 12 - 6 + 1)
     assert mixed["se"].to_numpy() == pytest.approx(np.sqrt(2 * mean_square / 24), rel=1e-3)
