@@ -95,21 +95,22 @@ void expect_all_ok(BundleResult& result) {
 
 TEST(BundleRunner, SelfPatchEqualsBaseBitForBit) {
   Study study({"base", "kv_cache layers=0:4", "kv_cache layers=1:3", "v_proj layers=2",
-               "kv_cache layers=0:4 growth=frozen"});
+               "v_proj layers=0", "kv_cache layers=0:4 growth=frozen"});
   for (BundleRow& row : study.bundle.rows)
     if (row.donor >= 0) row.donor = row.base;  // donor is base itself
   BundleResult result = study.run();
   expect_all_ok(result);
   const auto base = item<std::int32_t>(result, "tokens", 0);
-  for (std::size_t r = 1; r <= 3; ++r) {
+  for (std::size_t r = 1; r <= 4; ++r) {
     EXPECT_EQ(item<std::int32_t>(result, "tokens", r), base) << "row " << r;
     EXPECT_EQ(column<double>(result.rows, "change_norm")[r] < 1e-4, true);
+    EXPECT_NEAR(column<double>(result.rows, "kl_first")[r], 0, 1e-9) << "row " << r;
     EXPECT_GT(column<std::int64_t>(result.rows, "cells_changed")[r], 0);
   }
   EXPECT_EQ(item<float>(result, "spectra_generated", 1),
             item<float>(result, "spectra_generated", 0));
   // Frozen layers forget what was generated, so a self-patch is not base there.
-  EXPECT_NE(item<float>(result, "spectra_generated", 4),
+  EXPECT_NE(item<float>(result, "spectra_generated", 5),
             item<float>(result, "spectra_generated", 0));
 }
 
