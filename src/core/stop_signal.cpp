@@ -21,9 +21,10 @@ void set_all(void (*handler)(int)) {
   for (int signal : stop_signals) sigaction(signal, &action, nullptr);
 }
 
-void note_first(int) {
-  requested = true;
-  set_all(SIG_DFL);  // sigaction may be called from a handler
+void note_first(int signal) {
+  const bool is_second = requested.exchange(true);  // both came at once, to two threads
+  set_all(SIG_DFL);                                 // sigaction may be called from a handler
+  if (is_second) std::raise(signal);                // acts when this handler has ended
 }
 
 }  // namespace

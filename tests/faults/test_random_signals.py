@@ -90,7 +90,12 @@ def test_stopped_process(sweep, finished, tmp_path, seed):
         stopped = hurt.random.choice(ranks) if ranks else None
         if stopped is not None:
             job.hurt([stopped], signal.SIGSTOP)
-        code = job.end_within(RANK_LIMIT + END_LIMIT)
+        try:
+            code = job.end_within(RANK_LIMIT + END_LIMIT)
+        except AssertionError:  # stopped after its last word: nobody misses it but mpirun
+            assert (hurt.out / "results.h5").exists()
+            job.hurt([stopped], signal.SIGCONT)
+            code = job.end_within(END_LIMIT)
     assert code != 0 or stopped is None or (hurt.out / "results.h5").exists()
     if code != 0:
         assert "gave no sign of life for more than 3 s" in job.log.read_text() or "alarm" in job.log.read_text().lower()
