@@ -1,7 +1,6 @@
 """Command: python analysis/bank.py bank.jsonl [--tokenizer FOLDER ...] [-o page.html] - what a prompt bank is like."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from tokenizers import Tokenizer
 
 from analysis.bank_checks import NEAR, SHINGLE, WINDOW, Bank, examine
 from analysis.bank_page import render
+from analysis.command_line import run, write
 from analysis.prompt_bank import BankError, read_banks
 
 DEMO_TOKENIZER = Path("models/SmolLM2-135M-Instruct")
@@ -70,23 +70,11 @@ def _findings(title: str, found: list[str]) -> list[str]:
     return [f"{title}:", *(f"  {text}" for text in found[:LISTED]), *more]
 
 
-def write(path: Path, page: str) -> None:
-    """Replaces `path` at once, so that a failure leaves the old page."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(page, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise BankError(
-            f"{path}: cannot be written ({error.strerror}): give another place with -o"
-        ) from error
-
-
 def main(arguments: list[str] | None = None) -> int:
     """0 done, whatever the checks found; 2 bad usage or input, with one message on stderr."""
     parser = argparse.ArgumentParser(
-        description="Lengths, duplicates and keywords of a prompt bank (JSONL or CSV: id, text, group)."
+        prog="bank.py",
+        description="Lengths, duplicates and keywords of a prompt bank (JSONL or CSV: id, text, group).",
     )
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="together they are one bank")
     parser.add_argument(
@@ -98,23 +86,21 @@ def main(arguments: list[str] | None = None) -> int:
         help=f"with a tokenizer.json (default {DEMO_TOKENIZER})",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="PAGE", help="also write an HTML page")
-    options = parser.parse_args(arguments)
-    try:
-        if options.output and any(_same(options.output, file) for file in options.files):
-            raise BankError(f"{options.output}: is the bank: give another name with -o")
-        prompts = read_banks(options.files)
-        texts = [prompt.text for prompt in prompts]
-        folders = options.tokenizer or [DEMO_TOKENIZER]
-        bank = examine(prompts, {folder.name: token_counts(folder, texts) for folder in folders})
-        if options.output:
-            write(options.output, render(bank))
-    except BankError as error:
-        print(f"bank.py: {error}", file=sys.stderr)
-        return 2
+    return run(parser, arguments, _examine)
+
+
+def _examine(options: argparse.Namespace) -> None:
+    if options.output and any(_same(options.output, file) for file in options.files):
+        raise BankError(f"{options.output}: is the bank: give another name with -o")
+    prompts = read_banks(options.files)
+    texts = [prompt.text for prompt in prompts]
+    folders = options.tokenizer or [DEMO_TOKENIZER]
+    bank = examine(prompts, {folder.name: token_counts(folder, texts) for folder in folders})
+    if options.output:
+        write(options.output, render(bank))
     print(summary(bank))
     if options.output:
         print(f"\n{options.output}")
-    return 0
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -1,16 +1,11 @@
 """The page about a prompt bank: lengths by group and tokenizer, duplicates, keywords."""
 
-from pathlib import Path
-
-import jinja2
 import numpy as np
-from markupsafe import Markup
 
 from analysis.bank_checks import NEAR, SHINGLE, WINDOW, Bank, Measured
 from analysis.figure_style import BASE, INK, MUTED, RULE, Drawing, data_text, drawing, figure
-from analysis.texts import printable
+from analysis.page_template import template
 
-TEMPLATES = Path(__file__).resolve().parent / "templates"
 DRAWN = 60  # groups in a figure
 LISTED = 200  # findings of one kind
 LABEL_CHARACTERS = 26
@@ -18,15 +13,7 @@ LABEL_CHARACTERS = 26
 
 def render(bank: Bank) -> str:
     """One self-contained page. The same bank gives the same bytes."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: printable(value) if type(value) is str else value,
-    )
-    return environment.get_template("bank.html.j2").render(
+    return template("bank.html.j2").render(
         bank=bank,
         figures=[length_figure(bank, index) for index in range(len(bank.measured))],
         drawn=DRAWN,
@@ -34,7 +21,6 @@ def render(bank: Bank) -> str:
         near=NEAR,
         shingle=SHINGLE,
         window=WINDOW,
-        style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from analysis.equivalence import Margin, parse_margin
+from analysis.errors import InputError
 from analysis.resampling import Bootstrap
 from analysis.results import ResultsError
 
@@ -42,7 +43,7 @@ def run(
     options = parser.parse_args(arguments)
     try:
         command(options)
-    except ResultsError as error:
+    except InputError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     return 0
@@ -66,7 +67,7 @@ def write(path: Path, text: str) -> None:
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise ResultsError(
+        raise InputError(
             f"{path}: cannot be written ({error.strerror}); give another place with -o"
         ) from error
 

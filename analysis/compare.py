@@ -12,7 +12,7 @@ from analysis.command_line import add_statistics_options, check_output, run, sta
 from analysis.diagnostics import status_counts
 from analysis.equivalence import Margin
 from analysis.models import compare_outcomes, sides
-from analysis.page import template
+from analysis.page_template import template
 from analysis.resampling import Bootstrap
 from analysis.results import Results, ResultsError, read_results
 from analysis.runs import compare_rows, setting_differences

@@ -1,13 +1,10 @@
 """What a report shows, section by section, and the page made from it."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import jinja2
 import numpy as np
-from markupsafe import Markup
 
-from analysis import diagnostics, figures, formatting, study_figures
+from analysis import diagnostics, figures, study_figures
 from analysis.comparison import OutcomeTable, outcome_table
 from analysis.equivalence import Margin
 from analysis.figure_style import Drawing, arm_colours
@@ -16,6 +13,7 @@ from analysis.groups import GroupEffects, group_effects
 from analysis.keywords import NOTEBOOK_KEYWORDS
 from analysis.methods import methods
 from analysis.outcomes import BEHAVIOUR, GEOMETRY, LOGITS, NOTEBOOK_R_V, Outcome, all_outcomes
+from analysis.page_template import template
 from analysis.power import TABLE_PAIRS, PowerLine, power_line, power_table
 from analysis.ratings import krippendorff_alpha
 from analysis.resampling import EXACT_SIGN_FLIP_PAIRS, Bootstrap
@@ -23,9 +21,8 @@ from analysis.results import Results
 from analysis.row_geometry import LayerEffects, layer_effects, step_curves
 from analysis.scans import Scan, scans
 from analysis.settings import summary
-from analysis.texts import marked, printable, recount, texts_by_pair
+from analysis.texts import recount, texts_by_pair
 
-TEMPLATES = Path(__file__).resolve().parent / "templates"
 FEW_PAIRS = 12  # below this the report warns about its own intervals
 MOST_GLANCED = 14  # arms in the table at the head of the page, for each of several outcomes
 MOST_PICTURED = 24  # arms whose figures stand open
@@ -121,29 +118,6 @@ def render(results: Results, options: Options) -> str:
         "forest_lines": study_figures.FOREST_LINES,
     }
     return template("report.html.j2").render(context)
-
-
-def template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: printable(value) if type(value) is str else value,
-    )
-    environment.filters.update(
-        number=formatting.number,
-        quantity=formatting.count,
-        symbols=formatting.with_symbols,
-        p=formatting.p_value,
-        interval=formatting.interval,
-        with_interval=formatting.with_interval,
-        percent=formatting.percent,
-        marked=marked,
-    )
-    environment.globals["style"] = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
-    return environment.get_template(name)
 
 
 def _experiment_a_figures(results: Results, a: ExperimentA, bootstrap: Bootstrap) -> dict[str, Drawing]:

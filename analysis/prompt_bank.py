@@ -7,11 +7,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.errors import InputError
+
 COLUMNS = ("id", "text", "group")
 FORM = '{"id": "...", "text": "...", "group": "..."}'
 
 
-class BankError(Exception):
+class BankError(InputError):
     """The bank cannot be used; the message says what, where and what to do."""
 
 

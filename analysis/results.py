@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from analysis.arms import Arm
+from analysis.errors import InputError
 
 SCHEMA_VERSION = 1
 STATUSES = ("ok", "refused", "failed", "pending")
@@ -26,7 +27,7 @@ REQUIRED = {
 }
 
 
-class ResultsError(Exception):
+class ResultsError(InputError):
     """The file cannot be reported on; the message says why and what to do."""
 
 

@@ -29,16 +29,17 @@ def binary(tmp_path):
     return make
 
 
+def partial_page(folder, merge):
+    page = folder / "page.html"
+    words = ["--partial", "--rvsweep", str(merge), "-o", str(page), "--bootstrap", "200"]
+    assert report.main([str(folder), *words]) == 0
+    return page
+
+
 def test_a_running_sweep_is_merged_and_marked_as_partial(results_file, tmp_path, binary):
     path = results_file(edit=pending)
     merge = binary(f'[ "$1 $3" = "merge --partial" ] && [ "$2" = "{tmp_path}" ] && echo "{path}"')
-    page = tmp_path / "page.html"
-    assert (
-        report.main(
-            [str(tmp_path), "--partial", "--rvsweep", str(merge), "-o", str(page), "--bootstrap", "200"]
-        )
-        == 0
-    )
+    page = partial_page(tmp_path, merge)
     text = " ".join(Page(page.read_text("utf-8")).text.split())
     assert "Partial. 60 of 90 rows are done, 30 are not computed yet" in text
     assert "<title>Partial: " in page.read_text("utf-8")
@@ -46,13 +47,7 @@ def test_a_running_sweep_is_merged_and_marked_as_partial(results_file, tmp_path,
 
 def test_failed_rows_do_not_stop_a_partial_report(results_file, tmp_path, binary):
     merge = binary(f'echo "{results_file(pairs=2)}"; exit 3')
-    page = tmp_path / "page.html"
-    assert (
-        report.main(
-            [str(tmp_path), "--partial", "--rvsweep", str(merge), "-o", str(page), "--bootstrap", "200"]
-        )
-        == 0
-    )
+    page = partial_page(tmp_path, merge)
     assert "Partial" not in page.read_text("utf-8")  # nothing is pending: the sweep has ended meanwhile
 
 
