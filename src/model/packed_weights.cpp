@@ -14,10 +14,6 @@
 namespace rvsweep {
 namespace {
 
-constexpr std::size_t alignment = 64;  // bytes: a cache line, the widest vector register
-
-std::size_t aligned(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
-
 /// Where packed matrices go. oneDNN takes their memory from libtorch's allocator of the CPU, which
 /// this one replaces while a matrix is packed. It never takes anything back.
 class Arena : public c10::Allocator {
@@ -27,7 +23,7 @@ class Arena : public c10::Allocator {
   c10::DataPtr allocate(std::size_t bytes) override {
     std::byte* const data = next_;
     RVSWEEP_EXPECT(bytes <= static_cast<std::size_t>(end_ - next_), "packed matrices fit");
-    next_ += aligned(bytes);
+    next_ += aligned(static_cast<std::int64_t>(bytes));
     return {data, data, &keep, c10::DeviceType::CPU};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &keep; }

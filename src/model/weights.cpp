@@ -9,8 +9,6 @@
 namespace rvsweep {
 namespace {
 
-constexpr std::int64_t alignment = 64;  // bytes: a cache line, the widest vector register
-
 /// The matrix or vector whose rows are those of the named parameters, one after another.
 using Take = std::function<at::Tensor(const std::vector<std::string>&)>;
 
@@ -57,7 +55,7 @@ bool is_product(const std::string& name, const Shapes& shapes) {
 
 void append_group(const std::vector<std::string>& names, const Shapes& shapes,
                   WeightLayout& layout) {
-  layout.bytes = (layout.bytes + alignment - 1) / alignment * alignment;
+  layout.bytes = aligned(layout.bytes);
   for (const std::string& name : names) {
     layout.slots.push_back({name, shapes.at(name), layout.bytes, count(shapes.at(name))});
     layout.bytes +=

@@ -1,6 +1,6 @@
 #pragma once
 // Attention of one query per row on a CPU, where libtorch's kernel spends most of its time on
-// setting up products of a few rows (see docs in tests/perf/profiles.md).
+// setting up products of a few rows (tests/perf/profiles.md).
 #include <ATen/core/Tensor.h>
 
 namespace rvsweep {

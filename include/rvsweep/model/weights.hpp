@@ -46,6 +46,9 @@ struct WeightLayout {
 /// Which parameters a layout holds: all, or all but the matrices of products.
 enum class Parameters { all, lookups_and_vectors };
 
+/// The next multiple of a cache line's 64 bytes, the widest vector register's too.
+constexpr std::int64_t aligned(std::int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
 WeightLayout weight_layout(const ModelConfig& config, at::ScalarType dtype,
                            Parameters parameters = Parameters::all);
 
