@@ -1,3 +1,5 @@
+#include <malloc.h>
+
 #include <algorithm>
 #include <cstring>
 #include <iostream>
@@ -163,6 +165,7 @@ Launch launch_sweep(const World& world, const po::variables_map& options,
       launch.config = config_of(options);
       const FolderOptions wanted{options["extend"].as<bool>(), options["retry-failed"].as<bool>()};
       folder = open_folder(launch.config, out, wanted, threads, launch);
+      malloc_trim(0);  // opening takes more than the sweep's plan, which stays
       start_log(0, communicator.size(), log_file(out).string());
       begin_attempts(*folder, communicator.size(), max_attempts(options));
       launch.work_left = !folder->is_complete();

@@ -105,15 +105,6 @@ void add_static_rows(const Plan& plan, StaticSweep& sweep) {
   }
 }
 
-/// Places of a plan's items, by number.
-template <class Item>
-std::vector<std::size_t> places(const std::vector<Item>& items) {
-  std::vector<std::size_t> place_of(items.size());
-  for (std::size_t place = 0; place < items.size(); ++place)
-    place_of.at(static_cast<std::size_t>(items[place].number.value)) = place;
-  return place_of;
-}
-
 /// The prompts file, a bank paired under the tokens that its rows will have; prompts go to `sink`.
 PromptSet read_pairs(const SweepConfig& config, const PlanText& text, const PromptSink& sink) {
   if (config.pairing.kind == PairingKind::listed) return read_prompts(config.prompts_file, sink);
@@ -249,7 +240,8 @@ StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& iden
 }
 
 void set_bundles(const Plan& plan, StaticSweep& sweep) {
-  const auto row_places = places(plan.rows), prompt_places = places(plan.prompts);
+  const auto row_places = places_by_number<std::size_t>(plan.rows),
+             prompt_places = places_by_number<std::size_t>(plan.prompts);
   sweep.n_bundles = static_cast<std::int32_t>(plan.bundles.size());
   sweep.row_bundle.assign(plan.rows.size(), no_bundle);
   sweep.prompt_bundle.assign(plan.prompts.size(), no_bundle);

@@ -39,33 +39,13 @@ void take_over(const Plan& before, Plan& plan) {
   for (const auto& p : before.prompts) prompts.emplace(text_and_group(before, p), p.number);
   number_items(plan.prompts, before.prompts.size(),
                [&](const PlannedPrompt& p) { return find_in(prompts, text_and_group(plan, p)); });
-  plan.prompt_places.resize(plan.prompts.size());
-  for (std::size_t place = 0; place < plan.prompts.size(); ++place)
-    plan.prompt_places.at(static_cast<std::size_t>(plan.prompts[place].number.value)) =
-        static_cast<std::int32_t>(place);
+  plan.prompt_places = places_by_number<std::int32_t>(plan.prompts);
   std::unordered_map<std::uint64_t, RowIndex> rows;
   for (const auto& row : before.rows) rows.emplace(row.id.value, row.number);
   number_items(plan.rows, before.rows.size(),
                [&](const PlannedRow& row) { return find_in(rows, row.id.value); });
-
-  std::map<std::string, ArmIndex> places;
-  for (std::int32_t arm = 0; arm < std::ssize(plan.arms); ++arm)
-    places.emplace(plan.arms[static_cast<std::size_t>(arm)].canonical(), ArmIndex(arm));
-  std::vector<ArmIndex> place_of;
-  for (const ArmSpec& arm : before.arms) {
-    const ArmIndex* place = find_in(places, arm.canonical());
-    RVSWEEP_EXPECT(place != nullptr, "an extension keeps every arm of the smaller plan");
-    place_of.push_back(*place);
-  }
-  std::unordered_map<std::string, PairIndex> pairs;
-  for (std::int32_t pair = 0; pair < std::ssize(plan.pairs); ++pair)
-    pairs.emplace(plan.pairs[static_cast<std::size_t>(pair)].id, PairIndex(pair));
+  plan.row_places = places_by_number<std::int64_t>(plan.rows);
   plan.bundles = before.bundles;
-  for (PlannedBundle& bundle : plan.bundles)
-    for (PlannedBundleRow& row : bundle.rows) {
-      row.arm = place_of.at(static_cast<std::size_t>(row.arm.value));
-      row.pair = pairs.at(before.pairs.at(static_cast<std::size_t>(row.pair.value)).id);
-    }
 }
 
 }  // namespace rvsweep

@@ -181,9 +181,6 @@ class Packer {
       close();
     PlannedBundleRow row;
     row.row = planned.number;
-    row.pair = planned.pair;
-    row.arm = planned.arm;
-    row.sample = planned.sample;
     row.base = context(needed.base);
     if (needed.donor) row.donor = context(*needed.donor);
     if (needed.reference) row.reference = context(*needed.reference);

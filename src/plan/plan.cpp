@@ -63,6 +63,13 @@ MeanPrompts mean_prompts(const Plan& plan) {
   return prompts;
 }
 
+/// `places` is empty where numbers are the places.
+template <class Place>
+std::size_t place_of(std::int64_t number, const std::vector<Place>& places) {
+  const auto at = static_cast<std::size_t>(number);
+  return places.empty() ? at : static_cast<std::size_t>(places.at(at));
+}
+
 std::int64_t layer_of(const ConfigValue& value, const char* key, std::int64_t n_layers) {
   try {
     return parse_layer(value.text, n_layers);
@@ -140,10 +147,7 @@ Bundle complete_bundle(const Plan& plan, BundleId id) {
       context.tokens = plan.filler_tokens;
       context.text = plan.filler;
     } else {
-      const auto number = static_cast<std::size_t>(c.prompt.value);
-      const auto place = plan.prompt_places.empty()
-                             ? number
-                             : static_cast<std::size_t>(plan.prompt_places.at(number));
+      const std::size_t place = place_of(c.prompt.value, plan.prompt_places);
       context.tokens = plan.tokens[place];
       if (!plan.texts.empty()) context.text = plan.texts[place];
     }
@@ -151,10 +155,11 @@ Bundle complete_bundle(const Plan& plan, BundleId id) {
     bundle.contexts.push_back(std::move(context));
   }
   for (std::size_t r = 0; r < planned.rows.size(); ++r) {
-    const PlannedBundleRow& p = planned.rows[r];
-    const std::string& pair_id = plan.pairs.at(static_cast<std::size_t>(p.pair.value)).id;
-    bundle.rows.push_back(
-        {p.row, p.arm, p.sample, xxh3(pair_id), p.base, p.donor, p.reference, p.counterpart});
+    const PlannedBundleRow& in_bundle = planned.rows[r];
+    const PlannedRow& row = plan.rows.at(place_of(in_bundle.row.value, plan.row_places));
+    const std::string& pair_id = plan.pairs.at(static_cast<std::size_t>(row.pair.value)).id;
+    bundle.rows.push_back({in_bundle.row, row.arm, row.sample, xxh3(pair_id), in_bundle.base,
+                           in_bundle.donor, in_bundle.reference, in_bundle.counterpart});
     if (!planned.keyword_tokens.empty())
       bundle.rows.back().keyword_tokens = planned.keyword_tokens[r];
   }

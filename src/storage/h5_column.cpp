@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::int64_t chunk_bytes = 512 * 1024;
 constexpr std::int64_t largest_chunk_items = 16384;
+constexpr std::int64_t texts_at_once = largest_chunk_items;  // whole chunks
 
 Handle copy_of(hid_t predefined) { return {H5Tcopy(predefined), H5Tclose, "copying a type"}; }
 
@@ -175,6 +176,19 @@ void write_column(const Handle& parent, const ColumnSpec& spec, const ColumnValu
   const auto count = std::visit([](const auto& held) { return held.size(); }, values);
   Handle dataset = create_column(parent, spec, static_cast<std::int64_t>(count) / size, layout);
   write_items(dataset, spec, 0, values);
+  dataset.close("closing dataset " + spec.name);
+}
+
+void write_column(const Handle& parent, const ColumnSpec& spec,
+                  const std::vector<std::string>& texts, Layout layout) {
+  const auto size = std::max<std::ptrdiff_t>(item_size(spec), 1);
+  const std::ptrdiff_t items = std::ssize(texts) / size;
+  Handle dataset = create_column(parent, spec, items, layout);
+  for (std::ptrdiff_t first = 0; first < items; first += texts_at_once) {
+    const auto begin = texts.begin() + first * size;
+    const auto end = texts.begin() + std::min(items, first + texts_at_once) * size;
+    write_items(dataset, spec, first, std::vector<std::string>(begin, end));
+  }
   dataset.close("closing dataset " + spec.name);
 }
 

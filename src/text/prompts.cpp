@@ -85,11 +85,9 @@ PromptSet read_prompts(const std::filesystem::path& file) {
 }
 
 PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink) {
-  const std::string bytes = read_prompt_bytes(file);
   FirstLines ids(file.string());
   PairBuilder builder(sink);
-  builder.set.fingerprint = xxh3(bytes);
-  read_records(bytes, file, pair_form(), [&](int line, std::vector<std::string> values) {
+  const TakeRecord take = [&](int line, std::vector<std::string> values) {
     const std::string id = std::move(values[0]);
     if (id.empty()) throw InputError(ids.at(line), "\"pair\" is empty", pair_form().example);
     ids.note(id, line, "pair id \"" + id + "\"", "give every pair its own id");
@@ -98,18 +96,17 @@ PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink
     const PromptIndex base =
         builder.prompt(id + "/base", std::move(values[2]), std::move(values[4]));
     builder.set.pairs.push_back({id, source, base});
-  });
+  };
+  builder.set.fingerprint = read_records(file, pair_form(), take);
   if (builder.set.pairs.empty())
     throw InputError(file.string(), "holds no pair", pair_form().example);
   return std::move(builder.set);
 }
 
 PromptBank read_bank(const std::filesystem::path& file) {
-  const std::string bytes = read_prompt_bytes(file);
   FirstLines ids(file.string()), texts(file.string());
   PromptBank bank;
-  bank.fingerprint = xxh3(bytes);
-  read_records(bytes, file, bank_form(), [&](int line, std::vector<std::string> values) {
+  const TakeRecord take = [&](int line, std::vector<std::string> values) {
     for (std::size_t key = 0; key < values.size(); ++key)
       if (values[key].find_first_not_of(" \t\r\n") == std::string::npos)
         throw InputError(ids.at(line), "\"" + bank_form().keys[key].name + "\" is empty",
@@ -122,7 +119,8 @@ PromptBank read_bank(const std::filesystem::path& file) {
     texts.note(values[2] + '\0' + values[1], line,
                "the text of \"" + id + "\" in group \"" + values[2] + "\"", "keep one of the two");
     bank.prompts.push_back({std::move(values[0]), std::move(values[1]), std::move(values[2])});
-  });
+  };
+  bank.fingerprint = read_records(file, bank_form(), take);
   if (bank.prompts.empty()) throw InputError(file.string(), "holds no prompt", bank_form().example);
   return bank;
 }

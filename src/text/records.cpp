@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/hash.hpp"
 #include "rvsweep/text/csv.hpp"
 
 namespace rvsweep {
@@ -50,15 +51,18 @@ std::vector<std::string> json_record(const std::string& line, const RecordForm& 
   return values;
 }
 
-void read_json_lines(const std::string& bytes, const std::filesystem::path& file,
-                     const RecordForm& form, const TakeRecord& take) {
-  std::istringstream lines(bytes);
+std::uint64_t read_json_lines(std::istream& lines, const std::filesystem::path& file,
+                              const RecordForm& form, const TakeRecord& take) {
+  Hasher hasher;
   std::string line;
   for (int number = 1; std::getline(lines, line); ++number) {
+    hasher.update(line);
+    if (!lines.eof()) hasher.update("\n");
     if (line.find_first_not_of(" \t\r") == std::string::npos)
       throw InputError(at(file, number), "is empty", "remove the line");
     take(number, json_record(line, form, at(file, number)));
   }
+  return hasher.digest();
 }
 
 /// The column of each key; none where the file has no column and the key a default.
@@ -112,21 +116,25 @@ void read_csv(const std::string& bytes, const std::filesystem::path& file, const
 
 }  // namespace
 
-std::string read_prompt_bytes(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream bytes;
-  if (!stream || std::filesystem::is_directory(file) || (bytes << stream.rdbuf()).bad())
+std::uint64_t read_records(const std::filesystem::path& file, const RecordForm& form,
+                           const TakeRecord& take) {
+  const auto refuse = [&] {
     throw InputError(file.string(), "cannot be read",
                      "prompts.file must name a JSONL or CSV file of pairs or prompts");
-  return std::move(bytes).str();
-}
-
-void read_records(const std::string& bytes, const std::filesystem::path& file,
-                  const RecordForm& form, const TakeRecord& take) {
-  if (file.extension() == ".csv")
-    read_csv(bytes, file, form, take);
-  else
-    read_json_lines(bytes, file, form, take);
+  };
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream || std::filesystem::is_directory(file)) refuse();
+  if (file.extension() != ".csv") {
+    const std::uint64_t fingerprint = read_json_lines(stream, file, form, take);
+    if (stream.bad()) refuse();
+    return fingerprint;
+  }
+  std::ostringstream content;
+  content << stream.rdbuf();
+  if (stream.bad() || content.bad()) refuse();
+  const std::string bytes = std::move(content).str();
+  read_csv(bytes, file, form, take);
+  return xxh3(bytes);
 }
 
 }  // namespace rvsweep

@@ -1,6 +1,7 @@
-"""Time and memory of planning a million rows: `rvsweep plan` on pairs made on the spot.
+"""Time and memory of a plan of a million rows, on pairs made on the spot: of `rvsweep plan`, and of rank 0 of a run
+until it hands out the first bundle. Memory is counted from that of the same command on a thousand rows.
 
-    .venv/bin/python tests/perf/scale_plan.py [--rows 1000000] [--model models/SmolLM2-135M-Instruct]
+    .venv/bin/python tests/perf/scale_plan.py [--binary build/rvsweep] [--model models/SmolLM2-135M-Instruct]
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -19,9 +21,14 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from prompt_texts import sentence  # noqa: E402
 
+ROWS = 1_000_000
 ARMS = ["base", "source", "v_proj layers=24"]
 # Arms -> what makes the rest of them in a model of 30 layers.
-BANDS = {4: ["kv_cache layers=16:30"], 18: ["kv_cache layers=width:2/stride:2"]}
+BANDS = {
+    4: ["kv_cache layers=16:30"],
+    18: ["kv_cache layers=width:2/stride:2"],
+    50: ["kv_cache layers=width:2/stride:2", "kv_cache layers=width:1/stride:1", "kv_cache layers=0:16,16:30"],
+}
 SENTENCES = 3  # about 60 tokens
 
 
@@ -37,46 +44,74 @@ def write_job(folder: Path, model: Path, rows: int, arms: int) -> Path:
     lines = "".join(f"arm = {arm}\n" for arm in ARMS + BANDS[arms])
     config.write_text(
         f"[model]\npath = {model}\nearly_layer = 4\nlate_layer = 24\n[prompts]\nfile = {prompts}\n"
-        f"[run]\ndevice = cpu\ndtype = float32\n[sweep]\n{lines}"
+        f"[run]\ndevice = cpu\ndtype = float32\nthreads = 1\n[sweep]\n{lines}"
     )
     return config
 
 
-def measure(words: list[str]) -> tuple[float, float, str]:
-    """Seconds, peak resident megabytes and the standard output of a command."""
-    reading, writing = os.pipe()
-    start = time.monotonic()
+def start(words: list[str]) -> int:
     child = os.fork()
     if child == 0:
-        os.dup2(writing, 1)
-        os.close(reading)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
         os.execv(words[0], words)
-    os.close(writing)
-    with os.fdopen(reading) as stream:
-        output = stream.read()
+    return child
+
+
+def plan(binary: Path, config: Path) -> dict[str, float]:
+    begin = time.monotonic()
+    child = start([str(binary), "plan", "--config", str(config)])
     _, status, usage = os.wait4(child, 0)
     if status != 0:
-        raise SystemExit(f"{' '.join(words)} failed")
-    return time.monotonic() - start, usage.ru_maxrss / 1024, output
+        raise SystemExit(f"rvsweep plan --config {config} failed")
+    cpu = usage.ru_utime + usage.ru_stime
+    return {"s": time.monotonic() - begin, "s CPU": cpu, "MB at most": usage.ru_maxrss / 1024}
+
+
+def private_megabytes(process: int) -> float:
+    """Without pages of files and the weights, which ranks share."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
+
+
+def start_of_run(binary: Path, config: Path, out: Path) -> dict[str, float]:
+    """Up to the line of the journal that hands out the first bundle; then the run is stopped. The folder is open when
+    there is a journal; weights come later."""
+    begin = time.monotonic()
+    child = start([str(binary), "run", "--config", str(config), "--out", str(out)])
+    journal = out / "journal.jsonl"
+    opening = 0.0
+    while not (journal.exists() and "handed_out" in journal.read_text()):
+        if os.waitpid(child, os.WNOHANG) != (0, 0):
+            raise SystemExit(f"rvsweep run --config {config} ended before a bundle was handed out")
+        if not journal.exists():
+            opening = max(opening, private_megabytes(child))
+        time.sleep(0.02)
+    seconds, held = time.monotonic() - begin, private_megabytes(child)
+    os.kill(child, signal.SIGTERM)
+    os.waitpid(child, 0)
+    return {"s": seconds, "MB at most while opening the folder": opening, "MB at the first bundle": held}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "SmolLM2-135M-Instruct")
     parser.add_argument("--binary", type=Path, default=ROOT / "build" / "rvsweep")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        for arms in BANDS:
-            megabytes = {}
-            for rows in (1000, options.rows):
+    for arms in BANDS:
+        figures: dict[str, list[dict[str, float]]] = {"plan": [], "run": []}
+        for rows in (1000, ROWS):
+            with tempfile.TemporaryDirectory() as name:
                 config = write_job(Path(name), options.model.resolve(), rows, arms)
-                size = (Path(name) / "pairs.jsonl").stat().st_size / 1e6
-                seconds, megabytes[rows], output = measure([str(options.binary), "plan", "--config", str(config)])
-                facts = [" ".join(line.split()) for line in output.splitlines() if line.startswith(("rows", "bundles"))]
-                print(f"{arms} arms, {size:.0f} MB of prompts: {seconds:.1f} s, {megabytes[rows]:.0f} MB; {facts}")
-            per_million = (megabytes[options.rows] - megabytes[1000]) / (options.rows - 1000) * 1e6
-            print(f"{arms} arms: {per_million:.0f} MB per million rows")
+                figures["plan"].append(plan(options.binary, config))
+                figures["run"].append(start_of_run(options.binary, config, Path(name) / "out"))
+        for command, (few, million) in figures.items():
+            shown = [
+                f"{value - few[unit] if unit.startswith('MB') else value:.1f} {unit}"
+                for unit, value in million.items()
+            ]
+            print(f"{arms} arms, {ROWS // arms} pairs, {command}: {', '.join(shown)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ namespace rvsweep {
 
 /// Gives the prompts and rows of `plan`, which has no bundles yet, their numbers: those that
 /// `before` holds too (equal text and group; equal row id) keep theirs, the others count on from
-/// there. Then takes over before's bundles, which name arms by their place in `plan` from now on.
-/// ContractError when `plan` lacks a prompt, row or arm of `before`.
+/// there. Then takes over before's bundles. ContractError when `plan` lacks a prompt or row of
+/// `before`.
 void take_over(const Plan& before, Plan& plan);
 
 }  // namespace rvsweep

@@ -74,12 +74,9 @@ struct PlannedContext {
   bool records_prompt = false;
 };
 
-/// A row of BundleRow but for what follows from its pair and donor.
+/// A row of BundleRow but for what Plan::rows says of it.
 struct PlannedBundleRow {
   RowIndex row;
-  PairIndex pair;
-  ArmIndex arm;
-  std::int32_t sample = 0;
   // Some 2,000 contexts and 1,000 derived donors are the most that a bundle has.
   std::int16_t base = 0, donor = -1, reference = -1, counterpart = -1;
 };
@@ -94,6 +91,15 @@ struct PlannedBundle {
   std::vector<std::vector<std::int32_t>> keyword_tokens;  // by row; empty where no row has any
   double cost = 0;
 };
+
+/// Places of a plan's prompts or rows, by number.
+template <class Place, class Item>
+std::vector<Place> places_by_number(const std::vector<Item>& items) {
+  std::vector<Place> places(items.size());
+  for (std::size_t place = 0; place < items.size(); ++place)
+    places.at(static_cast<std::size_t>(items[place].number.value)) = static_cast<Place>(place);
+  return places;
+}
 
 /// Rows lie pair by pair, arm by arm, sample by sample; that order is /rows'. Bundles, and with
 /// them segments, name prompts and rows by number: the place, unless the plan extends another. Then
@@ -112,6 +118,7 @@ struct Plan {
   std::string filler;  // text of the filler control; else empty
   std::vector<std::int32_t> filler_tokens;
   std::vector<std::int32_t> prompt_places;  // by number, where numbers are not the places
+  std::vector<std::int64_t> row_places;     // the same
   MeanPrompts mean_prompts;                 // of the mean control; else empty
   std::int64_t early_layer = 0, late_layer = 0;
   std::int64_t bundle_rows = 0;

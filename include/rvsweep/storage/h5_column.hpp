@@ -21,6 +21,9 @@ void write_items(const Handle& dataset, const ColumnSpec& spec, std::int64_t fir
 /// Creates, writes and closes a whole column.
 void write_column(const Handle& parent, const ColumnSpec& spec, const ColumnValues& values,
                   Layout layout);
+/// The same for texts, of which few are copied at a time.
+void write_column(const Handle& parent, const ColumnSpec& spec,
+                  const std::vector<std::string>& texts, Layout layout);
 
 /// Reads all items. Error when the dataset's type or shape differs from `spec`.
 ColumnValues read_column(const Handle& parent, const ColumnSpec& spec);

@@ -1,5 +1,6 @@
 #pragma once
 // Prompt files: one record a line of JSON, or a CSV file with a header.
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -24,14 +25,12 @@ struct RecordForm {
 /// Called for every record with its line, counted from 1, and the value of each of the form's keys.
 using TakeRecord = std::function<void(int line, std::vector<std::string> values)>;
 
-/// The file's bytes; InputError naming it and prompts.file when it cannot be read.
-std::string read_prompt_bytes(const std::filesystem::path& file);
-
-/// `bytes` are CSV where the name of `file` ends in .csv and JSON lines elsewhere. Throws
-/// InputError naming file:line for an empty or malformed line, a key missing or of the wrong type,
-/// text that is not UTF-8, a CSV record with more or fewer fields than the header, a header that
-/// names a column twice or lacks one.
-void read_records(const std::string& bytes, const std::filesystem::path& file,
-                  const RecordForm& form, const TakeRecord& take);
+/// Reads CSV where the file's name ends in .csv and JSON lines, one at a time, elsewhere; returns
+/// xxh3 of its bytes. Throws InputError naming file and prompts.file when it cannot be read, and
+/// file:line for an empty or malformed line, a key missing or of the wrong type, text that is not
+/// UTF-8, a CSV record with more or fewer fields than the header, a header that names a column
+/// twice or lacks one.
+std::uint64_t read_records(const std::filesystem::path& file, const RecordForm& form,
+                           const TakeRecord& take);
 
 }  // namespace rvsweep
