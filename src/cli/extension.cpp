@@ -11,30 +11,44 @@
 namespace rvsweep {
 namespace {
 
-using Generation = StaticSweep::Generation;
+using Generation = SweepFacts::Generation;
+
+/// Places of the pairs by id.
+std::map<std::string_view, std::int32_t> places_of_pairs(const Plan& plan) {
+  std::map<std::string_view, std::int32_t> places;
+  for (std::size_t n = 0; n < plan.pairs.size(); ++n)
+    places.emplace(plan.pairs[n].id, static_cast<std::int32_t>(n));
+  return places;
+}
 
 /// Pairs of `stored` that `asked` lacks or has with other prompts, one line each.
-void compare_pairs(const StaticSweep& stored, const StaticSweep& asked,
-                   std::vector<std::string>& lines) {
-  std::map<std::string, std::size_t> places;
-  for (std::size_t n = 0; n < asked.pairs.id.size(); ++n) places.emplace(asked.pairs.id[n], n);
-  const auto same = [&](std::int32_t was, std::int32_t is) {
-    const auto w = static_cast<std::size_t>(was), i = static_cast<std::size_t>(is);
-    return stored.prompts.text[w] == asked.prompts.text[i] &&
-           stored.prompts.group[w] == asked.prompts.group[i];
+void compare_pairs(const StoredSweep& stored, const Plan& asked, std::vector<std::string>& lines) {
+  const auto places = places_of_pairs(asked);
+  const auto same = [&](std::int32_t was, PromptIndex is) {
+    const auto w = static_cast<std::size_t>(was), i = static_cast<std::size_t>(is.value);
+    return stored.prompts.text[w] == asked.texts[i] &&
+           stored.prompts.group[w] ==
+               asked.groups[static_cast<std::size_t>(asked.prompts[i].group)];
   };
   for (std::size_t n = 0; n < stored.pairs.id.size(); ++n) {
+    const std::string name = "pair " + std::string(stored.pairs.id[n]);
     const auto found = places.find(stored.pairs.id[n]);
     if (found == places.end()) {
-      lines.push_back("pair " + stored.pairs.id[n] + " is gone");
+      lines.push_back(name + " is gone");
       continue;
     }
-    const std::string name = "pair " + stored.pairs.id[n] + " has another ";
-    if (!same(stored.pairs.source[n], asked.pairs.source[found->second]))
-      lines.push_back(name + "source");
-    if (!same(stored.pairs.base[n], asked.pairs.base[found->second]))
-      lines.push_back(name + "base");
+    const PromptPair& pair = asked.pairs[static_cast<std::size_t>(found->second)];
+    if (!same(stored.pairs.source[n], pair.source)) lines.push_back(name + " has another source");
+    if (!same(stored.pairs.base[n], pair.base)) lines.push_back(name + " has another base");
   }
+}
+
+bool same_pair_ids(const StoredSweep& stored, const Plan& asked) {
+  std::size_t same = 0;
+  while (same < std::min(stored.pairs.id.size(), asked.pairs.size()) &&
+         stored.pairs.id[same] == asked.pairs[same].id)
+    ++same;
+  return same == stored.pairs.id.size() && same == asked.pairs.size();
 }
 
 bool takes_donors_of_all_pairs(const Plan& plan, const std::string& spec) {
@@ -46,8 +60,8 @@ bool takes_donors_of_all_pairs(const Plan& plan, const std::string& spec) {
 }
 
 /// What is not just more pairs, samples and arms.
-std::vector<std::string> obstacles(const StaticSweep& stored, const SweepSetup& setup,
-                                   const StaticSweep& asked) {
+std::vector<std::string> obstacles(const StoredSweep& stored, const SweepSetup& setup,
+                                   const SweepFacts& asked) {
   std::vector<std::string> lines;
   for (const auto& line : differences(stored, asked)) {
     const auto concerns = [&](const char* name) { return line.starts_with(name); };
@@ -58,40 +72,47 @@ std::vector<std::string> obstacles(const StaticSweep& stored, const SweepSetup& 
         !concerns("prompts.base_groups ") && !concerns("prompts.pairs "))
       lines.push_back(line);
   }
-  compare_pairs(stored, asked, lines);
+  compare_pairs(stored, setup.plan, lines);
   const std::set<std::string> arms(asked.arms.spec.begin(), asked.arms.spec.end());
   for (std::size_t arm = 0; arm < stored.arms.spec.size(); ++arm)
     if (!arms.contains(stored.arms.spec[arm]))
       lines.push_back("arm " + stored.arms.label[arm] + " (" + stored.arms.spec[arm] + ") is gone");
-  const bool same_pairs = stored.pairs.id == asked.pairs.id;
+  const bool same_pairs = same_pair_ids(stored, setup.plan);
   for (std::size_t arm = 0; arm < stored.arms.spec.size() && !same_pairs; ++arm)
     if (takes_donors_of_all_pairs(setup.plan, stored.arms.spec[arm]))
       lines.push_back("arm " + stored.arms.label[arm] +
                       " takes its donors from all pairs, so that further pairs would change it");
-  const auto samples = [](const StaticSweep& sweep) {
-    return *std::max_element(sweep.rows.sample.begin(), sweep.rows.sample.end()) + 1;
-  };
-  if (samples(asked) < samples(stored))
-    lines.push_back("generation.samples was \"" + std::to_string(samples(stored)) +
-                    "\", is now \"" + std::to_string(samples(asked)) + "\"");
+  const std::int64_t were =
+      *std::max_element(stored.rows.sample.begin(), stored.rows.sample.end()) + 1;
+  if (const auto are = setup.config.generation.samples; are < were)
+    lines.push_back("generation.samples was \"" + std::to_string(were) + "\", is now \"" +
+                    std::to_string(are) + "\"");
   return lines;
 }
 
 /// The generations of `stored` and itself as the last, as the pairs lie in `asked`.
-std::vector<Generation> generations_of(const StaticSweep& stored, const StaticSweep& asked) {
+std::vector<Generation> generations_of(const StoredSweep& stored, const Plan& asked) {
   std::vector<Generation> generations = stored.generations;
   Generation last{
       stored.fingerprint, attribute(stored, "config"), {}, stored.n_prompts(), stored.n_rows()};
   for (std::size_t n = 0; n < stored.pairs.id.size(); ++n)
     last.pairs.push_back(static_cast<std::int32_t>(n));
   generations.push_back(std::move(last));
-  std::map<std::string, std::int32_t> places;
-  for (std::size_t n = 0; n < asked.pairs.id.size(); ++n)
-    places.emplace(asked.pairs.id[n], static_cast<std::int32_t>(n));
+  const auto places = places_of_pairs(asked);
   for (Generation& generation : generations)
     for (std::int32_t& pair : generation.pairs)
       pair = places.at(stored.pairs.id[static_cast<std::size_t>(pair)]);
   return generations;
+}
+
+/// The prompts and pairs of a plan that has its texts.
+PromptSource prompts_of(const Plan& plan) {
+  return [&plan](const PromptSink& sink) {
+    for (std::size_t p = 0; p < plan.prompts.size(); ++p)
+      sink({std::string(plan.prompt_ids[p]), plan.texts[p],
+            plan.groups[static_cast<std::size_t>(plan.prompts[p].group)]});
+    return plan.pairs;
+  };
 }
 
 }  // namespace
@@ -105,8 +126,8 @@ std::uint64_t grown_fingerprint(std::uint64_t fingerprint,
   return hasher.digest();
 }
 
-Plan extend_sweep(const std::filesystem::path& folder, const StaticSweep& stored,
-                  const SweepSetup& setup, StaticSweep& asked) {
+Plan extend_sweep(const std::filesystem::path& folder, SweepSetup& setup, SweepFacts& asked) {
+  const StoredSweep stored = read_plan_file(folder);
   if (const auto lines = obstacles(stored, setup, asked); !lines.empty()) {
     constexpr std::size_t most = 20;  // lines told
     std::string list;
@@ -116,13 +137,12 @@ Plan extend_sweep(const std::filesystem::path& folder, const StaticSweep& stored
                      "an extension only adds pairs, samples and arms; give another --out");
   }
   const PlanText text = plan_text(setup.config, setup.tokenizer);
-  const Plan before = stored_plan(stored, setup.model, text);
-  Plan plan = make_plan(setup.config, setup.model, stored_prompts(asked), text, setup.device,
-                        setup.dtype, &before);
-  asked.generations = generations_of(stored, asked);
+  const Plan before = stored_plan(stored, setup.model, text, Texts::forgotten);
+  const Plan whole = std::move(setup.plan);
+  asked.generations = generations_of(stored, whole);
   asked.fingerprint = grown_fingerprint(asked.fingerprint, asked.generations);
-  set_bundles(plan, asked);
-  return plan;
+  return make_plan(setup.config, setup.model, prompts_of(whole), text, setup.device, setup.dtype,
+                   Texts::kept, &before);
 }
 
 }  // namespace rvsweep

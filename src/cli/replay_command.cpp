@@ -39,14 +39,14 @@ std::uint64_t parse_row_id(const std::string& text) {
 }
 
 /// The place of the row in plan order. Throws InputError where it cannot be computed again.
-std::size_t place_of_row(const StaticSweep& sweep, std::uint64_t id, const std::string& folder) {
+std::size_t place_of_row(const StoredSweep& sweep, std::uint64_t id, const std::string& folder) {
   const auto& ids = sweep.rows.row_id;
   const auto found = std::find(ids.begin(), ids.end(), id);
   if (found == ids.end())
     throw InputError(folder, "has no row " + hex(id), "`rvsweep plan --list` lists the row ids");
   const auto place = static_cast<std::size_t>(found - ids.begin());
   if (sweep.row_bundle[place] == no_bundle)
-    throw InputError("row " + hex(id), "was refused: " + sweep.rows.reason[place]);
+    throw InputError("row " + hex(id), "was refused: " + std::string(sweep.rows.reason[place]));
   return place;
 }
 
@@ -104,13 +104,13 @@ std::vector<std::string> bit_differences(const Item& stored, const Item& now) {
   return lines;
 }
 
-void print_row(const StaticSweep& sweep, std::size_t place, const Bundle& bundle, const Item& row) {
+void print_row(const StoredSweep& sweep, std::size_t place, const Bundle& bundle, const Item& row) {
   const auto at = [](const auto& names, std::int32_t index) {
     return names.at(static_cast<std::size_t>(index));
   };
   std::cout << fmt::format("row       {}: pair {}, arm {}, sample {}\n",
                            hex(sweep.rows.row_id[place]),
-                           at(sweep.pairs.id, sweep.rows.pair[place]),
+                           sweep.pairs.id[static_cast<std::size_t>(sweep.rows.pair[place])],
                            at(sweep.arms.label, sweep.rows.arm[place]), sweep.rows.sample[place])
             << "          " << at(sweep.arms.spec, sweep.rows.arm[place]) << "\n"
             << fmt::format("bundle    {}, slot {} of {} ({} contexts of {} columns)\n",
@@ -190,10 +190,10 @@ void print_steps(const SweepSettings& settings, const Tokenizer& tokenizer,
 }
 
 /// What of this machine and this program is not as it was when the sweep ran.
-void tell_differences(const StaticSweep& stored, const SweepSetup& setup) {
+void tell_differences(const SweepFacts& stored, const SweepSetup& setup) {
   const Placement placement = place_rank(setup.device, setup.dtype, 0);
   const int threads = std::stoi(attribute(stored, "threads_per_rank"));
-  const StaticSweep now =
+  const SweepFacts now =
       sweep_identity(setup, {setup.device, hardware_name(placement), setup.dtype, threads},
                      hex(model_fingerprint(setup.weights)));
   for (const auto& line : differences(stored, now)) {
@@ -205,7 +205,7 @@ void tell_differences(const StaticSweep& stored, const SweepSetup& setup) {
 }
 
 int replay(const std::string& folder, std::uint64_t id, const std::string& model_folder) {
-  const StaticSweep stored = read_plan_file(folder);
+  const StoredSweep stored = read_plan_file(folder);
   const std::size_t place = place_of_row(stored, id, folder);
   ConfigValues values = read_config_text(attribute(stored, "config"), folder + "/plan.h5");
   if (!model_folder.empty()) values["model.path"] = {{model_folder, "--model"}};

@@ -52,7 +52,7 @@ int status_command(const Arguments& arguments) {
   const std::filesystem::path folder = (*options)["dir"].as<std::string>();
   const bool json = (*options)["json"].as<bool>();
   if ((*options)["watch"].as<bool>()) return watch_status(folder, json);
-  const ordered_json status = sweep_status(folder, read_plan_file(folder));
+  const ordered_json status = sweep_status(folder, read_item_bundles(folder));
   if (json)
     std::cout << status.dump() << std::endl;
   else

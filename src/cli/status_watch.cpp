@@ -61,11 +61,11 @@ class Watch {
 
   const StatusView& update() {
     // An extension writes a new plan.
-    std::error_code missing;  // of a plan, read_plan_file tells
+    std::error_code missing;  // of a plan, read_item_bundles tells
     const auto planned = fs::last_write_time(plan_file(folder_), missing);
-    if (missing || planned != plan_written_) sweep_ = read_plan_file(folder_);
+    if (missing || planned != plan_written_) items_ = read_item_bundles(folder_);
     plan_written_ = planned;
-    view_.status = sweep_status(folder_, sweep_);
+    view_.status = sweep_status(folder_, items_);
     view_.rows_per_second = std::nullopt;
     if (view_.status["state"] == "running")
       view_.rows_per_second = rate_.update(view_.status["rows_done"].get<std::int64_t>());
@@ -79,7 +79,7 @@ class Watch {
 
  private:
   fs::path folder_;
-  StaticSweep sweep_;
+  ItemBundles items_;
   fs::file_time_type plan_written_ = fs::file_time_type::min();
   RowRate rate_;
   JournalTroubles journal_;

@@ -7,54 +7,66 @@
 namespace rvsweep {
 namespace {
 
-using Generation = StaticSweep::Generation;
+using Generation = SweepFacts::Generation;
+
+Prompt stored_prompt(const StoredSweep& sweep, std::size_t place) {
+  const auto& prompts = sweep.prompts;
+  return {std::string(prompts.id[place]), prompts.text[place], std::string(prompts.group[place])};
+}
+
+PromptPair stored_pair(const StoredSweep& sweep, std::size_t place) {
+  return {std::string(sweep.pairs.id[place]), PromptIndex(sweep.pairs.source[place]),
+          PromptIndex(sweep.pairs.base[place])};
+}
+
+/// All prompts and pairs, in their order.
+PromptSource all_prompts(const StoredSweep& sweep) {
+  return [&sweep](const PromptSink& sink) {
+    for (std::size_t p = 0; p < sweep.prompts.id.size(); ++p) sink(stored_prompt(sweep, p));
+    std::vector<PromptPair> pairs;
+    for (std::size_t n = 0; n < sweep.pairs.id.size(); ++n) pairs.push_back(stored_pair(sweep, n));
+    return pairs;
+  };
+}
 
 /// Those that a generation had: its prompts are the first by number.
-PromptSet prompts_of(const StaticSweep& sweep, const Generation& generation) {
-  const PromptSet all = stored_prompts(sweep);
-  PromptSet set;
-  set.prompts.resize(static_cast<std::size_t>(generation.n_prompts));
-  for (std::size_t place = 0; place < all.prompts.size(); ++place)
-    if (const auto number = sweep.number_of_prompt(place); number < generation.n_prompts)
-      set.prompts[static_cast<std::size_t>(number)] = all.prompts[place];
-  const auto renumbered = [&](PromptIndex place) {
-    const auto number = sweep.number_of_prompt(static_cast<std::size_t>(place.value));
-    return PromptIndex(static_cast<std::int32_t>(number));
+PromptSource prompts_of(const StoredSweep& sweep, const Generation& generation) {
+  return [&](const PromptSink& sink) {
+    std::vector<std::size_t> places(static_cast<std::size_t>(generation.n_prompts));
+    for (std::size_t place = 0; place < sweep.prompts.id.size(); ++place)
+      if (const auto number = sweep.number_of_prompt(place); number < generation.n_prompts)
+        places[static_cast<std::size_t>(number)] = place;
+    for (const std::size_t place : places) sink(stored_prompt(sweep, place));
+    const auto renumbered = [&](PromptIndex place) {
+      const auto number = sweep.number_of_prompt(static_cast<std::size_t>(place.value));
+      return PromptIndex(static_cast<std::int32_t>(number));
+    };
+    std::vector<PromptPair> pairs;
+    for (const std::int32_t place : generation.pairs) {
+      const PromptPair pair = stored_pair(sweep, static_cast<std::size_t>(place));
+      pairs.push_back({pair.id, renumbered(pair.source), renumbered(pair.base)});
+    }
+    return pairs;
   };
-  for (const std::int32_t place : generation.pairs) {
-    const PromptPair& pair = all.pairs.at(static_cast<std::size_t>(place));
-    set.pairs.push_back({pair.id, renumbered(pair.source), renumbered(pair.base)});
-  }
-  return set;
 }
 
 }  // namespace
 
-std::uint64_t stored_prompts_fingerprint(const StaticSweep& sweep) {
-  return std::stoull(attribute(sweep, "prompts_fingerprint"), nullptr, 16);
+std::uint64_t stored_prompts_fingerprint(const SweepFacts& facts) {
+  return std::stoull(attribute(facts, "prompts_fingerprint"), nullptr, 16);
 }
 
-PromptSet stored_prompts(const StaticSweep& sweep) {
-  PromptSet set;
-  set.fingerprint = stored_prompts_fingerprint(sweep);
-  for (std::size_t p = 0; p < sweep.prompts.id.size(); ++p)
-    set.prompts.push_back({sweep.prompts.id[p], sweep.prompts.text[p], sweep.prompts.group[p]});
-  for (std::size_t n = 0; n < sweep.pairs.id.size(); ++n)
-    set.pairs.push_back(
-        {sweep.pairs.id[n], PromptIndex(sweep.pairs.source[n]), PromptIndex(sweep.pairs.base[n])});
-  return set;
-}
-
-Plan stored_plan(const StaticSweep& stored, const ModelConfig& model, const PlanText& text) {
+Plan stored_plan(const StoredSweep& stored, const ModelConfig& model, const PlanText& text,
+                 Texts texts) {
   std::optional<Plan> plan;
-  const auto add = [&](const std::string& config, const PromptSet& prompts) {
+  const auto add = [&](const std::string& config, const PromptSource& prompts, Texts kept) {
     plan = make_plan(parse_sweep_config(read_config_text(config, "the stored configuration")),
                      model, prompts, text, attribute(stored, "device_type"),
-                     attribute(stored, "dtype"), plan ? &*plan : nullptr);
+                     attribute(stored, "dtype"), kept, plan ? &*plan : nullptr);
   };
   for (const Generation& generation : stored.generations)
-    add(generation.config, prompts_of(stored, generation));
-  add(attribute(stored, "config"), stored_prompts(stored));
+    add(generation.config, prompts_of(stored, generation), Texts::forgotten);
+  add(attribute(stored, "config"), all_prompts(stored), texts);
   return std::move(*plan);
 }
 

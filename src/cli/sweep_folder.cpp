@@ -17,8 +17,8 @@ namespace rvsweep {
 namespace {
 
 /// Names what tells the folder's sweep from the one asked for.
-[[noreturn]] void refuse_other_sweep(const std::filesystem::path& folder, const StaticSweep& stored,
-                                     const StaticSweep& asked) {
+[[noreturn]] void refuse_other_sweep(const std::filesystem::path& folder, const SweepFacts& stored,
+                                     const SweepFacts& asked) {
   std::string list;
   for (const auto& line : differences(stored, asked)) list += "\n  " + line;
   throw InputError(folder.string(), "holds another sweep" + list,
@@ -26,23 +26,14 @@ namespace {
 }
 
 /// Whether the job `asked` as a whole is what `stored` is, grown or not.
-bool is_sweep(const StaticSweep& asked, const StaticSweep& stored) {
+bool is_sweep(const SweepFacts& asked, const SweepFacts& stored) {
   return stored.fingerprint == grown_fingerprint(asked.fingerprint, stored.generations);
 }
 
 /// A stored sweep decides what the configuration leaves to `auto`.
-std::optional<StaticSweep> stored_sweep(const std::filesystem::path& folder) {
+std::optional<SweepFacts> stored_facts(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(plan_file(folder))) return std::nullopt;
-  return read_plan_file(folder);
-}
-
-/// The plan has them, and plan.h5.
-void forget_items(StaticSweep& sweep) {
-  sweep.prompts = {};
-  sweep.pairs = {};
-  sweep.rows = {};
-  sweep.row_bundle = sweep.prompt_bundle = sweep.prompt_number = {};
-  sweep.row_number = {};
+  return read_sweep_facts(folder);
 }
 
 /// Rows of a segment, and how many of them failed.
@@ -91,7 +82,7 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
                      "start one without --extend");
   // A folder that holds a sweep is locked at once; a new one only when the input is sound.
   if (std::filesystem::exists(plan_file(path))) folder.lock = std::make_unique<FolderLock>(path);
-  auto stored = stored_sweep(path);
+  const auto stored = stored_facts(path);
   const SweepConfig config = parse_sweep_config(values);
   const auto keep = [&](const std::string& written, const std::string& name) {
     return stored && written == "auto" ? attribute(*stored, name) : "";
@@ -111,33 +102,33 @@ SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path&
                                     launch.threads};
   // The model's fingerprint takes every weight byte: what differs beside it is told before.
   if (stored && !wanted.extend) {
-    const StaticSweep asked =
+    const SweepFacts asked =
         sweep_identity(setup, identity, attribute(*stored, "model_fingerprint"));
     if (!is_sweep(asked, *stored)) refuse_other_sweep(path, *stored, asked);
   }
-  stored.reset();  // it may be large
-  folder.sweep = static_sweep(setup, identity, hex(model_fingerprint(setup.weights)));
+  folder.sweep = sweep_facts(setup, identity, hex(model_fingerprint(setup.weights)));
+  const Texts texts = texts_needed(setup.config.readouts);
   // From here on nobody else writes; a sweep that began meanwhile is seen now.
-  if (auto now = stored_sweep(path)) {
+  if (auto now = stored_facts(path)) {
     if (is_sweep(folder.sweep, *now)) {
       folder.sweep = std::move(*now);
-      if (!folder.sweep.generations.empty())
-        setup.plan =
-            stored_plan(folder.sweep, setup.model, plan_text(setup.config, setup.tokenizer));
+      if (!folder.sweep.generations.empty()) {
+        setup.plan = {};
+        setup.plan = stored_plan(read_plan_file(path), setup.model,
+                                 plan_text(setup.config, setup.tokenizer), texts);
+      }
     } else if (wanted.extend) {
-      setup.plan = extend_sweep(path, *now, setup, folder.sweep);
-      write_plan_file(path, folder.sweep);
+      setup.plan = extend_sweep(path, setup, folder.sweep);
+      write_plan_file(path, folder.sweep, setup.plan);
     } else {
       refuse_other_sweep(path, *now, folder.sweep);
     }
   } else {
-    write_plan_file(path, folder.sweep);
+    write_plan_file(path, folder.sweep, setup.plan);
   }
   launch.fingerprint = folder.sweep.segment_fingerprint();
-  forget_items(folder.sweep);
   folder.plan = std::move(setup.plan);
-  const ReadoutsConfig& readouts = setup.config.readouts;
-  if (!readouts.copying && !readouts.reencode) folder.plan.texts.clear();
+  if (texts == Texts::forgotten) folder.plan.texts = {};
   folder.rows.total = std::ssize(folder.plan.rows);
   folder.rows.refused = folder.plan.n_refused();
   find_committed(folder, wanted.retry_failed);

@@ -92,19 +92,6 @@ std::string config_without_run(const std::string& text) {
   return result;
 }
 
-void add_static_rows(const Plan& plan, StaticSweep& sweep) {
-  for (const PlannedRow& row : plan.rows) {
-    sweep.rows.row_id.push_back(row.id.value);
-    sweep.rows.pair.push_back(row.pair.value);
-    sweep.rows.arm.push_back(row.arm.value);
-    sweep.rows.sample.push_back(row.sample);
-    const bool refused = row.refusal != 0;
-    sweep.rows.status.push_back(
-        static_cast<std::int8_t>(refused ? RowStatus::refused : RowStatus::pending));
-    sweep.rows.reason.push_back(plan.refusal(row));
-  }
-}
-
 /// The prompts file, a bank paired under the tokens that its rows will have; prompts go to `sink`.
 PromptSet read_pairs(const SweepConfig& config, const PlanText& text, const PromptSink& sink) {
   if (config.pairing.kind == PairingKind::listed) return read_prompts(config.prompts_file, sink);
@@ -148,8 +135,12 @@ PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer) {
   return text;
 }
 
+Texts texts_needed(const ReadoutsConfig& readouts) {
+  return readouts.copying || readouts.reencode ? Texts::kept : Texts::forgotten;
+}
+
 SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::string dtype,
-                         const StaticSweep* stored, Texts texts) {
+                         const StoredSweep* stored, Texts texts) {
   SweepConfig config = parse_sweep_config(values);
   ModelConfig model = load_model_config(config.model_path);
   WeightSource weights = find_weights(config.model_path, model, config.random_weights);
@@ -165,7 +156,7 @@ SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::st
     prompts_fingerprint = set.fingerprint;
     return std::move(set.pairs);
   };
-  Plan plan = stored != nullptr ? stored_plan(*stored, model, text)
+  Plan plan = stored != nullptr ? stored_plan(*stored, model, text, texts)
                                 : make_plan(config, model, prompts, text, device, dtype, texts);
   if (stored != nullptr) prompts_fingerprint = stored_prompts_fingerprint(*stored);
   check_vocabulary(plan, model);
@@ -175,11 +166,11 @@ SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::st
           std::move(device),   std::move(dtype),    std::move(plan)};
 }
 
-StaticSweep sweep_identity(const SweepSetup& setup, const ArithmeticIdentity& identity,
-                           const std::string& model_fingerprint) {
+SweepFacts sweep_identity(const SweepSetup& setup, const ArithmeticIdentity& identity,
+                          const std::string& model_fingerprint) {
   const Plan& plan = setup.plan;
-  StaticSweep sweep;
-  sweep.attributes = {
+  SweepFacts facts;
+  facts.attributes = {
       {"schema_version", std::to_string(schema_version)},
       {"rvsweep_version", version_number()},
       {"git_commit", git_commit()},
@@ -200,73 +191,37 @@ StaticSweep sweep_identity(const SweepSetup& setup, const ArithmeticIdentity& id
       {"libtorch_version", libtorch_version()},
   };
   if (setup.config.readouts.keywords)
-    sweep.attributes.emplace_back("families_fingerprint", hex(xxh3(setup.families.text)));
-  for (const auto& named : setup.file_fingerprints) sweep.attributes.push_back(named);
+    facts.attributes.emplace_back("families_fingerprint", hex(xxh3(setup.families.text)));
+  for (const auto& named : setup.file_fingerprints) facts.attributes.push_back(named);
   Hasher hasher;
-  for (const auto& [name, value] : sweep.attributes)
+  for (const auto& [name, value] : facts.attributes)
     if (decides_results(name)) hasher.update(name + "=" + value + "\n");
   hasher.update(config_without_run(setup.config.text));
-  sweep.fingerprint = hasher.digest();
-  return sweep;
+  facts.fingerprint = hasher.digest();
+  return facts;
 }
 
-StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity,
-                         const std::string& model_fingerprint) {
+SweepFacts sweep_facts(const SweepSetup& setup, const ArithmeticIdentity& identity,
+                       const std::string& model_fingerprint) {
   const Plan& plan = setup.plan;
-  StaticSweep sweep = sweep_identity(setup, identity, model_fingerprint);
-  for (std::size_t p = 0; p < plan.prompts.size(); ++p) {
-    const PlannedPrompt& prompt = plan.prompts[p];
-    sweep.prompts.id.emplace_back(plan.prompt_ids[p]);
-    sweep.prompts.text.emplace_back(plan.texts[p]);
-    sweep.prompts.group.push_back(plan.groups[static_cast<std::size_t>(prompt.group)]);
-    sweep.prompts.reason.push_back(plan.refusal(prompt));
-    sweep.prompts.tokens.push_back(plan.tokens[p]);
-  }
-  for (const PromptPair& pair : plan.pairs) {
-    sweep.pairs.id.push_back(pair.id);
-    sweep.pairs.source.push_back(pair.source.value);
-    sweep.pairs.base.push_back(pair.base.value);
-  }
+  SweepFacts facts = sweep_identity(setup, identity, model_fingerprint);
   for (const ArmSpec& arm : plan.arms) {
-    sweep.arms.label.push_back(arm.label);
-    sweep.arms.kind.push_back(kind_name(arm));
-    sweep.arms.spec.push_back(arm.canonical());
+    facts.arms.label.push_back(arm.label);
+    facts.arms.kind.push_back(kind_name(arm));
+    facts.arms.spec.push_back(arm.canonical());
   }
-  add_static_rows(plan, sweep);
-  set_bundles(plan, sweep);
-  sweep.prompt_columns = prompt_columns(setup.config, setup.model);
-  sweep.row_columns = row_columns(setup.config, setup.model, plan.arms, setup.families.families);
-  return sweep;
+  facts.prompt_columns = prompt_columns(setup.config, setup.model);
+  facts.row_columns = row_columns(setup.config, setup.model, plan.arms, setup.families.families);
+  return facts;
 }
 
-void set_bundles(const Plan& plan, StaticSweep& sweep) {
-  const auto row_places = places_by_number<std::size_t>(plan.rows),
-             prompt_places = places_by_number<std::size_t>(plan.prompts);
-  sweep.n_bundles = static_cast<std::int32_t>(plan.bundles.size());
-  sweep.row_bundle.assign(plan.rows.size(), no_bundle);
-  sweep.prompt_bundle.assign(plan.prompts.size(), no_bundle);
-  for (const PlannedBundle& bundle : plan.bundles) {
-    for (const PlannedBundleRow& row : bundle.rows)
-      sweep.row_bundle[row_places[static_cast<std::size_t>(row.row.value)]] = bundle.id.value;
-    for (const PlannedContext& context : bundle.contexts)
-      if (context.records_prompt)
-        sweep.prompt_bundle[prompt_places[static_cast<std::size_t>(context.prompt.value)]] =
-            bundle.id.value;
-  }
-  sweep.row_number.clear();
-  sweep.prompt_number.clear();
-  if (sweep.generations.empty()) return;  // the places
-  for (const auto& row : plan.rows) sweep.row_number.push_back(row.number.value);
-  for (const auto& prompt : plan.prompts) sweep.prompt_number.push_back(prompt.number.value);
-}
-
-std::string attribute(const StaticSweep& sweep, const std::string& name) {
-  for (const auto& [key, value] : sweep.attributes)
+std::string attribute(const SweepFacts& facts, const std::string& name) {
+  for (const auto& [key, value] : facts.attributes)
     if (key == name) return value;
   return "";
 }
 
-std::vector<std::string> differences(const StaticSweep& stored, const StaticSweep& asked) {
+std::vector<std::string> differences(const SweepFacts& stored, const SweepFacts& asked) {
   std::vector<std::string> lines;
   const auto compare = [&](const std::string& name, const std::string& was, const std::string& is) {
     if (was != is) lines.push_back(name + " was \"" + was + "\", is now \"" + is + "\"");

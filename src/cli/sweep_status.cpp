@@ -13,14 +13,14 @@ namespace {
 using nlohmann::ordered_json;
 
 /// Rows of the bundles whose segment is there: what a run that died left behind.
-std::int64_t committed_rows(const std::filesystem::path& folder, const StaticSweep& sweep) {
-  std::vector<bool> committed(static_cast<std::size_t>(sweep.n_bundles), false);
+std::int64_t committed_rows(const std::filesystem::path& folder, const ItemBundles& items) {
+  std::vector<bool> committed(static_cast<std::size_t>(items.n_bundles), false);
   for (const auto& file : list_folder(segments_folder(folder)))
     if (const auto bundle = bundle_of_segment_name(file.filename().string());
-        bundle && bundle->value < sweep.n_bundles)
+        bundle && bundle->value < items.n_bundles)
       committed[static_cast<std::size_t>(bundle->value)] = true;
   std::int64_t rows = 0;
-  for (const std::int32_t bundle : sweep.row_bundle)
+  for (const std::int32_t bundle : items.row_bundle)
     rows += bundle != no_bundle && committed[static_cast<std::size_t>(bundle)];
   return rows;
 }
@@ -35,11 +35,11 @@ bool holder_lives(const std::filesystem::path& folder) {
 
 }  // namespace
 
-ordered_json sweep_status(const std::filesystem::path& folder, const StaticSweep& sweep) {
+ordered_json sweep_status(const std::filesystem::path& folder, const ItemBundles& items) {
   RowCounts rows;
-  rows.total = sweep.n_rows();
-  for (const std::int32_t bundle : sweep.row_bundle) rows.refused += bundle == no_bundle;
-  rows.done = committed_rows(folder, sweep);
+  rows.total = items.n_rows();
+  for (const std::int32_t bundle : items.row_bundle) rows.refused += bundle == no_bundle;
+  rows.done = committed_rows(folder, items);
   const bool lives = holder_lives(folder);
   ordered_json status{{"state", "stopped"}};
   if (const auto text = read_status(folder)) status = ordered_json::parse(*text, nullptr, false);

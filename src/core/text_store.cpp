@@ -31,6 +31,4 @@ std::string_view TextStore::operator[](std::size_t number) const {
   return {pieces_[place.piece].data() + place.begin, place.size};
 }
 
-void TextStore::clear() { *this = {}; }
-
 }  // namespace rvsweep

@@ -36,7 +36,7 @@ Donors::Donors(const Plan& plan, std::uint64_t seed, const PlanText& text)
   for (const std::string& file : keyword_files(plan)) {
     auto& of_prompt = keyword_tokens_[file];
     for (std::int32_t p = 0; p < std::ssize(plan.prompts); ++p)
-      of_prompt[p] = text.keyword_tokens(file, std::string(plan.texts[p]));
+      of_prompt[p] = text.keyword_tokens(file, plan.texts[p]);
     if (!plan.filler.empty())
       of_prompt[filler_prompt.value] = text.keyword_tokens(file, plan.filler);
   }

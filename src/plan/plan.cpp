@@ -63,13 +63,6 @@ MeanPrompts mean_prompts(const Plan& plan) {
   return prompts;
 }
 
-/// `places` is empty where numbers are the places.
-template <class Place>
-std::size_t place_of(std::int64_t number, const std::vector<Place>& places) {
-  const auto at = static_cast<std::size_t>(number);
-  return places.empty() ? at : static_cast<std::size_t>(places.at(at));
-}
-
 std::int64_t layer_of(const ConfigValue& value, const char* key, std::int64_t n_layers) {
   try {
     return parse_layer(value.text, n_layers);
@@ -126,16 +119,6 @@ Plan make_plan(const SweepConfig& config, const ModelConfig& model, const Prompt
   if (before != nullptr) take_over(*before, plan);
   pack_bundles(plan, config, model, donors, before);
   return plan;
-}
-
-Plan make_plan(const SweepConfig& config, const ModelConfig& model, PromptSet prompts,
-               const PlanText& text, const std::string& device, const std::string& dtype,
-               const Plan* before) {
-  const PromptSource source = [&](const PromptSink& sink) {
-    for (Prompt& prompt : prompts.prompts) sink(std::move(prompt));
-    return std::move(prompts.pairs);
-  };
-  return make_plan(config, model, source, text, device, dtype, Texts::kept, before);
 }
 
 Bundle complete_bundle(const Plan& plan, BundleId id) {

@@ -40,11 +40,11 @@ std::optional<std::string> difference(const char* kind, std::vector<std::int64_t
 }
 }  // namespace
 
-BundleItems::BundleItems(const StaticSweep& sweep)
-    : prompts(by_bundle(sweep.prompt_bundle, sweep.n_bundles,
-                        [&](std::size_t place) { return sweep.number_of_prompt(place); })),
-      rows(by_bundle(sweep.row_bundle, sweep.n_bundles,
-                     [&](std::size_t place) { return sweep.number_of_row(place); })) {}
+BundleItems::BundleItems(const ItemBundles& items)
+    : prompts(by_bundle(items.prompt_bundle, items.n_bundles,
+                        [&](std::size_t place) { return items.number_of_prompt(place); })),
+      rows(by_bundle(items.row_bundle, items.n_bundles,
+                     [&](std::size_t place) { return items.number_of_row(place); })) {}
 
 std::optional<std::string> items_problem(const std::filesystem::path& segment, BundleId bundle,
                                          const BundleItems& planned) {

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t chunk_bytes = 512 * 1024;
 constexpr std::int64_t largest_chunk_items = 16384;
-constexpr std::int64_t texts_at_once = largest_chunk_items;  // whole chunks
+constexpr std::int64_t items_at_once = largest_chunk_items;  // whole chunks
 
 Handle copy_of(hid_t predefined) { return {H5Tcopy(predefined), H5Tclose, "copying a type"}; }
 
@@ -112,18 +112,25 @@ class Reclaim {
   void* buffer_;
 };
 
-std::vector<std::string> read_texts(const Handle& dataset, const ColumnSpec& spec,
-                                    std::size_t count) {
+std::vector<std::string> read_text_items(const Handle& dataset, const ColumnSpec& spec,
+                                         const Handle& memory, const Handle& source,
+                                         std::size_t count) {
   std::vector<char*> pointers(count, nullptr);
   const Handle type = text_type();
-  const Handle space = simple_space(extents_of(dataset));
-  const Reclaim reclaim(type, space, pointers.data());
-  check(H5Dread(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()),
+  const Reclaim reclaim(type, memory, pointers.data());
+  check(H5Dread(dataset.id(), type.id(), memory.id(), source.id(), H5P_DEFAULT, pointers.data()),
         "reading dataset " + spec.name);
   std::vector<std::string> texts;
   texts.reserve(count);
   for (const char* pointer : pointers) texts.emplace_back(pointer == nullptr ? "" : pointer);
   return texts;
+}
+
+/// Calls `with` for every piece [first, end) of so many items.
+template <class With>
+void for_pieces(std::int64_t items, With with) {
+  for (std::int64_t first = 0; first < items; first += items_at_once)
+    with(first, std::min(items, first + items_at_once));
 }
 
 Handle list_type(hid_t element) {
@@ -179,21 +186,16 @@ void write_column(const Handle& parent, const ColumnSpec& spec, const ColumnValu
   dataset.close("closing dataset " + spec.name);
 }
 
-void write_column(const Handle& parent, const ColumnSpec& spec,
-                  const std::vector<std::string>& texts, Layout layout) {
-  const auto size = std::max<std::ptrdiff_t>(item_size(spec), 1);
-  const std::ptrdiff_t items = std::ssize(texts) / size;
+void write_column(const Handle& parent, const ColumnSpec& spec, std::int64_t items,
+                  const PieceOf& piece, Layout layout) {
   Handle dataset = create_column(parent, spec, items, layout);
-  for (std::ptrdiff_t first = 0; first < items; first += texts_at_once) {
-    const auto begin = texts.begin() + first * size;
-    const auto end = texts.begin() + std::min(items, first + texts_at_once) * size;
-    write_items(dataset, spec, first, std::vector<std::string>(begin, end));
-  }
+  for_pieces(items, [&](std::int64_t first, std::int64_t end) {
+    write_items(dataset, spec, first, piece(first, end));
+  });
   dataset.close("closing dataset " + spec.name);
 }
 
-ColumnValues read_column(const Handle& parent, const ColumnSpec& spec) {
-  const Handle dataset = open_dataset(parent, spec.name);
+std::int64_t count_items(const Handle& dataset, const ColumnSpec& spec) {
   const Handle stored(H5Dget_type(dataset.id()), H5Tclose, "reading the type of " + spec.name);
   const htri_t same = H5Tequal(stored.id(), file_type(spec.type).id());
   check(same, "comparing the type of " + spec.name);
@@ -203,56 +205,94 @@ ColumnValues read_column(const Handle& parent, const ColumnSpec& spec) {
   if (same == 0 || !right_shape) {
     throw Error("dataset " + spec.name + " does not have the type and shape that the plan gives");
   }
-  ColumnValues values = fill_values(spec, static_cast<std::int64_t>(extents.at(0)));
+  return static_cast<std::int64_t>(extents.at(0));
+}
+
+ColumnValues read_items(const Handle& dataset, const ColumnSpec& spec, std::int64_t first,
+                        std::int64_t items) {
+  ColumnValues values = fill_values(spec, items);
+  const std::vector<hsize_t> extents = column_extents(spec, items);
   if (element_count(extents) == 0) return values;
+  const Handle memory = simple_space(extents);
+  const Handle source = select_items(dataset, static_cast<hsize_t>(first), extents);
   if (auto* texts = std::get_if<std::vector<std::string>>(&values)) {
-    *texts = read_texts(dataset, spec, texts->size());
+    *texts = read_text_items(dataset, spec, memory, source, texts->size());
     return values;
   }
   const Handle type = memory_type(spec.type);
   std::visit(
       [&](auto& held) {
-        check(H5Dread(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, held.data()),
+        check(H5Dread(dataset.id(), type.id(), memory.id(), source.id(), H5P_DEFAULT, held.data()),
               "reading dataset " + spec.name);
       },
       values);
   return values;
 }
 
-void write_lists(const Handle& parent, const ColumnSpec& spec,
-                 const std::vector<std::vector<std::int32_t>>& lists, Layout layout) {
-  Handle dataset = create_typed(parent, spec, static_cast<std::int64_t>(lists.size()), layout,
-                                list_type(H5T_STD_I32LE));
-  std::vector<hvl_t> entries;
-  entries.reserve(lists.size());
-  for (const auto& list : lists) {
-    entries.push_back({list.size(), const_cast<std::int32_t*>(list.data())});
-  }
-  if (!entries.empty()) {
-    check(H5Dwrite(dataset.id(), list_type(H5T_NATIVE_INT32).id(), H5S_ALL, H5S_ALL, H5P_DEFAULT,
-                   entries.data()),
+ColumnValues read_column(const Handle& parent, const ColumnSpec& spec) {
+  const Handle dataset = open_dataset(parent, spec.name);
+  return read_items(dataset, spec, 0, count_items(dataset, spec));
+}
+
+void read_texts(const Handle& parent, const ColumnSpec& spec,
+                const std::function<void(const std::string&)>& take) {
+  const Handle dataset = open_dataset(parent, spec.name);
+  for_pieces(count_items(dataset, spec), [&](std::int64_t first, std::int64_t end) {
+    const ColumnValues values = read_items(dataset, spec, first, end - first);
+    for (const std::string& text : std::get<std::vector<std::string>>(values)) take(text);
+  });
+}
+
+void copy_column(const Handle& from, const Handle& to, const ColumnSpec& spec, Layout layout) {
+  const Handle dataset = open_dataset(from, spec.name);
+  const auto piece = [&](std::int64_t first, std::int64_t end) {
+    return read_items(dataset, spec, first, end - first);
+  };
+  write_column(to, spec, count_items(dataset, spec), piece, layout);
+}
+
+void write_lists(const Handle& parent, const ColumnSpec& spec, std::int64_t items,
+                 const std::function<Lists(std::int64_t first, std::int64_t end)>& piece,
+                 Layout layout) {
+  Handle dataset = create_typed(parent, spec, items, layout, list_type(H5T_STD_I32LE));
+  const Handle type = list_type(H5T_NATIVE_INT32);
+  for_pieces(items, [&](std::int64_t first, std::int64_t end) {
+    Lists lists = piece(first, end);
+    std::vector<hvl_t> entries;
+    entries.reserve(lists.size());
+    for (auto& list : lists) entries.push_back({list.size(), list.data()});
+    const std::vector<hsize_t> extents{entries.size()};
+    const Handle memory = simple_space(extents);
+    const Handle target = select_items(dataset, static_cast<hsize_t>(first), extents);
+    check(H5Dwrite(dataset.id(), type.id(), memory.id(), target.id(), H5P_DEFAULT, entries.data()),
           "writing dataset " + spec.name);
-  }
+  });
   dataset.close("closing dataset " + spec.name);
 }
 
-std::vector<std::vector<std::int32_t>> read_lists(const Handle& parent, const std::string& name) {
-  const Handle dataset = open_dataset(parent, name);
-  const std::vector<hsize_t> extents = extents_of(dataset);
-  const auto count = static_cast<std::size_t>(element_count(extents));
-  std::vector<std::vector<std::int32_t>> lists(count);
-  if (count == 0) return lists;
-  std::vector<hvl_t> entries(count, hvl_t{0, nullptr});
+Lists read_lists(const Handle& dataset, std::int64_t first, std::int64_t items) {
+  Lists lists(static_cast<std::size_t>(items));
+  if (items == 0) return lists;
+  std::vector<hvl_t> entries(lists.size(), hvl_t{0, nullptr});
   const Handle type = list_type(H5T_NATIVE_INT32);
-  const Handle space = simple_space(extents);
-  const Reclaim reclaim(type, space, entries.data());
-  check(H5Dread(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, entries.data()),
-        "reading dataset " + name);
-  for (std::size_t i = 0; i < count; ++i) {
+  const Handle memory = simple_space({entries.size()});
+  const Handle source = select_items(dataset, static_cast<hsize_t>(first), {entries.size()});
+  const Reclaim reclaim(type, memory, entries.data());
+  check(H5Dread(dataset.id(), type.id(), memory.id(), source.id(), H5P_DEFAULT, entries.data()),
+        "reading lists");
+  for (std::size_t i = 0; i < lists.size(); ++i) {
     const auto* begin = static_cast<const std::int32_t*>(entries[i].p);
     lists[i].assign(begin, begin + entries[i].len);
   }
   return lists;
+}
+
+void copy_lists(const Handle& from, const Handle& to, const ColumnSpec& spec, Layout layout) {
+  const Handle dataset = open_dataset(from, spec.name);
+  const auto piece = [&](std::int64_t first, std::int64_t end) {
+    return read_lists(dataset, first, end - first);
+  };
+  write_lists(to, spec, static_cast<std::int64_t>(extents_of(dataset).at(0)), piece, layout);
 }
 
 void read_through(const Handle& dataset) {
@@ -264,7 +304,9 @@ void read_through(const Handle& dataset) {
   if (element_count(extents) == 0) return;
   const hsize_t items = extents.empty() ? 1 : extents.at(0);
   const hsize_t item_bytes = element_count(extents) / items * element_bytes;
-  const hsize_t step = std::clamp<hsize_t>(16 * 1024 * 1024 / item_bytes, 1, items);
+  // What texts and lists take beside their pointers is not known before they are read.
+  const hsize_t most = allocates ? items_at_once : items;
+  const hsize_t step = std::clamp<hsize_t>(16 * 1024 * 1024 / item_bytes, 1, most);
   std::vector<char> buffer(static_cast<std::size_t>(step * item_bytes));
   for (hsize_t first = 0; first < items; first += step) {
     if (!extents.empty()) extents[0] = std::min(step, items - first);

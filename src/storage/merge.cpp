@@ -16,6 +16,7 @@
 #include "rvsweep/storage/checked_file.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/layout.hpp"
+#include "rvsweep/storage/plan_content.hpp"
 #include "rvsweep/storage/static_tables.hpp"
 
 namespace rvsweep {
@@ -129,22 +130,20 @@ void write_computed_columns(const Handle& group, const fs::path& sweep_folder, c
 
 /// Rows that no bundle computes end as the plan says; all others are pending until a segment
 /// says more.
-Overlay planned_ends(const StaticSweep& sweep) {
-  return [&sweep](std::int64_t first, std::vector<Column>& block) {
+Overlay planned_ends(const OpenPlan& plan) {
+  return [&plan](std::int64_t first, std::vector<Column>& block) {
+    const Handle rows = h5::open_group(plan.file, "rows");
     for (Column& column : block) {
       const bool is_status = column.spec.name == "status";
       if (!is_status && column.spec.name != "reason") continue;
       const auto items = static_cast<std::int64_t>(
           std::visit([](const auto& values) { return values.size(); }, column.values));
+      const ColumnSpec spec = is_status ? planned_status_column() : planned_reason_column();
+      const ColumnValues planned =
+          h5::read_items(h5::open_dataset(rows, spec.name), spec, first, items);
       for (std::int64_t item = 0; item < items; ++item) {
-        const auto row = static_cast<std::size_t>(first + item);
-        if (sweep.row_bundle[row] != no_bundle) continue;
-        const auto at = static_cast<std::size_t>(item);
-        if (is_status) {
-          std::get<std::vector<std::int8_t>>(column.values)[at] = sweep.rows.status[row];
-        } else {
-          std::get<std::vector<std::string>>(column.values)[at] = sweep.rows.reason[row];
-        }
+        if (plan.items.row_bundle[static_cast<std::size_t>(first + item)] == no_bundle)
+          copy_item(spec, planned, item, column.values, item);
       }
     }
   };
@@ -159,9 +158,9 @@ const ColumnSpec& column_named(const std::vector<ColumnSpec>& columns, const std
   return *found;
 }
 
-void write_root_attributes(const Handle& file, const StaticSweep& sweep) {
-  h5::write_attribute(file, "sweep_fingerprint", sweep.fingerprint);
-  for (const auto& [name, text] : sweep.attributes) {
+void write_root_attributes(const Handle& file, const SweepFacts& facts) {
+  h5::write_attribute(file, "sweep_fingerprint", facts.fingerprint);
+  for (const auto& [name, text] : facts.attributes) {
     if (name == "schema_version") {
       h5::write_attribute(file, name, std::int64_t{std::stoi(text)});
     } else {
@@ -171,10 +170,10 @@ void write_root_attributes(const Handle& file, const StaticSweep& sweep) {
 }
 
 /// The smaller sweeps that this one extends: their rows keep the bits of the bundles they were in.
-void write_generations(const Handle& file, const StaticSweep& sweep) {
-  if (sweep.generations.empty()) return;
+void write_generations(const Handle& file, const SweepFacts& facts) {
+  if (facts.generations.empty()) return;
   auto list = nlohmann::ordered_json::array();
-  for (const auto& generation : sweep.generations) {
+  for (const auto& generation : facts.generations) {
     list.push_back({{"fingerprint", hex(generation.fingerprint)},
                     {"rows", generation.n_rows},
                     {"pairs", generation.pairs.size()}});
@@ -195,7 +194,7 @@ void write_phases(const Handle& run, const std::vector<std::vector<double>>& of_
   h5::write_column(phases, seconds, values, Layout::plain);
 }
 
-void write_run_group(const Handle& file, const fs::path& sweep_folder, const StaticSweep& sweep,
+void write_run_group(const Handle& file, const fs::path& sweep_folder, const ItemBundles& items,
                      const std::set<BundleId>& committed, const MergeOptions& options) {
   const Handle run = h5::ensure_group(file, "run");
   h5::write_attribute(run, "merged", utc_now());
@@ -222,27 +221,29 @@ void write_run_group(const Handle& file, const fs::path& sweep_folder, const Sta
   write("started", ColumnType::utf8, "UTC, ISO 8601", "when it was begun", starts);
   write("seconds", ColumnType::float64, "s", "time it took", seconds);
   write("row_bundle", ColumnType::int32, "1", "bundle that computes each row, -1 for none",
-        sweep.row_bundle);
+        items.row_bundle);
 }
 
-void write_results(const Handle& file, const fs::path& sweep_folder, const StaticSweep& sweep,
+void write_results(const Handle& file, const fs::path& sweep_folder, const OpenPlan& plan,
                    const std::set<BundleId>& committed, const MergeOptions& options) {
-  write_root_attributes(file, sweep);
-  write_generations(file, sweep);
-  write_prompt_table(file, sweep, Layout::compressed);
+  const auto& [planned, facts, items] = plan;
+  write_root_attributes(file, facts);
+  write_generations(file, facts);
+  copy_prompt_table(planned, file);
   write_computed_columns(
       h5::open_group(file, "prompts"), sweep_folder,
-      {SegmentTable::prompts, sweep.prompt_columns, sweep.prompt_bundle,
-       places(sweep.n_prompts(), [&](std::size_t place) { return sweep.number_of_prompt(place); })},
+      {SegmentTable::prompts, facts.prompt_columns, items.prompt_bundle,
+       places(items.n_prompts(),
+              [&](std::size_t place) { return plan.items.number_of_prompt(place); })},
       committed, [](std::int64_t, std::vector<Column>&) {}, options.memory_bytes);
-  write_pair_and_arm_tables(file, sweep, Layout::compressed);
-  write_row_table(file, sweep, Layout::compressed);
+  copy_pair_and_arm_tables(planned, file);
+  copy_row_table(planned, file);
   write_computed_columns(
       h5::open_group(file, "rows"), sweep_folder,
-      {SegmentTable::rows, sweep.row_columns, sweep.row_bundle,
-       places(sweep.n_rows(), [&](std::size_t place) { return sweep.number_of_row(place); })},
-      committed, planned_ends(sweep), options.memory_bytes);
-  write_run_group(file, sweep_folder, sweep, committed, options);
+      {SegmentTable::rows, facts.row_columns, items.row_bundle,
+       places(items.n_rows(), [&](std::size_t place) { return plan.items.number_of_row(place); })},
+      committed, planned_ends(plan), options.memory_bytes);
+  write_run_group(file, sweep_folder, items, committed, options);
 }
 
 void count_rows(const fs::path& results, const ColumnSpec& status_column, MergeReport& report) {
@@ -267,12 +268,12 @@ void count_rows(const fs::path& results, const ColumnSpec& status_column, MergeR
 }
 
 /// Sound segments of the plan's bundles; unsound ones go into the report.
-std::set<BundleId> usable_bundles(const fs::path& sweep_folder, const StaticSweep& sweep,
+std::set<BundleId> usable_bundles(const fs::path& sweep_folder, const OpenPlan& plan,
                                   MergeReport& report) {
-  const BundleItems planned(sweep);
+  const BundleItems planned(plan.items);
   std::set<BundleId> usable;
   for (BundleId bundle :
-       committed_bundles(sweep_folder, sweep.segment_fingerprint(), report.damaged)) {
+       committed_bundles(sweep_folder, plan.facts.segment_fingerprint(), report.damaged)) {
     const fs::path segment = segment_file(sweep_folder, bundle);
     if (auto problem = items_problem(segment, bundle, planned)) {
       report.damaged.push_back({segment, bundle, *problem});
@@ -281,15 +282,15 @@ std::set<BundleId> usable_bundles(const fs::path& sweep_folder, const StaticSwee
     }
   }
   report.bundles_merged = static_cast<std::int32_t>(usable.size());
-  report.bundles_missing = sweep.n_bundles - report.bundles_merged;
+  report.bundles_missing = plan.items.n_bundles - report.bundles_merged;
   return usable;
 }
 
-void require_all_bundles(const fs::path& sweep_folder, const StaticSweep& sweep,
+void require_all_bundles(const fs::path& sweep_folder, std::int32_t n_bundles,
                          const MergeReport& report) {
   if (report.bundles_missing == 0) return;
   std::string problem = std::to_string(report.bundles_missing) + " of " +
-                        std::to_string(sweep.n_bundles) + " bundles have no sound segment";
+                        std::to_string(n_bundles) + " bundles have no sound segment";
   if (!report.damaged.empty()) {
     const DamagedSegment& first = report.damaged.front();
     problem += "; " + std::to_string(report.damaged.size()) + " damaged, first " +
@@ -301,17 +302,17 @@ void require_all_bundles(const fs::path& sweep_folder, const StaticSweep& sweep,
 }  // namespace
 
 MergeReport merge(const fs::path& sweep_folder, const MergeOptions& options) {
-  const StaticSweep sweep = read_plan_file(sweep_folder);
-  const ColumnSpec& status = column_named(sweep.row_columns, "status", ColumnType::status);
-  column_named(sweep.row_columns, "reason", ColumnType::utf8);
+  const OpenPlan plan = open_plan(sweep_folder);
+  const ColumnSpec& status = column_named(plan.facts.row_columns, "status", ColumnType::status);
+  column_named(plan.facts.row_columns, "reason", ColumnType::utf8);
   const Turn turn(segments_folder(sweep_folder));
 
   MergeReport report;
   report.results = results_file(sweep_folder);
-  const std::set<BundleId> committed = usable_bundles(sweep_folder, sweep, report);
-  if (!options.partial) require_all_bundles(sweep_folder, sweep, report);
+  const std::set<BundleId> committed = usable_bundles(sweep_folder, plan, report);
+  if (!options.partial) require_all_bundles(sweep_folder, plan.items.n_bundles, report);
   write_checked_file(report.results, FileKind::results, [&](const Handle& file) {
-    write_results(file, sweep_folder, sweep, committed, options);
+    write_results(file, sweep_folder, plan, committed, options);
   });
   count_rows(report.results, status, report);
   return report;

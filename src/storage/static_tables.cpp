@@ -35,9 +35,89 @@ const ColumnSpec row_pair = int_column("pair", "index into /pairs", "the prompt 
 const ColumnSpec row_arm = int_column("arm", "index into /arms", "the arm of the row");
 const ColumnSpec row_sample = int_column("sample", "1", "number of the sample, from 0");
 
+constexpr Layout in_plan = Layout::plain, in_results = Layout::compressed;
+
 template <class Value>
 std::vector<Value> read_as(const Handle& group, const ColumnSpec& spec) {
   return std::get<std::vector<Value>>(h5::read_column(group, spec));
+}
+
+TextStore read_text_store(const Handle& group, const ColumnSpec& spec) {
+  TextStore store;
+  h5::read_texts(group, spec, [&](const std::string& text) { store.add(text); });
+  return store;
+}
+
+/// Writes a column of plan.h5; `value_of(place)` returns a value.
+template <class ValueOf>
+void write_values(const Handle& group, const ColumnSpec& spec, std::int64_t items,
+                  ValueOf value_of) {
+  const auto piece = [&](std::int64_t first, std::int64_t end) {
+    std::vector<decltype(value_of(std::size_t{}))> values;
+    values.reserve(static_cast<std::size_t>(end - first));
+    for (auto place = static_cast<std::size_t>(first); place < static_cast<std::size_t>(end);
+         ++place)
+      values.push_back(value_of(place));
+    return ColumnValues(std::move(values));
+  };
+  h5::write_column(group, spec, items, piece, in_plan);
+}
+
+void write_prompts(const Handle& file, const Plan& plan) {
+  const Handle group = h5::ensure_group(file, "prompts");
+  const auto& prompts = plan.prompts;
+  const std::int64_t items = std::ssize(prompts);
+  write_values(group, prompt_id, items, [&](auto p) { return std::string(plan.prompt_ids[p]); });
+  write_values(group, prompt_text, items, [&](auto p) { return plan.texts[p]; });
+  write_values(group, prompt_group, items,
+               [&](auto p) { return plan.groups[static_cast<std::size_t>(prompts[p].group)]; });
+  write_values(group, prompt_reason, items, [&](auto p) { return plan.refusal(prompts[p]); });
+  const auto lists = [&](std::int64_t first, std::int64_t end) {
+    h5::Lists piece;
+    for (std::int64_t p = first; p < end; ++p)
+      piece.push_back(plan.tokens[static_cast<std::size_t>(p)]);
+    return piece;
+  };
+  h5::write_lists(group, prompt_tokens, items, lists, in_plan);
+  write_values(group, prompt_n_tokens, items, [&](auto p) { return prompts[p].n_tokens; });
+}
+
+void write_pairs(const Handle& file, const Plan& plan) {
+  const Handle group = h5::ensure_group(file, "pairs");
+  const auto& pairs = plan.pairs;
+  const std::int64_t items = std::ssize(pairs);
+  write_values(group, pair_id, items, [&](auto n) { return pairs[n].id; });
+  write_values(group, pair_source, items, [&](auto n) { return pairs[n].source.value; });
+  write_values(group, pair_base, items, [&](auto n) { return pairs[n].base.value; });
+}
+
+void write_arms(const Handle& file, const SweepFacts::Arms& arms) {
+  const Handle group = h5::ensure_group(file, "arms");
+  h5::write_column(group, arm_label, arms.label, in_plan);
+  h5::write_column(group, arm_kind, arms.kind, in_plan);
+  h5::write_column(group, arm_spec, arms.spec, in_plan);
+}
+
+void write_rows(const Handle& file, const Plan& plan) {
+  const Handle group = h5::ensure_group(file, "rows");
+  const auto& rows = plan.rows;
+  const std::int64_t items = std::ssize(rows);
+  write_values(group, row_id, items, [&](auto r) { return rows[r].id.value; });
+  write_values(group, row_pair, items, [&](auto r) { return rows[r].pair.value; });
+  write_values(group, row_arm, items, [&](auto r) { return rows[r].arm.value; });
+  write_values(group, row_sample, items, [&](auto r) { return rows[r].sample; });
+  write_values(group, planned_status_column(), items, [&](auto r) {
+    return static_cast<std::int8_t>(rows[r].refusal != 0 ? RowStatus::refused : RowStatus::pending);
+  });
+  write_values(group, planned_reason_column(), items,
+               [&](auto r) { return plan.refusal(rows[r]); });
+}
+
+/// Columns of a group of plan.h5.
+void copy_columns(const Handle& plan, const Handle& results, const char* group,
+                  const std::vector<ColumnSpec>& columns) {
+  const Handle from = h5::open_group(plan, group), to = h5::ensure_group(results, group);
+  for (const ColumnSpec& spec : columns) h5::copy_column(from, to, spec, in_results);
 }
 }  // namespace
 
@@ -48,59 +128,51 @@ ColumnSpec planned_reason_column() {
   return text_column("reason", "why a row without a bundle is not computed");
 }
 
-void write_prompt_table(const Handle& file, const StaticSweep& sweep, Layout layout) {
-  const Handle group = h5::ensure_group(file, "prompts");
-  h5::write_column(group, prompt_id, sweep.prompts.id, layout);
-  h5::write_column(group, prompt_text, sweep.prompts.text, layout);
-  h5::write_column(group, prompt_group, sweep.prompts.group, layout);
-  h5::write_column(group, prompt_reason, sweep.prompts.reason, layout);
-  h5::write_lists(group, prompt_tokens, sweep.prompts.tokens, layout);
-  std::vector<std::int32_t> lengths;
-  for (const auto& tokens : sweep.prompts.tokens) {
-    lengths.push_back(static_cast<std::int32_t>(tokens.size()));
-  }
-  h5::write_column(group, prompt_n_tokens, lengths, layout);
+void write_static_tables(const Handle& file, const SweepFacts& facts, const Plan& plan) {
+  write_prompts(file, plan);
+  write_pairs(file, plan);
+  write_arms(file, facts.arms);
+  write_rows(file, plan);
 }
 
-void write_pair_and_arm_tables(const Handle& file, const StaticSweep& sweep, Layout layout) {
-  const Handle pairs = h5::ensure_group(file, "pairs");
-  h5::write_column(pairs, pair_id, sweep.pairs.id, layout);
-  h5::write_column(pairs, pair_source, sweep.pairs.source, layout);
-  h5::write_column(pairs, pair_base, sweep.pairs.base, layout);
-  const Handle arms = h5::ensure_group(file, "arms");
-  h5::write_column(arms, arm_label, sweep.arms.label, layout);
-  h5::write_column(arms, arm_kind, sweep.arms.kind, layout);
-  h5::write_column(arms, arm_spec, sweep.arms.spec, layout);
+void copy_prompt_table(const Handle& plan, const Handle& results) {
+  copy_columns(plan, results, "prompts", {prompt_id, prompt_text, prompt_group, prompt_reason});
+  h5::copy_lists(h5::open_group(plan, "prompts"), h5::open_group(results, "prompts"), prompt_tokens,
+                 in_results);
+  copy_columns(plan, results, "prompts", {prompt_n_tokens});
 }
 
-void write_row_table(const Handle& file, const StaticSweep& sweep, Layout layout) {
-  const Handle rows = h5::ensure_group(file, "rows");
-  h5::write_column(rows, row_id, sweep.rows.row_id, layout);
-  h5::write_column(rows, row_pair, sweep.rows.pair, layout);
-  h5::write_column(rows, row_arm, sweep.rows.arm, layout);
-  h5::write_column(rows, row_sample, sweep.rows.sample, layout);
+void copy_pair_and_arm_tables(const Handle& plan, const Handle& results) {
+  copy_columns(plan, results, "pairs", {pair_id, pair_source, pair_base});
+  copy_columns(plan, results, "arms", {arm_label, arm_kind, arm_spec});
 }
 
-void read_static_tables(const Handle& file, StaticSweep& sweep) {
+void copy_row_table(const Handle& plan, const Handle& results) {
+  copy_columns(plan, results, "rows", {row_id, row_pair, row_arm, row_sample});
+}
+
+SweepFacts::Arms read_arms(const Handle& file) {
+  const Handle group = h5::open_group(file, "arms");
+  return {read_as<std::string>(group, arm_label), read_as<std::string>(group, arm_kind),
+          read_as<std::string>(group, arm_spec)};
+}
+
+void read_items(const Handle& file, StoredSweep& sweep) {
   const Handle prompts = h5::open_group(file, "prompts");
-  sweep.prompts.id = read_as<std::string>(prompts, prompt_id);
-  sweep.prompts.text = read_as<std::string>(prompts, prompt_text);
-  sweep.prompts.group = read_as<std::string>(prompts, prompt_group);
-  sweep.prompts.reason = read_as<std::string>(prompts, prompt_reason);
-  sweep.prompts.tokens = h5::read_lists(prompts, prompt_tokens.name);
+  sweep.prompts.id = read_text_store(prompts, prompt_id);
+  sweep.prompts.group = read_text_store(prompts, prompt_group);
+  h5::read_texts(prompts, prompt_text,
+                 [&](const std::string& text) { sweep.prompts.text.add(text); });
   const Handle pairs = h5::open_group(file, "pairs");
-  sweep.pairs.id = read_as<std::string>(pairs, pair_id);
+  sweep.pairs.id = read_text_store(pairs, pair_id);
   sweep.pairs.source = read_as<std::int32_t>(pairs, pair_source);
   sweep.pairs.base = read_as<std::int32_t>(pairs, pair_base);
-  const Handle arms = h5::open_group(file, "arms");
-  sweep.arms.label = read_as<std::string>(arms, arm_label);
-  sweep.arms.kind = read_as<std::string>(arms, arm_kind);
-  sweep.arms.spec = read_as<std::string>(arms, arm_spec);
   const Handle rows = h5::open_group(file, "rows");
   sweep.rows.row_id = read_as<std::uint64_t>(rows, row_id);
   sweep.rows.pair = read_as<std::int32_t>(rows, row_pair);
   sweep.rows.arm = read_as<std::int32_t>(rows, row_arm);
   sweep.rows.sample = read_as<std::int32_t>(rows, row_sample);
+  sweep.rows.reason = read_text_store(rows, planned_reason_column());
 }
 
 std::vector<std::uint64_t> read_row_ids(const Handle& file) {

@@ -10,6 +10,7 @@
 #include "rvsweep/storage/damage.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/layout.hpp"
+#include "rvsweep/storage/plan_content.hpp"
 #include "rvsweep/storage/static_tables.hpp"
 
 namespace rvsweep {
@@ -77,7 +78,14 @@ std::optional<ResultRows> check_results(const fs::path& file, VerifyReport& repo
   }
 }
 
-std::optional<StaticSweep> check_plan(const fs::path& sweep_folder, VerifyReport& report) {
+/// What the folder's other files are compared with.
+struct PlanRows {
+  SweepFacts facts;
+  ItemBundles items;
+  std::vector<std::uint64_t> ids;
+};
+
+std::optional<PlanRows> check_plan(const fs::path& sweep_folder, VerifyReport& report) {
   const fs::path file = plan_file(sweep_folder);
   if (!fs::exists(file)) {
     add(report.damage, file, "is missing");
@@ -85,31 +93,32 @@ std::optional<StaticSweep> check_plan(const fs::path& sweep_folder, VerifyReport
   }
   if (!check_bytes(file, FileKind::plan, report)) return std::nullopt;
   try {
-    StaticSweep sweep = read_plan_file(sweep_folder);
-    check_row_ids(file, sweep.rows.row_id, report);
-    return sweep;
+    OpenPlan plan = open_plan(sweep_folder);
+    PlanRows rows{std::move(plan.facts), std::move(plan.items), read_row_ids(plan.file)};
+    check_row_ids(file, rows.ids, report);
+    return rows;
   } catch (const std::exception& error) {
     report.damage.push_back(error.what());
     return std::nullopt;
   }
 }
 
-/// Which bundles have a segment with exactly their items. `sweep` is null when the plan is damaged;
-/// bytes are checked all the same.
-std::vector<bool> check_segments(const fs::path& sweep_folder, const StaticSweep* sweep,
+/// Which bundles have a segment with exactly their items. Without a plan, when it is damaged, bytes
+/// are checked all the same.
+std::vector<bool> check_segments(const fs::path& sweep_folder, const std::optional<PlanRows>& plan,
                                  VerifyReport& report) {
-  std::vector<bool> sound(sweep == nullptr ? 0 : static_cast<std::size_t>(sweep->n_bundles));
+  std::vector<bool> sound(plan ? static_cast<std::size_t>(plan->items.n_bundles) : 0);
   std::optional<BundleItems> planned;
-  if (sweep != nullptr) planned.emplace(*sweep);
+  if (plan) planned.emplace(plan->items);
   for (const fs::path& file : list_folder(segments_folder(sweep_folder))) {
     const auto bundle = bundle_of_segment_name(file.filename().string());
     if (!bundle) {
       add(report.notes, file, "is no segment of this sweep and is not used");
       continue;
     }
-    if (!check_bytes(file, FileKind::segment, report) || sweep == nullptr) continue;
+    if (!check_bytes(file, FileKind::segment, report) || !plan) continue;
     try {
-      auto problem = segment_problem(file, sweep->segment_fingerprint());
+      auto problem = segment_problem(file, plan->facts.segment_fingerprint());
       if (!problem) problem = items_problem(file, *bundle, *planned);
       if (problem) {
         add(report.damage, file, *problem);
@@ -123,39 +132,39 @@ std::vector<bool> check_segments(const fs::path& sweep_folder, const StaticSweep
   return sound;
 }
 
-void count_rows(const StaticSweep& sweep, const std::vector<bool>& sound, VerifyReport& report) {
-  report.rows = sweep.n_rows();
-  for (std::int32_t bundle : sweep.row_bundle) {
+void count_rows(const ItemBundles& items, const std::vector<bool>& sound, VerifyReport& report) {
+  report.rows = items.n_rows();
+  for (std::int32_t bundle : items.row_bundle) {
     const bool present = bundle == no_bundle || sound[static_cast<std::size_t>(bundle)];
     ++(present ? report.rows_present : report.rows_missing);
   }
   const auto missing = std::count(sound.begin(), sound.end(), false);
   if (missing > 0) {
-    report.notes.push_back(std::to_string(missing) + " of " + std::to_string(sweep.n_bundles) +
+    report.notes.push_back(std::to_string(missing) + " of " + std::to_string(items.n_bundles) +
                            " bundles (" + std::to_string(report.rows_missing) +
                            " rows) have no sound segment: run the sweep again to compute them");
   }
 }
 
 void verify_folder(const fs::path& sweep_folder, VerifyReport& report) {
-  const std::optional<StaticSweep> sweep = check_plan(sweep_folder, report);
-  const std::vector<bool> sound = check_segments(sweep_folder, sweep ? &*sweep : nullptr, report);
-  if (sweep) count_rows(*sweep, sound, report);
+  const std::optional<PlanRows> plan = check_plan(sweep_folder, report);
+  const std::vector<bool> sound = check_segments(sweep_folder, plan, report);
+  if (plan) count_rows(plan->items, sound, report);
   const fs::path results = results_file(sweep_folder);
   if (!fs::exists(results)) {
     add(report.notes, results, "is not there yet");
     return;
   }
   const std::optional<ResultRows> rows = check_results(results, report);
-  if (!rows || !sweep) return;
-  const auto& generations = sweep->generations;
+  if (!rows || !plan) return;
+  const auto& generations = plan->facts.generations;
   if (std::any_of(generations.begin(), generations.end(), [&](const auto& generation) {
         return generation.fingerprint == rows->fingerprint;
       })) {
     add(report.notes, results, "is of the sweep before it was extended: merge again");
-  } else if (rows->fingerprint != sweep->fingerprint) {
+  } else if (rows->fingerprint != plan->facts.fingerprint) {
     add(report.damage, results, "belongs to another sweep than plan.h5: merge again");
-  } else if (rows->ids != sweep->rows.row_id) {
+  } else if (rows->ids != plan->ids) {
     add(report.damage, results, "does not hold the rows of plan.h5 in their order: merge again");
   }
 }

@@ -19,16 +19,5 @@ TEST(TextStore, GivesBackWhatWasAdded) {
   for (std::size_t i = 0; i < texts.size(); ++i) ASSERT_EQ(moved[i], texts[i]) << i;
 }
 
-TEST(TextStore, IsEmptyOnceCleared) {
-  TextStore store;
-  EXPECT_TRUE(store.empty());
-  store.add("");
-  EXPECT_FALSE(store.empty());
-  store.clear();
-  EXPECT_TRUE(store.empty());
-  store.add("again");
-  EXPECT_EQ(store[0], "again");
-}
-
 }  // namespace
 }  // namespace rvsweep

@@ -57,6 +57,17 @@ inline PlanText sample_text() {
   return text;
 }
 
+/// A plan of prompts that are there already, with their texts.
+inline Plan make_plan(const SweepConfig& config, const ModelConfig& model, PromptSet prompts,
+                      const PlanText& text, const std::string& device, const std::string& dtype,
+                      const Plan* before = nullptr) {
+  const PromptSource source = [&](const PromptSink& sink) {
+    for (Prompt& prompt : prompts.prompts) sink(std::move(prompt));
+    return std::move(prompts.pairs);
+  };
+  return make_plan(config, model, source, text, device, dtype, Texts::kept, before);
+}
+
 /// Pairs of (source, base) texts; equal texts are one prompt, as read_prompts makes them.
 inline PromptSet prompt_set(const std::vector<std::pair<std::string, std::string>>& texts) {
   PromptSet set;

@@ -80,15 +80,58 @@ TEST_P(ColumnTest, KeepsColumnsWithoutItemsOrWithEmptyItems) {
   EXPECT_EQ(round_trip(empty_items, fill_values(empty_items, 2)), fill_values(empty_items, 2));
 }
 
+/// More texts and lists than are held at a time, so that they come in pieces.
+constexpr std::int64_t in_pieces = 40000;
+
+std::string text_at(std::int64_t i) { return std::string(static_cast<std::size_t>(i % 7), 'x'); }
+
+std::vector<std::int32_t> list_at(std::int64_t i) {
+  return std::vector<std::int32_t>(static_cast<std::size_t>(i % 5), static_cast<std::int32_t>(i));
+}
+
+Lists lists_of(std::int64_t first, std::int64_t end) {
+  Lists lists;
+  for (std::int64_t i = first; i < end; ++i) lists.push_back(list_at(i));
+  return lists;
+}
+
 TEST_P(ColumnTest, KeepsLists) {
-  const std::vector<std::vector<std::int32_t>> lists{{}, {1}, {INT32_MAX, -1, 0}, {}};
+  const Lists lists{{}, {1}, {INT32_MAX, -1, 0}, {}};
+  const ColumnSpec spec = spec_of(ColumnType::int32, {});
+  const ColumnSpec none{"none", ColumnType::int32, {}, "1", "no lists", ""};
   Handle file = create_file(path_);
-  write_lists(file, spec_of(ColumnType::int32, {}), lists, GetParam());
-  write_lists(file, {"none", ColumnType::int32, {}, "1", "no lists", ""}, {}, GetParam());
+  write_lists(
+      file, spec, 4, [&](std::int64_t, std::int64_t) { return lists; }, GetParam());
+  write_lists(file, none, 0, lists_of, GetParam());
   file.close("closing");
   const Handle opened = open_file(path_);
-  EXPECT_EQ(read_lists(opened, "values"), lists);
-  EXPECT_TRUE(read_lists(opened, "none").empty());
+  EXPECT_EQ(read_lists(open_dataset(opened, "values"), 0, 4), lists);
+  EXPECT_EQ(read_lists(open_dataset(opened, "values"), 1, 2), (Lists{lists[1], lists[2]}));
+  EXPECT_TRUE(read_lists(open_dataset(opened, "none"), 0, 0).empty());
+}
+
+TEST_P(ColumnTest, IsWrittenReadAndCopiedPieceByPiece) {
+  const ColumnSpec texts = spec_of(ColumnType::utf8, {});
+  const ColumnSpec lists{"lists", ColumnType::int32, {}, "1", "lists", ""};
+  const auto piece = [](std::int64_t first, std::int64_t end) {
+    std::vector<std::string> values;
+    for (std::int64_t i = first; i < end; ++i) values.push_back(text_at(i));
+    return ColumnValues(values);
+  };
+  Handle file = create_file(path_);
+  write_column(file, texts, in_pieces, piece, Layout::plain);
+  write_lists(file, lists, in_pieces, lists_of, Layout::plain);
+  const Handle copy = ensure_group(file, "copy");
+  copy_column(file, copy, texts, GetParam());
+  copy_lists(file, copy, lists, GetParam());
+  for (const Handle* group : {static_cast<const Handle*>(&file), &copy}) {
+    EXPECT_EQ(read_column(*group, texts), piece(0, in_pieces));
+    EXPECT_EQ(read_items(open_dataset(*group, "values"), texts, 16000, 500), piece(16000, 16500));
+    EXPECT_EQ(read_lists(open_dataset(*group, "lists"), 0, in_pieces), lists_of(0, in_pieces));
+    std::int64_t i = 0;
+    read_texts(*group, texts, [&](const std::string& text) { EXPECT_EQ(text, text_at(i++)); });
+    EXPECT_EQ(i, in_pieces);
+  }
 }
 
 TEST_P(ColumnTest, IsWrittenBlockByBlockInAnyOrder) {

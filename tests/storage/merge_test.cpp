@@ -20,9 +20,9 @@ namespace rvsweep {
 namespace {
 namespace fs = std::filesystem;
 
-void commit(const fs::path& folder, const StaticSweep& sweep,
+void commit(const fs::path& folder, const sample::Sweep& sweep,
             const std::vector<std::int32_t>& bundles) {
-  write_plan_file(folder, sweep);
+  sample::write_plan(folder, sweep);
   for (std::int32_t bundle : bundles) {
     write_segment(folder, sweep.segment_fingerprint(), sample::bundle_result(sweep, bundle));
   }
@@ -54,7 +54,7 @@ std::string item_bytes(const ColumnSpec& spec, const ColumnValues& values, std::
 }
 
 /// Compares a table of results.h5, item by item, with what its bundles were made of.
-void expect_table(const fs::path& results, const std::string& group, const StaticSweep& sweep,
+void expect_table(const fs::path& results, const std::string& group, const sample::Sweep& sweep,
                   const std::vector<ColumnSpec>& columns,
                   const std::vector<std::int32_t>& item_bundle,
                   const std::vector<std::int32_t>& merged) {
@@ -79,7 +79,7 @@ void expect_table(const fs::path& results, const std::string& group, const Stati
   }
 }
 
-void expect_results(const fs::path& results, const StaticSweep& sweep,
+void expect_results(const fs::path& results, const sample::Sweep& sweep,
                     const std::vector<std::int32_t>& merged) {
   expect_table(results, "prompts", sweep, sweep.prompt_columns, sweep.prompt_bundle, merged);
   expect_table(results, "rows", sweep, sweep.row_columns, sweep.row_bundle, merged);
@@ -87,7 +87,7 @@ void expect_results(const fs::path& results, const StaticSweep& sweep,
 
 TEST(Merge, LaysOutScatteredBundlesInPlanOrder) {
   const sample::TemporaryFolder folder;
-  const StaticSweep sweep = sample::sweep();
+  const sample::Sweep sweep = sample::sweep();
   commit(folder.path(), sweep, {2, 0, 3, 1});
   const MergeReport report = merge(folder.path(), {});
   EXPECT_EQ(report.results, results_file(folder.path()));
@@ -107,7 +107,7 @@ TEST(Merge, LaysOutScatteredBundlesInPlanOrder) {
 
 TEST(Merge, PutsTheItemsOfAnExtendedSweepInPlanOrderByTheirNumbers) {
   const sample::TemporaryFolder folder;
-  const StaticSweep sweep = sample::extended_sweep();
+  const sample::Sweep sweep = sample::extended_sweep();
   commit(folder.path(), sweep, {0, 1, 2, 3});
   MergeOptions in_pieces;
   in_pieces.memory_bytes = 1;
@@ -125,7 +125,7 @@ TEST(Merge, PutsTheItemsOfAnExtendedSweepInPlanOrderByTheirNumbers) {
 
 TEST(Merge, HoldsTheStaticTablesAndAttributes) {
   const sample::TemporaryFolder folder;
-  const StaticSweep sweep = sample::sweep();
+  const sample::Sweep sweep = sample::sweep();
   commit(folder.path(), sweep, {0, 1, 2, 3});
   merge(folder.path(), {});
   const h5::Handle file = h5::open_file(results_file(folder.path()));
@@ -139,7 +139,7 @@ TEST(Merge, HoldsTheStaticTablesAndAttributes) {
   EXPECT_EQ(column("prompts", "text", ColumnType::utf8), ColumnValues(sweep.prompts.text));
   EXPECT_EQ(column("prompts", "n_tokens", ColumnType::int32),
             ColumnValues(std::vector<std::int32_t>{3, 0, 2, 1, 5}));
-  EXPECT_EQ(h5::read_lists(h5::open_group(file, "prompts"), "tokens"), sweep.prompts.tokens);
+  EXPECT_EQ(h5::read_lists(h5::open_dataset(file, "prompts/tokens"), 0, 5), sweep.prompts.tokens);
   EXPECT_EQ(column("pairs", "source", ColumnType::int32), ColumnValues(sweep.pairs.source));
   EXPECT_EQ(column("pairs", "base", ColumnType::int32), ColumnValues(sweep.pairs.base));
   EXPECT_EQ(column("arms", "spec", ColumnType::utf8), ColumnValues(sweep.arms.spec));
@@ -151,7 +151,7 @@ TEST(Merge, HoldsTheStaticTablesAndAttributes) {
 
 TEST(Merge, FactsOfTheRunStayUnderRun) {
   const sample::TemporaryFolder folder;
-  const StaticSweep sweep = sample::sweep();
+  const sample::Sweep sweep = sample::sweep();
   commit(folder.path(), sweep, {0, 1, 2, 3});
   merge(folder.path(), {false, {{"ranks", "2"}, {"command", "rvsweep run"}}});
   const h5::Handle file = h5::open_file(results_file(folder.path()));
@@ -173,7 +173,7 @@ TEST(Merge, FactsOfTheRunStayUnderRun) {
 }
 
 TEST(Merge, DoesNotDependOnOrderRanksOrMemory) {
-  const StaticSweep sweep = sample::sweep();
+  const sample::Sweep sweep = sample::sweep();
   std::vector<std::int32_t> order{0, 1, 2, 3};
   const sample::TemporaryFolder first;
   commit(first.path(), sweep, order);
@@ -185,7 +185,7 @@ TEST(Merge, DoesNotDependOnOrderRanksOrMemory) {
   for (std::int64_t memory_bytes : {1, 5000, 40000}) {
     std::shuffle(order.begin(), order.end(), random);
     const sample::TemporaryFolder other;
-    write_plan_file(other.path(), sweep);
+    sample::write_plan(other.path(), sweep);
     for (std::int32_t bundle : order) {
       BundleResult result = sample::bundle_result(sweep, bundle);
       result.run = {17, "another-machine-with-a-long-name", "2031-01-01T00:00:00Z", 1e6};
@@ -198,7 +198,7 @@ TEST(Merge, DoesNotDependOnOrderRanksOrMemory) {
 
 TEST(Merge, DifferingRunFactsMoveNothingElseInTheFile) {
   const sample::TemporaryFolder folder;
-  const StaticSweep sweep = sample::sweep();
+  const sample::Sweep sweep = sample::sweep();
   commit(folder.path(), sweep, {0, 1, 2, 3});
   const auto bytes_with = [&](const char* fact) {
     merge(folder.path(), {false, {{"fact", fact}}});
@@ -214,7 +214,7 @@ TEST(Merge, DifferingRunFactsMoveNothingElseInTheFile) {
 }
 
 TEST(Merge, APartialOneMarksWhatIsPending) {
-  const StaticSweep sweep = sample::sweep();
+  const sample::Sweep sweep = sample::sweep();
   for (const std::vector<std::int32_t>& computed :
        {std::vector<std::int32_t>{}, {1}, {0, 3}, {3, 1, 2}}) {
     const sample::TemporaryFolder folder;
@@ -233,7 +233,7 @@ TEST(Merge, APartialOneMarksWhatIsPending) {
 }
 
 TEST(Merge, AFullOneAfterAPartialOneIsTheSameAsAtOnce) {
-  const StaticSweep sweep = sample::sweep();
+  const sample::Sweep sweep = sample::sweep();
   const sample::TemporaryFolder at_once, resumed;
   commit(at_once.path(), sweep, {0, 1, 2, 3});
   merge(at_once.path(), {});
@@ -257,7 +257,7 @@ std::string merge_error(const fs::path& folder) {
 
 TEST(Merge, AFullOneSaysHowManyBundlesAreMissing) {
   const sample::TemporaryFolder folder;
-  const StaticSweep sweep = sample::sweep();
+  const sample::Sweep sweep = sample::sweep();
   commit(folder.path(), sweep, {1, 2});
   const std::string message = merge_error(folder.path());
   EXPECT_NE(message.find("2 of 4 bundles"), std::string::npos) << message;
@@ -266,7 +266,7 @@ TEST(Merge, AFullOneSaysHowManyBundlesAreMissing) {
 
 TEST(Merge, ADamagedSegmentIsNamedAndNeverMerged) {
   const sample::TemporaryFolder folder;
-  const StaticSweep sweep = sample::sweep();
+  const sample::Sweep sweep = sample::sweep();
   commit(folder.path(), sweep, {0, 1, 2, 3});
   const fs::path segment = segment_file(folder.path(), BundleId{2});
   fs::resize_file(segment, fs::file_size(segment) - 8);
@@ -280,7 +280,7 @@ TEST(Merge, ADamagedSegmentIsNamedAndNeverMerged) {
 }
 
 TEST(Merge, ASegmentWithOtherItemsThanPlannedIsDamaged) {
-  const StaticSweep sweep = sample::sweep();
+  const sample::Sweep sweep = sample::sweep();
   const auto expect_named = [&](std::vector<std::int64_t> index, const std::string& finding) {
     const sample::TemporaryFolder folder;
     commit(folder.path(), sweep, {0, 2, 3});
@@ -313,10 +313,10 @@ TEST(Merge, AFolderWithoutAPlanIsAnInputError) {
 
 TEST(Merge, ColumnsInSubgroupsAndEmptySweepsWork) {
   const sample::TemporaryFolder folder;
-  StaticSweep empty;
+  sample::Sweep empty;
   empty.prompt_columns = sample::sweep().prompt_columns;
   empty.row_columns = sample::sweep().row_columns;
-  write_plan_file(folder.path(), empty);
+  sample::write_plan(folder.path(), empty);
   const MergeReport report = merge(folder.path(), {});
   const auto dump = sample::dump_of(report.results);
   EXPECT_TRUE(dump.contains("prompts/metrics/pr"));
@@ -325,7 +325,7 @@ TEST(Merge, ColumnsInSubgroupsAndEmptySweepsWork) {
 
 TEST(Merge, AnInterruptedOneLeavesTheOlderResults) {
   const sample::TemporaryFolder folder;
-  const StaticSweep sweep = sample::sweep();
+  const sample::Sweep sweep = sample::sweep();
   commit(folder.path(), sweep, {0});
   merge(folder.path(), {.partial = true});
   const auto before = sample::dump_of(results_file(folder.path()));

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/storage/h5_column.hpp"
 #include "rvsweep/storage/layout.hpp"
 #include "storage/sample_sweep.hpp"
 
@@ -23,37 +24,15 @@ void expect_equal(const std::vector<ColumnSpec>& read, const std::vector<ColumnS
   }
 }
 
-void expect_round_trip(const StaticSweep& written) {
-  const sample::TemporaryFolder folder;
-  write_plan_file(folder.path() / "new" / "sweep", written);
-  const StaticSweep read = read_plan_file(folder.path() / "new" / "sweep");
+void expect_equal(const SweepFacts& read, const SweepFacts& written) {
   EXPECT_EQ(read.fingerprint, written.fingerprint);
   EXPECT_EQ(read.attributes, written.attributes);
-  EXPECT_EQ(read.prompts.id, written.prompts.id);
-  EXPECT_EQ(read.prompts.text, written.prompts.text);
-  EXPECT_EQ(read.prompts.group, written.prompts.group);
-  EXPECT_EQ(read.prompts.reason, written.prompts.reason);
-  EXPECT_EQ(read.prompts.tokens, written.prompts.tokens);
-  EXPECT_EQ(read.pairs.id, written.pairs.id);
-  EXPECT_EQ(read.pairs.source, written.pairs.source);
-  EXPECT_EQ(read.pairs.base, written.pairs.base);
   EXPECT_EQ(read.arms.label, written.arms.label);
   EXPECT_EQ(read.arms.kind, written.arms.kind);
   EXPECT_EQ(read.arms.spec, written.arms.spec);
-  EXPECT_EQ(read.rows.row_id, written.rows.row_id);
-  EXPECT_EQ(read.rows.pair, written.rows.pair);
-  EXPECT_EQ(read.rows.arm, written.rows.arm);
-  EXPECT_EQ(read.rows.sample, written.rows.sample);
-  EXPECT_EQ(read.rows.status, written.rows.status);
-  EXPECT_EQ(read.rows.reason, written.rows.reason);
-  EXPECT_EQ(read.n_bundles, written.n_bundles);
-  EXPECT_EQ(read.row_bundle, written.row_bundle);
-  EXPECT_EQ(read.prompt_bundle, written.prompt_bundle);
   expect_equal(read.prompt_columns, written.prompt_columns);
   expect_equal(read.row_columns, written.row_columns);
   EXPECT_EQ(read.segment_fingerprint(), written.segment_fingerprint());
-  EXPECT_EQ(read.row_number, written.row_number);
-  EXPECT_EQ(read.prompt_number, written.prompt_number);
   ASSERT_EQ(read.generations.size(), written.generations.size());
   for (std::size_t i = 0; i < read.generations.size(); ++i) {
     EXPECT_EQ(read.generations[i].fingerprint, written.generations[i].fingerprint);
@@ -64,12 +43,59 @@ void expect_round_trip(const StaticSweep& written) {
   }
 }
 
+void expect_equal(const ItemBundles& read, const ItemBundles& written) {
+  EXPECT_EQ(read.n_bundles, written.n_bundles);
+  EXPECT_EQ(read.row_bundle, written.row_bundle);
+  EXPECT_EQ(read.prompt_bundle, written.prompt_bundle);
+  EXPECT_EQ(read.row_number, written.row_number);
+  EXPECT_EQ(read.prompt_number, written.prompt_number);
+}
+
+template <class Store>
+std::vector<std::string> all_of(const Store& store) {
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < store.size(); ++i) texts.emplace_back(store[i]);
+  return texts;
+}
+
+void expect_round_trip(const sample::Sweep& written) {
+  const sample::TemporaryFolder parent;
+  const auto folder = parent.path() / "new" / "sweep";
+  sample::write_plan(folder, written);
+  expect_equal(read_sweep_facts(folder), written);
+  expect_equal(read_item_bundles(folder), written);
+  const StoredSweep read = read_plan_file(folder);
+  expect_equal(static_cast<const SweepFacts&>(read), written);
+  expect_equal(static_cast<const ItemBundles&>(read), written);
+  EXPECT_EQ(all_of(read.prompts.id), written.prompts.id);
+  EXPECT_EQ(all_of(read.prompts.text), written.prompts.text);
+  EXPECT_EQ(all_of(read.prompts.group), written.prompts.group);
+  EXPECT_EQ(all_of(read.pairs.id), written.pairs.id);
+  EXPECT_EQ(read.pairs.source, written.pairs.source);
+  EXPECT_EQ(read.pairs.base, written.pairs.base);
+  EXPECT_EQ(read.rows.row_id, written.rows.row_id);
+  EXPECT_EQ(read.rows.pair, written.rows.pair);
+  EXPECT_EQ(read.rows.arm, written.rows.arm);
+  EXPECT_EQ(read.rows.sample, written.rows.sample);
+  EXPECT_EQ(all_of(read.rows.reason), written.rows.reason);
+  // What nobody reads back, but merge copies.
+  const h5::Handle file = h5::open_file(plan_file(folder));
+  const auto column = [&](const char* group, const char* name, ColumnType type) {
+    return h5::read_column(h5::open_group(file, group), {name, type, {}, "", "", ""});
+  };
+  EXPECT_EQ(column("prompts", "reason", ColumnType::utf8), ColumnValues(written.prompts.reason));
+  EXPECT_EQ(column("rows", "status", ColumnType::status), ColumnValues(written.rows.status));
+  const auto n_prompts = std::ssize(written.prompts.id);
+  EXPECT_EQ(h5::read_lists(h5::open_dataset(file, "prompts/tokens"), 0, n_prompts),
+            written.prompts.tokens);
+}
+
 TEST(PlanFile, KeepsEveryPartOfTheSweep) { expect_round_trip(sample::sweep()); }
 
 TEST(PlanFile, KeepsWhatASweepHasGrownFrom) { expect_round_trip(sample::extended_sweep()); }
 
 TEST(PlanFile, KeepsASweepWithoutPromptsOrRows) {
-  StaticSweep empty;
+  sample::Sweep empty;
   empty.row_columns = sample::sweep().row_columns;
   expect_round_trip(empty);
 }
@@ -77,25 +103,27 @@ TEST(PlanFile, KeepsASweepWithoutPromptsOrRows) {
 TEST(PlanFile, RefusesASweepThatContradictsItself) {
   const sample::TemporaryFolder folder;
   const auto expect_refused = [&](auto spoil) {
-    StaticSweep sweep = sample::sweep();
-    spoil(sweep);
-    EXPECT_THROW(write_plan_file(folder.path(), sweep), ContractError);
+    sample::Sweep facts = sample::sweep();
+    Plan plan = sample::plan_of(facts);
+    spoil(facts, plan);
+    EXPECT_THROW(write_plan_file(folder.path(), facts, plan), ContractError);
   };
-  expect_refused([](StaticSweep& s) { s.prompts.text.pop_back(); });
-  expect_refused([](StaticSweep& s) { s.prompt_bundle.pop_back(); });
-  expect_refused([](StaticSweep& s) { s.pairs.base[0] = 5; });
-  expect_refused([](StaticSweep& s) { s.arms.spec.pop_back(); });
-  expect_refused([](StaticSweep& s) { s.rows.reason.pop_back(); });
-  expect_refused([](StaticSweep& s) { s.rows.arm[0] = -1; });
-  expect_refused([](StaticSweep& s) { s.row_bundle[0] = s.n_bundles; });
-  expect_refused([](StaticSweep& s) { s.attributes[0].second = "one"; });
+  using Facts = SweepFacts;
+  expect_refused([](Facts&, Plan& p) { p.texts = {}; });
+  expect_refused([](Facts&, Plan& p) { p.prompts.pop_back(); });
+  expect_refused([](Facts&, Plan& p) { p.pairs[0].base = PromptIndex(5); });
+  expect_refused([](Facts& s, Plan&) { s.arms.spec.pop_back(); });
+  expect_refused([](Facts&, Plan& p) { p.rows[0].arm = ArmIndex(-1); });
+  expect_refused([](Facts&, Plan& p) { p.bundles[0].id = BundleId(4); });
+  expect_refused([](Facts& s, Plan&) { s.generations.emplace_back(); });
+  expect_refused([](Facts& s, Plan&) { s.attributes[0].second = "one"; });
   EXPECT_FALSE(std::filesystem::exists(plan_file(folder.path())));
 }
 
 TEST(PlanFile, MissingOrDamagedIsAnInputError) {
   const sample::TemporaryFolder folder;
   EXPECT_THROW(read_plan_file(folder.path()), InputError);
-  write_plan_file(folder.path(), sample::sweep());
+  sample::write_plan(folder.path(), sample::sweep());
   std::filesystem::resize_file(plan_file(folder.path()), 2000);
   EXPECT_THROW(read_plan_file(folder.path()), InputError);
 }
@@ -103,7 +131,7 @@ TEST(PlanFile, MissingOrDamagedIsAnInputError) {
 TEST(PlanFile, AnUnwritableFolderIsAnOutputError) {
   const sample::TemporaryFolder folder;
   std::ofstream(folder.path() / "file") << "x";
-  EXPECT_THROW(write_plan_file(folder.path() / "file" / "sweep", sample::sweep()), OutputError);
+  EXPECT_THROW(sample::write_plan(folder.path() / "file" / "sweep", sample::sweep()), OutputError);
 }
 
 }  // namespace

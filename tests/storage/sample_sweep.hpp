@@ -33,8 +33,26 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-inline StaticSweep sweep(std::int32_t n_bundles = 4) {
-  StaticSweep s;
+/// All of plan.h5, column by column.
+struct Sweep : SweepFacts, ItemBundles {
+  struct Prompts {
+    std::vector<std::string> id, text, group, reason;
+    std::vector<std::vector<std::int32_t>> tokens;
+  } prompts;
+  struct Pairs {
+    std::vector<std::string> id;
+    std::vector<std::int32_t> source, base;
+  } pairs;
+  struct Rows {
+    std::vector<std::uint64_t> row_id;
+    std::vector<std::int32_t> pair, arm, sample;
+    std::vector<std::int8_t> status;
+    std::vector<std::string> reason;
+  } rows;
+};
+
+inline Sweep sweep(std::int32_t n_bundles = 4) {
+  Sweep s;
   s.fingerprint = 0xfedcba9876543210u;
   s.attributes = {{"schema_version", "1"},
                   {"rvsweep_version", "0.1.0"},
@@ -58,7 +76,7 @@ inline StaticSweep sweep(std::int32_t n_bundles = 4) {
         s.rows.arm.push_back(arm);
         s.rows.sample.push_back(number);
         s.rows.status.push_back(
-            static_cast<std::int8_t>(refused ? RowStatus::refused : RowStatus::ok));
+            static_cast<std::int8_t>(refused ? RowStatus::refused : RowStatus::pending));
         s.rows.reason.push_back(refused ? "refused at plan time: row " + std::to_string(row) : "");
         s.row_bundle.push_back(refused ? no_bundle : (row * 5 + row / 3) % n_bundles);
       }
@@ -84,13 +102,58 @@ inline StaticSweep sweep(std::int32_t n_bundles = 4) {
 
 /// The sample as if it had grown from its first four prompts, two pairs and ten rows: numbers that
 /// are not the places.
-inline StaticSweep extended_sweep() {
-  StaticSweep s = sweep();
+inline Sweep extended_sweep() {
+  Sweep s = sweep();
   s.generations = {{0x1111222233334444u, "[model]\npath = modèle\n", {2, 0}, 4, 10}};
   s.prompt_number = {0, 4, 1, 2, 3};
   for (std::int64_t row = 0; row < s.n_rows(); ++row)
     s.row_number.push_back((row * 7 + 3) % s.n_rows());
   return s;
+}
+
+/// The plan whose file has those columns.
+inline Plan plan_of(const Sweep& sweep) {
+  Plan plan;
+  const auto refusal = [&](const std::string& reason) {
+    if (reason.empty()) return 0;
+    plan.refusals.push_back(reason);
+    return static_cast<std::int32_t>(plan.refusals.size()) - 1;
+  };
+  plan.bundles.resize(static_cast<std::size_t>(sweep.n_bundles));
+  for (std::int32_t bundle = 0; bundle < sweep.n_bundles; ++bundle)
+    plan.bundles[static_cast<std::size_t>(bundle)].id = BundleId(bundle);
+  for (std::size_t p = 0; p < sweep.prompts.id.size(); ++p) {
+    const PromptIndex number(static_cast<std::int32_t>(sweep.number_of_prompt(p)));
+    const auto n_tokens = static_cast<std::int32_t>(sweep.prompts.tokens[p].size());
+    plan.prompts.push_back(
+        {number, n_tokens, 0, static_cast<std::int32_t>(p), refusal(sweep.prompts.reason[p]), 0});
+    plan.groups.push_back(sweep.prompts.group[p]);
+    plan.prompt_ids.add(sweep.prompts.id[p]);
+    plan.texts.add(sweep.prompts.text[p]);
+    plan.tokens.add(sweep.prompts.tokens[p]);
+    if (const auto bundle = sweep.prompt_bundle[p]; bundle != no_bundle)
+      plan.bundles.at(static_cast<std::size_t>(bundle))
+          .contexts.push_back({number, n_tokens, 0, true});
+  }
+  for (std::size_t n = 0; n < sweep.pairs.id.size(); ++n)
+    plan.pairs.push_back(
+        {sweep.pairs.id[n], PromptIndex(sweep.pairs.source[n]), PromptIndex(sweep.pairs.base[n])});
+  for (std::size_t r = 0; r < sweep.rows.row_id.size(); ++r) {
+    const RowIndex number(sweep.number_of_row(r));
+    plan.rows.push_back({RowId(sweep.rows.row_id[r]), PairIndex(sweep.rows.pair[r]),
+                         ArmIndex(sweep.rows.arm[r]), sweep.rows.sample[r],
+                         refusal(sweep.rows.reason[r]), number});
+    if (const auto bundle = sweep.row_bundle[r]; bundle != no_bundle)
+      plan.bundles.at(static_cast<std::size_t>(bundle)).rows.push_back({number});
+  }
+  if (sweep.generations.empty()) return plan;
+  plan.prompt_places = places_by_number<std::int32_t>(plan.prompts);
+  plan.row_places = places_by_number<std::int64_t>(plan.rows);
+  return plan;
+}
+
+inline void write_plan(const std::filesystem::path& folder, const Sweep& sweep) {
+  write_plan_file(folder, sweep, plan_of(sweep));
 }
 
 /// A quiet NaN with a payload that must survive.
@@ -147,7 +210,7 @@ inline ItemTable table_of(const std::vector<ColumnSpec>& specs,
                   [](std::size_t place) { return static_cast<std::int64_t>(place); });
 }
 
-inline BundleResult bundle_result(const StaticSweep& sweep, std::int32_t bundle) {
+inline BundleResult bundle_result(const Sweep& sweep, std::int32_t bundle) {
   return {BundleId{bundle},
           table_of(sweep.prompt_columns, sweep.prompt_bundle, bundle,
                    [&](std::size_t place) { return sweep.number_of_prompt(place); }),

@@ -31,7 +31,7 @@ class SegmentTest : public testing::Test {
   }
 
   sample::TemporaryFolder folder_;
-  StaticSweep sweep_ = sample::sweep();
+  sample::Sweep sweep_ = sample::sweep();
   std::vector<DamagedSegment> damaged_;
 };
 

@@ -21,12 +21,12 @@ namespace fs = std::filesystem;
 class VerifyTest : public testing::Test {
  protected:
   VerifyTest() {
-    write_plan_file(folder_.path(), sweep_);
+    sample::write_plan(folder_.path(), sweep_);
     for (std::int32_t bundle = 0; bundle < 4; ++bundle) commit(sweep_, bundle);
     merge(folder_.path(), {});
   }
 
-  void commit(const StaticSweep& sweep, std::int32_t bundle) {
+  void commit(const sample::Sweep& sweep, std::int32_t bundle) {
     write_segment(folder_.path(), sweep.fingerprint, sample::bundle_result(sweep, bundle));
   }
   fs::path segment(std::int32_t bundle) const {
@@ -55,7 +55,7 @@ class VerifyTest : public testing::Test {
   }
 
   sample::TemporaryFolder folder_;
-  StaticSweep sweep_ = sample::sweep();
+  sample::Sweep sweep_ = sample::sweep();
 };
 
 TEST_F(VerifyTest, AFinishedSweepIsSound) {
@@ -96,7 +96,7 @@ TEST_F(VerifyTest, NamesDamagedSegmentsAndTheirRows) {
 }
 
 TEST_F(VerifyTest, FindsSegmentsOfAnotherSweepOrBundle) {
-  StaticSweep other = sweep_;
+  sample::Sweep other = sweep_;
   other.fingerprint = 5;
   commit(other, 2);
   fs::copy_file(segment(1), segment(3), fs::copy_options::overwrite_existing);
@@ -109,7 +109,7 @@ TEST_F(VerifyTest, FindsRowsThatAreDoubledMissingOrNotPlanned) {
   BundleResult result = sample::bundle_result(sweep_, 1);
   result.rows.index[0] = result.rows.index[1];
   write_segment(folder_.path(), sweep_.fingerprint, result);
-  StaticSweep larger = sample::sweep(5);
+  sample::Sweep larger = sample::sweep(5);
   commit(larger, 4);  // a bundle beyond the plan
   const VerifyReport report = verify(folder_.path());
   EXPECT_TRUE(has_line(report.damage, {"bundle-000001.h5", "more than once"}));
@@ -119,7 +119,7 @@ TEST_F(VerifyTest, FindsRowsThatAreDoubledMissingOrNotPlanned) {
 
 TEST_F(VerifyTest, FindsRowIdsThatOccurTwice) {
   sweep_.rows.row_id[7] = sweep_.rows.row_id[2];
-  write_plan_file(folder_.path(), sweep_);
+  sample::write_plan(folder_.path(), sweep_);
   const VerifyReport report = verify(folder_.path());
   EXPECT_TRUE(has_line(report.damage, {"plan.h5", hex(sweep_.rows.row_id[2])}));
   EXPECT_TRUE(has_line(report.damage, {"results.h5", "does not hold the rows of plan.h5"}));
@@ -137,9 +137,9 @@ TEST_F(VerifyTest, ADamagedPlanDoesNotHideDamagedSegments) {
 
 TEST_F(VerifyTest, ResultsOfAnotherSweepAreFound) {
   const sample::TemporaryFolder other;
-  StaticSweep sweep = sample::sweep();
+  sample::Sweep sweep = sample::sweep();
   sweep.fingerprint = 5;
-  write_plan_file(other.path(), sweep);
+  sample::write_plan(other.path(), sweep);
   merge(other.path(), {.partial = true});
   fs::copy_file(results_file(other.path()), results_file(folder_.path()),
                 fs::copy_options::overwrite_existing);

@@ -14,10 +14,10 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    const StaticSweep sweep = sample::sweep();
+    const sample::Sweep sweep = sample::sweep();
     for (const bool partial : {false, true}) {
       const auto folder = std::filesystem::path(argv[1]) / (partial ? "partial" : "full");
-      write_plan_file(folder, sweep);
+      sample::write_plan(folder, sweep);
       for (std::int32_t bundle = 0; bundle < sweep.n_bundles; ++bundle) {
         if (partial && (bundle == 1 || bundle == 2)) continue;
         write_segment(folder, sweep.fingerprint, sample::bundle_result(sweep, bundle));

@@ -12,12 +12,12 @@ namespace rvsweep {
 /// The fingerprint of a sweep that as a whole would have `fingerprint` and has grown from
 /// `generations`; `fingerprint` itself where there are none.
 std::uint64_t grown_fingerprint(std::uint64_t fingerprint,
-                                const std::vector<StaticSweep::Generation>& generations);
+                                const std::vector<SweepFacts::Generation>& generations);
 
 /// Makes `asked`, the larger job as a whole, an extension of the sweep in `folder`; returns its
-/// plan. Throws InputError naming every difference beside more pairs, samples and arms, and where
-/// more pairs would change the donors of rows that are there (other_base, other_source, mean).
-Plan extend_sweep(const std::filesystem::path& folder, const StaticSweep& stored,
-                  const SweepSetup& setup, StaticSweep& asked);
+/// plan, with its texts. `setup` has its plan and loses it. Throws InputError naming every
+/// difference beside more pairs, samples and arms, and where more pairs would change the donors of
+/// rows that are there (other_base, other_source, mean).
+Plan extend_sweep(const std::filesystem::path& folder, SweepSetup& setup, SweepFacts& asked);
 
 }  // namespace rvsweep

@@ -6,13 +6,11 @@
 namespace rvsweep {
 
 /// xxh3 of the prompts file that a stored sweep was made from.
-std::uint64_t stored_prompts_fingerprint(const StaticSweep& sweep);
-
-/// All prompts and pairs of a stored sweep, in its order.
-PromptSet stored_prompts(const StaticSweep& sweep);
+std::uint64_t stored_prompts_fingerprint(const SweepFacts& facts);
 
 /// The plan of a stored sweep, generation by generation; `text` and `model` are those it was
 /// planned with.
-Plan stored_plan(const StaticSweep& stored, const ModelConfig& model, const PlanText& text);
+Plan stored_plan(const StoredSweep& stored, const ModelConfig& model, const PlanText& text,
+                 Texts texts);
 
 }  // namespace rvsweep

@@ -16,7 +16,7 @@ namespace rvsweep {
 struct SweepFolder {
   std::filesystem::path path;
   std::unique_ptr<FolderLock> lock;
-  StaticSweep sweep;
+  SweepFacts sweep;
   Plan plan;
   std::unique_ptr<Journal> journal;  // from begin_attempts on
   Attempts attempts;                 // failed ones, before this run

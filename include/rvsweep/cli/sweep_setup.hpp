@@ -31,8 +31,11 @@ struct SweepSetup {
 /// prompts file is read. A plan without texts is for looking at, see plan.hpp. Throws InputError
 /// for all that is wrong with the input.
 SweepSetup prepare_sweep(const ConfigValues& values, std::string device = "",
-                         std::string dtype = "", const StaticSweep* stored = nullptr,
+                         std::string dtype = "", const StoredSweep* stored = nullptr,
                          Texts texts = Texts::kept);
+
+/// Whether a read-out of the configuration needs the texts of prompts.
+Texts texts_needed(const ReadoutsConfig& readouts);
 
 /// What plans need of the tokenizer, which must outlive it, and of the files that `config` names.
 PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer);
@@ -45,22 +48,18 @@ struct ArithmeticIdentity {
 
 /// The identity as root attributes and the fingerprint over all that decides a row; nothing else of
 /// the sweep.
-StaticSweep sweep_identity(const SweepSetup& setup, const ArithmeticIdentity& identity,
-                           const std::string& model_fingerprint);
+SweepFacts sweep_identity(const SweepSetup& setup, const ArithmeticIdentity& identity,
+                          const std::string& model_fingerprint);
 
-/// The static part of the results: identity, prompts, pairs, arms and rows.
-StaticSweep static_sweep(const SweepSetup& setup, const ArithmeticIdentity& identity,
-                         const std::string& model_fingerprint);
-
-/// Which bundle computes each of the sweep's rows and prompts, and their numbers where `plan`
-/// extends another.
-void set_bundles(const Plan& plan, StaticSweep& sweep);
+/// The same with the arms and with the columns that bundles fill.
+SweepFacts sweep_facts(const SweepSetup& setup, const ArithmeticIdentity& identity,
+                       const std::string& model_fingerprint);
 
 /// What differs between the sweep of a folder and the one asked for, one line each; empty where
 /// nothing does. The [run] section of the configuration is left to the identity attributes.
-std::vector<std::string> differences(const StaticSweep& stored, const StaticSweep& asked);
+std::vector<std::string> differences(const SweepFacts& stored, const SweepFacts& asked);
 
 /// The value of a root attribute; empty where there is none.
-std::string attribute(const StaticSweep& sweep, const std::string& name);
+std::string attribute(const SweepFacts& facts, const std::string& name);
 
 }  // namespace rvsweep

@@ -13,11 +13,9 @@ namespace rvsweep {
 class TextStore {
  public:
   void add(std::string_view text);
-  /// Valid until the store is cleared, assigned to or destroyed; moving the store keeps it.
+  /// Valid until the store is assigned to or destroyed; moving the store keeps it.
   std::string_view operator[](std::size_t number) const;
   std::size_t size() const { return places_.size(); }
-  bool empty() const { return places_.empty(); }
-  void clear();
 
  private:
   struct Place {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "rvsweep/core/ids.hpp"
+#include "rvsweep/core/text_file.hpp"
 #include "rvsweep/core/text_store.hpp"
 #include "rvsweep/model_config/model_config.hpp"
 #include "rvsweep/plan/arm.hpp"
@@ -101,13 +102,20 @@ std::vector<Place> places_by_number(const std::vector<Item>& items) {
   return places;
 }
 
+/// The place of the item with this number; no `places` where numbers are the places.
+template <class Place>
+std::size_t place_of(std::int64_t number, const std::vector<Place>& places) {
+  const auto at = static_cast<std::size_t>(number);
+  return places.empty() ? at : static_cast<std::size_t>(places.at(at));
+}
+
 /// Rows lie pair by pair, arm by arm, sample by sample; that order is /rows'. Bundles, and with
 /// them segments, name prompts and rows by number: the place, unless the plan extends another. Then
 /// the items that the other had keep their numbers and new ones count on in plan order.
 struct Plan {
   std::vector<PlannedPrompt> prompts;
   TextStore prompt_ids;
-  TextStore texts;    // of the prompts; none where they were forgotten
+  TextFile texts;     // of the prompts; none where they were forgotten
   TokenStore tokens;  // of the prompts
   std::vector<std::string> groups;
   std::vector<std::string> refusals{""};  // the first: none
@@ -150,11 +158,6 @@ using PromptSource = std::function<std::vector<PromptPair>(const PromptSink& sin
 Plan make_plan(const SweepConfig& config, const ModelConfig& model, const PromptSource& prompts,
                const PlanText& text, const std::string& device, const std::string& dtype,
                Texts texts, const Plan* before = nullptr);
-
-/// The same from prompts that are there already; with their texts.
-Plan make_plan(const SweepConfig& config, const ModelConfig& model, PromptSet prompts,
-               const PlanText& text, const std::string& device, const std::string& dtype,
-               const Plan* before = nullptr);
 
 /// A bundle of the plan as a rank needs it: with the tokens of its prompts, and with their texts
 /// where the plan still has them.

@@ -12,7 +12,7 @@ namespace rvsweep {
 
 /// Numbers of the items, ascending, by bundle.
 struct BundleItems {
-  explicit BundleItems(const StaticSweep& sweep);
+  explicit BundleItems(const ItemBundles& items);
   std::vector<std::vector<std::int64_t>> prompts, rows;  // [n_bundles]
 };
 
