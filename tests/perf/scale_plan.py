@@ -1,5 +1,6 @@
-"""Time and memory of a plan of a million rows, on pairs made on the spot: of `rvsweep plan`, and of rank 0 of a run
-until it hands out the first bundle. Memory is counted from that of the same command on a thousand rows.
+"""Time and memory of a plan of a million rows, on pairs made on the spot: of `rvsweep plan`, of rank 0 of a run and of
+one that goes on with it until they hand out the first bundle, and of the commands that look at the folder they leave.
+Memory is counted from that of the same command on a thousand rows.
 
     .venv/bin/python tests/perf/scale_plan.py [--binary build/rvsweep] [--model models/SmolLM2-135M-Instruct]
 """
@@ -59,12 +60,12 @@ def start(words: list[str]) -> int:
     return child
 
 
-def plan(binary: Path, config: Path) -> dict[str, float]:
+def command(words: list[str]) -> dict[str, float]:
     begin = time.monotonic()
-    child = start([str(binary), "plan", "--config", str(config)])
+    child = start(words)
     _, status, usage = os.wait4(child, 0)
     if status != 0:
-        raise SystemExit(f"rvsweep plan --config {config} failed")
+        raise SystemExit(f"{' '.join(words)} failed")
     cpu = usage.ru_utime + usage.ru_stime
     return {"s": time.monotonic() - begin, "s CPU": cpu, "MB at most": usage.ru_maxrss / 1024}
 
@@ -77,15 +78,20 @@ def private_megabytes(process: int) -> float:
 
 def start_of_run(binary: Path, config: Path, out: Path) -> dict[str, float]:
     """Up to the line of the journal that hands out the first bundle; then the run is stopped. The folder is open when
-    there is a journal; weights come later."""
+    the journal has grown; weights come later."""
+    journal = out / "journal.jsonl"
+    before = len(journal.read_text()) if journal.exists() else 0
+
+    def written() -> str:
+        return journal.read_text()[before:] if journal.exists() else ""
+
     begin = time.monotonic()
     child = start([str(binary), "run", "--config", str(config), "--out", str(out)])
-    journal = out / "journal.jsonl"
     opening = 0.0
-    while not (journal.exists() and "handed_out" in journal.read_text()):
+    while "handed_out" not in written():
         if os.waitpid(child, os.WNOHANG) != (0, 0):
             raise SystemExit(f"rvsweep run --config {config} ended before a bundle was handed out")
-        if not journal.exists():
+        if not written():
             opening = max(opening, private_megabytes(child))
         time.sleep(0.02)
     seconds, held = time.monotonic() - begin, private_megabytes(child)
@@ -94,24 +100,30 @@ def start_of_run(binary: Path, config: Path, out: Path) -> dict[str, float]:
     return {"s": seconds, "MB at most while opening the folder": opening, "MB at the first bundle": held}
 
 
+def figures_of(binary: Path, model: Path, rows: int, arms: int) -> dict[str, dict[str, float]]:
+    with tempfile.TemporaryDirectory() as name:
+        config, out = write_job(Path(name), model, rows, arms), Path(name) / "out"
+        figures = {"plan": command([str(binary), "plan", "--config", str(config)])}
+        figures["run"] = start_of_run(binary, config, out)
+        figures["run again"] = start_of_run(binary, config, out)
+        for words in ("status", "merge --partial", "verify"):
+            figures[words] = command([str(binary), *words.split(), str(out)])
+        return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "SmolLM2-135M-Instruct")
     parser.add_argument("--binary", type=Path, default=ROOT / "build" / "rvsweep")
     options = parser.parse_args()
     for arms in BANDS:
-        figures: dict[str, list[dict[str, float]]] = {"plan": [], "run": []}
-        for rows in (1000, ROWS):
-            with tempfile.TemporaryDirectory() as name:
-                config = write_job(Path(name), options.model.resolve(), rows, arms)
-                figures["plan"].append(plan(options.binary, config))
-                figures["run"].append(start_of_run(options.binary, config, Path(name) / "out"))
-        for command, (few, million) in figures.items():
+        few, million = (figures_of(options.binary, options.model.resolve(), rows, arms) for rows in (1000, ROWS))
+        for words, measured in million.items():
             shown = [
-                f"{value - few[unit] if unit.startswith('MB') else value:.1f} {unit}"
-                for unit, value in million.items()
+                f"{value - few[words][unit] if unit.startswith('MB') else value:.1f} {unit}"
+                for unit, value in measured.items()
             ]
-            print(f"{arms} arms, {ROWS // arms} pairs, {command}: {', '.join(shown)}", flush=True)
+            print(f"{arms} arms, {ROWS // arms} pairs, {words}: {', '.join(shown)}", flush=True)
 
 
 if __name__ == "__main__":
