@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import matplotlib.style
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from analysis.arms import Arm
@@ -79,7 +80,8 @@ def figure(height: float, **options) -> Iterator[tuple[Figure, Axes]]:
     """A figure of the standard width; the style holds inside the block, whatever the user's own is."""
     with matplotlib.style.context(["default", _STYLE]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        fig = Figure(figsize=(WIDTH, height), **options)
+        fig = Figure(figsize=(WIDTH, height), dpi=72, **options)
+        FigureCanvasSVG(fig)  # lays text out as it is saved
         yield fig, fig.subplots()
 
 
@@ -131,6 +133,9 @@ def _data_address(kind: str, text: str) -> str:
 
 def _svg(fig: Figure, name: str, alternative: str) -> str:
     buffer = io.StringIO()
+    if engine := fig.get_layout_engine():  # once, here: savefig would draw all for it and draw again
+        engine.execute(fig)
+        fig.set_layout_engine(None)
     fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     text = re.sub(r"<!--.*?-->", "", buffer.getvalue(), flags=re.DOTALL)  # labels repeated as comments
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

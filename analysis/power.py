@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.optimize
-import scipy.stats
+from scipy.special import nctdtr, stdtrit
 
 ALPHA = 0.05
 MOST_PAIRS = 100_000
@@ -30,12 +30,10 @@ class PowerLine:
 
 def power(d_z: float, n: int, alpha: float = ALPHA) -> float:
     """Probability that n pairs give p < alpha, for normal differences of mean / SD = d_z."""
-    critical = scipy.stats.t.isf(alpha / 2, n - 1)
+    critical = -stdtrit(n - 1, alpha / 2)
     shift = abs(d_z) * np.sqrt(n)
-    return float(
-        np.nan_to_num(scipy.stats.nct.sf(critical, n - 1, shift), nan=1.0)
-        + np.nan_to_num(scipy.stats.nct.cdf(-critical, n - 1, shift))
-    )
+    below, above = (np.nan_to_num(nctdtr(n - 1, shift, t)) for t in (-critical, critical))
+    return float(below + 1 - above)
 
 
 def pairs_needed(d_z: float, wanted: float, alpha: float = ALPHA) -> int | None:
@@ -62,7 +60,7 @@ def d_z_interval(d_z: float, n: int, confidence: float = 0.95) -> tuple[float, f
 
     def end(probability: float) -> float:
         def miss(shift: float) -> float:  # SciPy has no value far from t, where the limit is 1 or 0
-            return np.nan_to_num(scipy.stats.nct.cdf(t, n - 1, shift), nan=float(shift < t)) - probability
+            return np.nan_to_num(nctdtr(n - 1, shift, t), nan=float(shift < t)) - probability
 
         return scipy.optimize.brentq(miss, t - reach, t + reach) / np.sqrt(n)
 

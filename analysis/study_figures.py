@@ -49,15 +49,14 @@ def depth_heat_map(table: OutcomeTable, scan: Scan, name: str) -> Drawing | None
         for (start, end), value, p in zip(bands, values, scan.p_max, strict=True):
             x, y = starts.index(start), widths.index(end - start)
             if len(starts) <= 12:
-                text = f"{value:.0f}" if as_transfer else f"{value:.2g}"
                 dark = abs(value) > 0.6 * reach
                 axes.text(
                     x,
                     y,
-                    text.replace("-", "−"),
+                    _cell_text(value, reach),
                     ha="center",
                     va="center",
-                    fontsize=7.5,
+                    fontsize=7,
                     color="white" if dark else INK,
                 )
             if p < 0.05:
@@ -73,6 +72,14 @@ def depth_heat_map(table: OutcomeTable, scan: Scan, name: str) -> Drawing | None
         return drawing(
             fig, name, f"{table.outcome.title} by first layer and width of the patched band", _scan_data(scan)
         )
+
+
+def _cell_text(value: float, reach: float) -> str:
+    """Two digits of the largest value, short enough for a narrow cell: 12, 1.2, .12, −.04."""
+    digits = max(0, 1 - int(np.floor(np.log10(reach))))
+    text = f"{abs(value):.{digits}f}"
+    sign = "−" if value < 0 and float(text) else ""
+    return sign + (text.removeprefix("0") if "." in text else text)
 
 
 def depth_profile(table: OutcomeTable, scan: Scan, name: str, layers: int) -> Drawing:

@@ -19,7 +19,8 @@ std::string place_and_handle(const NodePlace& place, const std::string& handle) 
   return place.host + "\n" + std::to_string(place.local_rank) + "\n" + handle;
 }
 
-/// The first rank of each machine reads, the others wait and share.
+/// The first rank of each machine reads; meanwhile the others lay out the same places, and map what
+/// it has read over them.
 Weights shared_weights(const World& world, const ModelConfig& config, const WeightSource& source,
                        at::ScalarType dtype, int threads) {
   Communicator& communicator = world.communicator();
@@ -28,26 +29,33 @@ Weights shared_weights(const World& world, const ModelConfig& config, const Weig
     return load_weights(source, config, dtype, threads, private_memory(bytes));
   NodePlace reader = world.place();
   std::optional<SharedMemory> memory;
-  std::optional<Weights> weights;
-  // The machine's other ranks only wait, so that their cores read too.
+  std::shared_ptr<std::byte> place;
+  Weights weights;
   if (reader.local_rank == 0) {
     memory.emplace(bytes);
-    weights =
-        load_weights(source, config, dtype, threads * reader.local_size, memory->map_writable());
+    place = memory->map_writable();
+    // The machine's other ranks soon only wait, so that their cores read too.
+    weights = load_weights(source, config, dtype, threads * reader.local_size, place);
+  } else {
+    place = private_memory(bytes);
+    weights = place_weights(config, dtype, place);
   }
   reader.local_rank = 0;
   const std::string wanted = place_and_handle(reader, "");
+  bool has_numbers = memory.has_value();
   for (const auto& told :
        communicator.all_gather(place_and_handle(world.place(), memory ? memory->handle() : "")))
-    if (!weights && told.starts_with(wanted))
-      if (const auto opened = SharedMemory::open(told.substr(wanted.size())))
-        weights = share_weights(config, dtype, *opened);
+    if (!has_numbers && told.starts_with(wanted))
+      if (const auto opened = SharedMemory::open(told.substr(wanted.size()))) {
+        opened->map_over(place.get());
+        has_numbers = true;
+      }
   communicator.barrier();  // the readers hold theirs until all have opened it
-  if (weights) return *weights;
+  if (has_numbers) return weights;
   spdlog::warn(
       "weights: read for this rank alone, because it cannot reach the memory of rank 0 of {}",
       reader.host);
-  return load_weights(source, config, dtype, threads, private_memory(bytes));
+  return load_weights(source, config, dtype, threads, place);
 }
 
 at::Tensor sent_block(const World& world, const WeightSource& source, const WeightLayout& layout,

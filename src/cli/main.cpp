@@ -1,6 +1,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
 #include <limits>
 
@@ -48,8 +49,10 @@ int dispatch(const Arguments& words) {
 }
 
 /// Memory that tensors give back is kept for the next ones: fresh pages cost more than they are
-/// worth where logits of megabytes come and go at every token.
-void keep_freed_memory() {
+/// worth where logits of megabytes come and go at every token. Large tensors lie in huge pages
+/// (libtorch reads the variable at its first one).
+void set_up_memory() {
+  setenv("THP_MEM_ALLOC_ENABLE", "1", /*overwrite=*/0);
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   mallopt(M_ARENA_MAX, 1);
@@ -58,7 +61,7 @@ void keep_freed_memory() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  keep_freed_memory();
+  set_up_memory();
   start_log(0, 1);
   try {
     return dispatch(Arguments(argv + 1, argv + argc));

@@ -74,12 +74,21 @@ void print_refusals(const Plan& plan) {
       std::cout << "  no geometry  prompt " << plan.prompt_ids[p] << ": " << refusal << "\n";
 }
 
+/// On a CPU a tied embedding table is there twice: as a table, and packed as the head.
+double weight_memory(const SweepSetup& setup) {
+  const bool twice = setup.device == "cpu" && setup.model.tied_head;
+  const auto table = setup.model.vocab_size * setup.model.hidden_size * dtype_bytes(setup.dtype);
+  return static_cast<double>(weight_bytes(setup.model, setup.dtype) + (twice ? table : 0));
+}
+
+double parameters_of(const SweepSetup& setup) {
+  return static_cast<double>(weight_bytes(setup.model, setup.dtype) / dtype_bytes(setup.dtype));
+}
+
 void print_summary(const SweepSetup& setup) {
   const Plan& plan = setup.plan;
   double tokens = 0;
   for (const PlannedBundle& bundle : plan.bundles) tokens += bundle.cost;
-  const double weights = static_cast<double>(weight_bytes(setup.model, setup.dtype));
-  const double parameters = weights / static_cast<double>(dtype_bytes(setup.dtype));
   std::cout << fmt::format(
       "model     {} ({} layers, early {}, late {}), {} on {}\n"
       "pairs     {}\n{}arms      {}\n",
@@ -92,11 +101,11 @@ void print_summary(const SweepSetup& setup) {
                            plan.bundle_rows);
   print_refusals(plan);
   std::cout << fmt::format(
-      "memory    {} of weights and about {} for the largest bundle, per rank\n", gigabytes(weights),
-      gigabytes(bundle_bytes(setup)));
+      "memory    {} of weights and about {} for the largest bundle, per rank\n",
+      gigabytes(weight_memory(setup)), gigabytes(bundle_bytes(setup)));
   const double rate = assumed_rate(setup.device, setup.dtype);
   std::cout << fmt::format("time      about {} on one {} at an assumed {:.0f} GFLOP/s\n",
-                           clock_text(2 * parameters * tokens / rate),
+                           clock_text(2 * parameters_of(setup) * tokens / rate),
                            setup.device == "cuda" ? "GPU" : "CPU core", rate / 1e9);
 }
 
@@ -123,10 +132,10 @@ void print_suggestion(const SweepSetup& setup, const Machine& machine,
   Workload work;
   work.rows = std::ssize(setup.plan.rows) - setup.plan.n_refused();
   work.bundles = std::ssize(setup.plan.bundles);
-  work.weight_bytes = static_cast<double>(weight_bytes(setup.model, setup.dtype));
+  work.weight_bytes = weight_memory(setup);
   work.bundle_bytes = bundle_bytes(setup);
-  const double parameters = work.weight_bytes / static_cast<double>(dtype_bytes(setup.dtype));
-  for (const PlannedBundle& bundle : setup.plan.bundles) work.flops += 2 * parameters * bundle.cost;
+  for (const PlannedBundle& bundle : setup.plan.bundles)
+    work.flops += 2 * parameters_of(setup) * bundle.cost;
   const Suggestion best = suggest(machine, work);
   std::cout << fmt::format(
       "machine   {}: {} node{} with {} rank{} each, {} cores a rank, {} a node\n", machine.name,

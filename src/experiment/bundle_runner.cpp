@@ -9,6 +9,7 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/experiment/behaviour.hpp"
 #include "rvsweep/experiment/columns.hpp"
+#include "rvsweep/experiment/distinct_rows.hpp"
 #include "rvsweep/experiment/geometry.hpp"
 #include "rvsweep/experiment/logit_readouts.hpp"
 #include "rvsweep/experiment/reencode.hpp"
@@ -224,12 +225,20 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
         [&] { record_prompts(runner, bundle, contexts.state.cache, result.prompts); });
   if (bundle.rows.empty()) return;
   const auto steps = std::max<std::int64_t>(1, settings.generation.max_new_tokens);
+  const DistinctRows distinct = distinct_rows(settings, bundle, model.config());
   auto prepared = timed(Phase::prefill, [&] {
-    return prepare_rows(model, settings, std::move(plans), contexts.state, steps);
+    return prepare_rows(model, settings, compile_rows(settings, distinct.bundle, model.config()),
+                        contexts.state, steps);
   });
+  StepObserver observe_step;
+  if (runner.observe_step)
+    observe_step = [&](std::int64_t step, const at::Tensor& logits) {
+      runner.observe_step(step, by_row(logits, distinct));
+    };
   const DecodedBatch batch = timed(Phase::decode, [&] {
-    return decode(model, settings, bundle, std::move(prepared), contexts.state,
-                  runner.observe_step);
+    return whole_batch(
+        decode(model, settings, distinct.bundle, std::move(prepared), contexts.state, observe_step),
+        distinct, std::move(plans));
   });
   timed(Phase::spectra, [&] {
     record_geometry(runner, bundle, batch, result.rows);

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "rvsweep/core/philox.hpp"
+#include "rvsweep/experiment/logit_rows.hpp"
 #include "rvsweep/experiment/sampler.hpp"
 #include "rvsweep/intervention/decode_bias.hpp"
 #include "rvsweep/intervention/site_patch.hpp"
@@ -135,8 +136,7 @@ DecodedBatch decode(const Transformer& model, const SweepSettings& settings, con
     if (observe_step) observe_step(t, logits);
     if (n_new == 0) break;
     const at::Tensor next = sample_tokens(logits, random[t], settings.generation);
-    going_on = take_tokens(settings, next,
-                           logits.sum(-1, /*keepdim=*/false, at::kDouble).isfinite(), batch.rows);
+    going_on = take_tokens(settings, next, finite_rows(logits), batch.rows);
     input.tokens = next.unsqueeze(1);
     input.positions = input.positions + 1;
   }

@@ -5,35 +5,72 @@
 #include <ATen/ops/_softmax.h>
 #include <ATen/ops/empty.h>
 
-#include <bit>
 #include <type_traits>
 
 #include "rvsweep/core/error.hpp"
-
-// One version of each loop per vector width, chosen when the program starts.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__)
-#define RVSWEEP_EVERY_WIDTH \
-  __attribute__((target_clones("default", "arch=haswell", "arch=skylake-avx512")))
-#else
-#define RVSWEEP_EVERY_WIDTH
-#endif
-#define RVSWEEP_INLINE inline __attribute__((always_inline))
-#define RVSWEEP_LAMBDA __attribute__((always_inline))
+#include "rvsweep/core/vector_widths.hpp"
 
 namespace rvsweep {
 namespace {
 
-/// bfloat16 is the upper half of a float32.
-RVSWEEP_INLINE float wide(float x) { return x; }
-RVSWEEP_INLINE float wide(std::uint16_t x) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(x) << 16);
+constexpr std::int64_t vectors = 4;             // of Lanes that a loop holds of a head at once
+constexpr std::int64_t part = vectors * lanes;  // numbers of a head in them
+constexpr std::int64_t most_queries = 4;        // that it holds
+
+/// scores [Q, C] = queries [Q, hd] times keys [C, hd] + bias [C], hd a multiple of `part`.
+template <std::int64_t Q, class Number>
+RVSWEEP_INLINE void score(const float* __restrict queries, const Number* __restrict keys,
+                          const float* __restrict bias, std::int64_t C, std::int64_t hd,
+                          float* __restrict scores) {
+  for (std::int64_t first = 0; first < hd; first += part) {
+    Lanes query[Q][vectors];
+#pragma GCC unroll 4
+    for (std::int64_t h = 0; h < Q; ++h)
+#pragma GCC unroll 4
+      for (std::int64_t i = 0; i < vectors; ++i)
+        load(queries + h * hd + first + i * lanes, query[h][i]);
+    for (std::int64_t c = 0; c < C; ++c) {
+      Lanes key[vectors];
+#pragma GCC unroll 4
+      for (std::int64_t i = 0; i < vectors; ++i) load(keys + c * hd + first + i * lanes, key[i]);
+#pragma GCC unroll 4
+      for (std::int64_t h = 0; h < Q; ++h) {
+        const Lanes products = (query[h][0] * key[0] + query[h][1] * key[1]) +
+                               (query[h][2] * key[2] + query[h][3] * key[3]);
+        scores[h * C + c] = total(products) + (first == 0 ? bias[c] : scores[h * C + c]);
+      }
+    }
+  }
 }
 
-/// scores [g, C] = queries [g, hd] times keys [C, hd] + bias [C].
+/// z [Q, hd] = weights [Q, C] times values [C, hd], hd a multiple of `part`.
+template <std::int64_t Q, class Number>
+RVSWEEP_INLINE void mix(const float* __restrict weights, const Number* __restrict values,
+                        std::int64_t C, std::int64_t hd, float* __restrict z) {
+  for (std::int64_t first = 0; first < hd; first += part) {
+    Lanes sum[Q][vectors] = {};
+    for (std::int64_t c = 0; c < C; ++c) {
+      Lanes value[vectors];
+#pragma GCC unroll 4
+      for (std::int64_t i = 0; i < vectors; ++i)
+        load(values + c * hd + first + i * lanes, value[i]);
+#pragma GCC unroll 4
+      for (std::int64_t h = 0; h < Q; ++h)
+#pragma GCC unroll 4
+        for (std::int64_t i = 0; i < vectors; ++i) sum[h][i] += weights[h * C + c] * value[i];
+    }
+#pragma GCC unroll 4
+    for (std::int64_t h = 0; h < Q; ++h)
+#pragma GCC unroll 4
+      for (std::int64_t i = 0; i < vectors; ++i) store(sum[h][i], z + h * hd + first + i * lanes);
+  }
+}
+
+/// The same for any head dimension.
 template <class Number>
-RVSWEEP_INLINE void score(const float* __restrict queries, const Number* __restrict keys,
-                          const float* __restrict bias, std::int64_t g, std::int64_t C,
-                          std::int64_t hd, float* __restrict scores) {
+RVSWEEP_INLINE void score_any(const float* __restrict queries, const Number* __restrict keys,
+                              const float* __restrict bias, std::int64_t g, std::int64_t C,
+                              std::int64_t hd, float* __restrict scores) {
   for (std::int64_t c = 0; c < C; ++c)
     for (std::int64_t h = 0; h < g; ++h) {
       float sum = 0;
@@ -42,51 +79,67 @@ RVSWEEP_INLINE void score(const float* __restrict queries, const Number* __restr
       scores[h * C + c] = sum + bias[c];
     }
 }
-
-/// z [g, hd] = weights [g, C] times values [C, hd].
 template <class Number>
-RVSWEEP_INLINE void mix(const float* __restrict weights, const Number* __restrict values,
-                        std::int64_t g, std::int64_t C, std::int64_t hd, float* __restrict z) {
+RVSWEEP_INLINE void mix_any(const float* __restrict weights, const Number* __restrict values,
+                            std::int64_t g, std::int64_t C, std::int64_t hd, float* __restrict z) {
   for (std::int64_t i = 0; i < g * hd; ++i) z[i] = 0;
   for (std::int64_t c = 0; c < C; ++c)
-    for (std::int64_t h = 0; h < g; ++h) {
-      const float weight = weights[h * C + c];
-#pragma omp simd
-      for (std::int64_t i = 0; i < hd; ++i) z[h * hd + i] += weight * wide(values[c * hd + i]);
+    for (std::int64_t h = 0; h < g; ++h)
+      for (std::int64_t i = 0; i < hd; ++i)
+        z[h * hd + i] += weights[h * C + c] * wide(values[c * hd + i]);
+}
+
+/// Calls `work` with the first of so many queries and their number, as a constant.
+template <class Work>
+RVSWEEP_INLINE void by_queries(std::int64_t g, const Work& work) {
+  for (std::int64_t h = 0; h < g; h += most_queries) switch (g - h) {
+      case 1:
+        work(h, std::integral_constant<std::int64_t, 1>{});
+        break;
+      case 2:
+        work(h, std::integral_constant<std::int64_t, 2>{});
+        break;
+      case 3:
+        work(h, std::integral_constant<std::int64_t, 3>{});
+        break;
+      default:
+        work(h, std::integral_constant<std::int64_t, most_queries>{});
     }
 }
 
-/// Calls `loop` with the head dimension as a constant where it is a usual one, so that its sums
-/// stay in registers.
-template <class Loop>
-RVSWEEP_INLINE void with_head_dim(std::int64_t hd, const Loop& loop) {
-  if (hd == 64) return loop(std::integral_constant<std::int64_t, 64>{});
-  if (hd == 128) return loop(std::integral_constant<std::int64_t, 128>{});
-  loop(hd);
+template <class Number>
+RVSWEEP_INLINE void score_group(const float* queries, const Number* keys, const float* bias,
+                                std::int64_t g, std::int64_t C, std::int64_t hd, float* scores) {
+  if (hd % part != 0) return score_any(queries, keys, bias, g, C, hd, scores);
+  by_queries(g, [=](std::int64_t h, auto Q) RVSWEEP_LAMBDA {
+    score<Q>(queries + h * hd, keys, bias, C, hd, scores + h * C);
+  });
+}
+template <class Number>
+RVSWEEP_INLINE void mix_group(const float* weights, const Number* values, std::int64_t g,
+                              std::int64_t C, std::int64_t hd, float* z) {
+  if (hd % part != 0) return mix_any(weights, values, g, C, hd, z);
+  by_queries(g, [=](std::int64_t h, auto Q)
+                    RVSWEEP_LAMBDA { mix<Q>(weights + h * C, values, C, hd, z + h * hd); });
 }
 
 RVSWEEP_EVERY_WIDTH void score_float(const float* queries, const float* keys, const float* bias,
                                      std::int64_t g, std::int64_t C, std::int64_t hd,
                                      float* scores) {
-  with_head_dim(hd,
-                [=](auto dim) RVSWEEP_LAMBDA { score(queries, keys, bias, g, C, dim, scores); });
+  score_group(queries, keys, bias, g, C, hd, scores);
 }
-
 RVSWEEP_EVERY_WIDTH void score_bfloat16(const float* queries, const std::uint16_t* keys,
                                         const float* bias, std::int64_t g, std::int64_t C,
                                         std::int64_t hd, float* scores) {
-  with_head_dim(hd,
-                [=](auto dim) RVSWEEP_LAMBDA { score(queries, keys, bias, g, C, dim, scores); });
+  score_group(queries, keys, bias, g, C, hd, scores);
 }
-
 RVSWEEP_EVERY_WIDTH void mix_float(const float* weights, const float* values, std::int64_t g,
                                    std::int64_t C, std::int64_t hd, float* z) {
-  with_head_dim(hd, [=](auto dim) RVSWEEP_LAMBDA { mix(weights, values, g, C, dim, z); });
+  mix_group(weights, values, g, C, hd, z);
 }
-
 RVSWEEP_EVERY_WIDTH void mix_bfloat16(const float* weights, const std::uint16_t* values,
                                       std::int64_t g, std::int64_t C, std::int64_t hd, float* z) {
-  with_head_dim(hd, [=](auto dim) RVSWEEP_LAMBDA { mix(weights, values, g, C, dim, z); });
+  mix_group(weights, values, g, C, hd, z);
 }
 
 /// The numbers of a row's KV head, cells [C, hd]; bfloat16 as its bits.

@@ -102,12 +102,10 @@ Weights load_weights(const WeightSource& source, const ModelConfig& config, at::
   });
 }
 
-Weights share_weights(const ModelConfig& config, at::ScalarType dtype, const SharedMemory& memory) {
-  // Packing the same shapes gives the same places; what it puts there is replaced as a whole.
-  const auto place = private_memory(memory.size());
-  Weights weights = lay_out(config, dtype, place, [](const WeightLayout&, std::byte*) {});
-  memory.map_over(place.get());
-  return weights;
+Weights place_weights(const ModelConfig& config, at::ScalarType dtype,
+                      std::shared_ptr<std::byte> memory) {
+  // Packing the same shapes gives the same places, whatever the numbers.
+  return lay_out(config, dtype, memory, [](const WeightLayout&, std::byte*) {});
 }
 
 }  // namespace rvsweep

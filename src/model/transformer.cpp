@@ -10,6 +10,7 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/model/decode_attention.hpp"
 #include "rvsweep/model/linear.hpp"
+#include "rvsweep/model/rms_norm.hpp"
 #include "rvsweep/model/rope.hpp"
 
 // Shapes: B rows, T queries per row, C cache columns seen, H hidden, nh query heads, nkv KV heads,
@@ -17,13 +18,6 @@
 
 namespace rvsweep {
 namespace {
-
-/// x [B, T, H] -> x / rms(x) * weight, the mean square in float32 as in Hugging Face.
-at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
-  const at::Tensor wide = x.to(at::kFloat);
-  const at::Tensor scale = (wide.square().mean(-1, /*keepdim=*/true) + eps).rsqrt();
-  return (wide * scale).to(x.scalar_type()).mul_(weight);
-}
 
 /// Query heads of one KV head are stacked along the query axis, so that K and V are read as they
 /// lie in the cache: q [B, T, nh, hd] -> [B, nkv, g*T, hd].

@@ -109,7 +109,9 @@ def test_contrasts_hold_arms_against_recipient_and_controls(study_file):
 
 def test_what_is_relative_to_the_recipient_is_not_subtracted_from_it_again(study_file):
     """A log-likelihood is stored as row minus recipient, also where the recipient is the source prompt."""
-    found = load(study_file, bootstrap=Bootstrap(500)).contrasts("logprob_source").set_index(["arm", "versus"])
+    found = (
+        load(study_file, bootstrap=Bootstrap(500)).contrasts("logprob_source").set_index(["arm", "versus"])
+    )
     outcome = next(o for o in LOGITS if o.name == "logprob_source")
     table = outcome_table(read_results(study_file), outcome, Bootstrap(500), Margin())
     values = dict(zip([arm[0] for arm in layer_scan()], table.values.T, strict=True))

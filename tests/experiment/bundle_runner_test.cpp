@@ -1,11 +1,14 @@
 #include "rvsweep/experiment/bundle_runner.hpp"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/argmax.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <fstream>
 
 #include "rvsweep/experiment/columns.hpp"
+#include "rvsweep/experiment/distinct_rows.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 #include "support/tiny_transformer.hpp"
 
@@ -156,6 +159,70 @@ TEST(BundleRunner, ARowsBitsDoNotDependOnItsCompanions) {
     EXPECT_EQ(column<double>(a.rows, name)[2], column<double>(b.rows, name)[2]) << name;
     EXPECT_FALSE(std::isnan(column<double>(a.rows, name)[2])) << name;
   }
+}
+
+/// Rows 0 to 3 are base, source, a patch and base again, for another pair; 4 is base of a third
+/// prompt and 5 the patch of 2 by that prompt.
+Study study_of_equal_rows(double temperature) {
+  Study study({"base", "source", "kv_cache layers=1:3"});
+  study.config.generation.temperature = study.settings.generation.temperature = temperature;
+  study.bundle.contexts.push_back({PromptIndex(2), some_tokens(30, 5), "other", true});
+  study.add_row(0, 0, 2);
+  study.add_row(0, 2, 1);
+  study.add_row(2, 0, 2);
+  for (const int row : {3, 4, 5}) study.bundle.rows[row].pair_hash = 100 + row;
+  return study;
+}
+
+TEST(BundleRunner, GreedyRowsThatAreTheSameAreDecodedOnce) {
+  const Study study = study_of_equal_rows(0);
+  const auto distinct = distinct_rows(study.settings, study.bundle, study.model.config());
+  EXPECT_EQ(distinct.slot_of, (std::vector<std::int64_t>{0, 1, 2, 0, 3, 4}));
+  ASSERT_EQ(distinct.bundle.rows.size(), 5u);
+  EXPECT_EQ(distinct.bundle.rows[3].row.value, 4);
+  EXPECT_EQ(distinct.bundle.shape.rows, 8);
+  const Study sampled = study_of_equal_rows(0.7);
+  const auto all = distinct_rows(sampled.settings, sampled.bundle, sampled.model.config());
+  EXPECT_EQ(all.slot_of, (std::vector<std::int64_t>{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(all.bundle.rows.size(), 6u);
+}
+
+TEST(BundleRunner, OfEqualRowsAnyMayBeTheOneThatIsDecoded) {
+  Study study = study_of_equal_rows(0);
+  Study alone = study_of_equal_rows(0);
+  // Of rows 0 and 3 the first is decoded.
+  std::swap(alone.bundle.rows[0], alone.bundle.rows[3]);
+  BundleResult result = study.run(), other = alone.run();
+  expect_all_ok(result);
+  expect_all_ok(other);
+  EXPECT_EQ(item<std::int32_t>(result, "tokens", 0), item<std::int32_t>(result, "tokens", 3));
+  for (const auto& [row, same] : {std::pair{0, 3}, {3, 0}, {1, 1}, {2, 2}, {4, 4}, {5, 5}}) {
+    EXPECT_EQ(item<std::int32_t>(result, "tokens", row), item<std::int32_t>(other, "tokens", same));
+    for (const char* name :
+         {"spectra_prompt", "spectra_generated", "step_pr", "logit_lens_logprob"})
+      EXPECT_EQ(item<float>(result, name, row), item<float>(other, name, same)) << name;
+    for (const char* name : {"kl_first", "kl_forced_source", "logprob_source", "change_norm"})
+      EXPECT_EQ(column<double>(result.rows, name)[row], column<double>(other.rows, name)[same])
+          << name;
+  }
+}
+
+TEST(BundleRunner, LogitsAreObservedByRow) {
+  Study study = study_of_equal_rows(0);
+  at::Tensor first;
+  const BundleRunner runner{
+      study.model,
+      study.tokenizer,
+      study.settings,
+      prompt_columns(study.config, study.model.config()),
+      row_columns(study.config, study.model.config(), study.settings.arms, {}),
+      {},
+      [&](std::int64_t step, const at::Tensor& logits) {
+        if (step == 0) first = logits.argmax(-1);
+      }};
+  BundleResult result = runner.run(study.bundle);
+  for (std::int64_t row = 0; row < 6; ++row)
+    EXPECT_EQ(first[row].item<std::int32_t>(), item<std::int32_t>(result, "tokens", row)[0]);
 }
 
 TEST(BundleRunner, PersistMakesTheGeneratedWindowOneRowAtItsLayer) {

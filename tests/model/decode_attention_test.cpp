@@ -44,7 +44,8 @@ at::Tensor expected(const Inputs& in, double scale) {
   return at::matmul(scores.softmax(-1), values).squeeze(2);
 }
 
-const Case cases[] = {{5, 9, 3, 17, 64}, {3, 8, 2, 40, 128}, {4, 4, 4, 9, 12}, {2, 6, 1, 300, 64}};
+const Case cases[] = {{5, 9, 3, 17, 64}, {3, 8, 2, 40, 128}, {4, 4, 4, 9, 12},  {2, 6, 1, 300, 64},
+                      {3, 2, 2, 21, 64}, {2, 4, 2, 5, 64},   {2, 7, 1, 33, 128}};
 
 TEST(DecodeAttention, IsTheSoftmaxOfScoresTimesValues) {
   for (const Case& c : cases)

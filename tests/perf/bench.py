@@ -5,8 +5,8 @@ Sides, in turns (a, b, c, a, b, c, ...), all on the same cores and threads:
 
 * notebook: the notebook's procedure, batch 1 (with --dtype bfloat16 on a CPU also in float32);
 * batched: Hugging Face with hooks at its best batch size, measured before the first turn;
-* rvsweep: a whole process from its start to results.h5, on enough pairs to last about --seconds. Peers are timed
-  without the time to load.
+* rvsweep: whole processes from their start to results.h5, on enough pairs to last about --seconds; on a CPU one rank
+  of one thread per core under mpirun, as the README runs it. Peers are timed without the time to load.
 
 Arms base, source, v_proj (persist) and kv_cache, greedy, without stopping, singular values of prompt and generated
 windows. kv_cache is hold_last and append in batched and rvsweep; the notebook has its own arithmetic
@@ -49,7 +49,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--variant", choices=LENGTHS, default="short")
     parser.add_argument("--alternations", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of every side")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of each side in all")
     parser.add_argument("--pairs", type=int, help="of the batched side (64; wide: 8)")
     parser.add_argument("--seconds", type=float, default=60, help="that rvsweep's sweep should last")
     parser.add_argument("--scaling", action="store_true", help="also two ranks of one thread against one of two")
@@ -140,7 +140,6 @@ class Peers:
         starts = range(0, len(self.pairs), size)
         seconds, found = timed(lambda: [self.batched.run(self.pairs[i : i + size]) for i in starts], self.device)
         return seconds, [pair for part in found for pair in part.tokens.transpose(0, 1).tolist()]
-
 
 
 def compare_results(peers: Peers, rvsweep, work: Work, tokens: dict, last) -> dict:
@@ -253,7 +252,7 @@ def also(options: argparse.Namespace, rvsweep, work: Work, pairs: list, measured
     if options.start:
         step_bytes = weight_bytes(config, getattr(torch, options.dtype))
         fastest = max(measured["bytes_per_second"].values())
-        found["start"] = small.start(rvsweep, pairs, options.alternations, step_bytes, fastest)
+        found["start"] = small.start(rvsweep, pairs, options.alternations, options.threads, step_bytes, fastest)
     if options.flat:
         found["flat"] = small.flat(rvsweep, work)
     return found
@@ -269,7 +268,8 @@ def measure(options: argparse.Namespace, folder: Path) -> dict:
 
     torch.set_num_threads(options.threads)
     work = make_work(options.variant, options.model.resolve())
-    arithmetic = (options.device, options.dtype, options.threads)
+    ranks = options.threads if options.device == "cpu" and options.threads > 1 else 0
+    arithmetic = (options.device, options.dtype, ranks, 1 if ranks else options.threads)
     rvsweep = Rvsweep(options.rvsweep, work.model, work.early, work.late, *arithmetic, folder)
     pairs = pairs_to_last(rvsweep, work, options)
     peers = Peers(options, work, pairs[: options.pairs or PAIRS[options.variant]])
@@ -289,7 +289,8 @@ def measure(options: argparse.Namespace, folder: Path) -> dict:
     lengths = f"{work.prompt_tokens}-token prompts, {work.max_new_tokens} tokens"
     return {
         "title": f"{options.model.name}, {options.dtype}, {options.variant} ({lengths}), "
-        f"{where.get('gpu', where['processor'])}, {options.threads} thread(s)",
+        f"{where.get('gpu', where['processor'])}, {options.threads} thread(s)"
+        + (f", rvsweep: {ranks} ranks" if ranks else ""),
         "command": sys.argv,
         "machine": where,
         "versions": {

@@ -43,7 +43,8 @@ class Rvsweep:
     late: int
     device: str
     dtype: str
-    threads: int
+    ranks: int  # 0: without mpirun
+    threads: int  # per rank
     folder: Path  # for configs and results
     runs: int = 0
 
@@ -64,14 +65,14 @@ class Rvsweep:
         return words
 
     def run(
-        self, pairs: Sequence[dict], arms: Sequence[str], steps: int, *settings: str, ranks: int = 0
+        self, pairs: Sequence[dict], arms: Sequence[str], steps: int, *settings: str, ranks: int | None = None
     ) -> Timed:
         words = self.words("run", pairs, arms, steps, *settings)
         out = self.folder / f"out-{self.runs}"
         log = self.folder / f"log-{self.runs}.txt"
         with open(log, "w") as stream:
             started = time.perf_counter()
-            command = [*on_ranks(ranks), *words, "--out", str(out)]
+            command = [*on_ranks(self.ranks if ranks is None else ranks), *words, "--out", str(out)]
             process = subprocess.Popen(command, stdout=stream, stderr=stream, env=ENVIRONMENT)
             _, status, usage = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - started

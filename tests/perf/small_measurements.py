@@ -59,14 +59,16 @@ def flat(rvsweep: Rvsweep, work: Work) -> dict:
     return {"rows": found, "ratios": ratios}
 
 
-def start(rvsweep: Rvsweep, pairs: list[dict], alternations: int, step_bytes: float, bandwidth: float) -> dict:
-    """Whole processes of one row: to the end of one token, and the time of a step at batch 1 from 128 more.
+def start(
+    rvsweep: Rvsweep, pairs: list[dict], alternations: int, threads: int, step_bytes: float, bandwidth: float
+) -> dict:
+    """Whole processes of one row, without mpirun: to the end of one token, and a step at batch 1 from 128 more.
 
     rvsweep may pad the batch of one row to its smallest shape; the step is charged with one row's bytes.
     """
 
     def side(steps: int):
-        return lambda: rvsweep.run(pairs[:1], ["base"], steps)
+        return lambda: rvsweep.run(pairs[:1], ["base"], steps, f"run.threads={threads}", ranks=0)
 
     one, more = in_turns(alternations, *map(side, BATCH_ONE_STEPS))
     first = statistics.median(timed.seconds for timed in one)

@@ -57,6 +57,7 @@ struct RowPlan {
   std::int64_t n_layers_patched() const;
   std::int64_t first_site_layer() const;  // of a row that patches a site
   std::int64_t n_heads_written() const;
+  bool operator==(const RowPlan&) const = default;
 };
 
 /// `derived_slot`: slot of the bundle's first derived donor; contexts have their own places.

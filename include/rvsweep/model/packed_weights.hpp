@@ -15,8 +15,9 @@ std::size_t memory_for_weights(const ModelConfig& config, at::ScalarType dtype);
 Weights load_weights(const WeightSource& source, const ModelConfig& config, at::ScalarType dtype,
                      int threads, std::shared_ptr<std::byte> memory);
 
-/// The parameters in memory that another process has filled by load_weights, for the life of the
-/// process.
-Weights share_weights(const ModelConfig& config, at::ScalarType dtype, const SharedMemory& memory);
+/// The parameters at their places in `memory`, to which the memory that another process has filled
+/// by load_weights is to be mapped; until then the numbers mean nothing.
+Weights place_weights(const ModelConfig& config, at::ScalarType dtype,
+                      std::shared_ptr<std::byte> memory);
 
 }  // namespace rvsweep

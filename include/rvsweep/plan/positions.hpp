@@ -31,6 +31,7 @@ std::string format_positions(const Positions& positions);
 /// index may be negative: the donor's longer cache replaces the base's whole.
 struct Cell {
   std::int64_t donor = 0, base = 0;
+  bool operator==(const Cell&) const = default;
 };
 
 struct CellMap {
