@@ -7,7 +7,7 @@ import numpy as np
 from analysis.equivalence import Margin
 from analysis.resampling import EXACT_SIGN_FLIP_PAIRS, Bootstrap
 from analysis.results import Results
-from analysis.settings import Config, is_number
+from analysis.settings import Config, is_number, model_name
 
 
 def methods(results: Results, counts: dict[str, int], bootstrap: Bootstrap, margin: Margin) -> list[str]:
@@ -21,7 +21,7 @@ def methods(results: Results, counts: dict[str, int], bootstrap: Bootstrap, marg
 
 
 def _material(results: Results, config: Config) -> list[str]:
-    model = results.attributes.get("model_name") or results.attributes.get("model_path") or "the model"
+    model = model_name(results) or "the model"
     text = [
         f"We ran {model} ({results.n_layers} layers) on {_plural(len(results.pairs['id']), 'prompt pair')}"
     ]

@@ -11,6 +11,7 @@ from analysis.geometry import ExperimentA, experiment_a
 from analysis.outcomes import Outcome, all_outcomes
 from analysis.resampling import Bootstrap
 from analysis.results import Results
+from analysis.settings import model_name
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,7 @@ def _distance(first: Arm, layers_first: int, second: Arm, layers_second: int) ->
 
 def _names(files: list[Results]) -> list[str]:
     """The models' names where they are distinct, else the files' paths as far as they differ."""
-    models = [
-        (f.attributes.get("model_name") or f.attributes.get("model_path") or "").rstrip("/").split("/")[-1]
-        for f in files
-    ]
+    models = [(model_name(f) or "").rstrip("/").split("/")[-1] for f in files]
     if all(models) and len(set(models)) == len(files):
         return models
     for parts in range(1, max(len(f.path.absolute().parts) for f in files) + 1):

@@ -34,15 +34,23 @@ def _without_comment(line: str) -> str:
     return line[:at]
 
 
+def model_name(results: Results) -> str | None:
+    """What was run: a model's name or folder, and whether only its shape was taken from there."""
+    attributes = results.attributes
+    setting = Config(attributes.get("config", "")).last
+    name = attributes.get("model_name") or attributes.get("model_path") or setting("model.path")
+    seed = setting("model.random_weights")
+    return f"{name} (random weights, seed {seed})" if name and seed and seed != "none" else name
+
+
 def summary(results: Results, counts: dict[str, int]) -> list[tuple[str, str]]:
     """Label and text of each fact in the box at the top."""
     setting = Config(results.attributes.get("config", "")).last
     attributes = results.attributes
-    model = attributes.get("model_name") or attributes.get("model_path") or setting("model.path")
     share = 100 / results.n_layers
     samples = len(set(results.rows["sample"].tolist()))
     facts = [
-        ("Model", model or "not stated"),
+        ("Model", model_name(results) or "not stated"),
         (
             "Layers",
             f"{results.n_layers}; "

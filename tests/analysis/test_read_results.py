@@ -3,9 +3,13 @@
 import h5py
 import numpy as np
 import pytest
-from synthetic_results import set_status
+from synthetic_results import CONFIG, set_status
 
+from analysis.equivalence import Margin
+from analysis.methods import methods
+from analysis.resampling import Bootstrap
 from analysis.results import ResultsError, read_results
+from analysis.settings import summary
 
 
 def test_values_of_rows_without_a_result_are_nan(results_file):
@@ -100,3 +104,16 @@ def test_damaged_files_are_named_as_such(results_file, break_it, message):
     with pytest.raises(ResultsError, match=message) as caught:
         read_results(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "drawn, name", [("none", "models/demo"), ("3", "models/demo (random weights, seed 3)")]
+)
+def test_a_model_with_drawn_weights_is_named_as_such_wherever_it_is_named(results_file, drawn, name):
+    config = CONFIG.replace("[generation]", f"random_weights = {drawn}\n[generation]")
+    results = read_results(results_file(attributes={"config": config}))
+    assert dict(summary(results, {"ok": 1}))["Model"] == name
+    written = methods(
+        results, {"ok": 1, "refused": 0, "failed": 0, "pending": 0}, Bootstrap(500, 1), Margin()
+    )
+    assert written[0].startswith(f"We ran {name} (")
