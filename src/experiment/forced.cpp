@@ -70,18 +70,24 @@ void compare(const Transformer& model, const at::Tensor& rows, const at::Tensor&
   std::vector<std::int64_t> slots;
   for (const std::int64_t slot : reference_of) slots.push_back(std::max<std::int64_t>(slot, 0));
   const at::Tensor index = at::tensor(slots, at::kLong).to(rows.device());
+  // There are fewer references than rows: several positions of theirs make one product.
+  const auto steps = std::max<std::int64_t>(1, rows.size(0) / reference.size(0));
+  at::Tensor log_p_of_steps;  // [references, steps, vocab]
   for (std::size_t q = 0; q < longest; ++q) {
     std::vector<std::int64_t> next;
     for (std::int64_t r = 0; r < R; ++r)
       next.push_back(fed[r] != nullptr && q < fed[r]->size() ? (*fed[r])[q] : 0);
     const auto at = static_cast<std::int64_t>(q);
-    const at::Tensor logits = model.unembed(rows.select(1, at)).narrow(0, 0, R);
-    const at::Tensor expected = model.unembed(reference.select(1, at)).index_select(0, index);
+    const at::Tensor log_q = log_probabilities(model.unembed(rows.select(1, at)).narrow(0, 0, R));
+    if (at % steps == 0)
+      log_p_of_steps = log_probabilities(
+          model.unembed(reference.narrow(1, at, std::min(steps, reference.size(1) - at))));
+    const at::Tensor log_p = log_p_of_steps.select(1, at % steps);
     const at::Tensor token = at::tensor(next, at::kLong).to(rows.device());
-    const at::Tensor kl = kl_divergence(expected, logits).to(at::kCPU);
-    const at::Tensor logprob =
-        (token_log_probability(logits, token) - token_log_probability(expected, token))
-            .to(at::kCPU);
+    const at::Tensor kl = kl_divergence(log_p, log_q, index).to(at::kCPU);
+    const at::Tensor expected =
+        log_p.index_select(1, token).gather(0, index.unsqueeze(0)).squeeze(0);
+    const at::Tensor logprob = (token_log_probability(log_q, token) - expected).to(at::kCPU);
     for (std::int64_t r = 0; r < R; ++r) {
       if (reference_of[r] < 0 || q >= fed[r]->size()) continue;
       sums.kl[r] += kl.const_data_ptr<double>()[r];

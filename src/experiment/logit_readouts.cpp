@@ -22,7 +22,8 @@ void record_first_token(const SweepSettings& settings, const Bundle& bundle,
   const at::Tensor index = at::tensor(references, at::kLong).to(batch.first_logits.device());
   const at::Tensor logits = batch.first_logits.narrow(0, 0, R);
   const at::Tensor kl =
-      kl_divergence(contexts.first_logits.index_select(0, index), logits).to(at::kCPU);
+      kl_divergence(log_probabilities(contexts.first_logits), log_probabilities(logits), index)
+          .to(at::kCPU);
   const at::Tensor lse =
       log_sum_exp_difference(logits, settings.token_sets.recursive, settings.token_sets.task)
           .to(at::kCPU);

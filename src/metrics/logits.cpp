@@ -4,22 +4,17 @@
 #include <ATen/ops/tensor.h>
 
 namespace rvsweep {
-namespace {
-
 at::Tensor log_probabilities(const at::Tensor& logits) {
   return logits.to(at::kDouble).log_softmax(-1);
 }
 
-}  // namespace
-
-at::Tensor kl_divergence(const at::Tensor& p_logits, const at::Tensor& q_logits) {
-  const at::Tensor log_p = log_probabilities(p_logits);
-  return (log_p.exp() * (log_p - log_probabilities(q_logits))).sum(-1);
+at::Tensor kl_divergence(const at::Tensor& log_p, const at::Tensor& log_q, const at::Tensor& p_of) {
+  at::Tensor terms = log_p.index_select(0, p_of).sub_(log_q);
+  return terms.mul_(log_p.exp().index_select(0, p_of)).sum(-1);
 }
 
-at::Tensor token_log_probability(const at::Tensor& logits, const at::Tensor& tokens) {
-  const at::Tensor wide = logits.to(at::kDouble);
-  return wide.gather(-1, tokens.unsqueeze(-1)).squeeze(-1) - wide.logsumexp({-1});
+at::Tensor token_log_probability(const at::Tensor& log_p, const at::Tensor& tokens) {
+  return log_p.gather(-1, tokens.unsqueeze(-1)).squeeze(-1);
 }
 
 at::Tensor log_sum_exp_difference(const at::Tensor& logits, const std::vector<std::int64_t>& tokens,

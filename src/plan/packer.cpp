@@ -209,9 +209,7 @@ class Packer {
     const auto n_rows = std::ssize(bundle_.rows);
     bundle_.shape = {canonical_rows(std::ssize(bundle_.contexts)), length_,
                      n_rows == 0 ? 0 : canonical_rows(n_rows)};
-    bundle_.cost = static_cast<double>(bundle_.shape.contexts * length_ +
-                                       bundle_.shape.rows * config_.generation.max_new_tokens *
-                                           (config_.readouts.reencode ? 2 : 1));
+    bundle_.cost = tokens_fed();
     if (!bundle_.keyword_tokens.empty()) bundle_.keyword_tokens.resize(bundle_.rows.size());
     bundle_.contexts.shrink_to_fit();  // kept as long as the sweep runs
     bundle_.rows.shrink_to_fit();
@@ -219,6 +217,17 @@ class Packer {
     bundle_ = {};
     place_.clear();
     derived_rows_.clear();
+  }
+
+  /// Texts read again are fed once more. `forced` feeds both continuations to every row, and
+  /// contexts generate them and read them as references.
+  double tokens_fed() const {
+    const auto& [contexts, length, rows] = bundle_.shape;
+    const ReadoutsConfig& readouts = config_.readouts;
+    const std::int64_t per_row = 1 + (readouts.reencode ? 1 : 0) + (readouts.forced ? 2 : 0);
+    const std::int64_t per_context = readouts.forced ? 3 : 0;
+    return static_cast<double>(contexts * length + config_.generation.max_new_tokens *
+                                                       (rows * per_row + contexts * per_context));
   }
 
   Plan& plan_;

@@ -1,6 +1,8 @@
 #include "rvsweep/metrics/logits.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
@@ -18,18 +20,22 @@ at::Tensor logits(double a, double b, double c, double shift) {
 TEST(Logits, KlIsTheExpectationUnderItsFirstArgument) {
   const at::Tensor p = logits(0.5, 0.25, 0.25, 3), q = logits(0.25, 0.25, 0.5, -1);
   const at::Tensor r = logits(0.8, 0.1, 0.1, 0);
-  EXPECT_NEAR(kl_divergence(p, q).item<double>(), 0.25 * std::log(2.0), 1e-12);
-  EXPECT_NEAR(kl_divergence(p, r).item<double>(),
-              0.5 * std::log(0.5 / 0.8) + 0.5 * std::log(0.25 / 0.1), 1e-12);
-  EXPECT_NEAR(kl_divergence(r, p).item<double>(),
-              0.8 * std::log(0.8 / 0.5) + 0.2 * std::log(0.1 / 0.25), 1e-12);
-  EXPECT_NEAR(kl_divergence(p, p).item<double>(), 0.0, 1e-12);
+  const at::Tensor kl =
+      kl_divergence(log_probabilities(at::cat({r, p})), log_probabilities(at::cat({q, r, p, p})),
+                    at::tensor({1, 1, 0, 1}, at::kLong));
+  const double p_q = 0.25 * std::log(2.0);
+  const double p_r = 0.5 * std::log(0.5 / 0.8) + 0.5 * std::log(0.25 / 0.1);
+  const double r_p = 0.8 * std::log(0.8 / 0.5) + 0.2 * std::log(0.1 / 0.25);
+  EXPECT_TRUE(at::allclose(kl, at::tensor({p_q, p_r, r_p, 0.0}, at::kDouble), 0, 1e-12)) << kl;
+  EXPECT_EQ(kl[3].item<double>(), 0);
 }
 
 TEST(Logits, TokenLogProbabilityIsOfTheTokenAsked) {
-  const at::Tensor token = at::tensor({2}, at::kLong);
-  EXPECT_NEAR(token_log_probability(logits(0.5, 0.3, 0.2, 7), token).item<double>(), std::log(0.2),
-              1e-12);
+  const at::Tensor two = at::cat({logits(0.5, 0.3, 0.2, 7), logits(0.1, 0.3, 0.6, 0)});
+  const at::Tensor found =
+      token_log_probability(log_probabilities(two), at::tensor({2, 1}, at::kLong));
+  EXPECT_NEAR(found[0].item<double>(), std::log(0.2), 1e-12);
+  EXPECT_NEAR(found[1].item<double>(), std::log(0.3), 1e-12);
 }
 
 TEST(Logits, SetsAreComparedByTheirProbability) {

@@ -8,12 +8,15 @@
 
 namespace rvsweep {
 
-/// KL(p || q) of the distributions of two logits tensors [rows, vocab]: float64 [rows], >= 0 up to
-/// rounding.
-at::Tensor kl_divergence(const at::Tensor& p_logits, const at::Tensor& q_logits);
+/// log p of every token: [rows, vocab], float64.
+at::Tensor log_probabilities(const at::Tensor& logits);
 
-/// Log-probability of one token per row: logits [rows, vocab], tokens int64 [rows]; float64 [rows].
-at::Tensor token_log_probability(const at::Tensor& logits, const at::Tensor& tokens);
+/// KL(p || q) of every row of log_q [rows, vocab] and the row of log_p [contexts, vocab] that p_of,
+/// int64 [rows], names: float64 [rows], >= 0 up to rounding.
+at::Tensor kl_divergence(const at::Tensor& log_p, const at::Tensor& log_q, const at::Tensor& p_of);
+
+/// log p of one token per row: log_p [rows, vocab], tokens int64 [rows]; float64 [rows].
+at::Tensor token_log_probability(const at::Tensor& log_p, const at::Tensor& tokens);
 
 /// log sum exp of the logits of `tokens` less that of `others`: float64 [rows]; the difference of
 /// the two sets' log-probabilities.
