@@ -159,6 +159,23 @@ TEST(MakePlan, KeepsThePromptsAndRowsOfAPairInOneBundleWhereTheyFit) {
   }
 }
 
+TEST(MakePlan, ABundleCostsTheTokensThatReadOutsFeed) {
+  const auto prompts = prompt_set({{text(20, 'a'), text(30, 'b')}});
+  SweepConfig config = sample_config({"base", "source", "kv_cache layers=4:8"});
+  config.generation.max_new_tokens = 10;
+  config.readouts.forced = config.readouts.reencode = false;
+  const BundleShape shape = sample_plan(config, prompts).bundles.at(0).shape;
+  const auto cost = [&] { return sample_plan(config, prompts).bundles.at(0).cost; };
+  const auto decode_only =
+      static_cast<double>(shape.contexts * shape.prompt_length + 10 * shape.rows);
+  EXPECT_EQ(cost(), decode_only);
+  config.readouts.reencode = true;
+  EXPECT_EQ(cost(), decode_only + static_cast<double>(10 * shape.rows));
+  config.readouts.reencode = false;
+  config.readouts.forced = true;
+  EXPECT_EQ(cost(), decode_only + static_cast<double>(10 * (2 * shape.rows + 3 * shape.contexts)));
+}
+
 TEST(MakePlan, WithoutArmsMeasuresPromptsOnly) {
   const auto plan =
       sample_plan(sample_config({}),
