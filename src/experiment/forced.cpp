@@ -70,7 +70,8 @@ void compare(const Transformer& model, const at::Tensor& rows, const at::Tensor&
   std::vector<std::int64_t> slots;
   for (const std::int64_t slot : reference_of) slots.push_back(std::max<std::int64_t>(slot, 0));
   const at::Tensor index = at::tensor(slots, at::kLong).to(rows.device());
-  // There are fewer references than rows: several positions of theirs make one product.
+  // There are fewer references than rows: several positions of theirs make one product. How many
+  // depends on the bundle's shape alone.
   const auto steps = std::max<std::int64_t>(1, rows.size(0) / reference.size(0));
   at::Tensor log_p_of_steps;  // [references, steps, vocab]
   for (std::size_t q = 0; q < longest; ++q) {

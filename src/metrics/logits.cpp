@@ -4,6 +4,7 @@
 #include <ATen/ops/tensor.h>
 
 namespace rvsweep {
+
 at::Tensor log_probabilities(const at::Tensor& logits) {
   return logits.to(at::kDouble).log_softmax(-1);
 }
