@@ -217,10 +217,8 @@ FAULTS = [
     fault(
         "KL with its arguments exchanged",
         "metrics/logits.cpp",
-        "log_p = log_probabilities(p_logits);\n"
-        "  return (log_p.exp() * (log_p - log_probabilities(q_logits))).sum(-1);",
-        "log_p = log_probabilities(q_logits);\n"
-        "  return (log_p.exp() * (log_p - log_probabilities(p_logits))).sum(-1);",
+        "return terms.mul_(log_p.exp().index_select(0, p_of)).sum(-1);",
+        "return terms.neg_().mul_(log_q.exp()).sum(-1);",
         "metrics Logits.KlIsTheExpectationUnderItsFirstArgument",
     ),
     fault(
