@@ -73,6 +73,7 @@ void compare(const Transformer& model, const at::Tensor& rows, const at::Tensor&
   // There are fewer references than rows: several positions of theirs make one product. How many
   // depends on the bundle's shape alone.
   const auto steps = std::max<std::int64_t>(1, rows.size(0) / reference.size(0));
+  const std::vector<at::Tensor> pieces = reference.split(steps, 1);
   at::Tensor log_p_of_steps;  // [references, steps, vocab]
   for (std::size_t q = 0; q < longest; ++q) {
     std::vector<std::int64_t> next;
@@ -80,9 +81,7 @@ void compare(const Transformer& model, const at::Tensor& rows, const at::Tensor&
       next.push_back(fed[r] != nullptr && q < fed[r]->size() ? (*fed[r])[q] : 0);
     const auto at = static_cast<std::int64_t>(q);
     const at::Tensor log_q = log_probabilities(model.unembed(rows.select(1, at)).narrow(0, 0, R));
-    if (at % steps == 0)
-      log_p_of_steps = log_probabilities(
-          model.unembed(reference.narrow(1, at, std::min(steps, reference.size(1) - at))));
+    if (at % steps == 0) log_p_of_steps = log_probabilities(model.unembed(pieces[at / steps]));
     const at::Tensor log_p = log_p_of_steps.select(1, at % steps);
     const at::Tensor token = at::tensor(next, at::kLong).to(rows.device());
     const at::Tensor kl = kl_divergence(log_p, log_q, index).to(at::kCPU);
