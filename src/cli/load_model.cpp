@@ -9,53 +9,49 @@
 
 #include "rvsweep/comm/nccl.hpp"
 #include "rvsweep/core/log.hpp"
+#include "rvsweep/core/shared_memory.hpp"
 #include "rvsweep/model/packed_weights.hpp"
 
 namespace rvsweep {
 namespace {
 
-/// Every rank's host, rank on it and, from the rank that read the weights, where they are.
+/// Every rank's host, rank on it and, from the machine's first, where its memory is.
 std::string place_and_handle(const NodePlace& place, const std::string& handle) {
   return place.host + "\n" + std::to_string(place.local_rank) + "\n" + handle;
 }
 
-/// The first rank of each machine reads; meanwhile the others lay out the same places, and map what
-/// it has read over them.
-Weights shared_weights(const World& world, const ModelConfig& config, const WeightSource& source,
-                       at::ScalarType dtype, int threads) {
+/// Memory of `bytes` that this machine's ranks share; of this rank alone where it has no other or
+/// cannot reach theirs.
+std::shared_ptr<std::byte> shared_memory(const World& world, std::size_t bytes) {
   Communicator& communicator = world.communicator();
-  const auto bytes = memory_for_weights(config, dtype);
-  if (communicator.size() == 1)
-    return load_weights(source, config, dtype, threads, private_memory(bytes));
-  NodePlace reader = world.place();
+  if (communicator.size() == 1) return private_memory(bytes);
+  NodePlace maker = world.place();
+  maker.local_rank = 0;
   std::optional<SharedMemory> memory;
-  std::shared_ptr<std::byte> place;
-  Weights weights;
-  if (reader.local_rank == 0) {
-    memory.emplace(bytes);
-    place = memory->map_writable();
-    // The machine's other ranks soon only wait, so that their cores read too.
-    weights = load_weights(source, config, dtype, threads * reader.local_size, place);
-  } else {
-    place = private_memory(bytes);
-    weights = place_weights(config, dtype, place);
-  }
-  reader.local_rank = 0;
-  const std::string wanted = place_and_handle(reader, "");
-  bool has_numbers = memory.has_value();
+  if (world.place().local_rank == 0) memory.emplace(bytes);
+  const std::string wanted = place_and_handle(maker, "");
   for (const auto& told :
        communicator.all_gather(place_and_handle(world.place(), memory ? memory->handle() : "")))
-    if (!has_numbers && told.starts_with(wanted))
-      if (const auto opened = SharedMemory::open(told.substr(wanted.size()))) {
-        opened->map_over(place.get());
-        has_numbers = true;
-      }
-  communicator.barrier();  // the readers hold theirs until all have opened it
-  if (has_numbers) return weights;
+    if (!memory && told.starts_with(wanted))
+      if (auto opened = SharedMemory::open(told.substr(wanted.size())))
+        memory.emplace(std::move(*opened));
+  communicator.barrier();  // the makers hold theirs until all have opened it
+  if (memory) return memory->map();
   spdlog::warn(
       "weights: read for this rank alone, because it cannot reach the memory of rank 0 of {}",
-      reader.host);
-  return load_weights(source, config, dtype, threads, place);
+      maker.host);
+  return private_memory(bytes);
+}
+
+/// The ranks of a machine read together what they share.
+Weights shared_weights(const World& world, const ModelConfig& config, const WeightSource& source,
+                       at::ScalarType dtype, int threads) {
+  const std::size_t bytes = memory_for_weights(config, dtype);
+  const auto memory = shared_memory(world, bytes);
+  fill_weights(source, config, dtype, threads, memory.get());
+  world.communicator().barrier();
+  make_read_only(memory.get(), bytes);
+  return weights_in_memory(config, dtype, memory);
 }
 
 at::Tensor sent_block(const World& world, const WeightSource& source, const WeightLayout& layout,

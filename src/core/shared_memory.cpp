@@ -56,7 +56,7 @@ std::optional<SharedMemory> SharedMemory::open(const std::string& handle) {
   SharedMemory memory;
   text >> process >> memory.size_ >> number >> inode;
   const std::string path = "/proc/" + std::to_string(process) + "/fd/" + std::to_string(number);
-  memory.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  memory.fd_ = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
   if (memory.fd_ < 0) return std::nullopt;
   struct stat info {};
   const bool same = fstat(memory.fd_, &info) == 0 && info.st_ino == inode &&
@@ -65,12 +65,8 @@ std::optional<SharedMemory> SharedMemory::open(const std::string& handle) {
   return memory;
 }
 
-std::shared_ptr<std::byte> SharedMemory::map_writable() const {
+std::shared_ptr<std::byte> SharedMemory::map() const {
   return unmapped_at_end(mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0), size_);
-}
-
-void SharedMemory::map_over(std::byte* place) const {
-  if (mmap(place, size_, PROT_READ, MAP_SHARED | MAP_FIXED, fd_, 0) == MAP_FAILED) refuse(size_);
 }
 
 std::shared_ptr<std::byte> private_memory(std::size_t bytes) {
@@ -79,6 +75,10 @@ std::shared_ptr<std::byte> private_memory(std::size_t bytes) {
                                       bytes);
   madvise(memory.get(), bytes, MADV_HUGEPAGE);
   return memory;
+}
+
+void make_read_only(std::byte* mapping, std::size_t bytes) {
+  RVSWEEP_EXPECT(mprotect(mapping, bytes, PROT_READ) == 0, "the mapping begins with a page");
 }
 
 }  // namespace rvsweep

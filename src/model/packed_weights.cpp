@@ -5,8 +5,10 @@
 #include <c10/core/Allocator.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstring>
 #include <functional>
-#include <map>
+#include <memory>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/model/linear.hpp"
@@ -14,15 +16,76 @@
 namespace rvsweep {
 namespace {
 
-/// Where packed matrices go. oneDNN takes their memory from libtorch's allocator of the CPU, which
-/// this one replaces while a matrix is packed. It never takes anything back.
-class Arena : public c10::Allocator {
+using Counter = std::atomic<std::uint32_t>;
+static_assert(Counter::is_always_lock_free, "processes can share it");
+
+/// A packed matrix in memory: first this, then room in which its bytes lie somewhere.
+struct PackedHead {
+  std::int64_t data;  // bytes from the start of this
+  std::uint64_t format_bytes;
+  std::uint8_t format[4080];
+};
+
+struct PackedPlace {
+  WeightLayout parameters;    // rows of the matrix, one after another
+  std::int64_t offset, room;  // of the head; bytes after it
+};
+
+/// Where things lie in memory: the number of pieces taken so far, the parameters that stay as they
+/// are, the packed matrices. Depends on the arguments alone.
+struct MemoryMap {
+  WeightLayout stays;
+  std::int64_t offset_of_stays;
+  std::vector<PackedPlace> packed;
+  std::int64_t bytes;
+};
+
+std::int64_t rows_of(const WeightLayout& matrix) {
+  std::int64_t rows = 0;
+  for (const WeightSlot& slot : matrix.slots) rows += slot.shape.front();
+  return rows;
+}
+
+std::int64_t columns_of(const WeightLayout& matrix) { return matrix.slots.front().shape.back(); }
+
+/// What oneDNN needs at most to pack a matrix: its blocks have up to 64 rows and columns, and small
+/// things lie beside it while it is packed.
+std::int64_t packing_room(const WeightLayout& matrix) {
+  const auto padded = [](std::int64_t n) { return (n + 63) / 64 * 64; };
+  constexpr std::int64_t beside = 1 << 14;
+  return padded(rows_of(matrix)) * padded(columns_of(matrix)) *
+             static_cast<std::int64_t>(at::elementSize(matrix.dtype)) +
+         beside;
+}
+
+MemoryMap memory_map(const ModelConfig& config, at::ScalarType dtype) {
+  const bool packs = can_pack(dtype);
+  MemoryMap map;
+  map.offset_of_stays = aligned(sizeof(Counter));
+  map.stays =
+      weight_layout(config, dtype, packs ? Parameters::lookups_and_vectors : Parameters::all);
+  map.bytes = map.offset_of_stays + aligned(map.stays.bytes);
+  if (!packs) return map;
+  for (const WeightLayout& matrix : product_matrices(config, dtype)) {
+    map.packed.push_back({matrix, map.bytes, packing_room(matrix)});
+    map.bytes += static_cast<std::int64_t>(sizeof(PackedHead)) + map.packed.back().room;
+  }
+  return map;
+}
+
+/// Hands out `room` bytes at `next`, once. While it lives it stands in for libtorch's allocator of
+/// the CPU, to which oneDNN turns for packed matrices.
+class RoomAllocator : public c10::Allocator {
  public:
-  Arena(std::byte* begin, std::byte* end) : next_(begin), end_(end) {}
+  RoomAllocator(std::byte* next, std::int64_t room)
+      : next_(next), end_(next + room), usual_(c10::GetAllocator(c10::DeviceType::CPU)) {
+    c10::SetAllocator(c10::DeviceType::CPU, this);
+  }
+  ~RoomAllocator() override { c10::SetAllocator(c10::DeviceType::CPU, usual_); }
 
   c10::DataPtr allocate(std::size_t bytes) override {
     std::byte* const data = next_;
-    RVSWEEP_EXPECT(bytes <= static_cast<std::size_t>(end_ - next_), "packed matrices fit");
+    RVSWEEP_EXPECT(bytes <= static_cast<std::size_t>(end_ - next_), "a packed matrix fits");
     next_ += aligned(static_cast<std::int64_t>(bytes));
     return {data, data, &keep, c10::DeviceType::CPU};
   }
@@ -31,81 +94,90 @@ class Arena : public c10::Allocator {
     default_copy_data(to, from, bytes);
   }
 
-  at::Tensor pack(const at::Tensor& matrix) {
-    c10::Allocator* const usual = c10::GetAllocator(c10::DeviceType::CPU);
-    c10::SetAllocator(c10::DeviceType::CPU, this);
-    at::Tensor result = packed(matrix);
-    c10::SetAllocator(c10::DeviceType::CPU, usual);
-    return result;
-  }
-
  private:
   static void keep(void*) {}
 
   std::byte *next_, *end_;
+  c10::Allocator* usual_;
 };
 
-/// oneDNN would give packed matrices back to libtorch's usual allocator, to which their memory does
-/// not belong: they, and what they lie in, are never destroyed.
-void keep_for_good(Weights weights, std::shared_ptr<std::byte> memory) {
-  static auto& kept = *new std::vector<std::pair<Weights, std::shared_ptr<std::byte>>>;
-  kept.emplace_back(std::move(weights), std::move(memory));
+void pack_into(const at::Tensor& matrix, const PackedPlace& place, std::byte* memory) {
+  std::byte* const begin = memory + place.offset;
+  auto* const head = reinterpret_cast<PackedHead*>(begin);
+  RoomAllocator allocator(begin + sizeof(PackedHead), place.room);
+  const at::Tensor result = packed(matrix);  // gone before the allocator is
+  head->data = packed_data(result) - begin;
+  const auto format = packed_format(result);
+  RVSWEEP_EXPECT(format.size() <= sizeof(head->format), "oneDNN's descriptions are short");
+  head->format_bytes = format.size();
+  std::memcpy(head->format, format.data(), format.size());
 }
 
-using Fill = std::function<void(const WeightLayout& layout, std::byte* into)>;
+/// What one process takes at a time: a parameter that stays, or a matrix to pack.
+struct Piece {
+  std::int64_t bytes;
+  WeightLayout parameters;
+  std::byte* into;            // where they stay,
+  const PackedPlace* packed;  // or null and this
+};
 
-/// Lays the parameters out in `memory`: first those that stay as they are, then packed matrices;
-/// `fill` puts numbers in. The places depend on the arguments alone.
-Weights lay_out(const ModelConfig& config, at::ScalarType dtype,
-                const std::shared_ptr<std::byte>& memory, const Fill& fill) {
-  const auto bytes = static_cast<std::ptrdiff_t>(memory_for_weights(config, dtype));
-  const bool packs = can_pack(dtype);
-  const WeightLayout stays =
-      weight_layout(config, dtype, packs ? Parameters::lookups_and_vectors : Parameters::all);
-  fill(stays, memory.get());
-  const at::Tensor block = at::from_blob(
-      memory.get(), {stays.bytes}, [memory](void*) {}, at::kByte);
-  if (!packs) return weights_in(block, config, stays);
-  Arena arena(memory.get() + aligned(stays.bytes), memory.get() + bytes);
-  at::Tensor unpacked;  // reused, so that it stays in the processor's cache
-  Weights weights =
-      weights_in(block, config, stays, [&](const WeightLayout& layout, at::IntArrayRef shape) {
-        if (!unpacked.defined() || unpacked.numel() < layout.bytes)
-          unpacked = at::empty({layout.bytes}, at::kByte);
-        fill(layout, static_cast<std::byte*>(unpacked.data_ptr()));
-        return arena.pack(unpacked.narrow(0, 0, layout.bytes).view(dtype).view(shape));
-      });
-  if (config.tied_head) weights.head = arena.pack(weights.embedding);
-  keep_for_good(weights, memory);
-  return weights;
+/// The largest first, so that processes end together.
+std::vector<Piece> pieces_of(const MemoryMap& map, std::byte* memory) {
+  std::vector<Piece> pieces;
+  const auto item = static_cast<std::int64_t>(at::elementSize(map.stays.dtype));
+  for (WeightSlot slot : map.stays.slots) {
+    std::byte* const into = memory + map.offset_of_stays + slot.offset;
+    slot.offset = 0;
+    const std::int64_t bytes = slot.numel * item;
+    pieces.push_back({bytes, {map.stays.dtype, {slot}, bytes}, into, nullptr});
+  }
+  for (const PackedPlace& place : map.packed)
+    pieces.push_back({place.parameters.bytes, place.parameters, nullptr, &place});
+  std::ranges::stable_sort(pieces, std::greater(), &Piece::bytes);
+  return pieces;
 }
 
 }  // namespace
 
 std::size_t memory_for_weights(const ModelConfig& config, at::ScalarType dtype) {
-  constexpr std::int64_t block = 64;  // rows and columns of a full block, at most
-  const auto padded = [](std::int64_t n) { return (n + block - 1) / block * block; };
-  std::size_t numbers = 0;
-  for (const auto& [name, shape] : parameter_shapes(config)) {
-    const bool is_matrix = shape.size() == 2;
-    numbers += is_matrix ? padded(shape[0]) * padded(shape[1]) : padded(shape[0]);
-    if (is_matrix && config.tied_head && name == "model.embed_tokens.weight")
-      numbers += padded(shape[0]) * padded(shape[1]);
+  return static_cast<std::size_t>(memory_map(config, dtype).bytes);
+}
+
+void fill_weights(const WeightSource& source, const ModelConfig& config, at::ScalarType dtype,
+                  int threads, std::byte* memory) {
+  const MemoryMap map = memory_map(config, dtype);
+  const std::vector<Piece> pieces = pieces_of(map, memory);
+  auto& taken = *reinterpret_cast<Counter*>(memory);
+  at::Tensor unpacked = at::empty({0}, at::kByte);  // reused: it stays in the processor's cache
+  for (std::uint32_t i = taken++; i < pieces.size(); i = taken++) {
+    const Piece& piece = pieces[i];
+    if (piece.packed == nullptr) {
+      read_parameters(source, piece.parameters, threads, piece.into);
+      continue;
+    }
+    if (unpacked.numel() < piece.bytes) unpacked = at::empty({piece.bytes}, at::kByte);
+    read_parameters(source, piece.parameters, threads,
+                    static_cast<std::byte*>(unpacked.data_ptr()));
+    const at::Tensor matrix = unpacked.narrow(0, 0, piece.bytes).view(dtype);
+    pack_into(matrix.view({rows_of(piece.parameters), columns_of(piece.parameters)}), *piece.packed,
+              memory);
   }
-  return numbers * at::elementSize(dtype);
 }
 
-Weights load_weights(const WeightSource& source, const ModelConfig& config, at::ScalarType dtype,
-                     int threads, std::shared_ptr<std::byte> memory) {
-  return lay_out(config, dtype, memory, [&](const WeightLayout& layout, std::byte* into) {
-    read_parameters(source, layout, threads, into);
-  });
-}
-
-Weights place_weights(const ModelConfig& config, at::ScalarType dtype,
-                      std::shared_ptr<std::byte> memory) {
-  // Packing the same shapes gives the same places, whatever the numbers.
-  return lay_out(config, dtype, memory, [](const WeightLayout&, std::byte*) {});
+Weights weights_in_memory(const ModelConfig& config, at::ScalarType dtype,
+                          std::shared_ptr<std::byte> memory) {
+  const MemoryMap map = memory_map(config, dtype);
+  const at::Tensor block =
+      at::from_blob(memory.get() + map.offset_of_stays, {map.stays.bytes}, at::kByte);
+  std::vector<at::Tensor> matrices;
+  for (const PackedPlace& place : map.packed) {
+    const auto* const head = reinterpret_cast<const PackedHead*>(memory.get() + place.offset);
+    matrices.push_back(packed_matrix_at(memory.get() + place.offset + head->data, dtype,
+                                        {head->format, head->format_bytes}));
+  }
+  Weights weights = weights_in(block, config, map.stays, matrices);
+  weights.memory = std::move(memory);
+  return weights;
 }
 
 }  // namespace rvsweep

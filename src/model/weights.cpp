@@ -9,6 +9,8 @@
 namespace rvsweep {
 namespace {
 
+constexpr const char* embedding_name = "model.embed_tokens.weight";
+
 /// The matrix or vector whose rows are those of the named parameters, one after another.
 using Take = std::function<at::Tensor(const std::vector<std::string>&)>;
 
@@ -32,7 +34,7 @@ LayerWeights take_layer(const Take& take, const std::string& scope, const ModelC
 
 Weights take_all(const Take& take, const ModelConfig& config) {
   Weights weights;
-  weights.embedding = take({"model.embed_tokens.weight"});
+  weights.embedding = take({embedding_name});
   for (std::int64_t layer = 0; layer < config.n_layers; ++layer)
     weights.layers.push_back(take_layer(take, "model.layers." + std::to_string(layer), config));
   weights.norm = take({"model.norm.weight"});
@@ -50,7 +52,7 @@ using Shapes = std::map<std::string, std::vector<std::int64_t>>;
 
 /// Whether activations are multiplied with it; the embedding is looked up.
 bool is_product(const std::string& name, const Shapes& shapes) {
-  return shapes.at(name).size() == 2 && name != "model.embed_tokens.weight";
+  return shapes.at(name).size() == 2 && name != embedding_name;
 }
 
 void append_group(const std::vector<std::string>& names, const Shapes& shapes,
@@ -78,26 +80,41 @@ WeightLayout weight_layout(const ModelConfig& config, at::ScalarType dtype, Para
   return layout;
 }
 
-Weights weights_in(const at::Tensor& block, const ModelConfig& config, const WeightLayout& layout,
-                   const MakeMatrix& make) {
-  RVSWEEP_EXPECT(block.numel() == layout.bytes, "the block holds the layout");
+std::vector<WeightLayout> product_matrices(const ModelConfig& config, at::ScalarType dtype) {
   const auto shapes = parameter_shapes(config);
+  std::vector<WeightLayout> matrices;
+  const auto append = [&](const std::vector<std::string>& names) {
+    matrices.push_back({dtype, {}, 0});
+    append_group(names, shapes, matrices.back());
+  };
+  const auto append_product = [&](const std::vector<std::string>& names) {
+    if (is_product(names.front(), shapes)) append(names);
+    return at::Tensor();
+  };
+  take_all(append_product, config);
+  if (config.tied_head) append({embedding_name});
+  return matrices;
+}
+
+Weights weights_in(const at::Tensor& block, const ModelConfig& config, const WeightLayout& layout,
+                   const std::vector<at::Tensor>& matrices) {
+  RVSWEEP_EXPECT(block.numel() == layout.bytes, "the block holds the layout");
   std::map<std::string, const WeightSlot*> slots;
   for (const WeightSlot& slot : layout.slots) slots[slot.name] = &slot;
+  auto next_matrix = matrices.begin();
   const auto take = [&](const std::vector<std::string>& names) {
-    std::vector<std::int64_t> shape = shapes.at(names.front());
+    const auto first = slots.find(names.front());
+    if (first == slots.end()) return *next_matrix++;
+    std::vector<std::int64_t> shape = first->second->shape;
     shape.front() = 0;
-    for (const std::string& name : names) shape.front() += shapes.at(name).front();
-    if (const auto first = slots.find(names.front()); first != slots.end()) {
-      const auto bytes = count(shape) * static_cast<std::int64_t>(at::elementSize(layout.dtype));
-      return block.narrow(0, first->second->offset, bytes).view(layout.dtype).view(shape);
-    }
-    WeightLayout matrix;
-    matrix.dtype = layout.dtype;
-    append_group(names, shapes, matrix);
-    return make(matrix, shape);
+    for (const std::string& name : names) shape.front() += slots.at(name)->shape.front();
+    const auto bytes = count(shape) * static_cast<std::int64_t>(at::elementSize(layout.dtype));
+    return block.narrow(0, first->second->offset, bytes).view(layout.dtype).view(shape);
   };
-  return take_all(take, config);
+  Weights weights = take_all(take, config);
+  if (config.tied_head && !matrices.empty()) weights.head = *next_matrix++;
+  RVSWEEP_EXPECT(next_matrix == matrices.end(), "every matrix has its use");
+  return weights;
 }
 
 }  // namespace rvsweep

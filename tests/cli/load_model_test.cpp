@@ -11,6 +11,8 @@
 #include <set>
 #include <sstream>
 
+#include "rvsweep/core/shared_memory.hpp"
+#include "rvsweep/model/packed_weights.hpp"
 #include "support/mpi_world.hpp"
 #include "support/tiny_transformer.hpp"
 
@@ -31,7 +33,22 @@ std::set<std::string> mapped_inodes() {
   return inodes;
 }
 
-TEST(LoadModel, RanksOfAMachineMapTheSameMemory) {
+/// After each token of the vocabulary as a prompt: [vocab, vocab].
+at::Tensor logits(const Transformer& model) {
+  const std::int64_t rows = model.config().vocab_size;
+  KvCache cache = KvCache::allocate(model.config(), model.placement(), rows, 1);
+  ForwardInput input;
+  input.tokens = at::arange(rows, at::kLong).unsqueeze(1);
+  input.positions = at::zeros({rows, 1}, at::kLong);
+  const AttentionBias bias =
+      causal_bias(model.config(), model.placement(), std::vector<std::int64_t>(rows, 1), 0, 1);
+  input.bias = &bias;
+  input.last_kv_layer = model.config().n_layers;
+  input.outputs = Outputs::last_query;
+  return model.unembed(model.forward(input, cache));
+}
+
+TEST(LoadModel, RanksOfAMachineFillAndMapTheSameMemory) {
   const World& world = testing::world();
   const ModelConfig config = testing::tiny_config();
   WeightSource source;
@@ -47,10 +64,10 @@ TEST(LoadModel, RanksOfAMachineMapTheSameMemory) {
     EXPECT_EQ(std::set<std::string>(all.begin(), all.end()).size(), 1u);
   }
 
-  const WeightLayout layout = weight_layout(config, at::kFloat);
-  const Weights alone = weights_in(load_block(source, layout, at::kCPU, 1), config, layout);
-  const at::Tensor every_token = at::arange(config.vocab_size, at::kLong).unsqueeze(0);
-  EXPECT_TRUE(at::equal(model.embed(every_token)[0], alone.embedding));
+  const auto memory = private_memory(memory_for_weights(config, at::kFloat));
+  fill_weights(source, config, at::kFloat, 1, memory.get());
+  const Transformer alone(config, weights_in_memory(config, at::kFloat, memory), Placement{});
+  EXPECT_TRUE(at::equal(logits(model), logits(alone)));
 }
 
 TEST(LoadModel, ABroadcastCarriesMoreThanOnePiece) {

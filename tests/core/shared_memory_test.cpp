@@ -9,14 +9,10 @@
 namespace rvsweep {
 namespace {
 
-/// Maps the memory under the handle in place of what this process has there.
+/// The memory under the handle, or null.
 std::shared_ptr<std::byte> opened(const std::string& handle) {
   const auto memory = SharedMemory::open(handle);
-  if (!memory) return nullptr;
-  const auto place = private_memory(memory->size());
-  std::memcpy(place.get(), "private", 7);
-  memory->map_over(place.get());
-  return place;
+  return memory ? memory->map() : nullptr;
 }
 
 /// What another process finds under the handle: 0 the text, 1 something else, 2 nothing.
@@ -35,18 +31,28 @@ int seen_by_another_process(const std::string& handle, const std::string& text) 
 TEST(SharedMemory, AnotherProcessReadsWhatTheMakerWrote) {
   const SharedMemory memory(10000);
   const std::string text = "one copy";
-  std::memcpy(memory.map_writable().get() + 5000, text.data(), text.size());
+  std::memcpy(memory.map().get() + 5000, text.data(), text.size());
   EXPECT_EQ(seen_by_another_process(memory.handle(), text), 0);
   EXPECT_EQ(seen_by_another_process(memory.handle(), "another text"), 1);
 }
 
-TEST(SharedMemory, AMappingReplacesWhatWasThereAndFollowsTheMaker) {
+TEST(SharedMemory, EveryMappingSeesWhatAnotherWrites) {
   const SharedMemory memory(1 << 20);
-  const auto written = memory.map_writable();
-  const auto seen = opened(memory.handle());
-  EXPECT_EQ(seen.get()[0], std::byte{0});
-  std::memcpy(written.get() + (1 << 20) - 4, "last", 4);
-  EXPECT_EQ(std::memcmp(seen.get() + (1 << 20) - 4, "last", 4), 0);
+  const auto first = memory.map(), second = opened(memory.handle());
+  EXPECT_EQ(second.get()[0], std::byte{0});
+  std::memcpy(first.get() + (1 << 20) - 4, "last", 4);
+  EXPECT_EQ(std::memcmp(second.get() + (1 << 20) - 4, "last", 4), 0);
+  std::memcpy(second.get(), "first", 5);
+  EXPECT_EQ(std::memcmp(first.get(), "first", 5), 0);
+}
+
+TEST(SharedMemoryDeathTest, AMappingMadeReadOnlyIsReadOnly) {
+  const SharedMemory memory(5000);
+  const auto mapping = memory.map(), other = memory.map();
+  make_read_only(mapping.get(), memory.size());
+  other.get()[4999] = std::byte{7};
+  EXPECT_EQ(mapping.get()[4999], std::byte{7});
+  EXPECT_EXIT(mapping.get()[4999] = std::byte{8}, ::testing::KilledBySignal(SIGSEGV), "");
 }
 
 TEST(SharedMemory, MappingsOutliveWhatMadeThem) {
@@ -54,7 +60,7 @@ TEST(SharedMemory, MappingsOutliveWhatMadeThem) {
   std::string handle;
   {
     const SharedMemory memory(1 << 20);
-    written = memory.map_writable();
+    written = memory.map();
     handle = memory.handle();
     seen = opened(handle);
   }
@@ -66,7 +72,7 @@ TEST(SharedMemory, MappingsOutliveWhatMadeThem) {
 TEST(SharedMemory, WhatIsNotWrittenTakesNoMemory) {
   constexpr std::size_t size = std::size_t{1} << 36;  // more than this machine has
   const SharedMemory memory(size);
-  const auto bytes = memory.map_writable();
+  const auto bytes = memory.map();
   bytes.get()[size - 1] = std::byte{7};
   EXPECT_EQ(bytes.get()[size - 1], std::byte{7});
 }

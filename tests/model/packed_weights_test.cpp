@@ -6,6 +6,7 @@
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
+#include "rvsweep/core/shared_memory.hpp"
 #include "rvsweep/model/linear.hpp"
 #include "support/tiny_transformer.hpp"
 
@@ -67,8 +68,9 @@ TEST(PackedWeights, ProductsAreThoseOfThePlainMatrices) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
       if (!can_pack(dtype)) GTEST_SKIP() << "this processor or libtorch packs no matrices";
       const ModelConfig config = config_of_test(tied_head);
-      const Weights packed = load_weights(drawn(), config, dtype, 2,
-                                          private_memory(memory_for_weights(config, dtype)));
+      const auto memory = private_memory(memory_for_weights(config, dtype));
+      fill_weights(drawn(), config, dtype, 2, memory.get());
+      const Weights packed = weights_in_memory(config, dtype, memory);
       EXPECT_TRUE(packed.layers[1].down_proj.is_mkldnn());
       EXPECT_TRUE(packed.head.is_mkldnn());
       expect_close(uses(packed, dtype, false), uses(plain(config, dtype), dtype, true),
@@ -76,16 +78,31 @@ TEST(PackedWeights, ProductsAreThoseOfThePlainMatrices) {
     }
 }
 
-TEST(PackedWeights, SharedOnesGiveTheSameBits) {
-  if (!can_pack(at::kFloat)) GTEST_SKIP() << "this processor or libtorch packs no matrices";
-  const ModelConfig config = config_of_test(true);
-  const SharedMemory memory(memory_for_weights(config, at::kFloat));
-  const Weights first = load_weights(drawn(), config, at::kFloat, 1, memory.map_writable());
-  const auto place = private_memory(memory.size());
-  const Weights second = place_weights(config, at::kFloat, place);
-  memory.map_over(place.get());
-  const auto a = uses(first, at::kFloat, false), b = uses(second, at::kFloat, false);
-  for (std::size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i], b[i])) << i;
+TEST(PackedWeights, WhatOneHasFilledAnotherFindsDone) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kHalf}) {  // packed, and as they are
+    const ModelConfig config = config_of_test(true);
+    const SharedMemory memory(memory_for_weights(config, dtype));
+    const auto first = memory.map();
+    const auto second = SharedMemory::open(memory.handle())->map();
+    fill_weights(drawn(), config, dtype, 1, first.get());
+    fill_weights({}, config, dtype, 1, second.get());  // would fail, had it anything to read
+    make_read_only(second.get(), memory.size());
+    const auto a = uses(weights_in_memory(config, dtype, first), dtype, false);
+    const auto b = uses(weights_in_memory(config, dtype, second), dtype, false);
+    for (std::size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i], b[i])) << i;
+  }
+}
+
+TEST(PackedWeights, HoldTheirMemory) {
+  const ModelConfig config = config_of_test(false);
+  auto memory = private_memory(memory_for_weights(config, at::kFloat));
+  fill_weights(drawn(), config, at::kFloat, 1, memory.get());
+  const std::weak_ptr<std::byte> seen = memory;
+  {
+    const Weights weights = weights_in_memory(config, at::kFloat, std::move(memory));
+    EXPECT_FALSE(seen.expired());
+  }
+  EXPECT_TRUE(seen.expired());
 }
 
 }  // namespace

@@ -23,10 +23,8 @@ class SharedMemory {
   std::string handle() const;
   std::size_t size() const { return size_; }
 
-  /// Mappings outlive this object; only the maker may map it for writing.
-  std::shared_ptr<std::byte> map_writable() const;
-  /// Maps it for reading at `place`, instead of the size() bytes that are mapped there now.
-  void map_over(std::byte* place) const;
+  /// For reading and writing; outlives this object.
+  std::shared_ptr<std::byte> map() const;
 
  private:
   SharedMemory() = default;
@@ -38,5 +36,8 @@ class SharedMemory {
 /// `bytes` of zeros of this process alone, in large pages where the system gives them, for as long
 /// as the result lives. Throws InputError where the system gives none.
 std::shared_ptr<std::byte> private_memory(std::size_t bytes);
+
+/// From now on this process may only read the `bytes` of a mapping.
+void make_read_only(std::byte* mapping, std::size_t bytes);
 
 }  // namespace rvsweep

@@ -2,6 +2,11 @@
 // Products with weight matrices, which on a CPU are kept in oneDNN's blocked layout.
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
 namespace rvsweep {
 
 /// Whether this libtorch and this processor have oneDNN's blocked products of `dtype`.
@@ -10,6 +15,17 @@ bool can_pack(at::ScalarType dtype);
 /// A matrix [out, in] in the layout that oneDNN's products read best, the same for every number of
 /// rows. Its bytes are a permutation of the matrix', with zeros where blocks are not full.
 at::Tensor packed(const at::Tensor& matrix);
+
+/// Where a packed matrix lies.
+const std::byte* packed_data(const at::Tensor& matrix);
+
+/// oneDNN's description of a packed matrix: shape, number format and layout.
+std::vector<std::uint8_t> packed_format(const at::Tensor& matrix);
+
+/// The packed matrix of `dtype` that `format` describes, its bytes at `data`, which must outlive
+/// it.
+at::Tensor packed_matrix_at(const std::byte* data, at::ScalarType dtype,
+                            std::span<const std::uint8_t> format);
 
 /// x [..., in] times matrix [out, in] transposed, plus `bias` [out] where defined: [..., out].
 at::Tensor project(const at::Tensor& x, const at::Tensor& matrix, const at::Tensor& bias = {});

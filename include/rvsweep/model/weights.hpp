@@ -2,7 +2,7 @@
 // The parameters of a Llama-family model and how blocks of memory hold them.
 #include <ATen/core/Tensor.h>
 
-#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,7 +25,9 @@ struct Weights {
   at::Tensor embedding;  // [vocab, H]
   std::vector<LayerWeights> layers;
   at::Tensor norm;  // [H]
-  at::Tensor head;  // [vocab, H]; the embedding itself where tied
+  at::Tensor head;  // [vocab, H]
+
+  std::shared_ptr<std::byte> memory;  // what packed matrices lie in
 };
 
 /// Where a parameter of the model's files lies in the block.
@@ -52,12 +54,13 @@ constexpr std::int64_t aligned(std::int64_t bytes) { return (bytes + 63) / 64 * 
 WeightLayout weight_layout(const ModelConfig& config, at::ScalarType dtype,
                            Parameters parameters = Parameters::all);
 
-/// Makes the matrix [rows, columns] whose rows are the parameters of a layout, one after another.
-using MakeMatrix = std::function<at::Tensor(const WeightLayout& layout, at::IntArrayRef shape)>;
+/// The layouts of the matrices that activations are multiplied with, each alone, in the order in
+/// which the model uses them. A tied head is one of its own.
+std::vector<WeightLayout> product_matrices(const ModelConfig& config, at::ScalarType dtype);
 
-/// Views of `block`, uint8 [layout.bytes] on any device; matrices that the layout does not hold
-/// come from `make`, in the order in which the model uses them. A tied head is the embedding.
+/// Views of `block`, uint8 [layout.bytes] on any device. Of a layout without product_matrices these
+/// are `matrices`; otherwise a tied head is the embedding itself.
 Weights weights_in(const at::Tensor& block, const ModelConfig& config, const WeightLayout& layout,
-                   const MakeMatrix& make = {});
+                   const std::vector<at::Tensor>& matrices = {});
 
 }  // namespace rvsweep
