@@ -52,7 +52,7 @@ TEST(SharedMemoryDeathTest, AMappingMadeReadOnlyIsReadOnly) {
   make_read_only(mapping.get(), memory.size());
   other.get()[4999] = std::byte{7};
   EXPECT_EQ(mapping.get()[4999], std::byte{7});
-  EXPECT_EXIT(mapping.get()[4999] = std::byte{8}, ::testing::KilledBySignal(SIGSEGV), "");
+  EXPECT_DEATH(mapping.get()[4999] = std::byte{8}, "");
 }
 
 TEST(SharedMemory, MappingsOutliveWhatMadeThem) {
