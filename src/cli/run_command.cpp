@@ -1,7 +1,6 @@
 #include <malloc.h>
 
 #include <algorithm>
-#include <cstring>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -69,9 +68,8 @@ void check_options(const po::variables_map& options) {
 }
 
 Bytes to_bytes(const std::string& text) {
-  Bytes bytes(text.size());
-  std::memcpy(bytes.data(), text.data(), text.size());
-  return bytes;
+  const auto* const begin = reinterpret_cast<const std::byte*>(text.data());
+  return {begin, begin + text.size()};
 }
 
 /// Computes and commits one bundle on this rank.
