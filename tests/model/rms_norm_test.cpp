@@ -29,7 +29,8 @@ TEST(RmsNorm, IsHuggingFaces) {
       EXPECT_EQ(norm.scalar_type(), dtype);
       EXPECT_EQ(norm.sizes(), x.sizes());
       const at::Tensor error = (norm.to(at::kDouble) - correct.to(at::kDouble)).abs();
-      const double unit = dtype == at::kFloat ? 1e-6 : 1.0 / 128;  // of the last place, about
+      // Of the last place, about; of float32 sums one number at a time, as sanitizers have them.
+      const double unit = dtype == at::kFloat ? 4e-6 : 1.0 / 128;
       EXPECT_TRUE((error <= unit * (1e-3 + correct.to(at::kDouble).abs())).all().item<bool>());
       // In bfloat16 only sums that lie between two numbers may round otherwise.
       const double differing = (error > 0).to(at::kDouble).mean().item<double>();
