@@ -73,8 +73,8 @@ MemoryMap memory_map(const ModelConfig& config, at::ScalarType dtype) {
   return map;
 }
 
-/// Hands out `room` bytes at `next`, once. While it lives it stands in for libtorch's allocator of
-/// the CPU, to which oneDNN turns for packed matrices.
+/// Hands out the `room` bytes from `next` on and takes nothing back. While it lives it stands in
+/// for libtorch's allocator of the CPU, to which oneDNN turns for packed matrices.
 class RoomAllocator : public c10::Allocator {
  public:
   RoomAllocator(std::byte* next, std::int64_t room)
