@@ -71,8 +71,8 @@ std::string cpu_flags() {
 }
 
 void look_at_cpu(Findings& found) {
-  const std::string flags = cpu_flags(), used = cpu_capability();
-  std::string text = "libtorch uses " + used + ";";
+  const std::string flags = cpu_flags(), used = hardware_name(Placement{});
+  std::string text = "used: " + used + "; found:";
   for (const char* flag : {"avx2", "avx512f", "avx512_bf16", "amx_bf16"})
     if (flags.find(" " + std::string(flag) + " ") != std::string::npos)
       text += " " + std::string(flag);

@@ -46,12 +46,13 @@ std::shared_ptr<std::byte> shared_memory(const World& world, std::size_t bytes) 
 /// The ranks of a machine read together what they share.
 Weights shared_weights(const World& world, const ModelConfig& config, const WeightSource& source,
                        at::ScalarType dtype, int threads) {
-  const std::size_t bytes = memory_for_weights(config, dtype);
+  const WeightForm form = weight_form(source, config, dtype);
+  const std::size_t bytes = memory_for_weights(config, form);
   const auto memory = shared_memory(world, bytes);
-  fill_weights(source, config, dtype, threads, memory.get());
+  fill_weights(source, config, form, threads, memory.get());
   world.communicator().barrier();
   make_read_only(memory.get(), bytes);
-  return weights_in_memory(config, dtype, memory);
+  return weights_in_memory(config, form, memory);
 }
 
 at::Tensor sent_block(const World& world, const WeightSource& source, const WeightLayout& layout,

@@ -1,15 +1,28 @@
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/zeros.h>
+
+#include <algorithm>
 
 #include "rvsweep/experiment/generation.hpp"
 #include "rvsweep/intervention/prompt_cache.hpp"
 #include "rvsweep/intervention/site_patch.hpp"
 
 namespace rvsweep {
+namespace {
 
-at::Tensor feed_prompts(const Transformer& model,
-                        const std::vector<std::vector<std::int32_t>>& prompts, ForwardInput input,
-                        KvCache& cache) {
+/// Prompts that are fed together: on a CPU so many that what a layer makes of them stays in its
+/// cache, always whole groups of 8 (canonical_rows).
+std::int64_t prompts_at_once(const Transformer& model, const KvCache& cache) {
+  constexpr std::int64_t cpu_tokens = 1280;
+  if (!model.placement().device.is_cpu()) return cache.rows();
+  return std::max<std::int64_t>(cpu_tokens / cache.columns() / 8 * 8, 8);
+}
+
+/// Feeds the prompts of cache rows [first, first + rows of `cache`).
+at::Tensor feed_some(const Transformer& model,
+                     const std::vector<std::vector<std::int32_t>>& prompts, std::int64_t first,
+                     ForwardInput input, KvCache cache) {
   const Placement& placement = model.placement();
   const auto rows = cache.rows(), columns = cache.columns();
   at::Tensor tokens = at::zeros({rows, columns}, at::kLong);
@@ -18,7 +31,8 @@ at::Tensor feed_prompts(const Transformer& model,
   auto position = positions.accessor<std::int64_t, 2>();
   std::vector<std::int64_t> lengths;
   for (std::int64_t r = 0; r < rows; ++r) {
-    const auto& prompt = prompts[r < std::ssize(prompts) ? static_cast<std::size_t>(r) : 0];
+    const auto& prompt =
+        prompts[first + r < std::ssize(prompts) ? static_cast<std::size_t>(first + r) : 0];
     const auto n = std::ssize(prompt);
     lengths.push_back(n);
     for (std::int64_t i = 0; i < n; ++i) {
@@ -31,6 +45,25 @@ at::Tensor feed_prompts(const Transformer& model,
   input.positions = positions.to(placement.device);
   input.bias = &bias;
   return model.forward(input, cache);
+}
+
+}  // namespace
+
+at::Tensor feed_prompts(const Transformer& model,
+                        const std::vector<std::vector<std::int32_t>>& prompts, ForwardInput input,
+                        KvCache& cache) {
+  const auto at_once = prompts_at_once(model, cache);
+  std::vector<SiteRecord>* const records = input.records;
+  std::vector<std::vector<at::Tensor>> recorded(records == nullptr ? 0 : records->size());
+  std::vector<at::Tensor> outputs;
+  for (std::int64_t first = 0; first < cache.rows(); first += at_once) {
+    const auto n = std::min(at_once, cache.rows() - first);
+    outputs.push_back(feed_some(model, prompts, first, input,
+                                {cache.k.narrow(1, first, n), cache.v.narrow(1, first, n)}));
+    for (std::size_t i = 0; i < recorded.size(); ++i) recorded[i].push_back((*records)[i].values);
+  }
+  for (std::size_t i = 0; i < recorded.size(); ++i) (*records)[i].values = at::cat(recorded[i]);
+  return outputs.front().defined() ? at::cat(outputs) : at::Tensor();
 }
 
 KvCache prefill(const Transformer& model, const std::vector<std::vector<std::int32_t>>& prompts,

@@ -30,7 +30,8 @@ at::Tensor singular_values(const at::Tensor& blocks) {
   // LAPACK is quicker with tall blocks than with wide ones, which have the same singular values.
   const bool is_tall = blocks.size(-2) >= blocks.size(-1);
   const at::Tensor wide = (is_tall ? blocks : blocks.transpose(-2, -1)).to(at::kDouble);
-  const at::Tensor finite = wide.isfinite().all(-1).all(-1);  // [...]
+  const at::Tensor finite = wide.sum({-2, -1}).isfinite();  // [...]
+  if (finite.all().item<bool>()) return at::linalg_svdvals(wide);
   const at::Tensor safe = at::where(finite.unsqueeze(-1).unsqueeze(-1), wide, 0.0);
   return at::where(finite.unsqueeze(-1), at::linalg_svdvals(safe),
                    std::numeric_limits<double>::quiet_NaN());

@@ -8,6 +8,7 @@
 #include <torch/headeronly/version.h>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/model/amx_product.hpp"
 
 namespace rvsweep {
 namespace {
@@ -67,7 +68,11 @@ Placement place_rank(const std::string& device, const std::string& dtype, int lo
 void use_threads(int threads) { at::set_num_threads(threads); }
 
 std::string hardware_name(const Placement& placement) {
-  if (placement.device.is_cpu()) return at::get_cpu_capability();
+  if (placement.device.is_cpu()) {
+    std::string capability = at::get_cpu_capability();
+    if (has_amx()) capability += " with AMX";
+    return capability;
+  }
   // The driver's own call: libtorch offers none that works without CUDA headers.
   void* driver = dlopen("libcuda.so.1", RTLD_LAZY);
   RVSWEEP_EXPECT(driver != nullptr, "a GPU placement needs the driver");

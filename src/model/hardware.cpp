@@ -16,8 +16,6 @@ std::string blas_name() {
   return config.substr(begin, config.find_first_of(",\n", begin) - begin);
 }
 
-std::string cpu_capability() { return at::get_cpu_capability(); }
-
 GpuReport find_gpus() {
   GpuReport report;
 #ifdef RVSWEEP_CUDA

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/model/amx_product.hpp"
 
 namespace rvsweep {
 namespace {
@@ -67,6 +68,7 @@ at::Tensor packed_matrix_at(const std::byte* data, at::ScalarType dtype,
 }
 
 at::Tensor project(const at::Tensor& x, const at::Tensor& matrix, const at::Tensor& bias) {
+  if (is_in_tiles(matrix)) return amx_product(x, matrix, bias);
   if (!matrix.is_mkldnn()) return at::linear(x, matrix, bias);
   static const auto product = onednn_operator<Product>("mkldnn::_linear_pointwise");
   const auto optional_bias = bias.defined() ? std::optional(bias) : std::nullopt;

@@ -5,38 +5,41 @@
 #include <c10/core/Allocator.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/model/linear.hpp"
+#include "rvsweep/model/amx_product.hpp"
 
 namespace rvsweep {
 namespace {
 
-using Counter = std::atomic<std::uint32_t>;
-static_assert(Counter::is_always_lock_free, "processes can share it");
-
-/// A packed matrix in memory: first this, then room in which its bytes lie somewhere.
+/// A matrix packed by oneDNN in memory: first this, then room in which its bytes lie somewhere.
 struct PackedHead {
   std::int64_t data;  // bytes from the start of this
   std::uint64_t format_bytes;
   std::uint8_t format[4080];
 };
 
-struct PackedPlace {
+struct MatrixPlace {
   WeightLayout parameters;    // rows of the matrix, one after another
-  std::int64_t offset, room;  // of the head; bytes after it
+  std::int64_t offset, room;  // of its numbers, or of the head of a packed one and bytes after it
 };
 
-/// Where things lie in memory: the number of pieces taken so far, the parameters that stay as they
-/// are, the packed matrices. Depends on the arguments alone.
+/// What has been taken of the work that processes share.
+struct Taken {
+  Counter slices, matrices;
+};
+
+/// Where things lie in memory: Taken, the parameters that stay as they are, the matrices. Depends
+/// on the arguments alone.
 struct MemoryMap {
   WeightLayout stays;
   std::int64_t offset_of_stays;
-  std::vector<PackedPlace> packed;
+  std::vector<MatrixPlace> matrices;
   std::int64_t bytes;
 };
 
@@ -58,17 +61,21 @@ std::int64_t packing_room(const WeightLayout& matrix) {
          beside;
 }
 
-MemoryMap memory_map(const ModelConfig& config, at::ScalarType dtype) {
-  const bool packs = can_pack(dtype);
+MemoryMap memory_map(const ModelConfig& config, const WeightForm& form) {
+  const bool rows = form.layout == MatrixLayout::rows;
   MemoryMap map;
-  map.offset_of_stays = aligned(sizeof(Counter));
+  map.offset_of_stays = aligned(sizeof(Taken));
   map.stays =
-      weight_layout(config, dtype, packs ? Parameters::lookups_and_vectors : Parameters::all);
+      weight_layout(config, form.dtype, rows ? Parameters::all : Parameters::lookups_and_vectors);
   map.bytes = map.offset_of_stays + aligned(map.stays.bytes);
-  if (!packs) return map;
-  for (const WeightLayout& matrix : product_matrices(config, dtype)) {
-    map.packed.push_back({matrix, map.bytes, packing_room(matrix)});
-    map.bytes += static_cast<std::int64_t>(sizeof(PackedHead)) + map.packed.back().room;
+  if (rows) return map;
+  for (const WeightLayout& matrix : product_matrices(config, form.matrix_dtype)) {
+    const bool packed = form.layout == MatrixLayout::onednn;
+    map.matrices.push_back(
+        {matrix, map.bytes,
+         packed ? static_cast<std::int64_t>(sizeof(PackedHead)) + packing_room(matrix)
+                : aligned(matrix.bytes)});
+    map.bytes += map.matrices.back().room;
   }
   return map;
 }
@@ -101,10 +108,11 @@ class RoomAllocator : public c10::Allocator {
   c10::Allocator* usual_;
 };
 
-void pack_into(const at::Tensor& matrix, const PackedPlace& place, std::byte* memory) {
+void pack_into(const at::Tensor& matrix, const MatrixPlace& place, std::byte* memory) {
   std::byte* const begin = memory + place.offset;
+  constexpr std::int64_t head_bytes = sizeof(PackedHead);
   auto* const head = reinterpret_cast<PackedHead*>(begin);
-  RoomAllocator allocator(begin + sizeof(PackedHead), place.room);
+  RoomAllocator allocator(begin + head_bytes, place.room - head_bytes);
   const at::Tensor result = packed(matrix);  // gone before the allocator is
   head->data = packed_data(result) - begin;
   const auto format = packed_format(result);
@@ -113,67 +121,122 @@ void pack_into(const at::Tensor& matrix, const PackedPlace& place, std::byte* me
   std::memcpy(head->format, format.data(), format.size());
 }
 
-/// What one process takes at a time: a parameter that stays, or a matrix to pack.
-struct Piece {
-  std::int64_t bytes;
-  WeightLayout parameters;
-  std::byte* into;            // where they stay,
-  const PackedPlace* packed;  // or null and this
+/// Numbers [first, first + n) of a parameter on their way to memory; `columns`: of a matrix that
+/// becomes tiles there, otherwise 0.
+struct Slice {
+  std::string name;
+  std::int64_t first, n;
+  at::ScalarType dtype;
+  std::byte* into;
+  std::int64_t columns;
 };
 
-/// The largest first, so that processes end together.
-std::vector<Piece> pieces_of(const MemoryMap& map, std::byte* memory) {
-  std::vector<Piece> pieces;
-  const auto item = static_cast<std::int64_t>(at::elementSize(map.stays.dtype));
-  for (WeightSlot slot : map.stays.slots) {
-    std::byte* const into = memory + map.offset_of_stays + slot.offset;
-    slot.offset = 0;
-    const std::int64_t bytes = slot.numel * item;
-    pieces.push_back({bytes, {map.stays.dtype, {slot}, bytes}, into, nullptr});
+/// The slices of a layout that begins at `memory`.
+void append_slices(const WeightLayout& layout, bool tiles, std::byte* memory,
+                   std::vector<Slice>& slices) {
+  const auto item = static_cast<std::int64_t>(at::elementSize(layout.dtype));
+  for (const WeightSlot& slot : layout.slots) {
+    const std::int64_t columns = tiles ? slot.shape.back() : 0;
+    const std::int64_t block = tile_block * columns;
+    const std::int64_t most = tiles ? std::max(block, slice_numel / block * block) : slice_numel;
+    for (std::int64_t first = 0; first < slot.numel; first += most)
+      slices.push_back({slot.name, first, std::min(most, slot.numel - first), layout.dtype,
+                        memory + slot.offset + first * item, columns});
   }
-  for (const PackedPlace& place : map.packed)
-    pieces.push_back({place.parameters.bytes, place.parameters, nullptr, &place});
-  std::ranges::stable_sort(pieces, std::greater(), &Piece::bytes);
-  return pieces;
+}
+
+void bring(const Slice& slice, WeightReader& reader, std::vector<std::byte>& rows) {
+  if (slice.columns == 0) {
+    reader.read(slice.name, slice.first, slice.n, slice.dtype, slice.into);
+    return;
+  }
+  const std::size_t item = at::elementSize(slice.dtype);
+  rows.resize(static_cast<std::size_t>(slice.n) * item);
+  reader.read(slice.name, slice.first, slice.n, slice.dtype, rows.data());
+  arrange_in_tiles(rows.data(), slice.n / slice.columns, slice.columns, item, slice.into);
+}
+
+/// Packs the matrices that no process has taken, the largest first, so that they end together.
+void pack_in_turn(const WeightSource& source, std::vector<MatrixPlace> matrices, int threads,
+                  Counter& taken, std::byte* memory) {
+  std::ranges::stable_sort(matrices, std::greater(),
+                           [](const MatrixPlace& place) { return place.parameters.bytes; });
+  at::Tensor rows = at::empty({0}, at::kByte);  // reused: it stays in the processor's cache
+  for (std::uint32_t i = taken++; i < matrices.size(); i = taken++) {
+    const WeightLayout& parameters = matrices[i].parameters;
+    if (rows.numel() < parameters.bytes) rows = at::empty({parameters.bytes}, at::kByte);
+    read_parameters(source, parameters, threads, static_cast<std::byte*>(rows.data_ptr()));
+    const at::Tensor matrix = rows.narrow(0, 0, parameters.bytes).view(parameters.dtype);
+    pack_into(matrix.view({rows_of(parameters), columns_of(parameters)}), matrices[i], memory);
+  }
+}
+
+bool fits_tiles(const WeightLayout& matrix) {
+  return std::ranges::all_of(matrix.slots, [](const WeightSlot& slot) {
+    return slot.shape.front() % tile_block == 0 && slot.shape.back() % tile_block == 0;
+  });
+}
+
+bool is_bfloat16(const WeightLayout& matrix, const WeightSource& source) {
+  return std::ranges::all_of(matrix.slots, [&](const WeightSlot& slot) {
+    return !source.seed && source.files.at(slot.name).dtype == "BF16";
+  });
+}
+
+at::Tensor tiles_at(const std::byte* data, const WeightLayout& matrix) {
+  return at::from_blob(const_cast<std::byte*>(data),
+                       tiled_shape(rows_of(matrix), columns_of(matrix)), matrix.dtype);
+}
+
+at::Tensor packed_at(const std::byte* place, at::ScalarType dtype) {
+  const auto* const head = reinterpret_cast<const PackedHead*>(place);
+  return packed_matrix_at(place + head->data, dtype, {head->format, head->format_bytes});
 }
 
 }  // namespace
 
-std::size_t memory_for_weights(const ModelConfig& config, at::ScalarType dtype) {
-  return static_cast<std::size_t>(memory_map(config, dtype).bytes);
+WeightForm weight_form(const WeightSource& source, const ModelConfig& config,
+                       at::ScalarType dtype) {
+  const auto matrices = product_matrices(config, dtype);
+  const bool tiles = has_amx() && (dtype == at::kFloat || dtype == at::kBFloat16) &&
+                     std::ranges::all_of(matrices, fits_tiles);
+  if (!tiles) return {dtype, can_pack(dtype) ? MatrixLayout::onednn : MatrixLayout::rows, dtype};
+  const bool exact = std::ranges::all_of(
+      matrices, [&](const WeightLayout& matrix) { return is_bfloat16(matrix, source); });
+  return {dtype, MatrixLayout::tiles, exact ? at::kBFloat16 : dtype};
 }
 
-void fill_weights(const WeightSource& source, const ModelConfig& config, at::ScalarType dtype,
+std::size_t memory_for_weights(const ModelConfig& config, const WeightForm& form) {
+  return static_cast<std::size_t>(memory_map(config, form).bytes);
+}
+
+void fill_weights(const WeightSource& source, const ModelConfig& config, const WeightForm& form,
                   int threads, std::byte* memory) {
-  const MemoryMap map = memory_map(config, dtype);
-  const std::vector<Piece> pieces = pieces_of(map, memory);
-  auto& taken = *reinterpret_cast<Counter*>(memory);
-  at::Tensor unpacked = at::empty({0}, at::kByte);  // reused: it stays in the processor's cache
-  for (std::uint32_t i = taken++; i < pieces.size(); i = taken++) {
-    const Piece& piece = pieces[i];
-    if (piece.packed == nullptr) {
-      read_parameters(source, piece.parameters, threads, piece.into);
-      continue;
-    }
-    if (unpacked.numel() < piece.bytes) unpacked = at::empty({piece.bytes}, at::kByte);
-    read_parameters(source, piece.parameters, threads,
-                    static_cast<std::byte*>(unpacked.data_ptr()));
-    const at::Tensor matrix = unpacked.narrow(0, 0, piece.bytes).view(dtype);
-    pack_into(matrix.view({rows_of(piece.parameters), columns_of(piece.parameters)}), *piece.packed,
-              memory);
-  }
+  const MemoryMap map = memory_map(config, form);
+  auto& taken = *reinterpret_cast<Taken*>(memory);
+  std::vector<Slice> slices;
+  append_slices(map.stays, /*tiles=*/false, memory + map.offset_of_stays, slices);
+  if (form.layout == MatrixLayout::tiles)
+    for (const MatrixPlace& place : map.matrices)
+      append_slices(place.parameters, /*tiles=*/true, memory + place.offset, slices);
+  take_in_turn(taken.slices, slices.size(), threads, [&] {
+    return [&, reader = std::make_shared<WeightReader>(source), rows = std::vector<std::byte>()](
+               std::size_t i) mutable { bring(slices[i], *reader, rows); };
+  });
+  if (form.layout == MatrixLayout::onednn)
+    pack_in_turn(source, map.matrices, threads, taken.matrices, memory);
 }
 
-Weights weights_in_memory(const ModelConfig& config, at::ScalarType dtype,
+Weights weights_in_memory(const ModelConfig& config, const WeightForm& form,
                           std::shared_ptr<std::byte> memory) {
-  const MemoryMap map = memory_map(config, dtype);
+  const MemoryMap map = memory_map(config, form);
   const at::Tensor block =
       at::from_blob(memory.get() + map.offset_of_stays, {map.stays.bytes}, at::kByte);
   std::vector<at::Tensor> matrices;
-  for (const PackedPlace& place : map.packed) {
-    const auto* const head = reinterpret_cast<const PackedHead*>(memory.get() + place.offset);
-    matrices.push_back(packed_matrix_at(memory.get() + place.offset + head->data, dtype,
-                                        {head->format, head->format_bytes}));
+  for (const MatrixPlace& place : map.matrices) {
+    const std::byte* const begin = memory.get() + place.offset;
+    matrices.push_back(form.layout == MatrixLayout::tiles ? tiles_at(begin, place.parameters)
+                                                          : packed_at(begin, form.matrix_dtype));
   }
   Weights weights = weights_in(block, config, map.stays, matrices);
   weights.memory = std::move(memory);

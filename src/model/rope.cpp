@@ -1,5 +1,6 @@
 #include "rvsweep/model/rope.hpp"
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mul.h>
@@ -8,6 +9,9 @@
 #include <cmath>
 #include <numbers>
 #include <vector>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/core/vector_widths.hpp"
 
 namespace rvsweep {
 namespace {
@@ -27,6 +31,54 @@ float llama3_scaled(float frequency, const RopeConfig& rope) {
 float scaled(float frequency, const RopeConfig& rope) {
   if (rope.type == RopeType::linear) return static_cast<float>(frequency / rope.factor);
   return rope.type == RopeType::llama3 ? llama3_scaled(frequency, rope) : frequency;
+}
+
+/// One head of 2 * half numbers, rounded where `rotate` rounds.
+template <class Number>
+RVSWEEP_INLINE void rotate_head(const Number* __restrict x, const float* __restrict cos,
+                                const float* __restrict sin, std::int64_t half,
+                                Number* __restrict out) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < half; ++i) {
+    const float a = wide(x[i]), b = wide(x[half + i]);
+    Number c, s, a_c, b_c;
+    narrow(cos[i], c);
+    narrow(sin[i], s);
+    narrow(a * wide(c), a_c);
+    narrow(b * wide(c), b_c);
+    narrow(wide(a_c) - b * wide(s), out[i]);
+    narrow(wide(b_c) + a * wide(s), out[half + i]);
+  }
+}
+
+RVSWEEP_EVERY_WIDTH void rotate_row(const float* x, const float* cos, const float* sin,
+                                    std::int64_t heads, std::int64_t half, float* out) {
+  for (std::int64_t h = 0; h < heads; ++h)
+    rotate_head(x + 2 * h * half, cos, sin, half, out + 2 * h * half);
+}
+RVSWEEP_EVERY_WIDTH void rotate_row(const std::uint16_t* x, const float* cos, const float* sin,
+                                    std::int64_t heads, std::int64_t half, std::uint16_t* out) {
+  for (std::int64_t h = 0; h < heads; ++h)
+    rotate_head(x + 2 * h * half, cos, sin, half, out + 2 * h * half);
+}
+
+template <class Number>
+at::Tensor rotated_on_cpu(const at::Tensor& x, const Rotation& rotation) {
+  const auto B = x.size(0), T = x.size(1), heads = x.size(2), hd = x.size(3);
+  RVSWEEP_EXPECT(x.stride(2) == hd && x.stride(3) == 1 && x.stride(0) == T * x.stride(1),
+                 "a token's heads are neighbours");
+  const at::Tensor out = at::empty(x.sizes(), x.options());
+  const auto* const from = static_cast<const Number*>(x.const_data_ptr());
+  auto* const to = static_cast<Number*>(out.data_ptr());
+  const float* const cos = rotation.cos.const_data_ptr<float>();
+  const float* const sin = rotation.sin.const_data_ptr<float>();
+  constexpr std::int64_t rows_per_task = 16;
+  at::parallel_for(0, B * T, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r)
+      rotate_row(from + r * x.stride(1), cos + r * hd / 2, sin + r * hd / 2, heads, hd / 2,
+                 to + r * heads * hd);
+  });
+  return out;
 }
 
 }  // namespace
@@ -56,6 +108,13 @@ at::Tensor rotate(const at::Tensor& x, const Rotation& rotation) {
   at::mul_out(first, a, cos).addcmul_(b, sin, -1);
   at::mul_out(second, b, cos).addcmul_(a, sin);
   return rotated;
+}
+
+at::Tensor rotate_heads(const at::Tensor& x, const Rotation& rotation) {
+  if (x.is_cpu() && x.scalar_type() == at::kFloat) return rotated_on_cpu<float>(x, rotation);
+  if (x.is_cpu() && x.scalar_type() == at::kBFloat16)
+    return rotated_on_cpu<std::uint16_t>(x, rotation);
+  return rotate(x, {rotation.cos.unsqueeze(2), rotation.sin.unsqueeze(2)});
 }
 
 }  // namespace rvsweep

@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
-#include <ATen/ops/silu.h>
 
 #include <cmath>
 
@@ -12,6 +11,7 @@
 #include "rvsweep/model/linear.hpp"
 #include "rvsweep/model/rms_norm.hpp"
 #include "rvsweep/model/rope.hpp"
+#include "rvsweep/model/swiglu.hpp"
 
 // Shapes: B rows, T queries per row, C cache columns seen, H hidden, nh query heads, nkv KV heads,
 // g = nh / nkv query heads per KV head, hd head_dim.
@@ -77,8 +77,7 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
   std::vector<at::Tensor> bias;  // [B, 1, g*T, C] by class
   for (const at::Tensor& by_class : input.bias->classes)
     bias.push_back(stack_bias(by_class, config_.group(), columns));
-  Rotation rotation = rotation_at(input.positions, inverse_frequencies_);  // [B, T, hd/2]
-  rotation = {rotation.cos.unsqueeze(2), rotation.sin.unsqueeze(2)};       // [B, T, 1, hd/2]
+  const Rotation rotation = rotation_at(input.positions, inverse_frequencies_);  // [B, T, hd/2]
   const double scale = 1.0 / std::sqrt(static_cast<double>(hd));
 
   // [B, T, H], the residual stream
@@ -97,9 +96,10 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
     at_heads(Site::q, 0, nh);
     at_heads(Site::k, nh, nkv);
     at_heads(Site::v, nh + nkv, nkv);
-    const at::Tensor qk = rotate(qkv.narrow(2, 0, nh + nkv), rotation);  // [B, T, nh + nkv, hd]
-    at::Tensor keys = cache.k[layer].narrow(2, 0, columns);              // [B, nkv, C, hd]
-    at::Tensor values = cache.v[layer].narrow(2, 0, columns);            // [B, nkv, C, hd]
+    const at::Tensor qk =
+        rotate_heads(qkv.narrow(2, 0, nh + nkv), rotation);    // [B, T, nh + nkv, hd]
+    at::Tensor keys = cache.k[layer].narrow(2, 0, columns);    // [B, nkv, C, hd]
+    at::Tensor values = cache.v[layer].narrow(2, 0, columns);  // [B, nkv, C, hd]
     keys.narrow(2, input.column, T).copy_(qk.narrow(2, nh, nkv).transpose(1, 2));
     values.narrow(2, input.column, T).copy_(qkv.narrow(2, nh + nkv, nkv).transpose(1, 2));
     if (layer == input.last_kv_layer) return {};
@@ -118,8 +118,7 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
     x = x + at_whole_site(Site::attn_out, layer, project(z, w.o_proj, w.o_bias));
 
     const at::Tensor m = rms_norm(x, w.post_attention_norm, config_.rms_norm_eps);
-    const auto gate_up = project(m, w.gate_up_proj).chunk(2, -1);  // [B, T, I] each
-    const at::Tensor gated = at::silu(gate_up[0]).mul_(gate_up[1]);
+    const at::Tensor gated = swiglu(project(m, w.gate_up_proj));  // [B, T, I]
     x = x + at_whole_site(Site::mlp_out, layer, project(gated, w.down_proj));
     x = at_whole_site(Site::resid_post, layer, x);
   }

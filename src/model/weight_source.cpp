@@ -23,47 +23,7 @@
 namespace rvsweep {
 namespace {
 
-constexpr std::int64_t slice_numel = 1 << 18;  // numbers that a thread takes at once
-
-class OpenFile {
- public:
-  explicit OpenFile(std::filesystem::path path)
-      : path_(std::move(path)), fd_(open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (fd_ < 0)
-      throw InputError(path_.string(), std::string("cannot be opened (") + strerror(errno) + ")");
-  }
-  ~OpenFile() { close(fd_); }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-
-  void read(std::uint64_t offset, void* data, std::size_t bytes) const {
-    char* next = static_cast<char*>(data);
-    while (bytes > 0) {
-      const ssize_t got = pread(fd_, next, bytes, static_cast<off_t>(offset));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0)
-        throw InputError(path_.string(), std::string("cannot be read (") + strerror(errno) + ")");
-      if (got == 0)
-        throw InputError(path_.string(), "has become shorter since its header was read",
-                         "copy or download it again");
-      next += got;
-      offset += static_cast<std::uint64_t>(got);
-      bytes -= static_cast<std::size_t>(got);
-    }
-  }
-
- private:
-  std::filesystem::path path_;
-  int fd_;
-};
-
-using OpenFiles = std::map<std::filesystem::path, OpenFile>;
-
-OpenFiles open_files(const TensorIndex& index) {
-  OpenFiles files;
-  for (const auto& [name, entry] : index) files.try_emplace(entry.file, entry.file);
-  return files;
-}
+static_assert(Counter::is_always_lock_free, "processes can share it");
 
 at::ScalarType scalar_type(const std::string& dtype) {
   if (dtype == "F32") return at::kFloat;
@@ -102,49 +62,18 @@ void draw(const WeightSource& source, const std::string& name, std::int64_t firs
 /// more.
 constexpr std::int64_t conversion_numel = 1 << 14;
 
-void convert(const char* from, at::ScalarType from_type, char* to, at::ScalarType to_type,
+void convert(const std::byte* from, at::ScalarType from_type, std::byte* to, at::ScalarType to_type,
              std::int64_t n) {
   for (std::int64_t first = 0; first < n; first += conversion_numel) {
     const auto part = std::min(conversion_numel, n - first);
-    const auto at_first = [&](const char* data, at::ScalarType type) {
-      return const_cast<char*>(data) + first * static_cast<std::int64_t>(at::elementSize(type));
+    const auto at_first = [&](const std::byte* data, at::ScalarType type) {
+      return const_cast<std::byte*>(data) +
+             first * static_cast<std::int64_t>(at::elementSize(type));
     };
     at::from_blob(at_first(to, to_type), {part}, to_type)
         .copy_(at::from_blob(at_first(from, from_type), {part}, from_type));
   }
 }
-
-/// What a thread needs to bring slices of parameters into memory.
-class Reader {
- public:
-  Reader(const WeightSource& source, const OpenFiles& files, at::ScalarType dtype)
-      : source_(source), files_(files), dtype_(dtype) {}
-
-  /// Numbers [first, first + n) of a parameter.
-  void read(const std::string& name, std::int64_t first, std::int64_t n, char* into) {
-    const TensorEntry* entry = source_.seed ? nullptr : &source_.files.at(name);
-    const at::ScalarType type = entry == nullptr ? at::kFloat : scalar_type(entry->dtype);
-    const auto bytes = static_cast<std::size_t>(n) * at::elementSize(type);
-    char* raw = into;
-    if (type != dtype_) {
-      unconverted_.resize(std::max(unconverted_.size(), bytes));
-      raw = unconverted_.data();
-    }
-    if (entry == nullptr)
-      draw(source_, name, first, n, reinterpret_cast<float*>(raw));
-    else
-      files_.at(entry->file)
-          .read(entry->begin + static_cast<std::uint64_t>(first) * at::elementSize(type), raw,
-                bytes);
-    if (type != dtype_) convert(raw, type, into, dtype_, n);
-  }
-
- private:
-  const WeightSource& source_;
-  const OpenFiles& files_;
-  at::ScalarType dtype_;
-  std::vector<char> unconverted_;
-};
 
 struct Slice {
   const WeightSlot* slot;
@@ -169,17 +98,82 @@ std::uint64_t model_fingerprint(const WeightSource& source) {
   Hasher hasher;
   hasher.update(text.str());
   if (source.seed) hasher.update("random weights " + std::to_string(*source.seed));
-  const OpenFiles files = open_files(source.files);
-  std::vector<char> buffer(1 << 20);
+  std::map<std::filesystem::path, WeightFile> files;
+  std::vector<std::byte> buffer(1 << 20);
   for (const auto& [name, entry] : source.files) {
     hasher.update(name);
+    const WeightFile& file = files.try_emplace(entry.file, entry.file).first->second;
     for (std::uint64_t at = entry.begin; at < entry.end; at += buffer.size()) {
       const auto bytes = std::min<std::uint64_t>(buffer.size(), entry.end - at);
-      files.at(entry.file).read(at, buffer.data(), bytes);
+      file.read(at, buffer.data(), bytes);
       hasher.update(buffer.data(), bytes);
     }
   }
   return hasher.digest();
+}
+
+WeightFile::WeightFile(std::filesystem::path path)
+    : path_(std::move(path)), fd_(open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {
+  if (fd_ < 0)
+    throw InputError(path_.string(), std::string("cannot be opened (") + strerror(errno) + ")");
+}
+
+WeightFile::~WeightFile() { close(fd_); }
+
+void WeightFile::read(std::uint64_t offset, std::byte* into, std::size_t bytes) const {
+  while (bytes > 0) {
+    const ssize_t got = pread(fd_, into, bytes, static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0)
+      throw InputError(path_.string(), std::string("cannot be read (") + strerror(errno) + ")");
+    if (got == 0)
+      throw InputError(path_.string(), "has become shorter since its header was read",
+                       "copy or download it again");
+    into += got;
+    offset += static_cast<std::uint64_t>(got);
+    bytes -= static_cast<std::size_t>(got);
+  }
+}
+
+void WeightReader::read(const std::string& name, std::int64_t first, std::int64_t n,
+                        at::ScalarType dtype, std::byte* into) {
+  const TensorEntry* entry = source_.seed ? nullptr : &source_.files.at(name);
+  const at::ScalarType type = entry == nullptr ? at::kFloat : scalar_type(entry->dtype);
+  const auto bytes = static_cast<std::size_t>(n) * at::elementSize(type);
+  std::byte* raw = into;
+  if (type != dtype) {
+    unconverted_.resize(std::max(unconverted_.size(), bytes));
+    raw = unconverted_.data();
+  }
+  if (entry == nullptr) {
+    draw(source_, name, first, n, reinterpret_cast<float*>(raw));
+  } else {
+    const WeightFile& file = files_.try_emplace(entry->file, entry->file).first->second;
+    file.read(entry->begin + static_cast<std::uint64_t>(first) * at::elementSize(type), raw, bytes);
+  }
+  if (type != dtype) convert(raw, type, into, dtype, n);
+}
+
+void take_in_turn(Counter& taken, std::size_t pieces, int threads,
+                  const std::function<std::function<void(std::size_t)>()>& make_worker) {
+  std::exception_ptr failure;
+  std::mutex mutex;
+  const auto work = [&] {
+    try {
+      const auto worker = make_worker();
+      for (std::size_t i = taken++; i < pieces; i = taken++) worker(i);
+    } catch (...) {
+      taken = static_cast<std::uint32_t>(pieces);
+      const std::lock_guard<std::mutex> lock(mutex);
+      failure = std::current_exception();
+    }
+  };
+  std::vector<std::thread> others;
+  for (std::size_t i = 1; i < std::min<std::size_t>(threads, pieces); ++i)
+    others.emplace_back(work);
+  work();
+  for (std::thread& thread : others) thread.join();
+  if (failure) std::rethrow_exception(failure);
 }
 
 void read_parameters(const WeightSource& source, const WeightLayout& layout, int threads,
@@ -188,31 +182,14 @@ void read_parameters(const WeightSource& source, const WeightLayout& layout, int
   for (const WeightSlot& slot : layout.slots)
     for (std::int64_t first = 0; first < slot.numel; first += slice_numel)
       slices.push_back({&slot, first, std::min(slice_numel, slot.numel - first)});
-  const OpenFiles files = open_files(source.files);
   const auto item = static_cast<std::int64_t>(at::elementSize(layout.dtype));
-  std::atomic<std::size_t> next = 0;
-  std::exception_ptr failure;
-  std::mutex mutex;
-  const auto work = [&] {
-    try {
-      Reader reader(source, files, layout.dtype);
-      for (std::size_t i = next++; i < slices.size(); i = next++) {
-        const auto& [slot, first, n] = slices[i];
-        reader.read(slot->name, first, n,
-                    reinterpret_cast<char*>(into) + slot->offset + first * item);
-      }
-    } catch (...) {
-      next = slices.size();
-      const std::lock_guard<std::mutex> lock(mutex);
-      failure = std::current_exception();
-    }
-  };
-  std::vector<std::thread> others;
-  for (std::size_t i = 1; i < std::min<std::size_t>(threads, slices.size()); ++i)
-    others.emplace_back(work);
-  work();
-  for (std::thread& thread : others) thread.join();
-  if (failure) std::rethrow_exception(failure);
+  Counter taken = 0;
+  take_in_turn(taken, slices.size(), threads, [&] {
+    return [&, reader = std::make_shared<WeightReader>(source)](std::size_t i) {
+      const auto& [slot, first, n] = slices[i];
+      reader->read(slot->name, first, n, layout.dtype, into + slot->offset + first * item);
+    };
+  });
 }
 
 at::Tensor load_block(const WeightSource& source, const WeightLayout& layout,

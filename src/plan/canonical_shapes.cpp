@@ -26,8 +26,9 @@ std::int64_t automatic_bundle_rows(const ModelConfig& config, const std::string&
                                    const std::string& dtype) {
   const bool gpu = device == "cuda";
   const std::int64_t budget = (gpu ? std::int64_t{32} : std::int64_t{4}) << 30;
-  std::int64_t rows = gpu ? 256 : 64;
-  while (rows > 8 && rows * kv_bytes(config, 1024, dtype) > budget) rows /= 2;
+  const std::int64_t columns = gpu ? 1024 : 512;
+  std::int64_t rows = gpu ? 256 : 128;
+  while (rows > 8 && rows * kv_bytes(config, columns, dtype) > budget) rows /= 2;
   return rows;
 }
 

@@ -64,9 +64,10 @@ TEST(LoadModel, RanksOfAMachineFillAndMapTheSameMemory) {
     EXPECT_EQ(std::set<std::string>(all.begin(), all.end()).size(), 1u);
   }
 
-  const auto memory = private_memory(memory_for_weights(config, at::kFloat));
-  fill_weights(source, config, at::kFloat, 1, memory.get());
-  const Transformer alone(config, weights_in_memory(config, at::kFloat, memory), Placement{});
+  const WeightForm form = weight_form(source, config, at::kFloat);
+  const auto memory = private_memory(memory_for_weights(config, form));
+  fill_weights(source, config, form, 1, memory.get());
+  const Transformer alone(config, weights_in_memory(config, form, memory), Placement{});
   EXPECT_TRUE(at::equal(logits(model), logits(alone)));
 }
 

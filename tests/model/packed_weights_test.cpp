@@ -7,17 +7,22 @@
 #include <gtest/gtest.h>
 
 #include "rvsweep/core/shared_memory.hpp"
+#include "rvsweep/model/amx_product.hpp"
 #include "rvsweep/model/linear.hpp"
 #include "support/tiny_transformer.hpp"
 
 namespace rvsweep {
 namespace {
 
-/// Sizes that fill no block of a layout whole, biases, and a head of its own or not.
-ModelConfig config_of_test(bool tied_head) {
+/// Sizes that fill no block of a layout whole, or all; biases, and a head of its own or not.
+ModelConfig config_of_test(bool tied_head, bool whole_blocks = false) {
   ModelConfig config = testing::tiny_config();
   config.tied_head = tied_head;
   config.qkv_bias = true;
+  if (whole_blocks) {
+    config.intermediate_size = 96;
+    config.head_dim = 16;
+  }
   return config;
 }
 
@@ -33,7 +38,8 @@ Weights plain(const ModelConfig& config, at::ScalarType dtype) {
 }
 
 /// Products of a batch with every matrix, and the parameters that are not packed.
-std::vector<at::Tensor> uses(const Weights& weights, at::ScalarType dtype, bool with_library) {
+std::vector<at::Tensor> uses(const Weights& weights, const ModelConfig& config,
+                             at::ScalarType dtype, bool with_library) {
   std::vector<at::Tensor> results{weights.embedding, weights.norm};
   at::manual_seed(1);
   const auto times = [&](const at::Tensor& matrix, std::int64_t columns, const at::Tensor& bias) {
@@ -44,9 +50,9 @@ std::vector<at::Tensor> uses(const Weights& weights, at::ScalarType dtype, bool 
   for (const LayerWeights& layer : weights.layers) {
     results.push_back(layer.input_norm);
     times(layer.qkv_proj, H, layer.qkv_bias);
-    times(layer.o_proj, layer.o_proj.size(1), layer.o_bias);
+    times(layer.o_proj, config.n_heads * config.head_dim, layer.o_bias);
     times(layer.gate_up_proj, H, {});
-    times(layer.down_proj, layer.down_proj.size(1), {});
+    times(layer.down_proj, config.intermediate_size, {});
   }
   times(weights.head, H, {});
   return results;
@@ -65,41 +71,73 @@ void expect_close(const std::vector<at::Tensor>& a, const std::vector<at::Tensor
 
 TEST(PackedWeights, ProductsAreThoseOfThePlainMatrices) {
   for (const bool tied_head : {false, true})
-    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-      if (!can_pack(dtype)) GTEST_SKIP() << "this processor or libtorch packs no matrices";
-      const ModelConfig config = config_of_test(tied_head);
-      const auto memory = private_memory(memory_for_weights(config, dtype));
-      fill_weights(drawn(), config, dtype, 2, memory.get());
-      const Weights packed = weights_in_memory(config, dtype, memory);
-      EXPECT_TRUE(packed.layers[1].down_proj.is_mkldnn());
-      EXPECT_TRUE(packed.head.is_mkldnn());
-      expect_close(uses(packed, dtype, false), uses(plain(config, dtype), dtype, true),
-                   dtype == at::kFloat ? 1e-6 : 1e-2);
-    }
+    for (const bool whole_blocks : {false, true})
+      for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+        const ModelConfig config = config_of_test(tied_head, whole_blocks);
+        const WeightForm form = weight_form(drawn(), config, dtype);
+        const auto memory = private_memory(memory_for_weights(config, form));
+        fill_weights(drawn(), config, form, 2, memory.get());
+        const Weights packed = weights_in_memory(config, form, memory);
+        EXPECT_EQ(packed.layers[1].down_proj.is_mkldnn(), form.layout == MatrixLayout::onednn);
+        EXPECT_EQ(is_in_tiles(packed.head), form.layout == MatrixLayout::tiles);
+        expect_close(uses(packed, config, dtype, false),
+                     uses(plain(config, dtype), config, dtype, true),
+                     dtype == at::kFloat ? 1e-6 : 1e-2);
+      }
+}
+
+TEST(PackedWeights, TheFormFollowsProcessorAndShapes) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const MatrixLayout without_amx = can_pack(dtype) ? MatrixLayout::onednn : MatrixLayout::rows;
+    EXPECT_EQ(weight_form(drawn(), config_of_test(true), dtype).layout, without_amx);
+    const WeightForm form = weight_form(drawn(), config_of_test(true, true), dtype);
+    EXPECT_EQ(form.layout, has_amx() ? MatrixLayout::tiles : without_amx);
+    EXPECT_EQ(form.matrix_dtype, dtype);
+  }
+  EXPECT_EQ(weight_form(drawn(), config_of_test(true, true), at::kHalf).layout, MatrixLayout::rows);
+}
+
+TEST(PackedWeights, Float32TakesMatricesOfBfloat16FilesAsTheyAre) {
+  if (!has_amx()) GTEST_SKIP() << "this processor has no AMX";
+  const ModelConfig config = config_of_test(false, true);
+  WeightSource source;
+  for (const auto& [name, shape] : parameter_shapes(config))
+    source.files[name] = {"", "BF16", shape};
+  EXPECT_EQ(weight_form(source, config, at::kFloat).matrix_dtype, at::kBFloat16);
+  source.files.at("model.norm.weight").dtype = "F32";
+  EXPECT_EQ(weight_form(source, config, at::kFloat).matrix_dtype, at::kBFloat16);
+  source.files.at("lm_head.weight").dtype = "F16";
+  EXPECT_EQ(weight_form(source, config, at::kFloat).matrix_dtype, at::kFloat);
 }
 
 TEST(PackedWeights, WhatOneHasFilledAnotherFindsDone) {
-  for (const at::ScalarType dtype : {at::kFloat, at::kHalf}) {  // packed, and as they are
-    const ModelConfig config = config_of_test(true);
-    const SharedMemory memory(memory_for_weights(config, dtype));
+  const std::pair<at::ScalarType, bool> cases[] = {// packed, in tiles where there is AMX, as rows
+                                                   {at::kFloat, false},
+                                                   {at::kFloat, true},
+                                                   {at::kHalf, false}};
+  for (const auto& [dtype, whole_blocks] : cases) {
+    const ModelConfig config = config_of_test(true, whole_blocks);
+    const WeightForm form = weight_form(drawn(), config, dtype);
+    const SharedMemory memory(memory_for_weights(config, form));
     const auto first = memory.map();
     const auto second = SharedMemory::open(memory.handle())->map();
-    fill_weights(drawn(), config, dtype, 1, first.get());
-    fill_weights({}, config, dtype, 1, second.get());  // would fail, had it anything to read
+    fill_weights(drawn(), config, form, 1, first.get());
+    fill_weights({}, config, form, 1, second.get());  // would fail, had it anything to read
     make_read_only(second.get(), memory.size());
-    const auto a = uses(weights_in_memory(config, dtype, first), dtype, false);
-    const auto b = uses(weights_in_memory(config, dtype, second), dtype, false);
+    const auto a = uses(weights_in_memory(config, form, first), config, dtype, false);
+    const auto b = uses(weights_in_memory(config, form, second), config, dtype, false);
     for (std::size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i], b[i])) << i;
   }
 }
 
 TEST(PackedWeights, HoldTheirMemory) {
   const ModelConfig config = config_of_test(false);
-  auto memory = private_memory(memory_for_weights(config, at::kFloat));
-  fill_weights(drawn(), config, at::kFloat, 1, memory.get());
+  const WeightForm form = weight_form(drawn(), config, at::kFloat);
+  auto memory = private_memory(memory_for_weights(config, form));
+  fill_weights(drawn(), config, form, 1, memory.get());
   const std::weak_ptr<std::byte> seen = memory;
   {
-    const Weights weights = weights_in_memory(config, at::kFloat, std::move(memory));
+    const Weights weights = weights_in_memory(config, form, std::move(memory));
     EXPECT_FALSE(seen.expired());
   }
   EXPECT_TRUE(seen.expired());

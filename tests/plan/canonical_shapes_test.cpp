@@ -89,11 +89,11 @@ TEST(Bytes, OfAKnownModel) {
 }
 
 TEST(AutomaticBundleRows, DependsOnShapeDeviceAndDtypeAlone) {
-  EXPECT_EQ(automatic_bundle_rows(smollm2(), "cpu", "float32"), 64);
+  EXPECT_EQ(automatic_bundle_rows(smollm2(), "cpu", "float32"), 128);
   EXPECT_EQ(automatic_bundle_rows(smollm2(), "cuda", "bfloat16"), 256);
-  // 262,144 KiB a row in float32: 16 of them fill 4 GiB, 32 rows of half the size as well.
-  EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cpu", "float32"), 16);
-  EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cpu", "bfloat16"), 32);
+  // 131,072 KiB a row of 512 float32 cells: 32 of them fill 4 GiB, 64 rows of half the size as well.
+  EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cpu", "float32"), 32);
+  EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cpu", "bfloat16"), 64);
   EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cuda", "bfloat16"), 256);
   EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cuda", "float32"), 128);
 }

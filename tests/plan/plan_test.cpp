@@ -289,7 +289,7 @@ TEST(MakePlan, TakesBundleRowsFromTheTableWhereNoneAreGiven) {
   auto config = sample_config({"base"});
   EXPECT_EQ(sample_plan(config, prompt_set({})).bundle_rows, 16);
   config.bundle_rows.reset();
-  EXPECT_EQ(sample_plan(config, prompt_set({})).bundle_rows, 64);
+  EXPECT_EQ(sample_plan(config, prompt_set({})).bundle_rows, 128);
 }
 
 TEST(MakePlan, RefusesLayersOutsideTheModelNamingTheKey) {

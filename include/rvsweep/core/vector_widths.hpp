@@ -47,17 +47,27 @@ RVSWEEP_INLINE void narrow(float x, std::uint16_t& to) {
   to = static_cast<std::uint16_t>(x == x ? rounded : bits >> 16 | 0x40);
 }
 
-/// The sum of all sixteen, halves first.
-RVSWEEP_INLINE float total(const Lanes& x) {
-  using Eight = float __attribute__((vector_size(32)));
-  using Four = float __attribute__((vector_size(16)));
-  Eight eight[2];
-  std::memcpy(eight, &x, sizeof x);
-  const Eight of_eight = eight[0] + eight[1];
-  Four four[2];
-  std::memcpy(four, &of_eight, sizeof of_eight);
-  const Four sum = four[0] + four[1];
-  return (sum[0] + sum[2]) + (sum[1] + sum[3]);
+/// e^x within two units in the last place; 0 below -87, where float32 loses places, and at most
+/// e^88. For loops over many numbers, which become vectors.
+RVSWEEP_INLINE float exponential(float x) {
+  constexpr float lowest = -87.0F, highest = 88.0F;
+  const float bounded = x < lowest ? lowest : x > highest ? highest : x;
+  // x = n ln 2 + r; adding 1.5 * 2^23 rounds to a whole n and leaves it in the lower bits.
+  constexpr float rounder = 12582912.0F;
+  const float rounded = bounded * 1.44269504F + rounder, n = rounded - rounder;
+  const float r = (bounded - n * 0.693145752F) - n * 1.42860677e-6F;
+  // Taylor's series to the seventh power: |r| <= ln 2 / 2.
+  float series = 1.0F / 5040;
+  series = series * r + 1.0F / 720;
+  series = series * r + 1.0F / 120;
+  series = series * r + 1.0F / 24;
+  series = series * r + 1.0F / 6;
+  series = series * r + 0.5F;
+  series = series * r + 1.0F;
+  series = series * r + 1.0F;
+  const auto exponent = std::bit_cast<std::uint32_t>(rounded) << 23;  // n in its place
+  const float power = std::bit_cast<float>(exponent + (127U << 23));
+  return x < lowest ? 0.0F : x == x ? series * power : x;
 }
 
 }  // namespace rvsweep

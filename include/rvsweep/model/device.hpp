@@ -26,7 +26,7 @@ Placement place_rank(const std::string& device, const std::string& dtype, int lo
 /// Sets libtorch's threads for the calling thread; call it first in every thread that computes.
 void use_threads(int threads);
 
-/// CPU capability (AVX512, AVX2, ...) or the GPU's name: part of a sweep's identity.
+/// CPU capability (AVX512 with AMX, AVX2, ...) or the GPU's name: part of a sweep's identity.
 std::string hardware_name(const Placement& placement);
 
 std::string libtorch_version();

@@ -8,9 +8,6 @@ namespace rvsweep {
 /// The BLAS that libtorch was built with: "mkl", "open", ...; "generic" is the slow reference one.
 std::string blas_name();
 
-/// The instruction set that libtorch's kernels use: DEFAULT, AVX2, AVX512, ...
-std::string cpu_capability();
-
 struct GpuReport {
   bool built_in = false;           // this program was built with GPU support
   bool driver = false;             // libcuda.so.1 can be opened

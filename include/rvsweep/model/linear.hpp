@@ -1,5 +1,5 @@
 #pragma once
-// Products with weight matrices, which on a CPU are kept in oneDNN's blocked layout.
+// Products with weight matrices, which on a CPU are kept in the layout that its products read best.
 #include <ATen/core/Tensor.h>
 
 #include <cstddef>
@@ -8,6 +8,10 @@
 #include <vector>
 
 namespace rvsweep {
+
+/// How a matrix of products lies in memory: row by row, in oneDNN's blocks, or in the tiles of
+/// amx_product.hpp.
+enum class MatrixLayout { rows, onednn, tiles };
 
 /// Whether this libtorch and this processor have oneDNN's blocked products of `dtype`.
 bool can_pack(at::ScalarType dtype);
@@ -27,7 +31,8 @@ std::vector<std::uint8_t> packed_format(const at::Tensor& matrix);
 at::Tensor packed_matrix_at(const std::byte* data, at::ScalarType dtype,
                             std::span<const std::uint8_t> format);
 
-/// x [..., in] times matrix [out, in] transposed, plus `bias` [out] where defined: [..., out].
+/// x [..., in] times matrix [out, in] in any layout transposed, plus `bias` [out] where defined:
+/// [..., out].
 at::Tensor project(const at::Tensor& x, const at::Tensor& matrix, const at::Tensor& bias = {});
 
 }  // namespace rvsweep

@@ -1,22 +1,34 @@
 #pragma once
-// A model's parameters in a machine's memory, their matrices packed for its processor.
+// A model's parameters in a machine's memory, their matrices laid out for its processor.
+#include "rvsweep/model/linear.hpp"
 #include "rvsweep/model/weight_source.hpp"
 
 namespace rvsweep {
 
-/// Memory for the parameters of `config` in `dtype`: bytes that are enough however large the packed
-/// matrices turn out to be; what they do not need is never touched.
-std::size_t memory_for_weights(const ModelConfig& config, at::ScalarType dtype);
+/// In which form a machine keeps parameters.
+struct WeightForm {
+  at::ScalarType dtype;         // of lookups and vectors, and of activations
+  MatrixLayout layout;          // of the matrices of products
+  at::ScalarType matrix_dtype;  // their numbers: dtype, or bfloat16 where a float32 run reads them
+                                // from bfloat16 files and tiles hold them
+};
 
-/// Reads (or draws) parameters on `threads` threads into `memory`, matrices packed where
-/// can_pack(dtype). The memory begins as zeros; of the processes that fill the same shared memory
-/// each takes what no other has taken, and returns when nothing is left to take. Throws InputError
-/// when a file cannot be read.
-void fill_weights(const WeightSource& source, const ModelConfig& config, at::ScalarType dtype,
+/// The fastest form that this processor has for the model: tiles with AMX, for matrices of whole
+/// blocks; otherwise oneDNN's layout where can_pack(dtype).
+WeightForm weight_form(const WeightSource& source, const ModelConfig& config, at::ScalarType dtype);
+
+/// Memory for the parameters of `config`: bytes that are enough however large packed matrices turn
+/// out to be; what they do not need is never touched.
+std::size_t memory_for_weights(const ModelConfig& config, const WeightForm& form);
+
+/// Reads (or draws) parameters on `threads` threads into `memory`. It begins as zeros; of the
+/// processes that fill the same shared memory each takes what no other has taken, and returns when
+/// nothing is left to take. Throws InputError when a file cannot be read.
+void fill_weights(const WeightSource& source, const ModelConfig& config, const WeightForm& form,
                   int threads, std::byte* memory);
 
 /// The parameters in memory that every process has filled. They hold on to it.
-Weights weights_in_memory(const ModelConfig& config, at::ScalarType dtype,
+Weights weights_in_memory(const ModelConfig& config, const WeightForm& form,
                           std::shared_ptr<std::byte> memory);
 
 }  // namespace rvsweep

@@ -1,7 +1,11 @@
 #pragma once
 // Where a model's parameters come from, and how they get into its block of memory.
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <optional>
 
 #include "rvsweep/model/weights.hpp"
@@ -24,6 +28,47 @@ WeightSource find_weights(const std::filesystem::path& folder, const ModelConfig
 /// xxh3 over config.json and every weight byte, in order of tensor name, or over config.json and
 /// the seed: the model's identity.
 std::uint64_t model_fingerprint(const WeightSource& source);
+
+/// A file open for reading at any place by any thread.
+class WeightFile {
+ public:
+  explicit WeightFile(std::filesystem::path path);
+  ~WeightFile();
+  WeightFile(const WeightFile&) = delete;
+  WeightFile& operator=(const WeightFile&) = delete;
+
+  void read(std::uint64_t offset, std::byte* into, std::size_t bytes) const;
+
+ private:
+  std::filesystem::path path_;
+  int fd_;
+};
+
+/// One thread's way to the numbers of parameters, read or drawn.
+class WeightReader {
+ public:
+  explicit WeightReader(const WeightSource& source) : source_(source) {}
+
+  /// Writes numbers [first, first + n) of a parameter, converted to `dtype`. `first` is even.
+  void read(const std::string& name, std::int64_t first, std::int64_t n, at::ScalarType dtype,
+            std::byte* into);
+
+ private:
+  const WeightSource& source_;
+  std::map<std::filesystem::path, WeightFile> files_;  // those read from so far
+  std::vector<std::byte> unconverted_;
+};
+
+/// The most numbers of a parameter that a thread takes at once: they stay in its cache.
+constexpr std::int64_t slice_numel = 1 << 16;
+
+using Counter = std::atomic<std::uint32_t>;
+
+/// Calls a worker of each of `threads` threads with numbers below `pieces` that none has had,
+/// `taken` counting them; that it lies in shared memory lets processes share a work. Returns when
+/// no piece is left to take; throws what the first worker that failed did.
+void take_in_turn(Counter& taken, std::size_t pieces, int threads,
+                  const std::function<std::function<void(std::size_t)>()>& make_worker);
 
 /// Reads (or draws) every parameter of the layout once on `threads` threads, converts it to
 /// layout.dtype and writes it to `into` [layout.bytes]. Throws InputError when a file cannot be

@@ -18,7 +18,7 @@ std::int64_t canonical_length(std::int64_t n_tokens);
 std::int64_t canonical_rows(std::int64_t n_rows);
 
 /// sweep.bundle_rows = auto: a function of model shape, device type and dtype alone. The rows' keys
-/// and values at 1,024 columns must fit 4 GiB on a CPU, 32 GiB on a GPU.
+/// and values must fit 4 GiB at 512 columns on a CPU, 32 GiB at 1,024 on a GPU.
 std::int64_t automatic_bundle_rows(const ModelConfig& config, const std::string& device,
                                    const std::string& dtype);
 
