@@ -102,6 +102,8 @@ RVSWEEP_AMX void tile_x(const Number* x, std::int64_t begin, std::int64_t end, s
 /// terms.
 template <int terms>
 struct NextPanel {
+  static constexpr std::int64_t ahead = 512;  // numbers between what is split and what is fetched
+
   const std::byte* stored;
   std::uint16_t* near;
   std::int64_t done = 0, all = 0;
@@ -110,8 +112,10 @@ struct NextPanel {
     const std::int64_t end = std::min(all, done + n);
     for (; done < end; ++done) {
       if constexpr (terms == 3) {
-        split(reinterpret_cast<const float*>(stored) + done * tile_block,
-              near + (done / tile_rows * 3 * tile_rows + done % tile_rows) * tile_block,
+        const auto* const numbers = reinterpret_cast<const float*>(stored) + done * tile_block;
+        _mm_prefetch(numbers + ahead, _MM_HINT_T0);
+        _mm_prefetch(numbers + ahead + 16, _MM_HINT_T0);
+        split(numbers, near + (done / tile_rows * 3 * tile_rows + done % tile_rows) * tile_block,
               tile_numbers);
       } else {
         _mm_prefetch(stored + done * 64, _MM_HINT_T1);
@@ -226,8 +230,11 @@ struct alignas(64) TileShapes {
   std::uint8_t rows[16] = {};
 };
 
-/// Rows of x that a block of 32 outputs meets before the next one does: what caches hold.
-constexpr std::int64_t rows_at_once = 256;
+/// Rows of x that a block of 32 outputs meets before the next one does: what the cache holds.
+constexpr std::int64_t rows_at_once(std::int64_t in, std::int64_t terms) {
+  constexpr std::int64_t cached_numbers = 1 << 19;  // bfloat16, half of a usual cache
+  return std::max(cached_numbers / (in * terms) / tile_block * tile_block, tile_block);
+}
 
 constexpr std::int64_t divided_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -247,8 +254,9 @@ RVSWEEP_AMX void multiply_panels(const Product<Number>& p, std::int64_t begin, s
   _tile_loadconfig(&shapes);
   alignas(64) float sums[tile_block * tile_block];
   const std::int64_t blocks = p.in / tile_block, panels = end - begin;
-  const std::int64_t turns = panels * divided_up(p.rows, rows_at_once);
-  const std::int64_t pairs = divided_up(std::min(p.rows, rows_at_once), 2 * tile_rows);
+  const std::int64_t at_once = rows_at_once(p.in, x_terms);
+  const std::int64_t turns = panels * divided_up(p.rows, at_once);
+  const std::int64_t pairs = divided_up(std::min(p.rows, at_once), 2 * tile_rows);
   const std::int64_t step = divided_up(tile_block, pairs * products);
   const auto panel_of = [&](std::int64_t turn) {
     const std::byte* const stored =
@@ -263,8 +271,8 @@ RVSWEEP_AMX void multiply_panels(const Product<Number>& p, std::int64_t begin, s
         matrix_terms == 3 ? next.near : reinterpret_cast<const std::uint16_t*>(next.stored);
     next = panel_of(turn + 1);
     const std::int64_t output = (begin + turn % panels) * tile_block;
-    const std::int64_t first = turn / panels * rows_at_once;
-    const std::int64_t last = std::min(p.rows, first + rows_at_once);
+    const std::int64_t first = turn / panels * at_once;
+    const std::int64_t last = std::min(p.rows, first + at_once);
     for (std::int64_t row = first; row < last; row += 2 * tile_rows) {
       const std::uint16_t* const x = p.x + row * p.in * x_terms;
       if (row + tile_rows < last)
