@@ -84,12 +84,11 @@ RVSWEEP_AMX_INLINE void split(const std::uint16_t* numbers, std::uint16_t* terms
   _mm512_storeu_si512(terms, _mm512_loadu_si512(numbers));
 }
 
-/// Rows [begin, end) of x [rows, in] as tiles.
+/// x [rows, in] as tiles.
 template <class Number>
-RVSWEEP_AMX void tile_x(const Number* x, std::int64_t begin, std::int64_t end, std::int64_t in,
-                        std::uint16_t* tiles) {
+RVSWEEP_AMX void tile_x(const Number* x, std::int64_t rows, std::int64_t in, std::uint16_t* tiles) {
   constexpr std::int64_t terms = terms_of<Number>;
-  for (std::int64_t row = begin; row < end; ++row) {
+  for (std::int64_t row = 0; row < rows; ++row) {
     std::uint16_t* const to =
         tiles + row / tile_rows * in * terms * tile_rows + row % tile_rows * tile_block;
     for (std::int64_t i = 0; i < in; i += tile_block)
@@ -217,7 +216,7 @@ RVSWEEP_AMX_INLINE void write(const float* sums, const std::uint16_t* bias, std:
 
 template <class Number>
 struct Product {
-  const std::uint16_t* x;   // in tiles
+  const Number* x;          // [rows, in]
   const std::byte* matrix;  // in tiles
   const Number* bias;       // [out] or null
   Number* result;           // [rows, out]
@@ -230,18 +229,20 @@ struct alignas(64) TileShapes {
   std::uint8_t rows[16] = {};
 };
 
-/// Rows of x that a block of 32 outputs meets before the next one does: what the cache holds.
-constexpr std::int64_t rows_at_once(std::int64_t in, std::int64_t terms) {
-  constexpr std::int64_t cached_numbers = 1 << 19;  // bfloat16, half of a usual cache
-  return std::max(cached_numbers / (in * terms) / tile_block * tile_block, tile_block);
-}
-
 constexpr std::int64_t divided_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-/// The blocks of outputs [begin, end). `terms`: room for two of them where they are split.
+/// Rows of x that a block of 32 outputs meets before the next one does: what the cache holds.
+constexpr std::int64_t rows_at_once(std::int64_t rows, std::int64_t in, std::int64_t terms) {
+  constexpr std::int64_t cached_numbers = 1 << 19;  // bfloat16, half of a usual cache
+  return std::min(std::max(cached_numbers / (in * terms) / tile_block * tile_block, tile_block),
+                  divided_up(rows, tile_rows) * tile_rows);
+}
+
+/// The blocks of outputs [begin, end). `x_tiles`: room for rows_at_once in tiles; `terms`: for two
+/// blocks where they are split.
 template <class Number, int matrix_terms>
 RVSWEEP_AMX void multiply_panels(const Product<Number>& p, std::int64_t begin, std::int64_t end,
-                                 std::uint16_t* terms) {
+                                 std::uint16_t* x_tiles, std::uint16_t* terms) {
   constexpr int x_terms = terms_of<Number>, products = matrix_terms == 3 ? 6 : x_terms;
   constexpr std::int64_t number_bytes = matrix_terms == 3 ? 4 : 2;
   TileShapes shapes;
@@ -254,9 +255,9 @@ RVSWEEP_AMX void multiply_panels(const Product<Number>& p, std::int64_t begin, s
   _tile_loadconfig(&shapes);
   alignas(64) float sums[tile_block * tile_block];
   const std::int64_t blocks = p.in / tile_block, panels = end - begin;
-  const std::int64_t at_once = rows_at_once(p.in, x_terms);
+  const std::int64_t at_once = rows_at_once(p.rows, p.in, x_terms);
   const std::int64_t turns = panels * divided_up(p.rows, at_once);
-  const std::int64_t pairs = divided_up(std::min(p.rows, at_once), 2 * tile_rows);
+  const std::int64_t pairs = divided_up(at_once, 2 * tile_rows);
   const std::int64_t step = divided_up(tile_block, pairs * products);
   const auto panel_of = [&](std::int64_t turn) {
     const std::byte* const stored =
@@ -273,8 +274,9 @@ RVSWEEP_AMX void multiply_panels(const Product<Number>& p, std::int64_t begin, s
     const std::int64_t output = (begin + turn % panels) * tile_block;
     const std::int64_t first = turn / panels * at_once;
     const std::int64_t last = std::min(p.rows, first + at_once);
+    if (turn % panels == 0) tile_x(p.x + first * p.in, last - first, p.in, x_tiles);
     for (std::int64_t row = first; row < last; row += 2 * tile_rows) {
-      const std::uint16_t* const x = p.x + row * p.in * x_terms;
+      const std::uint16_t* const x = x_tiles + (row - first) * p.in * x_terms;
       if (row + tile_rows < last)
         multiply<x_terms, matrix_terms, true>(x, panel, blocks, sums, next, step);
       else
@@ -294,32 +296,24 @@ at::Tensor product_of(const at::Tensor& x, const at::Tensor& tiles, const at::Te
   std::vector<std::int64_t> shape = x.sizes().vec();
   shape.back() = out;
   const at::Tensor flat = x.contiguous(), result = at::empty(shape, x.options());
-  const auto options = x.options().dtype(at::kShort);
-  const auto padded = divided_up(rows, tile_rows) * tile_rows;
-  const at::Tensor of_x = at::empty({padded * in * terms_of<Number>}, options);
-  auto* const x_tiles = static_cast<std::uint16_t*>(of_x.data_ptr());
-  constexpr std::int64_t rows_per_task = 16;
-  at::parallel_for(0, rows, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
-    tile_x(static_cast<const Number*>(flat.const_data_ptr()), begin, end, in, x_tiles);
-  });
-  const bool split = tiles.scalar_type() == at::kFloat;
   const Product<Number> product{
-      x_tiles,
+      static_cast<const Number*>(flat.const_data_ptr()),
       static_cast<const std::byte*>(tiles.const_data_ptr()),
       bias.defined() ? static_cast<const Number*>(bias.const_data_ptr()) : nullptr,
       static_cast<Number*>(result.data_ptr()),
       rows,
       in,
       out};
+  const bool split = tiles.scalar_type() == at::kFloat;
+  const auto x_numbers = rows_at_once(rows, in, terms_of<Number>) * in * terms_of<Number>;
+  const auto panel_numbers = split ? 2 * 3 * tile_block * in : 0;
   at::parallel_for(0, tiles.size(0), 1, [&](std::int64_t begin, std::int64_t end) {
+    const at::Tensor room = at::empty({x_numbers + panel_numbers}, x.options().dtype(at::kShort));
+    auto* const x_tiles = static_cast<std::uint16_t*>(room.data_ptr());
+    std::uint16_t* const terms = x_tiles + x_numbers;
     if constexpr (sizeof(Number) == sizeof(float))
-      if (split) {
-        const at::Tensor terms = at::empty({2 * 3 * tile_block * in}, options);
-        multiply_panels<Number, 3>(product, begin, end,
-                                   static_cast<std::uint16_t*>(terms.data_ptr()));
-        return;
-      }
-    multiply_panels<Number, 1>(product, begin, end, nullptr);
+      if (split) return multiply_panels<Number, 3>(product, begin, end, x_tiles, terms);
+    multiply_panels<Number, 1>(product, begin, end, x_tiles, terms);
   });
   return result;
 }
