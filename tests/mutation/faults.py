@@ -33,6 +33,20 @@ FAULTS = [
         "model Rope.PairsDimensionIWithIPlusHalf",
     ),
     fault(
+        "rotation sign of heads that turn together",
+        "model/rope.cpp",
+        "narrow(wide(a_c) - b * wide(s), out[i]);",
+        "narrow(wide(a_c) + b * wide(s), out[i]);",
+        "model Rope.HeadsOfManyTokensAtOnceAreRotatedLikeEachAlone",
+    ),
+    fault(
+        "gate and up of the MLP exchanged",
+        "model/swiglu.cpp",
+        "const Number* __restrict gate, const Number* __restrict up,",
+        "const Number* __restrict up, const Number* __restrict gate,",
+        "model SwiGlu.IsSiluTimesUp",
+    ),
+    fault(
         "wrong KV head for a group of query heads",
         "model/transformer.cpp",
         "return q.view({B, T, n_kv_heads, group, hd})\n      .permute({0, 2, 3, 1, 4})",
@@ -196,8 +210,8 @@ FAULTS = [
     fault(
         "decode attention reads another KV head",
         "model/decode_attention.cpp",
-        "work(i / nkv, i % nkv, i * g)",
-        "work(i / nkv, (i + 1) % nkv, i * g)",
+        "i % nkv * x.stride(1)",
+        "(i + 1) % nkv * x.stride(1)",
         "model DecodeAttention.IsTheSoftmaxOfScoresTimesValues",
     ),
     fault(
