@@ -91,7 +91,8 @@ TEST(Bytes, OfAKnownModel) {
 TEST(AutomaticBundleRows, DependsOnShapeDeviceAndDtypeAlone) {
   EXPECT_EQ(automatic_bundle_rows(smollm2(), "cpu", "float32"), 128);
   EXPECT_EQ(automatic_bundle_rows(smollm2(), "cuda", "bfloat16"), 256);
-  // 131,072 KiB a row of 512 float32 cells: 32 of them fill 4 GiB, 64 rows of half the size as well.
+  // 131,072 KiB a row of 512 float32 cells: 32 of them fill 4 GiB, 64 rows of half the size as
+  // well.
   EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cpu", "float32"), 32);
   EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cpu", "bfloat16"), 64);
   EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cuda", "bfloat16"), 256);
