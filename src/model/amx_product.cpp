@@ -262,8 +262,9 @@ RVSWEEP_AMX void multiply_panels(const Product<Number>& p, std::int64_t begin, s
   const auto panel_of = [&](std::int64_t turn) {
     const std::byte* const stored =
         p.matrix + (begin + turn % panels) * p.in * tile_block * number_bytes;
-    return NextPanel<matrix_terms>{stored, terms + turn % 2 * 3 * p.in * tile_block, 0,
-                                   turn < turns ? p.in : 0};
+    std::uint16_t* const near =
+        matrix_terms == 3 ? terms + turn % 2 * 3 * p.in * tile_block : nullptr;
+    return NextPanel<matrix_terms>{stored, near, 0, turn < turns ? p.in : 0};
   };
   NextPanel<matrix_terms> next = panel_of(0);
   for (std::int64_t turn = 0; turn < turns; ++turn) {

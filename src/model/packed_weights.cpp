@@ -121,39 +121,18 @@ void pack_into(const at::Tensor& matrix, const MatrixPlace& place, std::byte* me
   std::memcpy(head->format, format.data(), format.size());
 }
 
-/// Numbers [first, first + n) of a parameter on their way to memory; `columns`: of a matrix that
-/// becomes tiles there, otherwise 0.
-struct Slice {
-  std::string name;
-  std::int64_t first, n;
-  at::ScalarType dtype;
-  std::byte* into;
-  std::int64_t columns;
-};
-
-/// The slices of a layout that begins at `memory`.
-void append_slices(const WeightLayout& layout, bool tiles, std::byte* memory,
-                   std::vector<Slice>& slices) {
-  const auto item = static_cast<std::int64_t>(at::elementSize(layout.dtype));
-  for (const WeightSlot& slot : layout.slots) {
-    const std::int64_t columns = tiles ? slot.shape.back() : 0;
-    const std::int64_t block = tile_block * columns;
-    const std::int64_t most = tiles ? std::max(block, slice_numel / block * block) : slice_numel;
-    for (std::int64_t first = 0; first < slot.numel; first += most)
-      slices.push_back({slot.name, first, std::min(most, slot.numel - first), layout.dtype,
-                        memory + slot.offset + first * item, columns});
-  }
-}
-
-void bring(const Slice& slice, WeightReader& reader, std::vector<std::byte>& rows) {
-  if (slice.columns == 0) {
-    reader.read(slice.name, slice.first, slice.n, slice.dtype, slice.into);
-    return;
-  }
-  const std::size_t item = at::elementSize(slice.dtype);
-  rows.resize(static_cast<std::size_t>(slice.n) * item);
-  reader.read(slice.name, slice.first, slice.n, slice.dtype, rows.data());
-  arrange_in_tiles(rows.data(), slice.n / slice.columns, slice.columns, item, slice.into);
+/// The numbers of a slice of parameter to their place in the layout at `memory`, as tiles where
+/// `tiles`. `rows` is room that is used again.
+void bring(const WeightSlice& slice, at::ScalarType dtype, bool tiles, WeightReader& reader,
+           std::vector<std::byte>& rows, std::byte* memory) {
+  const auto& [slot, first, n] = slice;
+  const auto item = static_cast<std::int64_t>(at::elementSize(dtype));
+  std::byte* const into = memory + slot->offset + first * item;
+  if (!tiles) return reader.read(slot->name, first, n, dtype, into);
+  rows.resize(static_cast<std::size_t>(n * item));
+  reader.read(slot->name, first, n, dtype, rows.data());
+  const std::int64_t columns = slot->shape.back();
+  arrange_in_tiles(rows.data(), n / columns, columns, at::elementSize(dtype), into);
 }
 
 /// Packs the matrices that no process has taken, the largest first, so that they end together.
@@ -214,14 +193,23 @@ void fill_weights(const WeightSource& source, const ModelConfig& config, const W
                   int threads, std::byte* memory) {
   const MemoryMap map = memory_map(config, form);
   auto& taken = *reinterpret_cast<Taken*>(memory);
-  std::vector<Slice> slices;
-  append_slices(map.stays, /*tiles=*/false, memory + map.offset_of_stays, slices);
+  std::vector<WeightSlice> slices;
+  for (const WeightSlot& slot : map.stays.slots) append_slices(slot, /*unit=*/2, slices);
+  const std::size_t n_staying = slices.size();
+  std::vector<std::int64_t> offsets(n_staying, map.offset_of_stays);  // of the slices' layouts
   if (form.layout == MatrixLayout::tiles)
-    for (const MatrixPlace& place : map.matrices)
-      append_slices(place.parameters, /*tiles=*/true, memory + place.offset, slices);
+    for (const MatrixPlace& place : map.matrices) {
+      for (const WeightSlot& slot : place.parameters.slots)
+        append_slices(slot, tile_block * slot.shape.back(), slices);
+      offsets.resize(slices.size(), place.offset);
+    }
   take_in_turn(taken.slices, slices.size(), threads, [&] {
-    return [&, reader = std::make_shared<WeightReader>(source), rows = std::vector<std::byte>()](
-               std::size_t i) mutable { bring(slices[i], *reader, rows); };
+    return [&, reader = std::make_shared<WeightReader>(source),
+            rows = std::vector<std::byte>()](std::size_t i) mutable {
+      const bool stays = i < n_staying;
+      bring(slices[i], stays ? form.dtype : form.matrix_dtype, !stays, *reader, rows,
+            memory + offsets[i]);
+    };
   });
   if (form.layout == MatrixLayout::onednn)
     pack_in_turn(source, map.matrices, threads, taken.matrices, memory);

@@ -75,11 +75,6 @@ void convert(const std::byte* from, at::ScalarType from_type, std::byte* to, at:
   }
 }
 
-struct Slice {
-  const WeightSlot* slot;
-  std::int64_t first, n;
-};
-
 }  // namespace
 
 WeightSource find_weights(const std::filesystem::path& folder, const ModelConfig& config,
@@ -176,12 +171,17 @@ void take_in_turn(Counter& taken, std::size_t pieces, int threads,
   if (failure) std::rethrow_exception(failure);
 }
 
+void append_slices(const WeightSlot& slot, std::int64_t unit, std::vector<WeightSlice>& slices) {
+  constexpr std::int64_t usual_numel = 1 << 16;
+  const std::int64_t most = std::max(unit, usual_numel / unit * unit);
+  for (std::int64_t first = 0; first < slot.numel; first += most)
+    slices.push_back({&slot, first, std::min(most, slot.numel - first)});
+}
+
 void read_parameters(const WeightSource& source, const WeightLayout& layout, int threads,
                      std::byte* into) {
-  std::vector<Slice> slices;
-  for (const WeightSlot& slot : layout.slots)
-    for (std::int64_t first = 0; first < slot.numel; first += slice_numel)
-      slices.push_back({&slot, first, std::min(slice_numel, slot.numel - first)});
+  std::vector<WeightSlice> slices;
+  for (const WeightSlot& slot : layout.slots) append_slices(slot, /*unit=*/2, slices);
   const auto item = static_cast<std::int64_t>(at::elementSize(layout.dtype));
   Counter taken = 0;
   take_in_turn(taken, slices.size(), threads, [&] {

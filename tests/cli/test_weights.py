@@ -56,7 +56,7 @@ def ranks_of(binary: Path, out: Path) -> list[int]:
 
 
 def test_ranks_of_a_machine_hold_one_copy(rvsweep, demo_model, tmp_path):
-    """bfloat16 files and a float32 run: numbers are converted, but for matrices with AMX, and there is one copy of each."""
+    """bfloat16 files and a float32 run: numbers are converted, but for matrices with AMX, and kept once."""
     model = converted(demo_model, tmp_path / "model", torch.bfloat16)
     numbers = (model / "model.safetensors").stat().st_size / 2
     shape = json.loads((model / "config.json").read_text())

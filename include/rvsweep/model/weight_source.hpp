@@ -59,8 +59,15 @@ class WeightReader {
   std::vector<std::byte> unconverted_;
 };
 
-/// The most numbers of a parameter that a thread takes at once: they stay in its cache.
-constexpr std::int64_t slice_numel = 1 << 16;
+/// Numbers [first, first + n) of a parameter: what a thread takes at once, few enough to stay in
+/// its cache.
+struct WeightSlice {
+  const WeightSlot* slot;
+  std::int64_t first, n;
+};
+
+/// Appends the slices of a slot, which must outlive them, in whole multiples of `unit` numbers.
+void append_slices(const WeightSlot& slot, std::int64_t unit, std::vector<WeightSlice>& slices);
 
 using Counter = std::atomic<std::uint32_t>;
 
