@@ -1,7 +1,5 @@
 #include <malloc.h>
 
-#include <algorithm>
-#include <cstdlib>
 #include <iostream>
 #include <limits>
 
@@ -9,6 +7,7 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/core/nearest.hpp"
+#include "rvsweep/model/tensor_memory.hpp"
 
 namespace {
 
@@ -49,10 +48,9 @@ int dispatch(const Arguments& words) {
 }
 
 /// Memory that tensors give back is kept for the next ones: fresh pages cost more than they are
-/// worth where logits of megabytes come and go at every token. Large tensors lie in huge pages
-/// (libtorch reads the variable at its first one).
+/// worth where logits of megabytes come and go at every token.
 void set_up_memory() {
-  setenv("THP_MEM_ALLOC_ENABLE", "1", /*overwrite=*/0);
+  keep_tensor_memory();
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   mallopt(M_ARENA_MAX, 1);

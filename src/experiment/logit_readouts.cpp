@@ -1,6 +1,8 @@
 #include "rvsweep/experiment/logit_readouts.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
@@ -9,6 +11,26 @@
 #include "rvsweep/metrics/logits.hpp"
 
 namespace rvsweep {
+namespace {
+
+/// KL of every row of `logits` from its row of `references`: float64 [rows]. A few rows at a time,
+/// because float64 numbers of a whole vocabulary are many.
+at::Tensor kl_from(const at::Tensor& references, const std::vector<std::int64_t>& reference_of,
+                   const at::Tensor& logits) {
+  constexpr std::int64_t at_once = 8;
+  const at::Tensor index = at::tensor(reference_of, at::kLong).to(logits.device());
+  std::vector<at::Tensor> parts;
+  for (std::int64_t first = 0; first < logits.size(0); first += at_once) {
+    const auto n = std::min(at_once, logits.size(0) - first);
+    const at::Tensor log_p =
+        log_probabilities(references.index_select(0, index.narrow(0, first, n)));
+    const at::Tensor log_q = log_probabilities(logits.narrow(0, first, n));
+    parts.push_back(kl_divergence(log_p, log_q, at::arange(n, index.options())));
+  }
+  return at::cat(parts);
+}
+
+}  // namespace
 
 void record_first_token(const SweepSettings& settings, const Bundle& bundle,
                         const BundleContexts& contexts, const DecodedBatch& batch,
@@ -19,11 +41,8 @@ void record_first_token(const SweepSettings& settings, const Bundle& bundle,
   std::vector<std::int64_t> references;
   for (const BundleRow& row : bundle.rows)
     references.push_back(std::max<std::int64_t>(row.reference, 0));
-  const at::Tensor index = at::tensor(references, at::kLong).to(batch.first_logits.device());
   const at::Tensor logits = batch.first_logits.narrow(0, 0, R);
-  const at::Tensor kl =
-      kl_divergence(log_probabilities(contexts.first_logits), log_probabilities(logits), index)
-          .to(at::kCPU);
+  const at::Tensor kl = kl_from(contexts.first_logits, references, logits).to(at::kCPU);
   const at::Tensor lse =
       log_sum_exp_difference(logits, settings.token_sets.recursive, settings.token_sets.task)
           .to(at::kCPU);
