@@ -3,6 +3,7 @@
 
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
 set(MPI_CXX_SKIP_MPICXX TRUE)  # the C++ bindings that the standard removed
 find_package(MPI REQUIRED COMPONENTS CXX)
 find_package(Boost REQUIRED COMPONENTS program_options)

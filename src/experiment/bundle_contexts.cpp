@@ -65,7 +65,7 @@ BundleContexts prepare_contexts(const Transformer& model, const SweepSettings& s
   input.outputs = wants_logits ? Outputs::last_query : Outputs::none;
   KvCache of_prompts{state.cache.k.narrow(1, 0, C), state.cache.v.narrow(1, 0, C)};
   const at::Tensor residual = feed_prompts(model, prompts, input, of_prompts);
-  if (wants_logits) contexts.first_logits = model.unembed(residual);
+  if (wants_logits) contexts.first_logits = model.unembed(residual).to(at::kFloat);
   state.sites.assign(records.begin(), records.begin() + n_sites);
   state.streams.assign(records.begin() + n_sites, records.end());
   if (n_derived == 0) return contexts;

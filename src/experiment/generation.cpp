@@ -8,10 +8,10 @@
 #include <algorithm>
 
 #include "rvsweep/core/philox.hpp"
-#include "rvsweep/experiment/logit_rows.hpp"
 #include "rvsweep/experiment/sampler.hpp"
 #include "rvsweep/intervention/decode_bias.hpp"
 #include "rvsweep/intervention/site_patch.hpp"
+#include "rvsweep/model/logit_rows.hpp"
 
 namespace rvsweep {
 namespace {
@@ -131,13 +131,18 @@ DecodedBatch decode(const Transformer& model, const SweepSettings& settings, con
       input.patches = later_steps.patches;
     }
     if (!wants_logits) break;
-    const at::Tensor logits = model.unembed(residual);  // [R, vocab]
-    if (t == 0) batch.first_logits = logits;
-    if (observe_step) observe_step(t, logits);
-    if (n_new == 0) break;
-    const at::Tensor next = sample_tokens(logits, random[t], settings.generation);
-    going_on = take_tokens(settings, next, finite_rows(logits), batch.rows);
-    input.tokens = next.unsqueeze(1);
+    LargestLogits next;
+    if (t > 0 && settings.generation.temperature == 0 && !observe_step) {
+      next = model.largest_logits(residual);
+    } else {
+      const at::Tensor logits = model.unembed(residual);  // [R, vocab]
+      if (t == 0) batch.first_logits = logits.to(at::kFloat);
+      if (observe_step) observe_step(t, logits.to(at::kFloat));
+      if (n_new == 0) break;
+      next = {sample_tokens(logits, random[t], settings.generation), finite_rows(logits)};
+    }
+    going_on = take_tokens(settings, next.place, next.finite, batch.rows);
+    input.tokens = next.place.unsqueeze(1);
     input.positions = input.positions + 1;
   }
   for (at::Tensor& change : changes) change = change.to(at::kCPU);

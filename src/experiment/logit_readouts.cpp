@@ -62,7 +62,7 @@ void record_logit_lens(const Transformer& model, const DecodedBatch& batch, Item
   for (std::int64_t i = 0; i < n_layers; ++i) {
     const at::Tensor residual = batch.residuals[i].values.flatten(1);  // [R, hidden]
     const auto [values, indices] =
-        model.unembed(residual).log_softmax(-1).topk(k, -1);  // [R, k] both
+        model.unembed(residual).to(at::kFloat).log_softmax(-1).topk(k, -1);  // [R, k] both
     const at::Tensor value = values.to(at::kCPU).contiguous();
     const at::Tensor index = indices.to(at::kCPU).contiguous();
     for (std::int64_t r = 0; r < std::ssize(batch.rows); ++r) {

@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "rvsweep/experiment/logit_rows.hpp"
+#include "rvsweep/model/logit_rows.hpp"
 
 namespace rvsweep {
 namespace {
@@ -37,7 +37,7 @@ at::Tensor keep_top_p(const at::Tensor& logits, double p) {
 at::Tensor sample_tokens(const at::Tensor& logits, const at::Tensor& uniforms,
                          const GenerationConfig& generation) {
   if (generation.temperature == 0.0) return largest_logits(logits);
-  at::Tensor kept = logits / generation.temperature;
+  at::Tensor kept = logits.to(at::kFloat) / generation.temperature;
   kept = keep_top_p(keep_top_k(kept, generation.top_k), generation.top_p);
   const at::Tensor running = kept.softmax(-1).to(at::kDouble).cumsum(-1);  // [rows, vocab]
   const at::Tensor total = running.narrow(-1, running.size(-1) - 1, 1);

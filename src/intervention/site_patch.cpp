@@ -133,8 +133,14 @@ void run_from(const SiteRecord& stream, const Transformer& model, const ContextS
   const auto device = model.placement().device;
   const auto T = contexts.cache.columns();
   const at::Tensor from = at::tensor(row_index, at::kLong).to(device);
-  KvCache batch{rows.k.narrow(3, 0, T).index_select(1, from),
-                rows.v.narrow(3, 0, T).index_select(1, from)};
+  // Layers before the stream's are neither read nor changed.
+  const auto n_layers = model.config().n_layers, n_run = n_layers - stream.layer;
+  const auto run_layers = [&](const at::Tensor& x) {
+    return x.narrow(0, stream.layer, n_run).narrow(3, 0, T);
+  };
+  KvCache batch = KvCache::allocate(model.config(), model.placement(), std::ssize(row_index), T);
+  run_layers(batch.k).copy_(run_layers(rows.k).index_select(1, from));
+  run_layers(batch.v).copy_(run_layers(rows.v).index_select(1, from));
   const Suffix suffix = suffix_of(patched, queries, device);
   const AttentionBias bias =
       causal_bias(model.config(), model.placement(), suffix.lengths, T - queries, T);
@@ -151,8 +157,8 @@ void run_from(const SiteRecord& stream, const Transformer& model, const ContextS
   input.last_kv_layer = last_layer_for(records, model.config().n_layers);
   model.forward(input, batch);
   const at::Tensor to = from.narrow(0, 0, n_patched);
-  rows.k.narrow(3, 0, T).index_copy_(1, to, batch.k.narrow(1, 0, n_patched));
-  rows.v.narrow(3, 0, T).index_copy_(1, to, batch.v.narrow(1, 0, n_patched));
+  run_layers(rows.k).index_copy_(1, to, run_layers(batch.k).narrow(1, 0, n_patched));
+  run_layers(rows.v).index_copy_(1, to, run_layers(batch.v).narrow(1, 0, n_patched));
   if (patches.empty()) return;  // windows of one row reach b[n-1] alone
   const at::Tensor change = patches.change(records).to(at::kCPU);
   for (std::int64_t p = 0; p < n_patched; ++p)

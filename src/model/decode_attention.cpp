@@ -19,12 +19,12 @@ constexpr std::int64_t part = vectors * lanes;  // numbers of a head in them
 constexpr std::int64_t most_queries = 4;        // that it holds
 constexpr std::int64_t keys_at_once = 4;        // whose sums are made together
 
-/// Starts to fetch `part` numbers that are needed soon.
+/// Starts to fetch `part` numbers that are needed soon, into the second-level cache.
 template <class Number>
 RVSWEEP_INLINE void bring_near(const Number* numbers) {
   constexpr std::int64_t line = 64 / sizeof(Number);
 #pragma GCC unroll 4
-  for (std::int64_t i = 0; i < part; i += line) __builtin_prefetch(numbers + i);
+  for (std::int64_t i = 0; i < part; i += line) __builtin_prefetch(numbers + i, 0, 2);
 }
 
 /// The sums of each of four, in order.

@@ -11,6 +11,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/model/amx_product.hpp"
+#include "rvsweep/model/swiglu.hpp"
 
 namespace rvsweep {
 namespace {
@@ -73,6 +74,25 @@ at::Tensor project(const at::Tensor& x, const at::Tensor& matrix, const at::Tens
   static const auto product = onednn_operator<Product>("mkldnn::_linear_pointwise");
   const auto optional_bias = bias.defined() ? std::optional(bias) : std::nullopt;
   return product.call(x, matrix, optional_bias, "none", c10::List<std::optional<at::Scalar>>(), "");
+}
+
+at::Tensor project_gated(const at::Tensor& x, const at::Tensor& gate_up) {
+  if (is_in_tiles(gate_up)) return amx_gated_product(x, gate_up);
+  return swiglu(project(x, gate_up));
+}
+
+void add_projection(const at::Tensor& x, const at::Tensor& matrix, const at::Tensor& bias,
+                    const at::Tensor& sum) {
+  if (is_in_tiles(matrix))
+    amx_add_product(x, matrix, bias, sum);
+  else
+    sum.add_(project(x, matrix, bias));
+}
+
+LargestLogits project_to_largest(const at::Tensor& x, const at::Tensor& matrix) {
+  if (is_in_tiles(matrix)) return amx_largest(x, matrix);
+  const at::Tensor logits = project(x, matrix);
+  return {largest_logits(logits), finite_rows(logits)};
 }
 
 }  // namespace rvsweep

@@ -3,7 +3,16 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/lerp.h>
 
+#include <algorithm>
+
 namespace rvsweep {
+
+bool is_visited(const std::vector<SitePatch>& patches, const std::vector<SiteRecord>* records,
+                Site site, std::int64_t layer) {
+  const auto here = [&](const auto& x) { return x.site == site && x.layer == layer; };
+  return std::ranges::any_of(patches, here) ||
+         (records != nullptr && std::ranges::any_of(*records, here));
+}
 
 at::Tensor visit(const std::vector<SitePatch>& patches, std::vector<SiteRecord>* records, Site site,
                  std::int64_t layer, const at::Tensor& x) {

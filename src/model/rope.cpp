@@ -35,9 +35,8 @@ float scaled(float frequency, const RopeConfig& rope) {
 
 /// One head of 2 * half numbers, rounded where `rotate` rounds.
 template <class Number>
-RVSWEEP_INLINE void rotate_head(const Number* __restrict x, const float* __restrict cos,
-                                const float* __restrict sin, std::int64_t half,
-                                Number* __restrict out) {
+RVSWEEP_INLINE void rotate_head(Number* __restrict x, const float* __restrict cos,
+                                const float* __restrict sin, std::int64_t half) {
 #pragma omp simd
   for (std::int64_t i = 0; i < half; ++i) {
     const float a = wide(x[i]), b = wide(x[half + i]);
@@ -46,39 +45,33 @@ RVSWEEP_INLINE void rotate_head(const Number* __restrict x, const float* __restr
     narrow(sin[i], s);
     narrow(a * wide(c), a_c);
     narrow(b * wide(c), b_c);
-    narrow(wide(a_c) - b * wide(s), out[i]);
-    narrow(wide(b_c) + a * wide(s), out[half + i]);
+    narrow(wide(a_c) - b * wide(s), x[i]);
+    narrow(wide(b_c) + a * wide(s), x[half + i]);
   }
 }
 
-RVSWEEP_EVERY_WIDTH void rotate_row(const float* x, const float* cos, const float* sin,
-                                    std::int64_t heads, std::int64_t half, float* out) {
-  for (std::int64_t h = 0; h < heads; ++h)
-    rotate_head(x + 2 * h * half, cos, sin, half, out + 2 * h * half);
+RVSWEEP_EVERY_WIDTH void rotate_row(float* x, const float* cos, const float* sin,
+                                    std::int64_t heads, std::int64_t half) {
+  for (std::int64_t h = 0; h < heads; ++h) rotate_head(x + 2 * h * half, cos, sin, half);
 }
-RVSWEEP_EVERY_WIDTH void rotate_row(const std::uint16_t* x, const float* cos, const float* sin,
-                                    std::int64_t heads, std::int64_t half, std::uint16_t* out) {
-  for (std::int64_t h = 0; h < heads; ++h)
-    rotate_head(x + 2 * h * half, cos, sin, half, out + 2 * h * half);
+RVSWEEP_EVERY_WIDTH void rotate_row(std::uint16_t* x, const float* cos, const float* sin,
+                                    std::int64_t heads, std::int64_t half) {
+  for (std::int64_t h = 0; h < heads; ++h) rotate_head(x + 2 * h * half, cos, sin, half);
 }
 
 template <class Number>
-at::Tensor rotated_on_cpu(const at::Tensor& x, const Rotation& rotation) {
+void rotate_on_cpu(const at::Tensor& x, const Rotation& rotation) {
   const auto B = x.size(0), T = x.size(1), heads = x.size(2), hd = x.size(3);
   RVSWEEP_EXPECT(x.stride(2) == hd && x.stride(3) == 1 && x.stride(0) == T * x.stride(1),
                  "a token's heads are neighbours");
-  const at::Tensor out = at::empty(x.sizes(), x.options());
-  const auto* const from = static_cast<const Number*>(x.const_data_ptr());
-  auto* const to = static_cast<Number*>(out.data_ptr());
+  auto* const tokens = static_cast<Number*>(x.data_ptr());
   const float* const cos = rotation.cos.const_data_ptr<float>();
   const float* const sin = rotation.sin.const_data_ptr<float>();
   constexpr std::int64_t rows_per_task = 16;
   at::parallel_for(0, B * T, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r)
-      rotate_row(from + r * x.stride(1), cos + r * hd / 2, sin + r * hd / 2, heads, hd / 2,
-                 to + r * heads * hd);
+      rotate_row(tokens + r * x.stride(1), cos + r * hd / 2, sin + r * hd / 2, heads, hd / 2);
   });
-  return out;
 }
 
 }  // namespace
@@ -110,11 +103,11 @@ at::Tensor rotate(const at::Tensor& x, const Rotation& rotation) {
   return rotated;
 }
 
-at::Tensor rotate_heads(const at::Tensor& x, const Rotation& rotation) {
-  if (x.is_cpu() && x.scalar_type() == at::kFloat) return rotated_on_cpu<float>(x, rotation);
+void rotate_heads(const at::Tensor& x, const Rotation& rotation) {
+  if (x.is_cpu() && x.scalar_type() == at::kFloat) return rotate_on_cpu<float>(x, rotation);
   if (x.is_cpu() && x.scalar_type() == at::kBFloat16)
-    return rotated_on_cpu<std::uint16_t>(x, rotation);
-  return rotate(x, {rotation.cos.unsqueeze(2), rotation.sin.unsqueeze(2)});
+    return rotate_on_cpu<std::uint16_t>(x, rotation);
+  x.copy_(rotate(x, {rotation.cos.unsqueeze(2), rotation.sin.unsqueeze(2)}));
 }
 
 }  // namespace rvsweep

@@ -6,22 +6,10 @@
 
 #include <vector>
 
-#include "rvsweep/core/vector_widths.hpp"
+#include "swiglu_row.hpp"
 
 namespace rvsweep {
 namespace {
-
-template <class Number>
-RVSWEEP_INLINE void gate_row(const Number* __restrict gate, const Number* __restrict up,
-                             std::int64_t I, Number* __restrict out) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < I; ++i) {
-    const float x = wide(gate[i]);
-    Number silu;
-    narrow(x / (1.0F + exponential(-x)), silu);
-    narrow(wide(silu) * wide(up[i]), out[i]);
-  }
-}
 
 RVSWEEP_EVERY_WIDTH void gate_rows(const float* gate_up, std::int64_t rows, std::int64_t I,
                                    float* out) {

@@ -11,7 +11,6 @@
 #include "rvsweep/model/linear.hpp"
 #include "rvsweep/model/rms_norm.hpp"
 #include "rvsweep/model/rope.hpp"
-#include "rvsweep/model/swiglu.hpp"
 
 // Shapes: B rows, T queries per row, C cache columns seen, H hidden, nh query heads, nkv KV heads,
 // g = nh / nkv query heads per KV head, hd head_dim.
@@ -56,7 +55,12 @@ at::Tensor Transformer::embed(const at::Tensor& tokens) const {
 
 at::Tensor Transformer::unembed(const at::Tensor& residual) const {
   const at::Tensor x = rms_norm(residual, weights_.norm, config_.rms_norm_eps);
-  return project(x, weights_.head).to(at::kFloat);
+  return project(x, weights_.head);
+}
+
+LargestLogits Transformer::largest_logits(const at::Tensor& residual) const {
+  const at::Tensor x = rms_norm(residual, weights_.norm, config_.rms_norm_eps);
+  return project_to_largest(x, weights_.head);
 }
 
 at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const {
@@ -73,6 +77,14 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
   const auto at_whole_site = [&](Site site, std::int64_t layer, const at::Tensor& x) {
     return at_site(site, layer, x.unsqueeze(2)).squeeze(2);
   };
+  // What a block's half gives, added to the residual stream.
+  const auto add_output = [&](Site site, std::int64_t layer, const at::Tensor& of_half,
+                              const at::Tensor& matrix, const at::Tensor& b, at::Tensor& stream) {
+    if (is_visited(input.patches, input.records, site, layer))
+      stream.add_(at_whole_site(site, layer, project(of_half, matrix, b)));
+    else
+      add_projection(of_half, matrix, b, stream);
+  };
 
   std::vector<at::Tensor> bias;  // [B, 1, g*T, C] by class
   for (const at::Tensor& by_class : input.bias->classes)
@@ -81,7 +93,7 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
   const double scale = 1.0 / std::sqrt(static_cast<double>(hd));
 
   // [B, T, H], the residual stream
-  at::Tensor x = input.residual.defined() ? input.residual : embed(input.tokens);
+  at::Tensor x = input.residual.defined() ? input.residual.clone() : embed(input.tokens);
   for (std::int64_t layer = input.first_layer; layer < config_.n_layers; ++layer) {
     const LayerWeights& w = weights_.layers[layer];
     x = at_whole_site(Site::resid_pre, layer, x);
@@ -96,15 +108,14 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
     at_heads(Site::q, 0, nh);
     at_heads(Site::k, nh, nkv);
     at_heads(Site::v, nh + nkv, nkv);
-    const at::Tensor qk =
-        rotate_heads(qkv.narrow(2, 0, nh + nkv), rotation);    // [B, T, nh + nkv, hd]
+    rotate_heads(qkv.narrow(2, 0, nh + nkv), rotation);
     at::Tensor keys = cache.k[layer].narrow(2, 0, columns);    // [B, nkv, C, hd]
     at::Tensor values = cache.v[layer].narrow(2, 0, columns);  // [B, nkv, C, hd]
-    keys.narrow(2, input.column, T).copy_(qk.narrow(2, nh, nkv).transpose(1, 2));
-    values.narrow(2, input.column, T).copy_(qkv.narrow(2, nh + nkv, nkv).transpose(1, 2));
+    write_cells(qkv.narrow(2, nh, nkv), keys.narrow(2, input.column, T));
+    write_cells(qkv.narrow(2, nh + nkv, nkv), values.narrow(2, input.column, T));
     if (layer == input.last_kv_layer) return {};
 
-    const at::Tensor q = qk.narrow(2, 0, nh);  // [B, T, nh, hd]
+    const at::Tensor q = qkv.narrow(2, 0, nh);  // [B, T, nh, hd]
     const at::Tensor& seen = bias[input.bias->class_of_layer[layer]];
     at::Tensor z;  // [B, T, nh, hd]
     if (T == 1 && x.is_cpu()) {
@@ -115,11 +126,11 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
       z = unstack_groups(z, T);
     }
     z = at_site(Site::z, layer, z).reshape({B, T, nh * hd});
-    x = x + at_whole_site(Site::attn_out, layer, project(z, w.o_proj, w.o_bias));
+    add_output(Site::attn_out, layer, z, w.o_proj, w.o_bias, x);
 
     const at::Tensor m = rms_norm(x, w.post_attention_norm, config_.rms_norm_eps);
-    const at::Tensor gated = swiglu(project(m, w.gate_up_proj));  // [B, T, I]
-    x = x + at_whole_site(Site::mlp_out, layer, project(gated, w.down_proj));
+    const at::Tensor gated = project_gated(m, w.gate_up_proj);  // [B, T, I]
+    add_output(Site::mlp_out, layer, gated, w.down_proj, {}, x);
     x = at_whole_site(Site::resid_post, layer, x);
   }
   switch (input.outputs) {

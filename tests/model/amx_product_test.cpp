@@ -1,11 +1,15 @@
 #include "rvsweep/model/amx_product.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/argmax.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
+
+#include "rvsweep/model/swiglu.hpp"
 
 namespace rvsweep {
 namespace {
@@ -56,7 +60,7 @@ TEST(AmxProduct, TilesHoldPairsOfInputsOfSixteenOutputs) {
 TEST(AmxProduct, Float32IsMoreExactThanFloat32SummedOneByOne) {
   if (!has_amx()) GTEST_SKIP() << "this processor has no AMX";
   for (const at::ScalarType of_matrix : {at::kFloat, at::kBFloat16})
-    for (const std::int64_t rows : {1, 8, 16, 33, 300}) {
+    for (const std::int64_t rows : {1, 6, 8, 16, 33, 300}) {
       const Operands o = random_operands(rows, 576, 96, at::kFloat, of_matrix);
       const double error = error_of(amx_product(o.x, in_tiles(o.matrix), o.bias), o);
       EXPECT_LT(error, 0.75 * error_of(one_by_one(o), o)) << of_matrix << " " << rows;
@@ -97,9 +101,79 @@ TEST(AmxProduct, ARowDependsOnNothingElse) {
       for (const std::int64_t rows : {1, 17, 64}) {
         if (first + rows > 600) continue;
         const at::Tensor part = amx_product(o.x.narrow(0, first, rows), tiles, o.bias);
-        EXPECT_TRUE(at::equal(part, all.narrow(0, first, rows))) << first << " " << rows;
+        const bool few = rows <= 16 && of_matrix == at::kFloat;
+        const at::Tensor among = few ? amx_product(o.x.narrow(0, first / 8 * 8, 8), tiles, o.bias)
+                                           .narrow(0, first % 8, rows)
+                                     : all.narrow(0, first, rows);
+        EXPECT_TRUE(at::equal(part, among)) << first << " " << rows;
       }
   }
+}
+
+TEST(AmxProduct, NumbersOfSixteenBitsNeedNoThirdTerm) {
+  if (!has_amx()) GTEST_SKIP() << "this processor has no AMX";
+  Operands o = random_operands(70, 320, 96, at::kFloat, at::kFloat);
+  o.matrix = o.matrix.to(at::kHalf).to(at::kFloat);
+  const at::Tensor product = amx_product(o.x, in_tiles(o.matrix), o.bias);
+  EXPECT_LT(error_of(product, o), 3e-7);
+  o.matrix[40][300] = 1.0 / 3;  // of 24 bits, so that outputs 32 to 63 have third terms
+  const at::Tensor other = amx_product(o.x, in_tiles(o.matrix), o.bias);
+  EXPECT_LT(error_of(other, o), 3e-7);
+  EXPECT_TRUE(at::equal(product.narrow(1, 0, 40), other.narrow(1, 0, 40)));
+  EXPECT_TRUE(at::equal(product.narrow(1, 41, 55), other.narrow(1, 41, 55)));
+}
+
+TEST(AmxProduct, GatedIsSwigluOfTheProduct) {
+  if (!has_amx()) GTEST_SKIP() << "this processor has no AMX";
+  const std::pair<at::ScalarType, at::ScalarType> formats[] = {
+      {at::kFloat, at::kFloat}, {at::kFloat, at::kBFloat16}, {at::kBFloat16, at::kBFloat16}};
+  for (const auto& [of_x, of_matrix] : formats)
+    for (const std::int64_t rows : {1, 17, 40, 600}) {
+      const Operands o = random_operands(rows, 96, 2 * 160, of_x, of_matrix);
+      const at::Tensor tiles = in_tiles(o.matrix), gated = amx_gated_product(o.x, tiles);
+      const at::Tensor expected = swiglu(amx_product(o.x, tiles));
+      const double last_place = of_x == at::kFloat ? 1e-6 : 1.0 / 128;
+      EXPECT_TRUE(at::allclose(gated, expected, last_place, 1e-30)) << of_x << " " << rows;
+    }
+}
+
+TEST(AmxProduct, AddedHasTheBitsOfAnAdditionAfterIt) {
+  if (!has_amx()) GTEST_SKIP() << "this processor has no AMX";
+  const std::pair<at::ScalarType, at::ScalarType> formats[] = {
+      {at::kFloat, at::kFloat}, {at::kFloat, at::kBFloat16}, {at::kBFloat16, at::kBFloat16}};
+  for (const auto& [of_x, of_matrix] : formats)
+    for (const std::int64_t rows : {1, 17, 300}) {
+      const Operands o = random_operands(rows, 96, 160, of_x, of_matrix);
+      const at::Tensor tiles = in_tiles(o.matrix), sum = at::randn({rows, 160}).to(of_x);
+      for (const at::Tensor& bias : {o.bias, at::Tensor()}) {
+        const at::Tensor expected = sum + amx_product(o.x, tiles, bias);
+        amx_add_product(o.x, tiles, bias, sum);
+        EXPECT_TRUE(at::equal(sum, expected)) << of_x << " " << of_matrix << " " << rows;
+      }
+    }
+}
+
+TEST(AmxProduct, LargestIsThatOfTheProduct) {
+  if (!has_amx()) GTEST_SKIP() << "this processor has no AMX";
+  const std::pair<at::ScalarType, at::ScalarType> formats[] = {
+      {at::kFloat, at::kFloat}, {at::kFloat, at::kBFloat16}, {at::kBFloat16, at::kBFloat16}};
+  for (const auto& [of_x, of_matrix] : formats)
+    for (const std::int64_t rows : {1, 17, 300}) {
+      const Operands o = random_operands(rows, 96, 1600, of_x, of_matrix);
+      o.matrix.narrow(0, 900, 700).copy_(o.matrix.narrow(0, 0, 700));  // equals
+      o.matrix.narrow(0, 16, 8).copy_(o.matrix.narrow(0, 0, 8));
+      if (rows > 1) {
+        o.x[rows / 2][5] = std::numeric_limits<double>::quiet_NaN();
+        o.x[rows - 2][5] = std::numeric_limits<double>::infinity();
+      }
+      const at::Tensor tiles = in_tiles(o.matrix), product = amx_product(o.x, tiles);
+      const LargestLogits found = amx_largest(o.x, tiles);
+      EXPECT_TRUE(at::equal(found.finite, finite_rows(product)));
+      EXPECT_EQ(found.finite.sum().item<std::int64_t>(), rows > 1 ? rows - 2 : 1);
+      EXPECT_TRUE(at::equal(found.place.masked_select(found.finite),
+                            product.argmax(-1).masked_select(found.finite)));
+      EXPECT_TRUE((found.place >= 0).logical_and(found.place < 1600).all().item<bool>());
+    }
 }
 
 TEST(AmxProduct, NanStaysInItsRow) {

@@ -70,7 +70,8 @@ TEST(Rope, HeadsOfManyTokensAtOnceAreRotatedLikeEachAlone) {
     const at::Tensor x = at::randn({3, 20, 5, 12}).to(dtype).narrow(2, 1, 3);
     const Rotation rotation = rotation_at(at::arange(60).view({3, 20}), frequencies);  // [3, 20, 6]
     const at::Tensor alone = rotate(x, {rotation.cos.unsqueeze(2), rotation.sin.unsqueeze(2)});
-    const at::Tensor difference = (rotate_heads(x, rotation) - alone).abs().to(at::kFloat);
+    rotate_heads(x, rotation);
+    const at::Tensor difference = (x - alone).abs().to(at::kFloat);
     EXPECT_LT(difference.max().item<float>(), dtype == at::kFloat ? 1e-6F : 0.04F);
     EXPECT_LT(difference.mean().item<float>(), dtype == at::kFloat ? 1e-7F : 1e-4F);
   }

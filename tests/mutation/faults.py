@@ -35,13 +35,13 @@ FAULTS = [
     fault(
         "rotation sign of heads that turn together",
         "model/rope.cpp",
-        "narrow(wide(a_c) - b * wide(s), out[i]);",
-        "narrow(wide(a_c) + b * wide(s), out[i]);",
+        "narrow(wide(a_c) - b * wide(s), x[i]);",
+        "narrow(wide(a_c) + b * wide(s), x[i]);",
         "model Rope.HeadsOfManyTokensAtOnceAreRotatedLikeEachAlone",
     ),
     fault(
         "gate and up of the MLP exchanged",
-        "model/swiglu.cpp",
+        "model/swiglu_row.hpp",
         "const Number* __restrict gate, const Number* __restrict up,",
         "const Number* __restrict up, const Number* __restrict gate,",
         "model SwiGlu.IsSiluTimesUp",

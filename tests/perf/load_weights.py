@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """How long the weights take to load, against a plain read of the same files from the page cache.
 
-Turns alternate in one run, all on as many threads as rvsweep reads with (ranks x threads). A plain read copies
-every byte of the files once into memory that stays and has been written before, so that no new page is needed:
+Turns alternate in one run. A plain read copies every byte of the files once into memory that stays and has been
+written before, so that no new page is needed:
 
-* "into memory": into a buffer as large as the file, what a loader must at least do;
-* "into cache": MiB by MiB into one buffer per thread, which never leaves the processor's cache, and so the fastest
-  read there is.
+* "by one thread": into a buffer as large as the file, as a program without threads reads it;
+* "into memory": the same on as many threads as rvsweep reads with (ranks x threads);
+* "into cache": on as many, MiB by MiB into one buffer per thread, which never leaves the processor's cache, and so
+  the fastest read there is.
 
 rvsweep's time is the one it logs, from before the first byte is read to weights in a new shared block, fused and
 converted to the run's number format. New memory alone, fallocate of as many bytes, is measured beside it.
@@ -101,11 +102,13 @@ def main() -> None:
     config = write_config(folder / "job.cfg", options.model, prompts, ["base"], 0, 1, 1)
     for keep in (True, False):  # the files into the page cache, the memory into the process
         plain_read(files, threads, memory, keep)
-    reads: dict[str, list[float]] = {"plain read into memory": [], "plain read into cache": [], "new memory alone": []}
+    kinds = ("plain read by one thread", "plain read into memory", "plain read into cache", "new memory alone")
+    reads: dict[str, list[float]] = {kind: [] for kind in kinds}
     loads: dict[Path, list[float]] = {binary: [] for binary in options.binary}
     for turn in range(options.repeat):
         for number, (binary, taken) in enumerate(loads.items()):
             taken.append(load(binary, options, config, folder / f"out-{turn}-{number}"))
+        reads["plain read by one thread"].append(plain_read(files, 1, memory, True))
         reads["plain read into memory"].append(plain_read(files, threads, memory, True))
         reads["plain read into cache"].append(plain_read(files, threads, memory, False))
         reads["new memory alone"].append(new_memory(size))

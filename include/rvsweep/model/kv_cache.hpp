@@ -23,6 +23,11 @@ struct KvCache {
   std::int64_t columns() const { return k.size(3); }
 };
 
+/// Copies what a layer makes of some tokens, from [rows, tokens, n_kv_heads, head_dim], to their
+/// cells [rows, n_kv_heads, tokens, head_dim], heads of neighbouring numbers in both. On a CPU by
+/// our own loop: libtorch's copy of such strides takes several times as long.
+void write_cells(const at::Tensor& from, const at::Tensor& cells);
+
 /// Additive attention bias per layer, float32: 0 where a cell is seen, -inf where not, ln t where
 /// it counts t times. Layers that see the same cells share one tensor.
 struct AttentionBias {

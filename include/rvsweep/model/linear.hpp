@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "rvsweep/model/logit_rows.hpp"
+
 namespace rvsweep {
 
 /// How a matrix of products lies in memory: row by row, in oneDNN's blocks, or in the tiles of
@@ -34,5 +36,15 @@ at::Tensor packed_matrix_at(const std::byte* data, at::ScalarType dtype,
 /// x [..., in] times matrix [out, in] in any layout transposed, plus `bias` [out] where defined:
 /// [..., out].
 at::Tensor project(const at::Tensor& x, const at::Tensor& matrix, const at::Tensor& bias = {});
+
+/// swiglu of x [..., in] times the rows of gate, then up: [..., out / 2].
+at::Tensor project_gated(const at::Tensor& x, const at::Tensor& gate_up);
+
+/// Adds project(x, matrix, bias) to `sum` [..., out], contiguous.
+void add_projection(const at::Tensor& x, const at::Tensor& matrix, const at::Tensor& bias,
+                    const at::Tensor& sum);
+
+/// Of every row of x [rows, in] times matrix [out, in] transposed, which need not be kept.
+LargestLogits project_to_largest(const at::Tensor& x, const at::Tensor& matrix);
 
 }  // namespace rvsweep

@@ -27,6 +27,10 @@ struct SiteRecord {
   at::Tensor values = {};  // [rows, queries, heads, dim], filled by the forward pass
 };
 
+/// Whether any patch or record is at (site, layer).
+bool is_visited(const std::vector<SitePatch>& patches, const std::vector<SiteRecord>* records,
+                Site site, std::int64_t layer);
+
 /// `x` [rows, queries, heads, dim] at (site, layer) after its patches, recorded where a record asks
 /// for it; `x` itself where nothing does.
 at::Tensor visit(const std::vector<SitePatch>& patches, std::vector<SiteRecord>* records, Site site,

@@ -21,8 +21,8 @@ Rotation rotation_at(const at::Tensor& positions, const at::Tensor& inverse_freq
 /// dtype. Rotating by position a and then by b equals rotating by a + b, up to rounding.
 at::Tensor rotate(const at::Tensor& x, const Rotation& rotation);
 
-/// The same for x [B, T, heads, head_dim], whose heads are neighbours, and a rotation [B, T,
-/// head_dim/2]. On a CPU one pass of our own in place of six operators.
-at::Tensor rotate_heads(const at::Tensor& x, const Rotation& rotation);
+/// The same in place for x [B, T, heads, head_dim], whose heads are neighbours, and a rotation [B,
+/// T, head_dim/2]. On a CPU one pass of our own in place of six operators.
+void rotate_heads(const at::Tensor& x, const Rotation& rotation);
 
 }  // namespace rvsweep

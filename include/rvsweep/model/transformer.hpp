@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "rvsweep/model/kv_cache.hpp"
+#include "rvsweep/model/logit_rows.hpp"
 #include "rvsweep/model/patch.hpp"
 #include "rvsweep/model/weights.hpp"
 
@@ -50,8 +51,13 @@ class Transformer {
   /// for none.
   at::Tensor forward(const ForwardInput& input, KvCache& cache) const;
 
-  /// Final norm and head: float32 logits [..., vocab] of a residual stream [..., hidden].
+  /// Final norm and head: logits [..., vocab] of a residual stream [..., hidden], in the model's
+  /// dtype.
   at::Tensor unembed(const at::Tensor& residual) const;
+
+  /// What largest_logits and finite_rows find in those logits, for a residual stream [rows,
+  /// hidden]; on some processors without writing them.
+  LargestLogits largest_logits(const at::Tensor& residual) const;
 
  private:
   ModelConfig config_;

@@ -1,4 +1,4 @@
-#include "rvsweep/experiment/logit_rows.hpp"
+#include "rvsweep/model/logit_rows.hpp"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/argmax.h>
@@ -16,12 +16,13 @@ namespace {
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
 TEST(LogitRows, LargestIsArgmax) {
-  for (const std::int64_t vocabulary : {1, 7, 1024, 1025, 49152}) {
-    const at::Tensor logits = at::randn({9, vocabulary});
-    EXPECT_TRUE(at::equal(largest_logits(logits), logits.argmax(-1)));
-    EXPECT_TRUE(
-        at::equal(largest_logits(logits.narrow(0, 2, 3)), logits.narrow(0, 2, 3).argmax(-1)));
-  }
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16})
+    for (const std::int64_t vocabulary : {1, 7, 1024, 1025, 49152}) {
+      const at::Tensor logits = at::randn({9, vocabulary}).to(dtype);
+      EXPECT_TRUE(at::equal(largest_logits(logits), logits.argmax(-1)));
+      EXPECT_TRUE(
+          at::equal(largest_logits(logits.narrow(0, 2, 3)), logits.narrow(0, 2, 3).argmax(-1)));
+    }
 }
 
 TEST(LogitRows, TheFirstOfEqualsIsTheLargest) {
@@ -47,7 +48,8 @@ TEST(LogitRows, OneNumberMakesARowNotFinite) {
   logits[2][0] = -infinity;
   logits[3][1500] = std::numeric_limits<float>::quiet_NaN();
   logits[4].fill_(std::numeric_limits<float>::max());
-  EXPECT_TRUE(at::equal(finite_rows(logits), logits.isfinite().all(-1)));
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16})
+    EXPECT_TRUE(at::equal(finite_rows(logits.to(dtype)), logits.to(dtype).isfinite().all(-1)));
 }
 
 }  // namespace

@@ -6,10 +6,17 @@
 namespace rvsweep {
 
 /// The place of the largest number of every row, the first of equals; some place where a row is
-/// not finite. logits [rows, vocab] float32; returns [rows] int64.
+/// not finite. logits [rows, vocab] in any float format; returns [rows] int64.
 at::Tensor largest_logits(const at::Tensor& logits);
 
-/// Whether all numbers of a row are finite. logits [rows, vocab] float32; returns [rows] bool.
+/// Both, as Transformer::largest_logits finds them.
+struct LargestLogits {
+  at::Tensor place;   // int64 [rows]
+  at::Tensor finite;  // bool [rows]
+};
+
+/// Whether all numbers of a row are finite. logits [rows, vocab] in any float format; returns
+/// [rows] bool.
 at::Tensor finite_rows(const at::Tensor& logits);
 
 }  // namespace rvsweep
