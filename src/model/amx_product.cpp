@@ -1,6 +1,5 @@
 #include "rvsweep/model/amx_product.hpp"
 
-#include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <ATen/cpu/Utils.h>
 #include <ATen/ops/empty.h>
@@ -11,6 +10,7 @@
 
 #include "amx_few_rows.hpp"
 #include "amx_use.hpp"
+#include "own_loops.hpp"
 #include "rvsweep/core/error.hpp"
 
 #ifdef RVSWEEP_AMX

@@ -1,6 +1,5 @@
 #include "rvsweep/model/decode_attention.hpp"
 
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 
@@ -8,6 +7,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "own_loops.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/vector_widths.hpp"
 

@@ -1,6 +1,5 @@
 #include "rvsweep/model/kv_cache.hpp"
 
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/tensor.h>
@@ -10,6 +9,7 @@
 #include <cstring>
 #include <limits>
 
+#include "own_loops.hpp"
 #include "rvsweep/core/error.hpp"
 
 namespace rvsweep {

@@ -1,12 +1,12 @@
 #include "rvsweep/model/logit_rows.hpp"
 
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <limits>
 
+#include "own_loops.hpp"
 #include "rvsweep/core/vector_widths.hpp"
 
 namespace rvsweep {

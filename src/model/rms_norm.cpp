@@ -1,11 +1,11 @@
 #include "rvsweep/model/rms_norm.hpp"
 
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty_like.h>
 
 #include <cmath>
 
+#include "own_loops.hpp"
 #include "rvsweep/core/vector_widths.hpp"
 
 namespace rvsweep {

@@ -1,6 +1,5 @@
 #include "rvsweep/model/rope.hpp"
 
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mul.h>
@@ -10,6 +9,7 @@
 #include <numbers>
 #include <vector>
 
+#include "own_loops.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/vector_widths.hpp"
 

@@ -1,11 +1,11 @@
 #include "rvsweep/model/swiglu.hpp"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/silu.h>
 
 #include <vector>
 
+#include "own_loops.hpp"
 #include "swiglu_row.hpp"
 
 namespace rvsweep {
