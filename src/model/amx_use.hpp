@@ -118,16 +118,16 @@ RVSWEEP_AMX_INLINE void use_sums(const Product<Number>& p, const float* sums,
   const Number* const bias = p.bias == nullptr ? nullptr : p.bias + output;
   for (std::int64_t i = 0; i < rows; ++i) {
     const float* const of_row = sums + i * tile_block;
-    Number* const to = p.result + (first + i) * p.out + output;
+    const std::int64_t at = (first + i) * p.out + output;
     switch (p.use) {
       case Use::numbers:
-        write(of_row, bias, to);
+        write(of_row, bias, p.result + at);
         break;
       case Use::added:
-        add(of_row, bias, to);
+        add(of_row, bias, p.result + at);
         break;
       case Use::gated:
-        write_gated(gate_sums + i * tile_block, of_row, to);
+        write_gated(gate_sums + i * tile_block, of_row, p.result + at);
         break;
       case Use::largest:
         compare(rounded(_mm512_loadu_ps(of_row), Number()),
