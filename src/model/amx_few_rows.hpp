@@ -61,7 +61,7 @@ RVSWEEP_AMX_INLINE void add_part(const float* x, std::int64_t rows, std::int64_t
 RVSWEEP_AMX_INLINE void multiply_few_rows(const float* x, std::int64_t rows, std::int64_t in,
                                           const std::byte* panel, const std::byte* next,
                                           float* sums) {
-  const std::int64_t passes = 2 * ((rows + rows_of_group - 1) / rows_of_group);
+  const std::int64_t passes = 2 * divided_up(rows, rows_of_group);
   const std::int64_t bytes = in * tile_block * static_cast<std::int64_t>(sizeof(float)) / passes;
   std::fill_n(sums, passes / 2 * rows_of_group * tile_block, 0.0F);
   for (std::int64_t pass = 0; pass < passes; ++pass) {

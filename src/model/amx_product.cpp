@@ -56,8 +56,6 @@ void arrange_in_tiles(const std::byte* rows, std::int64_t out, std::int64_t in,
 #ifdef RVSWEEP_AMX
 namespace {
 
-constexpr std::int64_t divided_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 /// Rows of x that a block of 32 outputs meets before the next one does: what the cache holds.
 constexpr std::int64_t rows_at_once(std::int64_t rows, std::int64_t in, std::int64_t terms) {
   constexpr std::int64_t cached_numbers = 1 << 19;  // bfloat16, half of a usual cache
@@ -175,24 +173,10 @@ void multiply_all(const Product<Number>& p, bool split, LanesOfRow* lanes = null
 }
 
 template <class Number>
-at::Tensor numbers_of(const at::Tensor& x, const at::Tensor& tiles, const at::Tensor& bias,
-                      Use use) {
+void multiply_into(const at::Tensor& x, const at::Tensor& tiles, const at::Tensor& bias, Use use,
+                   const at::Tensor& result) {
   const at::Tensor flat = x.contiguous();
   Product<Number> product = product_of<Number>(flat, tiles, use);
-  std::vector<std::int64_t> shape = x.sizes().vec();
-  shape.back() = product.out;
-  const at::Tensor result = at::empty(shape, x.options());
-  product.result = static_cast<Number*>(result.data_ptr());
-  if (bias.defined()) product.bias = static_cast<const Number*>(bias.const_data_ptr());
-  multiply_all(product, tiles.scalar_type() == at::kFloat);
-  return result;
-}
-
-template <class Number>
-void add_to(const at::Tensor& x, const at::Tensor& tiles, const at::Tensor& bias,
-            const at::Tensor& result) {
-  const at::Tensor flat = x.contiguous();
-  Product<Number> product = product_of<Number>(flat, tiles, Use::added);
   RVSWEEP_EXPECT(result.is_contiguous() && result.numel() == product.rows * product.out,
                  "there is a place for every number");
   product.result = static_cast<Number*>(result.data_ptr());
@@ -234,10 +218,20 @@ void check_formats(const at::Tensor& x, const at::Tensor& tiles) {
                  "float32 matrices are for float32");
 }
 
-at::Tensor numbers(const at::Tensor& x, const at::Tensor& tiles, const at::Tensor& bias, Use use) {
+void multiply_into(const at::Tensor& x, const at::Tensor& tiles, const at::Tensor& bias, Use use,
+                   const at::Tensor& result) {
   check_formats(x, tiles);
-  return x.scalar_type() == at::kFloat ? numbers_of<float>(x, tiles, bias, use)
-                                       : numbers_of<std::uint16_t>(x, tiles, bias, use);
+  if (x.scalar_type() == at::kFloat)
+    multiply_into<float>(x, tiles, bias, use, result);
+  else
+    multiply_into<std::uint16_t>(x, tiles, bias, use, result);
+}
+
+/// For a result of `out` numbers a row.
+at::Tensor empty_result(const at::Tensor& x, std::int64_t out) {
+  std::vector<std::int64_t> shape = x.sizes().vec();
+  shape.back() = out;
+  return at::empty(shape, x.options());
 }
 
 bool processor_has_amx() {
@@ -256,20 +250,20 @@ bool has_amx() {
 }
 
 at::Tensor amx_product(const at::Tensor& x, const at::Tensor& tiles, const at::Tensor& bias) {
-  return numbers(x, tiles, bias, Use::numbers);
+  const at::Tensor result = empty_result(x, tiles.size(0) * tile_block);
+  multiply_into(x, tiles, bias, Use::numbers, result);
+  return result;
 }
 
 at::Tensor amx_gated_product(const at::Tensor& x, const at::Tensor& tiles) {
-  return numbers(x, tiles, {}, Use::gated);
+  const at::Tensor result = empty_result(x, tiles.size(0) * tile_block / 2);
+  multiply_into(x, tiles, {}, Use::gated, result);
+  return result;
 }
 
 void amx_add_product(const at::Tensor& x, const at::Tensor& tiles, const at::Tensor& bias,
                      const at::Tensor& result) {
-  check_formats(x, tiles);
-  if (x.scalar_type() == at::kFloat)
-    add_to<float>(x, tiles, bias, result);
-  else
-    add_to<std::uint16_t>(x, tiles, bias, result);
+  multiply_into(x, tiles, bias, Use::added, result);
 }
 
 LargestLogits amx_largest(const at::Tensor& x, const at::Tensor& tiles) {

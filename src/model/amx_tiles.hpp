@@ -21,6 +21,8 @@ constexpr std::int64_t tile_rows = 16, tile_numbers = 512;
 
 #ifdef RVSWEEP_AMX
 
+constexpr std::int64_t divided_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
 struct alignas(64) TileShapes {
   std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
   std::uint16_t row_bytes[16] = {};

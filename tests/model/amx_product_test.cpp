@@ -3,24 +3,22 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/argmax.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
+#include "in_tiles.hpp"
 #include "rvsweep/model/swiglu.hpp"
 
 namespace rvsweep {
 namespace {
 
-at::Tensor in_tiles(const at::Tensor& matrix) {
-  const at::Tensor tiles = at::empty(tiled_shape(matrix.size(0), matrix.size(1)), matrix.options());
-  arrange_in_tiles(static_cast<const std::byte*>(matrix.const_data_ptr()), matrix.size(0),
-                   matrix.size(1), matrix.element_size(),
-                   static_cast<std::byte*>(tiles.data_ptr()));
-  return tiles;
-}
+using testing::in_tiles;
+
+/// Of x and of the matrix.
+constexpr std::pair<at::ScalarType, at::ScalarType> formats[] = {
+    {at::kFloat, at::kFloat}, {at::kFloat, at::kBFloat16}, {at::kBFloat16, at::kBFloat16}};
 
 struct Operands {
   at::Tensor x, matrix, bias;
@@ -91,8 +89,6 @@ TEST(AmxProduct, LargeAndSmallNumbersKeepTheirPlaces) {
 
 TEST(AmxProduct, ARowDependsOnNothingElse) {
   if (!has_amx()) GTEST_SKIP() << "this processor has no AMX";
-  const std::pair<at::ScalarType, at::ScalarType> formats[] = {
-      {at::kFloat, at::kFloat}, {at::kFloat, at::kBFloat16}, {at::kBFloat16, at::kBFloat16}};
   for (const auto& [of_x, of_matrix] : formats) {
     const Operands o = random_operands(600, 96, 160, of_x, of_matrix);
     const at::Tensor tiles = in_tiles(o.matrix);
@@ -125,8 +121,6 @@ TEST(AmxProduct, NumbersOfSixteenBitsNeedNoThirdTerm) {
 
 TEST(AmxProduct, GatedIsSwigluOfTheProduct) {
   if (!has_amx()) GTEST_SKIP() << "this processor has no AMX";
-  const std::pair<at::ScalarType, at::ScalarType> formats[] = {
-      {at::kFloat, at::kFloat}, {at::kFloat, at::kBFloat16}, {at::kBFloat16, at::kBFloat16}};
   for (const auto& [of_x, of_matrix] : formats)
     for (const std::int64_t rows : {1, 17, 40, 600}) {
       const Operands o = random_operands(rows, 96, 2 * 160, of_x, of_matrix);
@@ -139,8 +133,6 @@ TEST(AmxProduct, GatedIsSwigluOfTheProduct) {
 
 TEST(AmxProduct, AddedHasTheBitsOfAnAdditionAfterIt) {
   if (!has_amx()) GTEST_SKIP() << "this processor has no AMX";
-  const std::pair<at::ScalarType, at::ScalarType> formats[] = {
-      {at::kFloat, at::kFloat}, {at::kFloat, at::kBFloat16}, {at::kBFloat16, at::kBFloat16}};
   for (const auto& [of_x, of_matrix] : formats)
     for (const std::int64_t rows : {1, 17, 300}) {
       const Operands o = random_operands(rows, 96, 160, of_x, of_matrix);
@@ -155,8 +147,6 @@ TEST(AmxProduct, AddedHasTheBitsOfAnAdditionAfterIt) {
 
 TEST(AmxProduct, LargestIsThatOfTheProduct) {
   if (!has_amx()) GTEST_SKIP() << "this processor has no AMX";
-  const std::pair<at::ScalarType, at::ScalarType> formats[] = {
-      {at::kFloat, at::kFloat}, {at::kFloat, at::kBFloat16}, {at::kBFloat16, at::kBFloat16}};
   for (const auto& [of_x, of_matrix] : formats)
     for (const std::int64_t rows : {1, 17, 300}) {
       const Operands o = random_operands(rows, 96, 1600, of_x, of_matrix);

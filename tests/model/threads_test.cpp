@@ -2,13 +2,12 @@
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
-#include "rvsweep/model/amx_product.hpp"
+#include "in_tiles.hpp"
 #include "rvsweep/model/decode_attention.hpp"
 #include "rvsweep/model/kv_cache.hpp"
 #include "rvsweep/model/rms_norm.hpp"
@@ -34,9 +33,7 @@ std::vector<at::Tensor> results(at::ScalarType dtype) {
   rotate_heads(heads, {angles.cos(), angles.sin()});
   found.insert(found.end(), {cells, heads});
   if (!has_amx()) return found;
-  const at::Tensor tiles = at::empty(tiled_shape(320, 64), matrix.options());
-  arrange_in_tiles(static_cast<const std::byte*>(matrix.const_data_ptr()), 320, 64,
-                   matrix.element_size(), static_cast<std::byte*>(tiles.data_ptr()));
+  const at::Tensor tiles = testing::in_tiles(matrix);
   for (const std::int64_t rows : {8, 100}) {
     const at::Tensor some = x.narrow(0, 0, rows), sum = random({rows, 320});
     amx_add_product(some, tiles, {}, sum);
