@@ -53,7 +53,6 @@ void set_up_memory() {
   keep_tensor_memory();
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
-  mallopt(M_ARENA_MAX, 1);
 }
 
 }  // namespace

@@ -37,39 +37,53 @@ void PromptPlanner::finish() {
 void PromptPlanner::start() {
   Block done = std::exchange(running_, {});
   running_.prompts = std::exchange(collected_, {});
-  const std::size_t n = running_.prompts.size();
-  running_.encodings.resize(n);
+  const std::span<const Prompt> prompts = running_.prompts;
   const auto threads = static_cast<std::size_t>(text_.threads);
-  const std::size_t share = (n + threads - 1) / threads;
-  for (std::size_t begin = 0; begin < n; begin += share)
+  const std::size_t share = (prompts.size() + threads - 1) / threads;
+  for (std::size_t begin = 0; begin < prompts.size(); begin += share)
     running_.shares.push_back(std::async(
         std::launch::async,
-        [encode = &text_.encode_prompt, prompts = running_.prompts.data(),
-         encodings = running_.encodings.data(), begin, end = std::min(n, begin + share)] {
-          for (std::size_t p = begin; p < end; ++p)
-            if (!prompts[p].text.empty()) encodings[p] = (*encode)(prompts[p].text);
+        [encode = &text_.encode_prompt,
+         prompts = prompts.subspan(begin, std::min(share, prompts.size() - begin))] {
+          Encoded encoded;
+          encoded.prompts.reserve(prompts.size());
+          for (const Prompt& prompt : prompts) {
+            const PromptEncoding one =
+                prompt.text.empty() ? PromptEncoding{} : (*encode)(prompt.text);
+            encoded.prompts.push_back({static_cast<std::int32_t>(one.encoding.ids.size()),
+                                       static_cast<std::int32_t>(one.tokens_after_user)});
+            encoded.ids.insert(encoded.ids.end(), one.encoding.ids.begin(), one.encoding.ids.end());
+          }
+          return encoded;
         }));
   take_over(std::move(done));
 }
 
 void PromptPlanner::take_over(Block block) {
-  for (auto& share : block.shares) share.get();
-  for (std::size_t p = 0; p < block.prompts.size(); ++p) {
-    const Prompt& prompt = block.prompts[p];
-    const PromptEncoding& encoded = block.encodings[p];
-    PlannedPrompt planned;
-    planned.number = PromptIndex(static_cast<std::int32_t>(plan_.prompts.size()));
-    planned.n_tokens = static_cast<std::int32_t>(encoded.encoding.ids.size());
-    if (config_.window_end == WindowEnd::user_end)
-      planned.tokens_after_window = static_cast<std::int32_t>(encoded.tokens_after_user);
-    planned.group = groups_.number_of(prompt.group);
-    planned.refusal = refusals_.number_of(geometry_refusal(planned));
-    planned.text_hash = xxh3(prompt.text);
-    plan_.prompts.push_back(planned);
-    plan_.prompt_ids.add(prompt.id);
-    plan_.tokens.add(encoded.encoding.ids);
-    if (keep_texts_) plan_.texts.add(prompt.text);
+  auto prompt = block.prompts.cbegin();
+  for (auto& share : block.shares) {
+    const Encoded encoded = share.get();
+    std::span<const std::int32_t> ids = encoded.ids;
+    for (const auto& [n_tokens, after_user] : encoded.prompts) {
+      take_over(*prompt++, ids.first(n_tokens), after_user);
+      ids = ids.subspan(n_tokens);
+    }
   }
+}
+
+void PromptPlanner::take_over(const Prompt& prompt, std::span<const std::int32_t> ids,
+                              std::int32_t after_user) {
+  PlannedPrompt planned;
+  planned.number = PromptIndex(static_cast<std::int32_t>(plan_.prompts.size()));
+  planned.n_tokens = static_cast<std::int32_t>(ids.size());
+  if (config_.window_end == WindowEnd::user_end) planned.tokens_after_window = after_user;
+  planned.group = groups_.number_of(prompt.group);
+  planned.refusal = refusals_.number_of(geometry_refusal(planned));
+  planned.text_hash = xxh3(prompt.text);
+  plan_.prompts.push_back(planned);
+  plan_.prompt_ids.add(prompt.id);
+  plan_.tokens.add(ids);
+  if (keep_texts_) plan_.texts.add(prompt.text);
 }
 
 std::string PromptPlanner::geometry_refusal(const PlannedPrompt& prompt) const {

@@ -1,6 +1,9 @@
 #pragma once
 // The prompts of a sweep, tokenised by threads while more of them are read.
+#include <cstdint>
 #include <future>
+#include <span>
+#include <vector>
 
 #include "numbered_texts.hpp"
 #include "rvsweep/plan/plan.hpp"
@@ -20,14 +23,24 @@ class PromptPlanner {
   void finish();
 
  private:
+  /// Consecutive prompts as the model reads them. Few pieces of memory: the thread that frees them
+  /// is not the one that allocated them, and the two would wait for each other.
+  struct Encoded {
+    struct Lengths {
+      std::int32_t n_tokens = 0;
+      std::int32_t after_user = 0;  // of them, see PromptEncoding
+    };
+    std::vector<Lengths> prompts;
+    std::vector<std::int32_t> ids;  // of all of them, one after the other
+  };
   struct Block {
     std::vector<Prompt> prompts;
-    std::vector<PromptEncoding> encodings;
-    std::vector<std::future<void>> shares;  // the last member: waited for before the others go
+    std::vector<std::future<Encoded>> shares;  // the last member: waited for before the others go
   };
 
   void start();
   void take_over(Block block);
+  void take_over(const Prompt& prompt, std::span<const std::int32_t> ids, std::int32_t after_user);
   std::string geometry_refusal(const PlannedPrompt& prompt) const;
 
   Plan& plan_;
