@@ -1,12 +1,15 @@
 #include "rvsweep/experiment/geometry.hpp"
 
-#include <ATen/TensorIndexing.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/index_select.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
+#include <string_view>
+#include <unordered_map>
 
 #include "rvsweep/metrics/spectra.hpp"
 
@@ -16,17 +19,44 @@ namespace {
 /// The windows' V at one layer: [windows, W, n_kv_heads*head_dim].
 at::Tensor gather_windows(const at::Tensor& v, const std::vector<VWindow>& windows,
                           std::int64_t W) {
-  std::vector<std::int64_t> rows, columns;
-  for (const VWindow& window : windows) {
-    rows.push_back(window.row);
-    for (std::int64_t i = 0; i < W; ++i)
-      columns.push_back(std::max<std::int64_t>(window.end - W + i, 0));
+  const auto n_kv_heads = v.size(1), columns = v.size(2);
+  std::vector<std::int64_t> cells;  // of v as [rows*n_kv_heads*columns, head_dim]
+  cells.reserve(windows.size() * static_cast<std::size_t>(W * n_kv_heads));
+  for (const auto& [row, end] : windows)
+    for (std::int64_t column = end - W; column < end; ++column)
+      for (std::int64_t head = 0; head < n_kv_heads; ++head)
+        cells.push_back((row * n_kv_heads + head) * columns + std::max<std::int64_t>(column, 0));
+  return v.reshape({-1, v.size(3)})
+      .index_select(0, at::tensor(cells, at::kLong).to(v.device()))
+      .view({std::ssize(windows), W, n_kv_heads * v.size(3)});
+}
+
+/// Which of a layer's blocks [windows, W, D] differ. Rows share their prompts' V up to the layers
+/// that patches change, and equal blocks have equal spectra.
+struct DistinctBlocks {
+  at::Tensor blocks;               // those that no earlier one equals bit for bit
+  std::vector<std::size_t> place;  // of every window's equal among them
+};
+
+DistinctBlocks distinct_blocks(const at::Tensor& blocks) {
+  const auto n = static_cast<std::size_t>(blocks.size(0)), bytes = blocks.nbytes() / n;
+  DistinctBlocks distinct{blocks, {}};
+  if (!blocks.is_cpu()) {  // comparing would take longer there
+    distinct.place.resize(n);
+    std::iota(distinct.place.begin(), distinct.place.end(), std::size_t{0});
+    return distinct;
   }
-  const auto n = std::ssize(windows);
-  const at::Tensor row = at::tensor(rows, at::kLong).to(v.device()).view({n, 1});
-  const at::Tensor column = at::tensor(columns, at::kLong).to(v.device()).view({n, W});
-  const at::Tensor by_cell = v.transpose(1, 2);  // [rows, columns, nkv, hd]
-  return by_cell.index({row, column}).view({n, W, -1});
+  std::vector<std::int64_t> kept;
+  const auto* const begin = static_cast<const char*>(blocks.const_data_ptr());
+  std::unordered_map<std::string_view, std::size_t> places;
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto [found, is_new] =
+        places.emplace(std::string_view(begin + i * bytes, bytes), kept.size());
+    if (is_new) kept.push_back(static_cast<std::int64_t>(i));
+    distinct.place.push_back(found->second);
+  }
+  if (kept.size() < n) distinct.blocks = blocks.index_select(0, at::tensor(kept, at::kLong));
+  return distinct;
 }
 
 }  // namespace
@@ -40,14 +70,15 @@ std::vector<double> window_spectra(const KvCache& cache, const std::vector<VWind
     bool wanted = false;
     for (std::size_t i = 0; i < n; ++i) wanted |= has_cells(i, layer);
     if (!wanted) continue;
-    const at::Tensor blocks = gather_windows(cache.v[layer], windows, W);
-    const at::Tensor sigma = singular_values(blocks).to(at::kCPU).contiguous();  // [n, min(W, D)]
+    const auto [blocks, place] = distinct_blocks(gather_windows(cache.v[layer], windows, W));
+    const at::Tensor sigma =  // [distinct blocks, min(W, D)]
+        singular_values(blocks).to(at::kCPU).contiguous();
     const auto found = static_cast<std::size_t>(sigma.size(1));
     const double* values = sigma.const_data_ptr<double>();
     for (std::size_t i = 0; i < n; ++i) {
       if (!has_cells(i, layer)) continue;
       double* out = &spectra[(i * n_layers + layer) * width];
-      std::copy_n(values + i * found, found, out);
+      std::copy_n(values + place[i] * found, found, out);
       std::fill(out + found, out + width, 0.0);  // a block has no more than D singular values
     }
   }

@@ -1,5 +1,8 @@
 #include "rvsweep/metrics/spectra.hpp"
 
+#include <ATen/TensorIndexing.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/linalg_eigvalsh.h>
 #include <ATen/ops/linalg_svdvals.h>
 #include <ATen/ops/where.h>
 
@@ -9,6 +12,10 @@
 
 namespace rvsweep {
 namespace {
+
+/// A Gram matrix' eigenvalue above this share of the largest keeps nine digits, more than float32
+/// has.
+constexpr double least_eigenvalue = 1e-6;
 
 template <class Term>
 double sum_over(std::span<const double> sigma, Term term) {
@@ -27,14 +34,27 @@ double entropy_term(double share) { return share == 0 ? 0.0 : -share * std::log(
 }  // namespace
 
 at::Tensor singular_values(const at::Tensor& blocks) {
+  const bool is_wide = blocks.size(-2) <= blocks.size(-1);
+  const at::Tensor wide = (is_wide ? blocks : blocks.transpose(-2, -1)).to(at::kDouble);
+  const at::Tensor all =
+      wide.reshape({-1, wide.size(-2), wide.size(-1)});  // [blocks, n, m], n <= m
+  at::Tensor gram = all.matmul(all.transpose(1, 2));
+  const at::Tensor finite = gram.sum({1, 2}).isfinite();  // [blocks]
+  const bool all_finite = finite.all().item<bool>();
+  if (!all_finite) gram = at::where(finite.view({-1, 1, 1}), gram, 0.0);
+  const at::Tensor squares = at::linalg_eigvalsh(gram).flip(1);
+  at::Tensor sigma = squares.clamp_min(0).sqrt();
+  if (!all_finite)
+    sigma.masked_fill_(~finite.unsqueeze(1), std::numeric_limits<double>::quiet_NaN());
+  const at::Tensor has_tail =
+      finite & (squares.select(1, -1) <= least_eigenvalue * squares.select(1, 0));
   // LAPACK is quicker with tall blocks than with wide ones, which have the same singular values.
-  const bool is_tall = blocks.size(-2) >= blocks.size(-1);
-  const at::Tensor wide = (is_tall ? blocks : blocks.transpose(-2, -1)).to(at::kDouble);
-  const at::Tensor finite = wide.sum({-2, -1}).isfinite();  // [...]
-  if (finite.all().item<bool>()) return at::linalg_svdvals(wide);
-  const at::Tensor safe = at::where(finite.unsqueeze(-1).unsqueeze(-1), wide, 0.0);
-  return at::where(finite.unsqueeze(-1), at::linalg_svdvals(safe),
-                   std::numeric_limits<double>::quiet_NaN());
+  if (has_tail.any().item<bool>())
+    sigma.index_put_({has_tail}, at::linalg_svdvals(all.index({has_tail}).transpose(1, 2)));
+  auto sizes = blocks.sizes().vec();
+  sizes.pop_back();
+  sizes.back() = sigma.size(1);
+  return sigma.view(sizes);
 }
 
 double participation_ratio(std::span<const double> sigma) {
