@@ -15,7 +15,8 @@ std::int64_t canonical_length(std::int64_t n) {
 }
 
 std::int64_t canonical_rows(std::int64_t n) {
-  if (n <= 32) return round_up(n < 1 ? 1 : n, 8);
+  if (n <= 1) return 1;
+  if (n <= 32) return round_up(n, 8);
   std::int64_t power = 32;
   while (power * 2 <= n) power *= 2;
   if (n == power) return power;
