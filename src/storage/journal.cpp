@@ -44,7 +44,7 @@ struct Journal::Event {
   std::string event, sweep;
   std::int32_t bundle = -1;
   int rank = -1;
-  std::vector<std::int32_t> died_in;
+  std::vector<std::int32_t> died_in{};
 
   /// json::exception where the line is no event.
   static Event parse(const std::string& text) {

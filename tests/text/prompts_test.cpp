@@ -96,8 +96,8 @@ TEST_F(Prompts, AnEmptyLineIsNamed) {
 }
 
 TEST_F(Prompts, AMalformedLineIsNamed) {
-  for (const std::string line : {std::string("pair: two"), std::string("{\"pair\": \"two\""),
-                                 first.substr(1), first + first, std::string("{\0}", 3)})
+  for (const std::string& line : {std::string("pair: two"), std::string("{\"pair\": \"two\""),
+                                  first.substr(1), first + first, std::string("{\0}", 3)})
     EXPECT_TRUE(says(refusal(first + "\n" + line + "\n"), {at(2), "not valid JSON"})) << line;
   for (const std::string line : {"[]", "3", "null", "\"pair\""})
     EXPECT_TRUE(says(refusal(first + "\n" + line), {at(2), "not a JSON object"})) << line;
