@@ -12,7 +12,7 @@ namespace rvsweep {
 namespace {
 
 /// Prompts that are fed together: on a CPU so many that what a layer makes of them stays in its
-/// cache, always whole groups of 8 (canonical_rows).
+/// cache, in whole groups of 8 (canonical_rows) where there are several.
 std::int64_t prompts_at_once(const Transformer& model, const KvCache& cache) {
   constexpr std::int64_t cpu_tokens = 1280;
   if (!model.placement().device.is_cpu()) return cache.rows();

@@ -14,8 +14,8 @@ namespace rvsweep {
 std::int64_t canonical_length(std::int64_t n_tokens);
 
 /// The padded number of rows or prompts of a batch: 1, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256,
-/// ...: a single row reads weights for nothing else, and each entry is one more path through
-/// matrix products.
+/// ... A single row is left alone, because its arithmetic is small beside reading the weights;
+/// few entries, because each is one more path through matrix products.
 std::int64_t canonical_rows(std::int64_t n_rows);
 
 /// sweep.bundle_rows = auto: a function of model shape, device type and dtype alone. The rows' keys
