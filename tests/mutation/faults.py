@@ -236,6 +236,20 @@ FAULTS = [
         "metrics Logits.KlIsTheExpectationUnderItsFirstArgument",
     ),
     fault(
+        "small singular values from the Gram matrix",
+        "metrics/spectra.cpp",
+        "least_eigenvalue = 1e-6;",
+        "least_eigenvalue = -1;",
+        "metrics SingularValues.KeepTheTail",
+    ),
+    fault(
+        "spectrum of a shared block given to every window",
+        "experiment/geometry.cpp",
+        "place[i] * found",
+        "place[0] * found",
+        "experiment WindowSpectra.AreThoseOfEveryWindowAlsoWhereRowsShareCells",
+    ),
+    fault(
         "prompt window without the last token",
         "experiment/bundle_runner.cpp",
         "batch.plans[r].refeeds ? T : T + 1",
