@@ -39,4 +39,4 @@ add_library(libtorch INTERFACE)
 # another version.
 target_compile_options(libtorch INTERFACE "SHELL:-idirafter ${LIBTORCH}/include")
 target_link_libraries(libtorch INTERFACE "${LIBTORCH}/lib/libtorch_cpu.so" "${LIBTORCH}/lib/libc10.so")
-# libtorch_cuda is opened at run time where a GPU is (src/model/device.cpp), so one binary serves both.
+# libtorch_cuda is opened at run time where a GPU is (src/kernels/device.cpp), so one binary serves both.

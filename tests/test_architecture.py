@@ -52,6 +52,11 @@ def files_of(module: str) -> list[Path]:
     return sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in {".cpp", ".hpp"})
 
 
+def file_of(included: str) -> Path:
+    """A header of the project by the words that include it."""
+    return ROOT / ("include" if included.startswith("rvsweep/") else "src") / included
+
+
 def all_files() -> list[Path]:
     return sorted(path for top in ("src", "include") for path in (ROOT / top).rglob("*.[ch]pp"))
 
@@ -59,25 +64,34 @@ def all_files() -> list[Path]:
 def test_every_folder_is_a_module():
     folders = {path.name for top in ("src", "include/rvsweep") for path in (ROOT / top).iterdir() if path.is_dir()}
     assert folders == set(MODULES)
-    assert len(MODULES) == 12
+    assert len(MODULES) == 15
 
 
 def test_every_source_is_built():
     for module, (sources, _) in MODULES.items():
-        present = {path.name for path in (ROOT / "src" / module).glob("*.cpp")} - {"main.cpp"}
+        folder = ROOT / "src" / module
+        present = {str(path.relative_to(folder)) for path in folder.rglob("*.cpp")} - {"main.cpp"}
         assert present == set(sources), module
 
 
-def test_a_header_lies_beside_what_implements_it():
-    """include/rvsweep/<module>/x.hpp has src/<module>/x.cpp, unless it defines nothing or all of it inline."""
+def test_a_source_includes_its_own_header_first():
+    for source in sorted((ROOT / "src").rglob("*.cpp")):
+        own = source.relative_to(ROOT / "src").with_suffix(".hpp").as_posix()
+        header = next((name for name in (f"rvsweep/{own}", own) if file_of(name).is_file()), None)
+        if header:
+            assert INCLUDE.findall(source.read_text())[0] == header, f"{source} does not include its own header first"
+
+
+def test_public_headers_are_those_that_other_modules_include():
+    """include/ is the list of what a module lends; a header that it keeps to itself lies beside its .cpp."""
+    users: dict[str, set[str]] = {}
     for module in MODULES:
-        headers = {path.stem for path in (ROOT / "include" / "rvsweep" / module).glob("*.hpp")}
-        assert headers, module
-        for source in (ROOT / "src" / module).glob("*.cpp"):
-            included = INCLUDE.findall(source.read_text())
-            own = f"rvsweep/{module}/{source.stem}.hpp"
-            if source.stem in headers:
-                assert included[0] == own, f"{source.name} does not include its own header first"
+        for path in files_of(module):
+            for included in INCLUDE.findall(path.read_text()):
+                users.setdefault(included, set()).add(module)
+    for path in sorted((ROOT / "include").rglob("*.hpp")):
+        name = path.relative_to(ROOT / "include").as_posix()
+        assert users.get(name, set()) - {name.split("/")[1]}, f"{name}: no other module includes it"
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -87,7 +101,10 @@ def test_modules_include_what_they_may_use(module):
         for included in INCLUDE.findall(path.read_text()):
             if included.startswith("rvsweep/"):
                 needed = "rvsweep_" + included.split("/")[1]
-                assert (ROOT / "include" / included).is_file(), f"{path} includes {included}, which does not exist"
+                assert file_of(included).is_file(), f"{path} includes {included}, which does not exist"
+            elif file_of(included).is_file():
+                needed = "rvsweep_" + included.split("/")[0]
+                assert included.split("/")[0] == module, f"{path} includes {included}, which {needed} keeps to itself"
             else:
                 needed = next((target for name, target in LIBRARIES.items() if re.match(name, included)), None)
             assert needed is None or needed in allowed, f"{path} includes {included} of {needed}, beyond {module}"

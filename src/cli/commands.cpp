@@ -1,4 +1,4 @@
-#include "rvsweep/cli/commands.hpp"
+#include "cli/commands.hpp"
 
 namespace rvsweep {
 

@@ -6,14 +6,15 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "rvsweep/cli/options.hpp"
+#include "cli/options.hpp"
 #include "rvsweep/comm/mpi_communicator.hpp"
 #include "rvsweep/comm/nccl.hpp"
 #include "rvsweep/comm/world.hpp"
 #include "rvsweep/core/cores.hpp"
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/model/device.hpp"
-#include "rvsweep/model/hardware.hpp"
+#include "rvsweep/core/version.hpp"
+#include "rvsweep/kernels/device.hpp"
+#include "rvsweep/kernels/hardware.hpp"
 #include "rvsweep/storage/folder_check.hpp"
 #include "rvsweep/storage/h5_version.hpp"
 

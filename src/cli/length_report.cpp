@@ -1,4 +1,4 @@
-#include "rvsweep/cli/length_report.hpp"
+#include "cli/length_report.hpp"
 
 #include <spdlog/fmt/fmt.h>
 

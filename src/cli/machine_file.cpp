@@ -1,4 +1,4 @@
-#include "rvsweep/cli/machine_file.hpp"
+#include "cli/machine_file.hpp"
 
 #include <boost/program_options/errors.hpp>
 #include <boost/program_options/options_description.hpp>

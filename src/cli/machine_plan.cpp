@@ -1,4 +1,4 @@
-#include "rvsweep/cli/machine_plan.hpp"
+#include "cli/machine_plan.hpp"
 
 #include <spdlog/fmt/fmt.h>
 

@@ -3,11 +3,12 @@
 #include <iostream>
 #include <limits>
 
-#include "rvsweep/cli/commands.hpp"
+#include "cli/commands.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/core/nearest.hpp"
-#include "rvsweep/model/tensor_memory.hpp"
+#include "rvsweep/core/version.hpp"
+#include "rvsweep/kernels/caching_allocator.hpp"
 
 namespace {
 
@@ -50,7 +51,7 @@ int dispatch(const Arguments& words) {
 /// Memory that tensors give back is kept for the next ones: fresh pages cost more than they are
 /// worth where logits of megabytes come and go at every token.
 void set_up_memory() {
-  keep_tensor_memory();
+  use_caching_allocator();
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
 }

@@ -1,10 +1,10 @@
 #include <iostream>
 
-#include "rvsweep/cli/options.hpp"
-#include "rvsweep/cli/progress.hpp"
+#include "cli/options.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/storage/merge.hpp"
+#include "rvsweep/sweep/progress.hpp"
 
 namespace rvsweep {
 

@@ -1,4 +1,4 @@
-#include "rvsweep/cli/options.hpp"
+#include "cli/options.hpp"
 
 #include <boost/program_options/errors.hpp>
 #include <boost/program_options/parsers.hpp>
@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/version.hpp"
 
 namespace rvsweep {
 

@@ -5,13 +5,13 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "rvsweep/cli/length_report.hpp"
-#include "rvsweep/cli/machine_plan.hpp"
-#include "rvsweep/cli/options.hpp"
-#include "rvsweep/cli/progress.hpp"
-#include "rvsweep/cli/sweep_setup.hpp"
+#include "cli/length_report.hpp"
+#include "cli/machine_plan.hpp"
+#include "cli/options.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
+#include "rvsweep/sweep/identity.hpp"
+#include "rvsweep/sweep/progress.hpp"
 
 namespace rvsweep {
 namespace {

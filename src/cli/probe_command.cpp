@@ -7,15 +7,15 @@
 
 #include <iostream>
 
-#include "rvsweep/cli/load_model.hpp"
-#include "rvsweep/cli/options.hpp"
+#include "cli/options.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/experiment/geometry.hpp"
 #include "rvsweep/metrics/spectra.hpp"
 #include "rvsweep/plan/layers.hpp"
 #include "rvsweep/storage/probe_file.hpp"
-#include "rvsweep/text/tokenizer.hpp"
+#include "rvsweep/sweep/load_model.hpp"
+#include "rvsweep/tokenizer/tokenizer.hpp"
 
 namespace rvsweep {
 namespace {

@@ -6,17 +6,17 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "rvsweep/cli/launch.hpp"
-#include "rvsweep/cli/load_model.hpp"
-#include "rvsweep/cli/options.hpp"
-#include "rvsweep/cli/sweep_setup.hpp"
+#include "cli/options.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/experiment/bundle_contexts.hpp"
 #include "rvsweep/experiment/bundle_runner.hpp"
-#include "rvsweep/storage/layout.hpp"
 #include "rvsweep/storage/segment.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
+#include "rvsweep/sweep/identity.hpp"
+#include "rvsweep/sweep/launch.hpp"
+#include "rvsweep/sweep/load_model.hpp"
 
 namespace rvsweep {
 namespace {

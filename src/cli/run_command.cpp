@@ -5,9 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "rvsweep/cli/load_model.hpp"
-#include "rvsweep/cli/options.hpp"
-#include "rvsweep/cli/run_events.hpp"
+#include "cli/options.hpp"
 #include "rvsweep/comm/root_work.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
@@ -15,12 +13,14 @@
 #include "rvsweep/experiment/bundle_contexts.hpp"
 #include "rvsweep/experiment/bundle_runner.hpp"
 #include "rvsweep/plan/result_schema.hpp"
-#include "rvsweep/scheduler/sweep.hpp"
+#include "rvsweep/scheduler/work.hpp"
 #include "rvsweep/storage/files.hpp"
-#include "rvsweep/storage/layout.hpp"
 #include "rvsweep/storage/merge.hpp"
 #include "rvsweep/storage/segment.hpp"
 #include "rvsweep/storage/status_file.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
+#include "rvsweep/sweep/events.hpp"
+#include "rvsweep/sweep/load_model.hpp"
 
 namespace rvsweep {
 namespace {
@@ -114,7 +114,7 @@ WorkSource work_left(const SweepFolder& folder, int max_attempts) {
 }
 
 /// Merges what is there and says how the run ended.
-int finish(SweepFolder& folder, const SweepOutcome& outcome, const Snapshot& latest,
+int finish(SweepFolder& folder, const WorkOutcome& outcome, const Snapshot& latest,
            const std::vector<std::string>& hosts,
            const std::vector<std::vector<double>>& phase_seconds) {
   const bool complete = outcome.left() == 0;
@@ -177,14 +177,14 @@ Launch launch_sweep(const World& world, const po::variables_map& options,
 
 /// What a sweep takes beyond the phases that it adds is time in which this rank waits.
 template <class Sweep>
-SweepOutcome with_wait_timed(PhaseClock& phases, const Sweep& sweep) {
+WorkOutcome with_wait_timed(PhaseClock& phases, const Sweep& sweep) {
   const auto sum = [&] {
     const auto seconds = phases.seconds();
     return std::accumulate(seconds.begin(), seconds.end(), 0.0);
   };
   const double before = sum();
   const auto begin = std::chrono::steady_clock::now();
-  const SweepOutcome outcome = sweep();
+  const WorkOutcome outcome = sweep();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   phases.add(Phase::wait, std::max(0.0, seconds.count() - (sum() - before)));
   return outcome;
@@ -200,8 +200,8 @@ std::vector<std::vector<double>> gather_phases(Communicator& communicator,
 }
 
 /// Loads the model and takes part in the sweep. Collective.
-SweepOutcome compute(const World& world, const Launch& launch, const po::variables_map& options,
-                     SweepFolder* folder, const SweepEvents& events, PhaseClock& phases) {
+WorkOutcome compute(const World& world, const Launch& launch, const po::variables_map& options,
+                    SweepFolder* folder, const WorkEvents& events, PhaseClock& phases) {
   Communicator& communicator = world.communicator();
   const SweepConfig config = parse_sweep_config(launch.config);
   const Placement placement = place_rank(launch.device, launch.dtype, world.place().local_rank);
@@ -241,7 +241,7 @@ SweepOutcome compute(const World& world, const Launch& launch, const po::variabl
   const Executor executor =
       make_executor(runner, launch, world, options["out"].as<std::string>(), phases);
   return with_wait_timed(phases, [&] {
-    return run_sweep(communicator, source ? &*source : nullptr, executor, events, stop);
+    return run_work(communicator, source ? &*source : nullptr, executor, events, stop);
   });
 }
 
@@ -260,9 +260,9 @@ int run_on_rank(World& world, const po::variables_map& options) {
     return communicator.rank() == 0 ? launch.exit_code : exit_done;
   }
   Snapshot latest;
-  SweepEvents events;
+  WorkEvents events;
   if (folder) events = run_events(*folder, hosts, latest);
-  SweepOutcome outcome;
+  WorkOutcome outcome;
   if (launch.work_left)
     outcome = compute(world, launch, options, folder ? &*folder : nullptr, events, phases);
   const auto phase_seconds = gather_phases(communicator, phases);

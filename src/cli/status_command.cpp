@@ -2,11 +2,11 @@
 
 #include <iostream>
 
-#include "rvsweep/cli/options.hpp"
-#include "rvsweep/cli/progress.hpp"
-#include "rvsweep/cli/status_watch.hpp"
-#include "rvsweep/cli/sweep_status.hpp"
+#include "cli/options.hpp"
+#include "cli/status_watch.hpp"
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/sweep/progress.hpp"
+#include "rvsweep/sweep/status.hpp"
 
 namespace rvsweep {
 namespace {
@@ -52,7 +52,7 @@ int status_command(const Arguments& arguments) {
   const std::filesystem::path folder = (*options)["dir"].as<std::string>();
   const bool json = (*options)["json"].as<bool>();
   if ((*options)["watch"].as<bool>()) return watch_status(folder, json);
-  const ordered_json status = sweep_status(folder, read_item_bundles(folder));
+  const ordered_json status = sweep_status(folder, read_bundle_of_item(folder));
   if (json)
     std::cout << status.dump() << std::endl;
   else

@@ -1,12 +1,12 @@
-#include "rvsweep/cli/status_page.hpp"
+#include "cli/status_page.hpp"
 
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "rvsweep/cli/progress.hpp"
-#include "rvsweep/text/utf8.hpp"
+#include "rvsweep/core/utf8.hpp"
+#include "rvsweep/sweep/progress.hpp"
 
 namespace rvsweep {
 namespace {

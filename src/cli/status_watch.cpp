@@ -1,4 +1,4 @@
-#include "rvsweep/cli/status_watch.hpp"
+#include "cli/status_watch.hpp"
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -9,11 +9,11 @@
 #include <iostream>
 #include <thread>
 
-#include "rvsweep/cli/commands.hpp"
-#include "rvsweep/cli/status_page.hpp"
-#include "rvsweep/cli/sweep_status.hpp"
+#include "cli/commands.hpp"
+#include "cli/status_page.hpp"
 #include "rvsweep/core/stop_signal.hpp"
-#include "rvsweep/storage/layout.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
+#include "rvsweep/sweep/status.hpp"
 
 namespace rvsweep {
 namespace {
@@ -61,9 +61,9 @@ class Watch {
 
   const StatusView& update() {
     // An extension writes a new plan.
-    std::error_code missing;  // of a plan, read_item_bundles tells
+    std::error_code missing;  // of a plan, read_bundle_of_item tells
     const auto planned = fs::last_write_time(plan_file(folder_), missing);
-    if (missing || planned != plan_written_) items_ = read_item_bundles(folder_);
+    if (missing || planned != plan_written_) items_ = read_bundle_of_item(folder_);
     plan_written_ = planned;
     view_.status = sweep_status(folder_, items_);
     view_.rows_per_second = std::nullopt;
@@ -79,7 +79,7 @@ class Watch {
 
  private:
   fs::path folder_;
-  ItemBundles items_;
+  BundleOfItem items_;
   fs::file_time_type plan_written_ = fs::file_time_type::min();
   RowRate rate_;
   JournalTroubles journal_;

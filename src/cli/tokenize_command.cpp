@@ -1,8 +1,8 @@
 #include <iostream>
 
-#include "rvsweep/cli/options.hpp"
+#include "cli/options.hpp"
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/text/tokenize_stream.hpp"
+#include "rvsweep/tokenizer/tokenize_stream.hpp"
 
 namespace rvsweep {
 

@@ -1,6 +1,6 @@
 #include <iostream>
 
-#include "rvsweep/cli/options.hpp"
+#include "cli/options.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/storage/verify.hpp"
 

@@ -1,4 +1,4 @@
-#include "rvsweep/comm/local_communicator.hpp"
+#include "comm/local_communicator.hpp"
 
 #include <cstdio>
 #include <cstdlib>

@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <exception>
 
-#include "rvsweep/comm/local_communicator.hpp"
+#include "comm/local_communicator.hpp"
 #include "rvsweep/comm/mpi_communicator.hpp"
 #include "rvsweep/core/error.hpp"
 

@@ -1,13 +1,13 @@
-#include "rvsweep/experiment/behaviour.hpp"
+#include "experiment/behaviour.hpp"
 
-#include "rvsweep/experiment/columns.hpp"
+#include "experiment/columns.hpp"
 #include "rvsweep/metrics/keywords.hpp"
 #include "rvsweep/metrics/ngrams.hpp"
 
 namespace rvsweep {
 
-void record_behaviour(const TextOfRow& of_row, const std::vector<RegexFamily>& families,
-                      std::size_t row, ItemTable& table) {
+void fill_behaviour(const TextOfRow& of_row, const std::vector<RegexFamily>& families,
+                    std::size_t row, ItemTable& table) {
   const auto& [text, prompt] = of_row;
   if (auto* count = find_column<std::int32_t>(table, "keyword_count")) {
     (*count)[row] = keyword_count(text);

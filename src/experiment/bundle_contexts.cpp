@@ -44,7 +44,7 @@ MeanDonor mean_over(const Transformer& model,
 }  // namespace
 
 BundleContexts prepare_contexts(const Transformer& model, const SweepSettings& settings,
-                                const Bundle& bundle, const std::vector<RowPlan>& plans,
+                                const Bundle& bundle, const std::vector<CompiledRow>& plans,
                                 const MeanDonors& means) {
   const auto C = bundle.shape.contexts, n_derived = std::ssize(bundle.derived);
   const auto L = model.config().n_layers;
@@ -53,9 +53,9 @@ BundleContexts prepare_contexts(const Transformer& model, const SweepSettings& s
   state.cache = KvCache::allocate(model.config(), model.placement(), C + n_derived,
                                   bundle.shape.prompt_length);
   const auto queries = settings.window + settings.tokens_after_window;
-  std::vector<SiteRecord> records = records_for(plans, queries);
+  std::vector<SiteCapture> records = captures_for(plans, queries);
   const auto n_sites = std::ssize(records);
-  for (const SiteRecord& stream : streams_for(plans, queries)) records.push_back(stream);
+  for (const SiteCapture& stream : streams_for(plans, queries)) records.push_back(stream);
   std::vector<std::vector<std::int32_t>> prompts;
   for (const auto& context : bundle.contexts) prompts.push_back(context.tokens);
   const bool wants_logits = settings.readouts.first_token && !bundle.rows.empty();
@@ -69,7 +69,7 @@ BundleContexts prepare_contexts(const Transformer& model, const SweepSettings& s
   state.sites.assign(records.begin(), records.begin() + n_sites);
   state.streams.assign(records.begin() + n_sites, records.end());
   if (n_derived == 0) return contexts;
-  for (SiteRecord& record : state.sites) record.values = with_slots(record.values, n_derived);
+  for (SiteCapture& record : state.sites) record.values = with_slots(record.values, n_derived);
   derive_donors(model, bundle, settings.seed, C, means, state);
   return contexts;
 }

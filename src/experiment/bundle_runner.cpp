@@ -6,21 +6,21 @@
 #include <algorithm>
 #include <cmath>
 
+#include "experiment/behaviour.hpp"
+#include "experiment/columns.hpp"
+#include "experiment/distinct_rows.hpp"
+#include "experiment/logit_readouts.hpp"
+#include "experiment/reencode.hpp"
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/experiment/behaviour.hpp"
-#include "rvsweep/experiment/columns.hpp"
-#include "rvsweep/experiment/distinct_rows.hpp"
 #include "rvsweep/experiment/geometry.hpp"
-#include "rvsweep/experiment/logit_readouts.hpp"
-#include "rvsweep/experiment/reencode.hpp"
 #include "rvsweep/metrics/spectra.hpp"
 
 namespace rvsweep {
 namespace {
 
 /// /prompts columns of the contexts whose geometry this bundle stores.
-void record_prompts(const BundleRunner& runner, const Bundle& bundle, const KvCache& contexts,
-                    ItemTable& table) {
+void fill_prompts(const BundleRunner& runner, const Bundle& bundle, const KvCache& contexts,
+                  ItemTable& table) {
   const auto W = runner.settings.window, L = runner.model.config().n_layers;
   std::vector<VWindow> windows;
   std::vector<std::int64_t> lengths;
@@ -51,9 +51,8 @@ void record_prompts(const BundleRunner& runner, const Bundle& bundle, const KvCa
 }
 
 /// spectra_<which> and r_v_<which> of every row from one window each; nothing where not asked for.
-void record_window(const BundleRunner& runner, const DecodedBatch& batch, const std::string& which,
-                   const std::vector<VWindow>& windows, const HasCells& has_cells,
-                   ItemTable& table) {
+void fill_window(const BundleRunner& runner, const DecodedBatch& batch, const std::string& which,
+                 const std::vector<VWindow>& windows, const HasCells& has_cells, ItemTable& table) {
   auto* stored = find_column<float>(table, "spectra_" + which);
   if (stored == nullptr) return;
   const auto W = runner.settings.window, L = runner.model.config().n_layers;
@@ -66,7 +65,7 @@ void record_window(const BundleRunner& runner, const DecodedBatch& batch, const 
 }
 
 /// Why a row's geometry has gaps; empty where it has none.
-std::string geometry_gap(const BundleRunner& runner, const RowPlan& plan, std::int64_t fed) {
+std::string geometry_gap(const BundleRunner& runner, const CompiledRow& plan, std::int64_t fed) {
   const auto W = runner.settings.window;
   std::int64_t fewest = plan.cached;
   for (std::int64_t layer = 0; layer < runner.model.config().n_layers; ++layer)
@@ -85,8 +84,8 @@ std::string geometry_gap(const BundleRunner& runner, const RowPlan& plan, std::i
 
 /// The row's own V: the prompt window as the first generated position attends to it, and the window
 /// of the generated tokens that were fed.
-void record_geometry(const BundleRunner& runner, const Bundle& bundle, const DecodedBatch& batch,
-                     ItemTable& table) {
+void fill_geometry(const BundleRunner& runner, const Bundle& bundle, const DecodedBatch& batch,
+                   ItemTable& table) {
   const auto W = runner.settings.window, T = bundle.shape.prompt_length;
   std::vector<VWindow> prompt, generated;
   std::vector<std::int64_t> fed;
@@ -100,23 +99,23 @@ void record_geometry(const BundleRunner& runner, const Bundle& bundle, const Dec
       column<std::string>(table, "geometry_reason")[r] =
           geometry_gap(runner, batch.plans[r], fed.back());
   }
-  record_window(
+  fill_window(
       runner, batch, "prompt", prompt,
       [&](std::size_t r, std::int64_t layer) {
-        const RowPlan& plan = batch.plans[r];
+        const CompiledRow& plan = batch.plans[r];
         const auto cells = plan.cells_at(layer) + (plan.refeeds ? 0 : 1) - plan.n_after;
         return batch.rows[r].failure.empty() && cells >= W;
       },
       table);
-  record_window(
+  fill_window(
       runner, batch, "generated", generated,
       [&](std::size_t r, std::int64_t) { return batch.rows[r].failure.empty() && fed[r] >= W; },
       table);
 }
 
 /// PR of the last W tokens' V after every fed token: prompt cells and, from the right, fed tokens.
-void record_step_trace(const BundleRunner& runner, const Bundle& bundle, const DecodedBatch& batch,
-                       ItemTable& table) {
+void fill_step_trace(const BundleRunner& runner, const Bundle& bundle, const DecodedBatch& batch,
+                     ItemTable& table) {
   auto* stored = find_column<float>(table, "step_pr");
   if (stored == nullptr) return;
   const auto W = runner.settings.window, N = runner.settings.generation.max_new_tokens;
@@ -124,7 +123,7 @@ void record_step_trace(const BundleRunner& runner, const Bundle& bundle, const D
   for (std::int64_t layer = 0; layer < L; ++layer) {
     const at::Tensor pr = sliding_participation_ratio(batch.cache.v[layer], first, N, W);
     for (std::size_t r = 0; r < batch.rows.size(); ++r) {
-      const RowPlan& plan = batch.plans[r];
+      const CompiledRow& plan = batch.plans[r];
       const auto fed = std::ssize(batch.rows[r].tokens);  // b[n-1] and all tokens but the last
       for (std::int64_t t = 0; t < fed && batch.rows[r].failure.empty(); ++t)
         if (plan.cells_at(layer) + t + 1 >= W)
@@ -135,13 +134,13 @@ void record_step_trace(const BundleRunner& runner, const Bundle& bundle, const D
 
 /// The notebook's hook order for notebook_b: V is captured as v_proj gives it, before the patch.
 /// The one patched layer then still has base's V; every other layer has the row's own.
-void record_notebook_r_v(const BundleRunner& runner, const Bundle& bundle, const KvCache& contexts,
-                         const DecodedBatch& batch, ItemTable& table) {
+void fill_notebook_r_v(const BundleRunner& runner, const Bundle& bundle, const KvCache& contexts,
+                       const DecodedBatch& batch, ItemTable& table) {
   auto* r_v = find_column<double>(table, "r_v_notebook");
   if (r_v == nullptr) return;
   const auto W = runner.settings.window, T = contexts.columns();
   const auto pr_at = [&](std::size_t r, std::int64_t layer) {
-    const RowPlan& plan = batch.plans[r];
+    const CompiledRow& plan = batch.plans[r];
     const bool before_patch = plan.patches_site(layer);
     const at::Tensor v = before_patch ? contexts.v[layer][plan.base] : batch.cache.v[layer][r];
     const at::Tensor block =
@@ -171,12 +170,12 @@ std::string_view donor_text(const Bundle& bundle, const BundleRow& row) {
 }
 
 /// Tokens, text, behaviour, proof and status of every row.
-void record_rows(const BundleRunner& runner, const Bundle& bundle, const DecodedBatch& batch,
-                 ItemTable& table) {
+void fill_rows(const BundleRunner& runner, const Bundle& bundle, const DecodedBatch& batch,
+               ItemTable& table) {
   const auto N = runner.settings.generation.max_new_tokens;
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     const Generated& row = batch.rows[r];
-    const RowPlan& plan = batch.plans[r];
+    const CompiledRow& plan = batch.plans[r];
     const PatchProof& proof = batch.proofs[r];
     std::string failure = row.failure;
     const bool patched = plan.donor >= 0;
@@ -200,8 +199,8 @@ void record_rows(const BundleRunner& runner, const Bundle& bundle, const Decoded
     const std::string text = runner.tokenizer.decode(row.tokens);
     column<std::string>(table, "text")[r] = text;
     try {
-      record_behaviour({text, donor_text(bundle, bundle.rows[r])}, runner.settings.families, r,
-                       table);
+      fill_behaviour({text, donor_text(bundle, bundle.rows[r])}, runner.settings.families, r,
+                     table);
     } catch (const InputError& error) {  // a pattern that gives up on this text
       status = static_cast<std::int8_t>(RowStatus::failed);
       column<std::string>(table, "reason")[r] = error.what();
@@ -222,7 +221,7 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
     return prepare_contexts(model, settings, bundle, plans, runner.means);
   });
   timed(Phase::spectra,
-        [&] { record_prompts(runner, bundle, contexts.state.cache, result.prompts); });
+        [&] { fill_prompts(runner, bundle, contexts.state.cache, result.prompts); });
   if (bundle.rows.empty()) return;
   const auto steps = std::max<std::int64_t>(1, settings.generation.max_new_tokens);
   const DistinctRows distinct = distinct_rows(settings, bundle, model.config());
@@ -241,15 +240,15 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
         distinct, std::move(plans));
   });
   timed(Phase::spectra, [&] {
-    record_geometry(runner, bundle, batch, result.rows);
-    record_step_trace(runner, bundle, batch, result.rows);
-    record_notebook_r_v(runner, bundle, contexts.state.cache, batch, result.rows);
+    fill_geometry(runner, bundle, batch, result.rows);
+    fill_step_trace(runner, bundle, batch, result.rows);
+    fill_notebook_r_v(runner, bundle, contexts.state.cache, batch, result.rows);
   });
   const PhaseTimer readouts(runner.phases, Phase::readouts);
-  record_rows(runner, bundle, batch, result.rows);
-  record_first_token(settings, bundle, contexts, batch, result.rows);
-  record_logit_lens(model, batch, result.rows);
-  record_forced(model, settings, bundle, contexts, batch, result.rows);
+  fill_rows(runner, bundle, batch, result.rows);
+  fill_first_token(settings, bundle, contexts, batch, result.rows);
+  fill_logit_lens(model, batch, result.rows);
+  fill_forced(model, settings, bundle, contexts, batch, result.rows);
   if (auto* r_v = find_column<double>(result.rows, "r_v_reencoded"))
     *r_v = reencoded_r_v(runner, bundle, contexts.state.cache,
                          column<std::string>(result.rows, "text"), batch);

@@ -1,4 +1,4 @@
-#include "rvsweep/experiment/distinct_rows.hpp"
+#include "experiment/distinct_rows.hpp"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/index_select.h>
@@ -39,7 +39,7 @@ DistinctRows distinct_rows(const SweepSettings& settings, const Bundle& bundle,
     return distinct;
   }
   distinct.bundle.rows.clear();
-  std::vector<RowPlan> plans = compile_rows(settings, bundle, config), kept;
+  std::vector<CompiledRow> plans = compile_rows(settings, bundle, config), kept;
   for (std::size_t r = 0; r < bundle.rows.size(); ++r) {
     const auto found = std::find(kept.begin(), kept.end(), plans[r]);
     distinct.slot_of.push_back(found - kept.begin());
@@ -57,7 +57,7 @@ at::Tensor by_row(const at::Tensor& by_slot, const DistinctRows& distinct) {
 }
 
 DecodedBatch whole_batch(DecodedBatch batch, const DistinctRows& distinct,
-                         std::vector<RowPlan> plans) {
+                         std::vector<CompiledRow> plans) {
   if (all_distinct(distinct)) return batch;
   const auto rows = std::ssize(plans);
   const auto whole = [&](const at::Tensor& of_slots, std::int64_t dim) {
@@ -69,7 +69,7 @@ DecodedBatch whole_batch(DecodedBatch batch, const DistinctRows& distinct,
   result.rows = of_rows(batch.rows, distinct.slot_of);
   result.proofs = of_rows(batch.proofs, distinct.slot_of);
   result.first_logits = whole(batch.first_logits, 0);
-  for (const SiteRecord& record : batch.residuals) {
+  for (const SiteCapture& record : batch.residuals) {
     result.residuals.push_back(record);
     result.residuals.back().values = whole(record.values, 0);
   }

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "rvsweep/experiment/columns.hpp"
-#include "rvsweep/experiment/logit_readouts.hpp"
+#include "experiment/columns.hpp"
+#include "experiment/logit_readouts.hpp"
 #include "rvsweep/intervention/decode_bias.hpp"
 #include "rvsweep/intervention/prompt_cache.hpp"
 #include "rvsweep/intervention/site_patch.hpp"
@@ -22,7 +22,7 @@ using Continuation = std::vector<std::int32_t>;
 /// Residual stream [R, Q, H] of rows that are fed b[n-1] and then all but the last token of their
 /// continuations, patches and growth as in decoding. Rows without a continuation are fed zeros.
 at::Tensor feed_continuations(const Transformer& model, const ContextState& contexts,
-                              const std::vector<RowPlan>& plans, const KvCache& prompts,
+                              const std::vector<CompiledRow>& plans, const KvCache& prompts,
                               const std::vector<const Continuation*>& fed, std::int64_t Q) {
   const auto R = std::ssize(plans), T = contexts.cache.columns();
   const Placement& placement = model.placement();
@@ -39,7 +39,7 @@ at::Tensor feed_continuations(const Transformer& model, const ContextState& cont
     first_token.push_back(plans[r].n - 1);
     first_position.push_back(plans[r].first_position());
   }
-  const SitePatches patches = site_patches(model, contexts, plans, first_token, Q);
+  const PassEdits patches = pass_edits(model, contexts, plans, first_token, Q);
   const AttentionBias bias = forced_bias(model.config(), placement, plans, T, Q);
   ForwardInput input;
   input.tokens = tokens.to(placement.device);
@@ -133,7 +133,7 @@ Comparison plan_comparison(const Bundle& bundle, const std::vector<Generated>& g
 
 /// Unpatched rows of all contexts, with their caches.
 struct ContextRows {
-  std::vector<RowPlan> plans;
+  std::vector<CompiledRow> plans;
   KvCache cache;
 };
 
@@ -154,8 +154,8 @@ ContextRows context_rows(const Transformer& model, const Bundle& bundle,
 
 }  // namespace
 
-void record_forced(const Transformer& model, const SweepSettings& settings, const Bundle& bundle,
-                   const BundleContexts& contexts, const DecodedBatch& batch, ItemTable& table) {
+void fill_forced(const Transformer& model, const SweepSettings& settings, const Bundle& bundle,
+                 const BundleContexts& contexts, const DecodedBatch& batch, ItemTable& table) {
   if (find_column<double>(table, "kl_forced_source") == nullptr) return;
   const auto R = bundle.rows.size();
   const auto Q = settings.generation.max_new_tokens;

@@ -7,11 +7,11 @@
 
 #include <algorithm>
 
+#include "experiment/sampler.hpp"
+#include "kernels/cpu/argmax.hpp"
 #include "rvsweep/core/philox.hpp"
-#include "rvsweep/experiment/sampler.hpp"
 #include "rvsweep/intervention/decode_bias.hpp"
 #include "rvsweep/intervention/site_patch.hpp"
-#include "rvsweep/model/logit_rows.hpp"
 
 namespace rvsweep {
 namespace {
@@ -56,11 +56,11 @@ bool take_tokens(const SweepSettings& settings, const at::Tensor& tokens, const 
 }
 
 /// Adds what decoding changed: b[n-1] of every row, later tokens while a row was going on.
-void prove_decoding(const std::vector<RowPlan>& plans, const std::vector<at::Tensor>& changes,
+void prove_decoding(const std::vector<CompiledRow>& plans, const std::vector<at::Tensor>& changes,
                     const std::vector<Generated>& rows, std::int64_t steps_fed,
                     std::vector<PatchProof>& proofs) {
   for (std::size_t r = 0; r < rows.size(); ++r) {
-    const RowPlan& plan = plans[r];
+    const CompiledRow& plan = plans[r];
     if (plan.site_layers.empty()) continue;
     const auto fed = std::clamp<std::int64_t>(std::ssize(rows[r].tokens), 1, steps_fed);
     const auto written = plan.window + (plan.persist ? fed - 1 : 0);
@@ -72,13 +72,13 @@ void prove_decoding(const std::vector<RowPlan>& plans, const std::vector<at::Ten
 
 }  // namespace
 
-std::vector<RowPlan> compile_rows(const SweepSettings& settings, const Bundle& bundle,
-                                  const ModelConfig& config) {
-  std::vector<RowPlan> plans;
+std::vector<CompiledRow> compile_rows(const SweepSettings& settings, const Bundle& bundle,
+                                      const ModelConfig& config) {
+  std::vector<CompiledRow> plans;
   for (const BundleRow& row : bundle.rows)
     plans.push_back(compile_row(settings.arms.at(static_cast<std::size_t>(row.arm.value)), row,
                                 bundle, bundle.shape.contexts, config));
-  const RowPlan padding =
+  const CompiledRow padding =
       compile_row(ArmSpec{}, BundleRow{}, bundle, bundle.shape.contexts, config);
   plans.resize(static_cast<std::size_t>(bundle.shape.rows), padding);
   return plans;
@@ -95,16 +95,16 @@ DecodedBatch decode(const Transformer& model, const SweepSettings& settings, con
   batch.rows.resize(bundle.rows.size());
   const auto R = std::ssize(batch.plans);
   std::vector<std::int64_t> first_tokens, first_positions, fed_token, generated_token;
-  for (const RowPlan& plan : batch.plans) {
+  for (const CompiledRow& plan : batch.plans) {
     first_tokens.push_back(plan.first_token);
     first_positions.push_back(plan.first_position());
     fed_token.push_back(plan.n - 1);
     generated_token.push_back(plan.n);
   }
   const at::Tensor random = uniforms(settings, bundle, R, placement);
-  SitePatches first_step = site_patches(model, contexts, batch.plans, fed_token, 1);
-  SitePatches later_steps = site_patches(model, contexts, batch.plans, generated_token, 1);
-  std::vector<SiteRecord> records = first_step.records;
+  PassEdits first_step = pass_edits(model, contexts, batch.plans, fed_token, 1);
+  PassEdits later_steps = pass_edits(model, contexts, batch.plans, generated_token, 1);
+  std::vector<SiteCapture> records = first_step.records;
   for (const std::int64_t layer : settings.logit_lens_layers)
     records.push_back({Site::resid_post, layer, 1});
   const bool wants_logits = n_new > 0 || settings.readouts.first_token;
@@ -123,7 +123,7 @@ DecodedBatch decode(const Transformer& model, const SweepSettings& settings, con
     input.column = T + t;
     input.bias = &bias.at_step(t);
     const at::Tensor residual = model.forward(input, batch.cache);  // [R, hidden]
-    const SitePatches& patches = t == 0 ? first_step : later_steps;
+    const PassEdits& patches = t == 0 ? first_step : later_steps;
     if (!patches.empty()) changes.push_back(patches.change(records));
     if (t == 0) {
       batch.residuals.assign(records.begin() + std::ssize(first_step.records), records.end());
@@ -163,7 +163,7 @@ std::vector<Generated> continuations(const Transformer& model, const SweepSettin
     unpatched.rows.back().base = c;
   }
   unpatched.shape.rows = bundle.shape.contexts;
-  std::vector<RowPlan> plans;
+  std::vector<CompiledRow> plans;
   for (const BundleRow& row : unpatched.rows)
     plans.push_back(compile_row(ArmSpec{}, row, bundle, bundle.shape.contexts, model.config()));
   plans.resize(static_cast<std::size_t>(bundle.shape.contexts), plans.front());

@@ -1,4 +1,4 @@
-#include "rvsweep/experiment/logit_readouts.hpp"
+#include "experiment/logit_readouts.hpp"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "rvsweep/experiment/columns.hpp"
+#include "experiment/columns.hpp"
 #include "rvsweep/metrics/logits.hpp"
 
 namespace rvsweep {
@@ -32,9 +32,8 @@ at::Tensor kl_from(const at::Tensor& references, const std::vector<std::int64_t>
 
 }  // namespace
 
-void record_first_token(const SweepSettings& settings, const Bundle& bundle,
-                        const BundleContexts& contexts, const DecodedBatch& batch,
-                        ItemTable& table) {
+void fill_first_token(const SweepSettings& settings, const Bundle& bundle,
+                      const BundleContexts& contexts, const DecodedBatch& batch, ItemTable& table) {
   auto* kl_first = find_column<double>(table, "kl_first");
   if (kl_first == nullptr) return;
   const auto R = std::ssize(bundle.rows);
@@ -54,7 +53,7 @@ void record_first_token(const SweepSettings& settings, const Bundle& bundle,
   }
 }
 
-void record_logit_lens(const Transformer& model, const DecodedBatch& batch, ItemTable& table) {
+void fill_logit_lens(const Transformer& model, const DecodedBatch& batch, ItemTable& table) {
   auto* tokens = find_column<std::int32_t>(table, "logit_lens_token");
   if (tokens == nullptr) return;
   auto& log_probabilities = column<float>(table, "logit_lens_logprob");

@@ -53,7 +53,7 @@ at::Tensor feed_prompts(const Transformer& model,
                         const std::vector<std::vector<std::int32_t>>& prompts, ForwardInput input,
                         KvCache& cache) {
   const auto at_once = prompts_at_once(model, cache);
-  std::vector<SiteRecord>* const records = input.records;
+  std::vector<SiteCapture>* const records = input.records;
   std::vector<std::vector<at::Tensor>> recorded(records == nullptr ? 0 : records->size());
   std::vector<at::Tensor> outputs;
   for (std::int64_t first = 0; first < cache.rows(); first += at_once) {
@@ -76,7 +76,7 @@ KvCache prefill(const Transformer& model, const std::vector<std::vector<std::int
 }
 
 PreparedRows prepare_rows(const Transformer& model, const SweepSettings& settings,
-                          std::vector<RowPlan> plans, const ContextState& contexts,
+                          std::vector<CompiledRow> plans, const ContextState& contexts,
                           std::int64_t steps) {
   PreparedRows rows;
   rows.cache = KvCache::allocate(model.config(), model.placement(), std::ssize(plans),

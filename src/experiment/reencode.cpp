@@ -1,4 +1,4 @@
-#include "rvsweep/experiment/reencode.hpp"
+#include "experiment/reencode.hpp"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>

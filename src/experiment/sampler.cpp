@@ -1,4 +1,4 @@
-#include "rvsweep/experiment/sampler.hpp"
+#include "experiment/sampler.hpp"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/minimum.h>
@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "rvsweep/model/logit_rows.hpp"
+#include "kernels/cpu/argmax.hpp"
 
 namespace rvsweep {
 namespace {

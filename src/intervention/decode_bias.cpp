@@ -15,9 +15,9 @@ constexpr float hidden = -std::numeric_limits<float>::infinity();
 /// What tells one layer's bias from another's: per row the number of cells and the growth.
 using Signature = std::vector<std::pair<std::int64_t, Growth>>;
 
-Signature signature_at(std::int64_t layer, const std::vector<RowPlan>& plans) {
+Signature signature_at(std::int64_t layer, const std::vector<CompiledRow>& plans) {
   Signature signature;
-  for (const RowPlan& plan : plans)
+  for (const CompiledRow& plan : plans)
     signature.emplace_back(plan.cells_at(layer),
                            plan.patches_cache(layer) ? plan.growth : Growth::append);
   return signature;
@@ -26,7 +26,7 @@ Signature signature_at(std::int64_t layer, const std::vector<RowPlan>& plans) {
 }  // namespace
 
 DecodeBias::DecodeBias(const ModelConfig& config, const Placement& placement,
-                       const std::vector<RowPlan>& plans, std::int64_t prompt_columns,
+                       const std::vector<CompiledRow>& plans, std::int64_t prompt_columns,
                        std::int64_t steps)
     : prompt_columns_(prompt_columns) {
   const auto rows = std::ssize(plans);
@@ -72,7 +72,7 @@ const AttentionBias& DecodeBias::at_step(std::int64_t t) {
 }
 
 AttentionBias forced_bias(const ModelConfig& config, const Placement& placement,
-                          const std::vector<RowPlan>& plans, std::int64_t prompt_columns,
+                          const std::vector<CompiledRow>& plans, std::int64_t prompt_columns,
                           std::int64_t queries) {
   DecodeBias steps(config, placement, plans, prompt_columns, queries);
   std::vector<std::vector<at::Tensor>> by_class;  // [classes][queries]

@@ -11,7 +11,7 @@
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/philox.hpp"
 #include "rvsweep/intervention/contexts.hpp"
-#include "rvsweep/model/rope.hpp"
+#include "rvsweep/model/rotary.hpp"
 
 // Shapes: T columns, nkv KV heads, hd head_dim; a donor of m tokens lies in columns [T - m, T).
 
@@ -83,7 +83,7 @@ class Deriver {
         const at::Tensor drawn = gaussian_like(like, 0, key(donor, layer, is_key ? "k" : "v"));
         cells(cache, layer, slot, m).copy_(drawn.transpose(0, 1));
       }
-    for (SiteRecord& record : state_.sites) {
+    for (SiteCapture& record : state_.sites) {
       const auto kept = std::min(m, record.queries);
       const auto last = [&](std::int64_t of) {
         return record.values[of].narrow(0, record.queries - kept, kept);

@@ -8,7 +8,7 @@
 
 #include <algorithm>
 
-#include "rvsweep/model/rope.hpp"
+#include "rvsweep/model/rotary.hpp"
 
 // Shapes: R rows, P of them with a cache patch, nkv KV heads, T prompt columns, hd head_dim. Token
 // i of a prompt of n tokens lies in column T - n + i of its context; in its row's cache, which
@@ -29,7 +29,7 @@ struct CellSource {
   at::Tensor columns;  // int64 [rows, T]
 };
 
-CellSource base_cells(const std::vector<RowPlan>& plans, std::int64_t T, at::Device device) {
+CellSource base_cells(const std::vector<CompiledRow>& plans, std::int64_t T, at::Device device) {
   const auto R = std::ssize(plans);
   at::Tensor slots = at::zeros({R, 1}, at::kLong), columns = at::zeros({R, T}, at::kLong);
   auto slot = slots.accessor<std::int64_t, 2>(), column = columns.accessor<std::int64_t, 2>();
@@ -52,7 +52,7 @@ struct CachePatch {
   at::Tensor in_base;  // float32 [P, 1, T, 1], 1 where base has a cell
 };
 
-CachePatch cache_patch(const std::vector<RowPlan>& plans, const std::vector<std::int64_t>& rows,
+CachePatch cache_patch(const std::vector<CompiledRow>& plans, const std::vector<std::int64_t>& rows,
                        std::int64_t n_kv_heads, std::int64_t T, at::Device device) {
   const auto P = std::ssize(rows);
   at::Tensor slots = at::zeros({P, 1}, at::kLong), columns = at::zeros({P, T}, at::kLong);
@@ -63,7 +63,7 @@ CachePatch cache_patch(const std::vector<RowPlan>& plans, const std::vector<std:
   auto column = columns.accessor<std::int64_t, 2>();
   auto write = written.accessor<float, 4>();
   for (std::int64_t p = 0; p < P; ++p) {
-    const RowPlan& plan = plans[rows[p]];
+    const CompiledRow& plan = plans[rows[p]];
     slots[p] = plan.donor;
     turn[p] = plan.rotate_by;
     alpha[p] = plan.alpha;
@@ -105,7 +105,7 @@ at::Tensor apply(const Transformer& model, const CachePatch& patch, const at::Te
 }  // namespace
 
 void compose_prompt_caches(const Transformer& model, const KvCache& contexts,
-                           const std::vector<RowPlan>& plans, KvCache& rows,
+                           const std::vector<CompiledRow>& plans, KvCache& rows,
                            std::vector<PatchProof>& proofs) {
   const auto T = contexts.columns(), n_layers = model.config().n_layers;
   const auto device = model.placement().device;
@@ -131,7 +131,7 @@ void compose_prompt_caches(const Transformer& model, const KvCache& contexts,
   }
   const at::Tensor on_host = change.to(at::kCPU);
   for (std::size_t r = 0; r < plans.size(); ++r) {
-    const RowPlan& plan = plans[r];
+    const CompiledRow& plan = plans[r];
     if (plan.cache_layers.empty()) continue;
     const auto times = plan.n_layers_patched() * plan.n_heads_written();
     proofs[r].cells_changed += std::ssize(plan.cells) * times;

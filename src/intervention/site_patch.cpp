@@ -32,14 +32,14 @@ struct SiteMap {
 
 /// 1 where a row writes a head at a query of a layer, float32 [R, Q, heads, 1]; undefined where
 /// none does.
-at::Tensor written_at(std::int64_t layer, Site site, const std::vector<RowPlan>& plans,
+at::Tensor written_at(std::int64_t layer, Site site, const std::vector<CompiledRow>& plans,
                       const std::vector<std::int64_t>& first_token, std::int64_t queries,
                       std::int64_t heads) {
   at::Tensor written = at::zeros({std::ssize(plans), queries, heads, 1}, at::kFloat);
   auto cell = written.accessor<float, 4>();
   bool any = false;
   for (std::int64_t r = 0; r < std::ssize(plans); ++r) {
-    const RowPlan& plan = plans[r];
+    const CompiledRow& plan = plans[r];
     if (plan.site != site || !plan.patches_site(layer)) continue;
     for (std::int64_t q = 0; q < queries; ++q)
       for (std::int64_t head = 0; head < heads; ++head)
@@ -51,7 +51,7 @@ at::Tensor written_at(std::int64_t layer, Site site, const std::vector<RowPlan>&
   return any ? written : at::Tensor();
 }
 
-SiteMap site_map(Site site, const std::vector<RowPlan>& plans,
+SiteMap site_map(Site site, const std::vector<CompiledRow>& plans,
                  const std::vector<std::int64_t>& first_token, std::int64_t queries) {
   const auto R = std::ssize(plans);
   SiteMap map{at::zeros({R, 1}, at::kLong), at::zeros({R, queries}, at::kLong),
@@ -61,7 +61,7 @@ SiteMap site_map(Site site, const std::vector<RowPlan>& plans,
   auto base_from_end = map.base_from_end.accessor<std::int64_t, 2>();
   auto in_base = map.in_base.accessor<float, 4>();
   for (std::int64_t r = 0; r < R; ++r) {
-    const RowPlan& plan = plans[r];
+    const CompiledRow& plan = plans[r];
     if (plan.site_layers.empty() || plan.site != site) continue;
     map.donors[r] = plan.donor;
     map.bases[r] = plan.base;
@@ -78,9 +78,9 @@ SiteMap site_map(Site site, const std::vector<RowPlan>& plans,
   return map;
 }
 
-at::Tensor alpha_of(const std::vector<RowPlan>& plans) {
+at::Tensor alpha_of(const std::vector<CompiledRow>& plans) {
   std::vector<float> alpha;
-  for (const RowPlan& plan : plans) alpha.push_back(static_cast<float>(plan.alpha));
+  for (const CompiledRow& plan : plans) alpha.push_back(static_cast<float>(plan.alpha));
   return at::tensor(alpha, at::kFloat).view({-1, 1, 1, 1});
 }
 
@@ -91,10 +91,10 @@ struct Suffix {
   std::vector<std::int64_t> first_token;  // of the queries; below 0 for short prompts
 };
 
-Suffix suffix_of(const std::vector<RowPlan>& plans, std::int64_t queries, at::Device device) {
+Suffix suffix_of(const std::vector<CompiledRow>& plans, std::int64_t queries, at::Device device) {
   std::vector<std::int64_t> positions;
   Suffix suffix;
-  for (const RowPlan& plan : plans) {
+  for (const CompiledRow& plan : plans) {
     suffix.first_token.push_back(plan.cached - queries);
     suffix.lengths.push_back(plan.cached);
     for (std::int64_t i = plan.cached - queries; i < plan.cached; ++i)
@@ -106,7 +106,7 @@ Suffix suffix_of(const std::vector<RowPlan>& plans, std::int64_t queries, at::De
 
 /// The unpatched residual stream that enters `stream.layer` at the suffix queries of some rows,
 /// [rows, queries, hidden].
-at::Tensor stream_of(const SiteRecord& stream, const std::vector<RowPlan>& plans,
+at::Tensor stream_of(const SiteCapture& stream, const std::vector<CompiledRow>& plans,
                      std::int64_t queries) {
   const auto R = std::ssize(plans);
   at::Tensor bases = at::zeros({R, 1}, at::kLong), from_end = at::zeros({R, queries}, at::kLong);
@@ -120,10 +120,10 @@ at::Tensor stream_of(const SiteRecord& stream, const std::vector<RowPlan>& plans
 }
 
 /// The suffix of the rows whose patches begin at `stream.layer`.
-void run_from(const SiteRecord& stream, const Transformer& model, const ContextState& contexts,
-              const std::vector<RowPlan>& plans, std::vector<std::int64_t> row_index,
+void run_from(const SiteCapture& stream, const Transformer& model, const ContextState& contexts,
+              const std::vector<CompiledRow>& plans, std::vector<std::int64_t> row_index,
               std::int64_t queries, KvCache& rows, std::vector<PatchProof>& proofs) {
-  std::vector<RowPlan> patched;
+  std::vector<CompiledRow> patched;
   for (const std::int64_t r : row_index) patched.push_back(plans[r]);
   const auto n_patched = std::ssize(patched);
   // Padding rows repeat the first row; their results are dropped.
@@ -144,8 +144,8 @@ void run_from(const SiteRecord& stream, const Transformer& model, const ContextS
   const Suffix suffix = suffix_of(patched, queries, device);
   const AttentionBias bias =
       causal_bias(model.config(), model.placement(), suffix.lengths, T - queries, T);
-  const SitePatches patches = site_patches(model, contexts, patched, suffix.first_token, queries);
-  std::vector<SiteRecord> records = patches.records;
+  const PassEdits patches = pass_edits(model, contexts, patched, suffix.first_token, queries);
+  std::vector<SiteCapture> records = patches.records;
   ForwardInput input;
   input.positions = suffix.positions;
   input.column = T - queries;
@@ -167,7 +167,7 @@ void run_from(const SiteRecord& stream, const Transformer& model, const ContextS
 
 }  // namespace
 
-at::Tensor SitePatches::change(const std::vector<SiteRecord>& filled) const {
+at::Tensor PassEdits::change(const std::vector<SiteCapture>& filled) const {
   at::Tensor total;
   for (std::size_t i = 0; i < patches.size(); ++i) {
     const at::Tensor of_patch = change_squared(filled[i].values, old[i], written[i]);
@@ -176,36 +176,36 @@ at::Tensor SitePatches::change(const std::vector<SiteRecord>& filled) const {
   return total;
 }
 
-std::int64_t last_layer_for(const std::vector<SiteRecord>& records, std::int64_t n_layers) {
-  const bool beyond_v = std::any_of(records.begin(), records.end(), [&](const SiteRecord& record) {
+std::int64_t last_layer_for(const std::vector<SiteCapture>& records, std::int64_t n_layers) {
+  const bool beyond_v = std::any_of(records.begin(), records.end(), [&](const SiteCapture& record) {
     return record.layer == n_layers - 1 && record.site != Site::resid_pre &&
            record.site != Site::k && record.site != Site::v;
   });
   return beyond_v ? n_layers : n_layers - 1;
 }
 
-std::vector<SiteRecord> records_for(const std::vector<RowPlan>& plans, std::int64_t queries) {
+std::vector<SiteCapture> captures_for(const std::vector<CompiledRow>& plans, std::int64_t queries) {
   std::set<std::pair<Site, std::int64_t>> wanted;
-  for (const RowPlan& plan : plans)
+  for (const CompiledRow& plan : plans)
     for (std::size_t layer = 0; layer < plan.site_layers.size(); ++layer)
       if (plan.site_layers[layer]) wanted.emplace(plan.site, layer);
-  std::vector<SiteRecord> records;
+  std::vector<SiteCapture> records;
   for (const auto& [site, layer] : wanted) records.push_back({site, layer, queries});
   return records;
 }
 
-SitePatches site_patches(const Transformer& model, const ContextState& contexts,
-                         const std::vector<RowPlan>& plans,
-                         const std::vector<std::int64_t>& first_token, std::int64_t queries) {
+PassEdits pass_edits(const Transformer& model, const ContextState& contexts,
+                     const std::vector<CompiledRow>& plans,
+                     const std::vector<std::int64_t>& first_token, std::int64_t queries) {
   const Placement& placement = model.placement();
-  SitePatches result;
-  for (const SiteRecord& record : contexts.sites) {
+  PassEdits result;
+  for (const SiteCapture& record : contexts.sites) {
     const at::Tensor written =
         written_at(record.layer, record.site, plans, first_token, queries, record.values.size(2));
     if (!written.defined()) continue;
     const SiteMap map = site_map(record.site, plans, first_token, queries);
     const auto device = placement.device;
-    SitePatch patch{record.site, record.layer, {}, {}};
+    SiteEdit patch{record.site, record.layer, {}, {}};
     patch.values = gather_rows(record.values, map.donors, map.donor_from_end, device);
     patch.weight = (written * alpha_of(plans)).to(device);
     result.patches.push_back(std::move(patch));
@@ -217,19 +217,19 @@ SitePatches site_patches(const Transformer& model, const ContextState& contexts,
   return result;
 }
 
-std::vector<SiteRecord> streams_for(const std::vector<RowPlan>& plans, std::int64_t queries) {
+std::vector<SiteCapture> streams_for(const std::vector<CompiledRow>& plans, std::int64_t queries) {
   std::set<std::int64_t> layers;
-  for (const RowPlan& plan : plans)
+  for (const CompiledRow& plan : plans)
     if (!plan.site_layers.empty()) layers.insert(plan.first_site_layer());
-  std::vector<SiteRecord> records;
+  std::vector<SiteCapture> records;
   for (const std::int64_t layer : layers) records.push_back({Site::resid_pre, layer, queries});
   return records;
 }
 
 void run_patched_suffix(const Transformer& model, const ContextState& contexts,
-                        const std::vector<RowPlan>& plans, std::int64_t queries, KvCache& rows,
+                        const std::vector<CompiledRow>& plans, std::int64_t queries, KvCache& rows,
                         std::vector<PatchProof>& proofs) {
-  for (const SiteRecord& stream : contexts.streams) {
+  for (const SiteCapture& stream : contexts.streams) {
     std::vector<std::int64_t> begin_here;
     for (std::size_t r = 0; r < plans.size(); ++r)
       if (!plans[r].site_layers.empty() && plans[r].first_site_layer() == stream.layer)

@@ -9,7 +9,7 @@
 #include <cstring>
 #include <limits>
 
-#include "own_loops.hpp"
+#include "kernels/cpu/parallel.hpp"
 #include "rvsweep/core/error.hpp"
 
 namespace rvsweep {

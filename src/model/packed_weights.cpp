@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cpu/amx/product.hpp"
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/model/amx_product.hpp"
 
 namespace rvsweep {
 namespace {

@@ -6,11 +6,11 @@
 
 #include <cmath>
 
+#include "kernels/cpu/decode_attention.hpp"
+#include "kernels/cpu/onednn.hpp"
+#include "kernels/cpu/rms_norm.hpp"
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/model/decode_attention.hpp"
-#include "rvsweep/model/linear.hpp"
-#include "rvsweep/model/rms_norm.hpp"
-#include "rvsweep/model/rope.hpp"
+#include "rvsweep/model/rotary.hpp"
 
 // Shapes: B rows, T queries per row, C cache columns seen, H hidden, nh query heads, nkv KV heads,
 // g = nh / nkv query heads per KV head, hd head_dim.
@@ -71,7 +71,7 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
   RVSWEEP_EXPECT(input.outputs == Outputs::none || input.last_kv_layer == config_.n_layers,
                  "outputs need the whole model");
   const auto at_site = [&](Site site, std::int64_t layer, const at::Tensor& x) {
-    return visit(input.patches, input.records, site, layer, x);
+    return apply_edits(input.patches, input.records, site, layer, x);
   };
   // Sites without heads are [B, T, 1, H] to patches and records.
   const auto at_whole_site = [&](Site site, std::int64_t layer, const at::Tensor& x) {
@@ -80,7 +80,7 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
   // What a block's half gives, added to the residual stream.
   const auto add_output = [&](Site site, std::int64_t layer, const at::Tensor& of_half,
                               const at::Tensor& matrix, const at::Tensor& b, at::Tensor& stream) {
-    if (is_visited(input.patches, input.records, site, layer))
+    if (has_edits(input.patches, input.records, site, layer))
       stream.add_(at_whole_site(site, layer, project(of_half, matrix, b)));
     else
       add_projection(of_half, matrix, b, stream);
@@ -128,7 +128,7 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
     z = at_site(Site::z, layer, z).reshape({B, T, nh * hd});
     add_output(Site::attn_out, layer, z, w.o_proj, w.o_bias, x);
 
-    const at::Tensor m = rms_norm(x, w.post_attention_norm, config_.rms_norm_eps);
+    const at::Tensor m = rms_norm(x, w.mlp_norm, config_.rms_norm_eps);
     const at::Tensor gated = project_gated(m, w.gate_up_proj);  // [B, T, I]
     add_output(Site::mlp_out, layer, gated, w.down_proj, {}, x);
     x = at_whole_site(Site::resid_post, layer, x);

@@ -26,7 +26,7 @@ LayerWeights take_layer(const Take& take, const std::string& scope, const ModelC
         take({attention + ".q_proj.bias", attention + ".k_proj.bias", attention + ".v_proj.bias"});
   layer.o_proj = take({attention + ".o_proj.weight"});
   if (config.o_bias) layer.o_bias = take({attention + ".o_proj.bias"});
-  layer.post_attention_norm = take({scope + ".post_attention_layernorm.weight"});
+  layer.mlp_norm = take({scope + ".post_attention_layernorm.weight"});
   layer.gate_up_proj = take({scope + ".mlp.gate_proj.weight", scope + ".mlp.up_proj.weight"});
   layer.down_proj = take({scope + ".mlp.down_proj.weight"});
   return layer;

@@ -2,8 +2,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include "arm_text.hpp"
-#include "rvsweep/plan/control.hpp"
+#include "plan/arm_text.hpp"
+#include "plan/control.hpp"
 
 namespace rvsweep {
 namespace {

@@ -4,11 +4,11 @@
 #include <set>
 #include <sstream>
 
-#include "arm_text.hpp"
+#include "plan/arm_text.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/nearest.hpp"
+#include "rvsweep/core/split.hpp"
 #include "rvsweep/plan/arm.hpp"
-#include "rvsweep/plan/split.hpp"
 
 namespace rvsweep {
 namespace {

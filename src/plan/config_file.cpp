@@ -9,7 +9,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/nearest.hpp"
-#include "rvsweep/plan/split.hpp"
+#include "rvsweep/core/split.hpp"
 
 namespace rvsweep {
 namespace {

@@ -1,4 +1,4 @@
-#include "rvsweep/plan/control.hpp"
+#include "plan/control.hpp"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/nearest.hpp"
-#include "rvsweep/plan/split.hpp"
+#include "rvsweep/core/split.hpp"
 
 namespace rvsweep {
 namespace {

@@ -1,4 +1,4 @@
-#include "donors.hpp"
+#include "plan/donors.hpp"
 
 #include <algorithm>
 #include <limits>

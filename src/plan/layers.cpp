@@ -6,7 +6,7 @@
 #include <set>
 
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/plan/split.hpp"
+#include "rvsweep/core/split.hpp"
 
 namespace rvsweep {
 namespace {

@@ -1,4 +1,4 @@
-#include "packer.hpp"
+#include "plan/packer.hpp"
 
 #include <algorithm>
 #include <map>

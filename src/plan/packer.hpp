@@ -1,6 +1,6 @@
 #pragma once
 // Rows laid out in bundles, pairs of like length together.
-#include "donors.hpp"
+#include "plan/donors.hpp"
 
 namespace rvsweep {
 

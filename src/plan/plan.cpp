@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <set>
 
-#include "donors.hpp"
-#include "numbered_texts.hpp"
-#include "packer.hpp"
-#include "plan_prompts.hpp"
+#include "plan/donors.hpp"
+#include "plan/extend.hpp"
+#include "plan/numbered_texts.hpp"
+#include "plan/packer.hpp"
+#include "plan/plan_prompts.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
-#include "rvsweep/plan/extend.hpp"
 
 namespace rvsweep {
 namespace {

@@ -1,4 +1,4 @@
-#include "plan_prompts.hpp"
+#include "plan/plan_prompts.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "numbered_texts.hpp"
+#include "plan/numbered_texts.hpp"
 #include "rvsweep/plan/plan.hpp"
 
 namespace rvsweep {

@@ -1,10 +1,10 @@
-#include "rvsweep/plan/positions.hpp"
+#include "plan/positions.hpp"
 
 #include <algorithm>
 #include <charconv>
 
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/plan/split.hpp"
+#include "rvsweep/core/split.hpp"
 
 namespace rvsweep {
 namespace {

@@ -6,8 +6,8 @@
 #include <map>
 
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/plan/split.hpp"
-#include "rvsweep/text/chat_template.hpp"
+#include "rvsweep/core/split.hpp"
+#include "rvsweep/tokenizer/chat_template.hpp"
 
 namespace rvsweep {
 namespace {

@@ -1,4 +1,4 @@
-#include "rvsweep/scheduler/compute_thread.hpp"
+#include "scheduler/compute_thread.hpp"
 
 #include <exception>
 #include <utility>

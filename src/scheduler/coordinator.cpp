@@ -1,4 +1,4 @@
-#include "rvsweep/scheduler/coordinator.hpp"
+#include "scheduler/coordinator.hpp"
 
 #include <algorithm>
 #include <cmath>

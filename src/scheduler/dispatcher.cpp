@@ -1,4 +1,4 @@
-#include "rvsweep/scheduler/dispatcher.hpp"
+#include "scheduler/dispatcher.hpp"
 
 #include <string>
 #include <utility>
@@ -13,7 +13,7 @@ constexpr double tick_interval = 1;  // seconds
 }  // namespace
 
 Dispatcher::Dispatcher(Communicator& communicator, const WorkSource& source,
-                       const SweepEvents& events, const StopPolicy& stop)
+                       const WorkEvents& events, const StopPolicy& stop)
     : communicator_(communicator),
       source_(source),
       events_(events),
@@ -144,9 +144,9 @@ void Dispatcher::poll() {
     send(rank, Tag::finish, encode_outcome(outcome()));
 }
 
-SweepOutcome Dispatcher::outcome() const {
+WorkOutcome Dispatcher::outcome() const {
   const Snapshot state = coordinator_.snapshot(now());
-  SweepOutcome outcome{state.items, state.done, state.failed, false, output_error_};
+  WorkOutcome outcome{state.items, state.done, state.failed, false, output_error_};
   outcome.stopped_early = outcome.left() > 0 && !output_error_;
   return outcome;
 }

@@ -1,4 +1,4 @@
-#include "rvsweep/scheduler/messages.hpp"
+#include "scheduler/messages.hpp"
 
 #include <cstring>
 #include <type_traits>
@@ -68,13 +68,13 @@ Activity decode_activity(const Bytes& bytes) {
   return {head.computing ? std::optional(head.item) : std::nullopt, head.seconds};
 }
 
-Bytes encode_outcome(const SweepOutcome& outcome) {
+Bytes encode_outcome(const WorkOutcome& outcome) {
   return join(OutcomeHead{outcome.items, outcome.done, outcome.failed, outcome.stopped_early,
                           outcome.output_error.has_value()},
               bytes_of(outcome.output_error.value_or("")));
 }
 
-SweepOutcome decode_outcome(const Bytes& bytes) {
+WorkOutcome decode_outcome(const Bytes& bytes) {
   OutcomeHead head;
   const std::string message = text_of(split(bytes, head));
   return {head.items, head.done, head.failed, head.stopped_early,

@@ -1,4 +1,4 @@
-#include "rvsweep/scheduler/worker.hpp"
+#include "scheduler/worker.hpp"
 
 #include <string>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "rvsweep/storage/checked_file.hpp"
+#include "storage/checked_file.hpp"
 
 #include <fcntl.h>
 
@@ -8,7 +8,7 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/storage/files.hpp"
-#include "rvsweep/storage/h5_column.hpp"
+#include "storage/h5_column.hpp"
 
 namespace rvsweep {
 namespace {

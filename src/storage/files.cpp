@@ -16,7 +16,7 @@
 #include <utility>
 
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/storage/layout.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
 
 namespace rvsweep {
 namespace {

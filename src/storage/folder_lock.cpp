@@ -14,7 +14,7 @@
 #include <thread>
 
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/storage/layout.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
 
 namespace rvsweep {
 namespace {

@@ -1,10 +1,10 @@
-#include "rvsweep/storage/h5.hpp"
+#include "storage/h5.hpp"
 
 #include <cstdlib>
 #include <exception>
 #include <utility>
 
-#include "rvsweep/storage/h5_text.hpp"
+#include "storage/h5_text.hpp"
 
 namespace rvsweep::h5 {
 namespace {

@@ -1,10 +1,10 @@
-#include "rvsweep/storage/h5_column.hpp"
+#include "storage/h5_column.hpp"
 
 #include <algorithm>
 #include <numeric>
 
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/storage/h5_text.hpp"
+#include "storage/h5_text.hpp"
 
 namespace rvsweep::h5 {
 namespace {

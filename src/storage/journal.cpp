@@ -10,7 +10,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
-#include "rvsweep/storage/layout.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
 
 namespace rvsweep {
 namespace {

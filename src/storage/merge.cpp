@@ -12,12 +12,12 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/phases.hpp"
-#include "rvsweep/storage/bundle_items.hpp"
-#include "rvsweep/storage/checked_file.hpp"
 #include "rvsweep/storage/files.hpp"
-#include "rvsweep/storage/layout.hpp"
-#include "rvsweep/storage/plan_content.hpp"
-#include "rvsweep/storage/static_tables.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
+#include "storage/checked_file.hpp"
+#include "storage/items_of_bundle.hpp"
+#include "storage/plan_content.hpp"
+#include "storage/static_tables.hpp"
 
 namespace rvsweep {
 namespace {
@@ -194,7 +194,7 @@ void write_phases(const Handle& run, const std::vector<std::vector<double>>& of_
   h5::write_column(phases, seconds, values, Layout::plain);
 }
 
-void write_run_group(const Handle& file, const fs::path& sweep_folder, const ItemBundles& items,
+void write_run_group(const Handle& file, const fs::path& sweep_folder, const BundleOfItem& items,
                      const std::set<BundleId>& committed, const MergeOptions& options) {
   const Handle run = h5::ensure_group(file, "run");
   h5::write_attribute(run, "merged", utc_now());
@@ -270,7 +270,7 @@ void count_rows(const fs::path& results, const ColumnSpec& status_column, MergeR
 /// Sound segments of the plan's bundles; unsound ones go into the report.
 std::set<BundleId> usable_bundles(const fs::path& sweep_folder, const OpenPlan& plan,
                                   MergeReport& report) {
-  const BundleItems planned(plan.items);
+  const ItemsOfBundle planned(plan.items);
   std::set<BundleId> usable;
   for (BundleId bundle :
        committed_bundles(sweep_folder, plan.facts.segment_fingerprint(), report.damaged)) {

@@ -1,12 +1,12 @@
-#include "rvsweep/storage/plan_content.hpp"
+#include "storage/plan_content.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/storage/checked_file.hpp"
-#include "rvsweep/storage/layout.hpp"
-#include "rvsweep/storage/static_tables.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
+#include "storage/checked_file.hpp"
+#include "storage/static_tables.hpp"
 
 namespace rvsweep {
 
@@ -77,7 +77,7 @@ void expect_sound(const SweepFacts& facts) {
   }
 }
 
-void expect_sound(const ItemBundles& items, bool is_extended) {
+void expect_sound(const BundleOfItem& items, bool is_extended) {
   RVSWEEP_EXPECT(all_bundles(items.row_bundle, items.n_bundles) &&
                      all_bundles(items.prompt_bundle, items.n_bundles),
                  "items belong to existing bundles");
@@ -109,8 +109,8 @@ SweepFacts read_sweep_facts(const Handle& file) {
   return facts;
 }
 
-ItemBundles read_item_bundles(const Handle& file) {
-  ItemBundles items;
+BundleOfItem read_bundle_of_item(const Handle& file) {
+  BundleOfItem items;
   const json listed = listed_facts(file);
   listed.at("n_bundles").get_to(items.n_bundles);
   items.row_bundle = read_as<std::int32_t>(file, row_bundle_column);
@@ -138,7 +138,7 @@ void write_sweep_facts(const Handle& file, const SweepFacts& facts, std::int32_t
   h5::write_column(file, facts_column, std::vector<std::string>{text}, Layout::plain);
 }
 
-void write_item_bundles(const Handle& file, const ItemBundles& items, bool is_extended) {
+void write_bundle_of_item(const Handle& file, const BundleOfItem& items, bool is_extended) {
   expect_sound(items, is_extended);
   h5::write_column(file, row_bundle_column, items.row_bundle, Layout::plain);
   h5::write_column(file, prompt_bundle_column, items.prompt_bundle, Layout::plain);
@@ -158,7 +158,7 @@ OpenPlan open_plan(const std::filesystem::path& sweep_folder) {
   Handle file = open_checked_file(path, FileKind::plan);
   try {
     SweepFacts facts = read_sweep_facts(file);
-    ItemBundles items = read_item_bundles(file);
+    BundleOfItem items = read_bundle_of_item(file);
     return {std::move(file), std::move(facts), std::move(items)};
   } catch (const std::exception& error) {
     throw not_of_this_version(path, error);

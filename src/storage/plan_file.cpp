@@ -1,11 +1,11 @@
 #include "rvsweep/storage/plan_file.hpp"
 
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/storage/checked_file.hpp"
 #include "rvsweep/storage/files.hpp"
-#include "rvsweep/storage/layout.hpp"
-#include "rvsweep/storage/plan_content.hpp"
-#include "rvsweep/storage/static_tables.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
+#include "storage/checked_file.hpp"
+#include "storage/plan_content.hpp"
+#include "storage/static_tables.hpp"
 
 namespace rvsweep {
 namespace {
@@ -71,8 +71,8 @@ void expect_sound(const StoredSweep& sweep) {
 
 }  // namespace
 
-ItemBundles item_bundles(const Plan& plan) {
-  ItemBundles items;
+BundleOfItem bundle_of_item(const Plan& plan) {
+  BundleOfItem items;
   items.n_bundles = static_cast<std::int32_t>(plan.bundles.size());
   items.row_bundle.assign(plan.rows.size(), no_bundle);
   items.prompt_bundle.assign(plan.prompts.size(), no_bundle);
@@ -94,12 +94,12 @@ ItemBundles item_bundles(const Plan& plan) {
 void write_plan_file(const std::filesystem::path& sweep_folder, const SweepFacts& facts,
                      const Plan& plan) {
   expect_sound(facts, plan);
-  const ItemBundles items = item_bundles(plan);
+  const BundleOfItem items = bundle_of_item(plan);
   create_folder(segments_folder(sweep_folder));
   write_checked_file(plan_file(sweep_folder), FileKind::plan, [&](const h5::Handle& file) {
     write_sweep_facts(file, facts, items.n_bundles);
     write_static_tables(file, facts, plan);
-    write_item_bundles(file, items, !facts.generations.empty());
+    write_bundle_of_item(file, items, !facts.generations.empty());
   });
 }
 
@@ -107,7 +107,7 @@ SweepFacts read_sweep_facts(const std::filesystem::path& sweep_folder) {
   return open_plan(sweep_folder).facts;
 }
 
-ItemBundles read_item_bundles(const std::filesystem::path& sweep_folder) {
+BundleOfItem read_bundle_of_item(const std::filesystem::path& sweep_folder) {
   return open_plan(sweep_folder).items;
 }
 

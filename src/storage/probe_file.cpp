@@ -1,7 +1,7 @@
 #include "rvsweep/storage/probe_file.hpp"
 
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/storage/h5_column.hpp"
+#include "storage/h5_column.hpp"
 
 namespace rvsweep {
 

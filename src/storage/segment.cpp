@@ -4,10 +4,10 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
-#include "rvsweep/storage/checked_file.hpp"
 #include "rvsweep/storage/files.hpp"
-#include "rvsweep/storage/h5_column.hpp"
-#include "rvsweep/storage/layout.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
+#include "storage/checked_file.hpp"
+#include "storage/h5_column.hpp"
 
 namespace rvsweep {
 namespace {

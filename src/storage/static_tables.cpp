@@ -1,4 +1,4 @@
-#include "rvsweep/storage/static_tables.hpp"
+#include "storage/static_tables.hpp"
 
 namespace rvsweep {
 namespace {

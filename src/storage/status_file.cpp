@@ -3,7 +3,7 @@
 #include <fcntl.h>
 
 #include "rvsweep/storage/files.hpp"
-#include "rvsweep/storage/layout.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
 
 namespace rvsweep {
 namespace fs = std::filesystem;

@@ -5,13 +5,13 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
-#include "rvsweep/storage/bundle_items.hpp"
-#include "rvsweep/storage/checked_file.hpp"
-#include "rvsweep/storage/damage.hpp"
 #include "rvsweep/storage/files.hpp"
-#include "rvsweep/storage/layout.hpp"
-#include "rvsweep/storage/plan_content.hpp"
-#include "rvsweep/storage/static_tables.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
+#include "storage/checked_file.hpp"
+#include "storage/corruption.hpp"
+#include "storage/items_of_bundle.hpp"
+#include "storage/plan_content.hpp"
+#include "storage/static_tables.hpp"
 
 namespace rvsweep {
 namespace {
@@ -81,7 +81,7 @@ std::optional<ResultRows> check_results(const fs::path& file, VerifyReport& repo
 /// What the folder's other files are compared with.
 struct PlanRows {
   SweepFacts facts;
-  ItemBundles items;
+  BundleOfItem items;
   std::vector<std::uint64_t> ids;
 };
 
@@ -108,7 +108,7 @@ std::optional<PlanRows> check_plan(const fs::path& sweep_folder, VerifyReport& r
 std::vector<bool> check_segments(const fs::path& sweep_folder, const std::optional<PlanRows>& plan,
                                  VerifyReport& report) {
   std::vector<bool> sound(plan ? static_cast<std::size_t>(plan->items.n_bundles) : 0);
-  std::optional<BundleItems> planned;
+  std::optional<ItemsOfBundle> planned;
   if (plan) planned.emplace(plan->items);
   for (const fs::path& file : list_folder(segments_folder(sweep_folder))) {
     const auto bundle = bundle_of_segment_name(file.filename().string());
@@ -132,7 +132,7 @@ std::vector<bool> check_segments(const fs::path& sweep_folder, const std::option
   return sound;
 }
 
-void count_rows(const ItemBundles& items, const std::vector<bool>& sound, VerifyReport& report) {
+void count_rows(const BundleOfItem& items, const std::vector<bool>& sound, VerifyReport& report) {
   report.rows = items.n_rows();
   for (std::int32_t bundle : items.row_bundle) {
     const bool present = bundle == no_bundle || sound[static_cast<std::size_t>(bundle)];

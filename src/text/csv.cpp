@@ -1,9 +1,9 @@
-#include "rvsweep/text/csv.hpp"
+#include "text/csv.hpp"
 
 #include <utility>
 
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/text/utf8.hpp"
+#include "rvsweep/core/utf8.hpp"
 
 namespace rvsweep {
 

@@ -8,7 +8,7 @@
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/nearest.hpp"
 #include "rvsweep/core/philox.hpp"
-#include "rvsweep/text/length_matching.hpp"
+#include "text/length_matching.hpp"
 
 namespace rvsweep {
 namespace {

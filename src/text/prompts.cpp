@@ -4,7 +4,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
-#include "rvsweep/text/records.hpp"
+#include "text/records.hpp"
 
 namespace rvsweep {
 namespace {

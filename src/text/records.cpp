@@ -1,4 +1,4 @@
-#include "rvsweep/text/records.hpp"
+#include "text/records.hpp"
 
 #include <algorithm>
 #include <fstream>
@@ -7,7 +7,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
-#include "rvsweep/text/csv.hpp"
+#include "text/csv.hpp"
 
 namespace rvsweep {
 namespace {

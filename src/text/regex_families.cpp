@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/json_place.hpp"
 #include "rvsweep/core/nearest.hpp"
-#include "rvsweep/text/json_fields.hpp"
 
 namespace rvsweep {
 namespace {

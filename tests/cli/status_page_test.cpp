@@ -1,10 +1,10 @@
-#include "rvsweep/cli/status_page.hpp"
+#include "cli/status_page.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "rvsweep/text/utf8.hpp"
+#include "rvsweep/core/utf8.hpp"
 
 namespace rvsweep {
 namespace {

@@ -1,10 +1,10 @@
-#include "rvsweep/experiment/behaviour.hpp"
+#include "experiment/behaviour.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "rvsweep/experiment/columns.hpp"
+#include "experiment/columns.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 #include "support/input_error.hpp"
 
@@ -31,8 +31,7 @@ struct Behaviour : ::testing::Test {
 
 TEST_F(Behaviour, FillsItsRowAlone) {
   ItemTable rows = table(true, true);
-  record_behaviour({"Notice the self, notice the self. xx xx", "notice the self"}, families, 1,
-                   rows);
+  fill_behaviour({"Notice the self, notice the self. xx xx", "notice the self"}, families, 1, rows);
   const auto whole = [&](const char* name) { return column<std::int32_t>(rows, name); };
   EXPECT_EQ(whole("keyword_count"), (std::vector<std::int32_t>{-1, 2}));
   EXPECT_EQ(whole("recursive_x"), (std::vector<std::int32_t>{-1, 2}));
@@ -46,8 +45,8 @@ TEST_F(Behaviour, FillsItsRowAlone) {
 
 TEST_F(Behaviour, ALoopIsRepetitiveAndNothingIsNot) {
   ItemTable rows = table(true, true);
-  record_behaviour({"on and on and on and on", "on and on and"}, families, 0, rows);
-  record_behaviour({"", ""}, families, 1, rows);
+  fill_behaviour({"on and on and on and on", "on and on and"}, families, 0, rows);
+  fill_behaviour({"", ""}, families, 1, rows);
   EXPECT_EQ(column<std::int32_t>(rows, "repetitive"), (std::vector<std::int32_t>{1, 0}));
   EXPECT_DOUBLE_EQ(column<double>(rows, "repeated_ngrams")[0], 2.0 / 4);
   EXPECT_DOUBLE_EQ(column<double>(rows, "copied_ngrams")[0], 2.0 / 4);
@@ -57,9 +56,9 @@ TEST_F(Behaviour, ALoopIsRepetitiveAndNothingIsNot) {
 TEST_F(Behaviour, FillsWhatTheTableHas) {
   ItemTable keywords = table(true, false), copying = table(false, true),
             nothing = table(false, false);
-  record_behaviour({"self xx", "self"}, families, 0, keywords);
-  record_behaviour({"self xx", "self"}, none, 0, copying);
-  record_behaviour({"self xx", "self"}, none, 0, nothing);
+  fill_behaviour({"self xx", "self"}, families, 0, keywords);
+  fill_behaviour({"self xx", "self"}, none, 0, copying);
+  fill_behaviour({"self xx", "self"}, none, 0, nothing);
   EXPECT_EQ(column<std::int32_t>(keywords, "recursive_x")[0], 1);
   EXPECT_EQ(find_column<std::int32_t>(keywords, "keyword_count_new"), nullptr);
   EXPECT_EQ(column<std::int32_t>(copying, "keyword_count_new")[0], 0);
@@ -71,7 +70,7 @@ TEST_F(Behaviour, APatternThatGivesUpIsTold) {
   ItemTable rows = table(true, false);
   const std::string text = std::string(40, 'x') + "b";
   EXPECT_TRUE(says(refusal_message([&] {
-                     record_behaviour({text, ""}, families, 0, rows);
+                     fill_behaviour({text, ""}, families, 0, rows);
                    }),
                    {"family recursive_x", "cannot be searched for"}));
 }

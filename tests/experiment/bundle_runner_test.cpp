@@ -7,8 +7,8 @@
 #include <cmath>
 #include <fstream>
 
-#include "rvsweep/experiment/columns.hpp"
-#include "rvsweep/experiment/distinct_rows.hpp"
+#include "experiment/columns.hpp"
+#include "experiment/distinct_rows.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 #include "support/tiny_transformer.hpp"
 

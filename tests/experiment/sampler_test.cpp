@@ -1,4 +1,4 @@
-#include "rvsweep/experiment/sampler.hpp"
+#include "experiment/sampler.hpp"
 
 #include <ATen/Context.h>
 #include <ATen/ops/randn.h>

@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::int64_t T = 6, steps = 4;
 
-RowPlan plan_with(Growth growth) {
-  RowPlan plan;
+CompiledRow plan_with(Growth growth) {
+  CompiledRow plan;
   plan.cached = 3;
   plan.donor = 1;
   plan.replaces = true;
@@ -65,7 +65,7 @@ TEST(DecodeBias, CompoundCountsTheDonorOnceMoreEachStep) {
 }
 
 TEST(DecodeBias, PatchesOfSomeCellsLeaveTheNumberOfCells) {
-  RowPlan plan = plan_with(Growth::append);
+  CompiledRow plan = plan_with(Growth::append);
   plan.replaces = false;
   DecodeBias bias(testing::tiny_config(), {}, {plan}, T, steps);
   EXPECT_EQ(seen(bias.at_step(0), 1, 0), (std::vector<float>{x, x, x, 0, 0, 0, 0}));
@@ -73,7 +73,7 @@ TEST(DecodeBias, PatchesOfSomeCellsLeaveTheNumberOfCells) {
 
 TEST(ForcedBias, HoldsEveryStepAndHidesLaterTokens) {
   for (const Growth growth : {Growth::append, Growth::frozen, Growth::compound}) {
-    const auto plans = std::vector<RowPlan>{plan_with(growth)};
+    const auto plans = std::vector<CompiledRow>{plan_with(growth)};
     const AttentionBias forced = forced_bias(testing::tiny_config(), {}, plans, T, steps);
     DecodeBias by_step(testing::tiny_config(), {}, plans, T, steps);
     for (std::int64_t t = 0; t < steps; ++t) {

@@ -34,8 +34,8 @@ KvCache numbered_contexts() {
 
 /// Base has 5 tokens, the donor 7, b[n-1] and s[m-1] are held back: the donor's last two cells go
 /// into base's last two, V of head 1 at layer 1.
-RowPlan last_two_cells() {
-  RowPlan plan;
+CompiledRow last_two_cells() {
+  CompiledRow plan;
   plan.base = base_slot;
   plan.n = 5;
   plan.cached = 4;
@@ -55,7 +55,7 @@ struct Composed {
   PatchProof proof;
 };
 
-Composed compose(const RowPlan& plan, const KvCache& contexts) {
+Composed compose(const CompiledRow& plan, const KvCache& contexts) {
   Composed composed{KvCache::allocate(testing::tiny_config(), {}, 1, T), {}};
   std::vector<PatchProof> proofs(1);
   compose_prompt_caches(testing::tiny_transformer(), contexts, {plan}, composed.cache, proofs);
@@ -88,7 +88,7 @@ TEST(PromptCache, WritesTheDonorsCellsOfTheChosenHeadLayerAndComponent) {
 }
 
 TEST(PromptCache, AlphaIsTheDonorsShare) {
-  RowPlan plan = last_two_cells();
+  CompiledRow plan = last_two_cells();
   plan.alpha = 0.25;
   const Composed composed = compose(plan, numbered_contexts());
   const double expected = 0.75 * number(1, base_slot, 1, 6) + 0.25 * number(1, donor_slot, 1, 6);
@@ -99,7 +99,7 @@ TEST(PromptCache, TurnsDonorKeysForwardAndNothingElse) {
   KvCache contexts = numbered_contexts();
   contexts.k.zero_();
   contexts.k.select(-1, 0).fill_(1.0);  // frequency 1: one radian a position
-  RowPlan plan = last_two_cells();
+  CompiledRow plan = last_two_cells();
   plan.writes_k = true;
   plan.writes_v = false;
   plan.rotate_by = 2;
@@ -113,7 +113,7 @@ TEST(PromptCache, TurnsDonorKeysForwardAndNothingElse) {
 }
 
 TEST(PromptCache, ProvesWhatWasWritten) {
-  RowPlan plan = last_two_cells();
+  CompiledRow plan = last_two_cells();
   plan.cache_layers[2] = true;
   const PatchProof proof = compose(plan, numbered_contexts()).proof;
   EXPECT_EQ(proof.cells_changed, 2 * 2);  // cells, layers

@@ -6,9 +6,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "experiment/behaviour.hpp"
+#include "experiment/columns.hpp"
 #include "rvsweep/core/builtin_files.hpp"
-#include "rvsweep/experiment/behaviour.hpp"
-#include "rvsweep/experiment/columns.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 
 int main(int argc, char** argv) {
@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
       const auto text = given.at("text").get<std::string>();
       const auto prompt = given.at("prompt").get<std::string>();
       ItemTable table = empty_table(columns, {0});
-      record_behaviour({text, prompt}, families.families, 0, table);
+      fill_behaviour({text, prompt}, families.families, 0, table);
       json scores;
       for (const char* name : {"keyword_count", "keyword_count_new", "repetitive"})
         scores[name] = column<std::int32_t>(table, name)[0];

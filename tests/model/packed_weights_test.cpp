@@ -6,9 +6,9 @@
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
+#include "kernels/cpu/amx/product.hpp"
+#include "kernels/cpu/onednn.hpp"
 #include "rvsweep/core/shared_memory.hpp"
-#include "rvsweep/model/amx_product.hpp"
-#include "rvsweep/model/linear.hpp"
 #include "support/tiny_transformer.hpp"
 
 namespace rvsweep {

@@ -7,12 +7,12 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
-#include "in_tiles.hpp"
-#include "rvsweep/model/decode_attention.hpp"
+#include "kernels/cpu/amx/in_tiles.hpp"
+#include "kernels/cpu/decode_attention.hpp"
+#include "kernels/cpu/rms_norm.hpp"
+#include "kernels/cpu/swiglu.hpp"
 #include "rvsweep/model/kv_cache.hpp"
-#include "rvsweep/model/rms_norm.hpp"
-#include "rvsweep/model/rope.hpp"
-#include "rvsweep/model/swiglu.hpp"
+#include "rvsweep/model/rotary.hpp"
 
 namespace rvsweep {
 namespace {

@@ -87,10 +87,10 @@ TEST(Transformer, ARowsBitsDoNotDependOnItsCompanions) {
 
 TEST(Transformer, AKvHeadServesItsOwnGroupOfQueryHeads) {
   const Transformer model = testing::tiny_transformer();  // 4 query heads, 2 KV heads
-  const auto z_with = [&](std::vector<SitePatch> patches) {
+  const auto z_with = [&](std::vector<SiteEdit> patches) {
     KvCache cache = KvCache::allocate(model.config(), model.placement(), 1, 7);
     const AttentionBias bias = causal_bias(model.config(), model.placement(), {7}, 0, 7);
-    std::vector<SiteRecord> records{{Site::z, 0, 7}};
+    std::vector<SiteCapture> records{{Site::z, 0, 7}};
     ForwardInput input;
     input.tokens = at::arange(7, at::kLong).unsqueeze(0) + 11;
     input.positions = at::arange(7, at::kLong).unsqueeze(0);

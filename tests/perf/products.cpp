@@ -10,10 +10,10 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "kernels/cpu/amx/product.hpp"
 #include "rvsweep/core/shared_memory.hpp"
-#include "rvsweep/model/amx_product.hpp"
+#include "rvsweep/kernels/caching_allocator.hpp"
 #include "rvsweep/model/packed_weights.hpp"
-#include "rvsweep/model/tensor_memory.hpp"
 
 namespace rvsweep {
 namespace {
@@ -103,6 +103,6 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: %s MODEL_FOLDER [threads]\n", argv[0]);
     return 2;
   }
-  rvsweep::keep_tensor_memory();  // as the program does
+  rvsweep::use_caching_allocator();  // as the program does
   rvsweep::measure(argv[1], argc > 2 ? std::atoi(argv[2]) : 1);
 }

@@ -15,9 +15,9 @@
 
 #include "rvsweep/comm/world.hpp"
 #include "rvsweep/plan/bundle.hpp"
-#include "rvsweep/scheduler/dispatcher.hpp"
-#include "rvsweep/scheduler/worker.hpp"
 #include "rvsweep/storage/journal.hpp"
+#include "scheduler/dispatcher.hpp"
+#include "scheduler/worker.hpp"
 #include "support/memory_world.hpp"
 
 namespace rvsweep {
@@ -54,8 +54,8 @@ WorkSource work(int items) {
 }
 
 /// With a journal, what a run writes on the disk before bundles go out and after.
-SweepEvents events_of(Journal* journal) {
-  SweepEvents events;
+WorkEvents events_of(Journal* journal) {
+  WorkEvents events;
   if (journal == nullptr) return events;
   events.on_assigned = [journal](const std::vector<Assignment>& assignments) {
     std::vector<BundleOfRank> bundles;
@@ -78,7 +78,7 @@ void print(const char* world, int ranks, double task, int items, double wall, do
 void serve_instant_ranks(int items, Journal* journal) {
   testing::MemoryWorld world(simulated_ranks);
   const WorkSource source = work(items);
-  const SweepEvents events = events_of(journal);
+  const WorkEvents events = events_of(journal);
   const StopPolicy stop;
   const auto begin = Clock::now();
   const std::clock_t cpu_begin = std::clock();
@@ -88,7 +88,7 @@ void serve_instant_ranks(int items, Journal* journal) {
   };
   for (int rank = 0; rank < simulated_ranks; ++rank) report(rank, Tag::ready);
   while (!dispatcher.finished()) {
-    for (int i = 0; i < 64; ++i) {  // as many as run_sweep takes at a time
+    for (int i = 0; i < 64; ++i) {  // as many as run_work takes at a time
       auto message = world.rank(0).try_receive();
       if (!message) break;
       if (!is_order(static_cast<Tag>(message->tag))) {
@@ -118,7 +118,7 @@ void serve_instant_ranks(int items, Journal* journal) {
 void serve_simulated_ranks(double task, int items, Journal* journal) {
   testing::MemoryWorld world(simulated_ranks);
   const WorkSource source = work(items);
-  const SweepEvents events = events_of(journal);
+  const WorkEvents events = events_of(journal);
   const StopPolicy stop;
   std::atomic<double> busy = 0;
   const Executor executor = [&](const Bytes&) {
@@ -175,8 +175,8 @@ void serve_mpi_ranks(Communicator& communicator, double task, int items, Journal
   };
   communicator.barrier();
   const auto begin = Clock::now();
-  run_sweep(communicator, communicator.rank() == 0 ? &source : nullptr, executor,
-            events_of(journal), {});
+  run_work(communicator, communicator.rank() == 0 ? &source : nullptr, executor, events_of(journal),
+           {});
   const double wall = seconds_since(begin);
   double all_busy = 0;
   for (const auto& text : communicator.all_gather(std::to_string(busy)))

@@ -1,4 +1,4 @@
-#include "rvsweep/plan/control.hpp"
+#include "plan/control.hpp"
 
 #include <gtest/gtest.h>
 

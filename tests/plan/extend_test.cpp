@@ -1,4 +1,4 @@
-#include "rvsweep/plan/extend.hpp"
+#include "plan/extend.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "rvsweep/plan/positions.hpp"
+#include "plan/positions.hpp"
 
 #include <gtest/gtest.h>
 

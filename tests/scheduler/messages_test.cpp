@@ -1,4 +1,4 @@
-#include "rvsweep/scheduler/messages.hpp"
+#include "scheduler/messages.hpp"
 
 #include <gtest/gtest.h>
 
@@ -27,14 +27,14 @@ TEST(Messages, ActivitiesComeBack) {
 }
 
 TEST(Messages, OutcomesComeBack) {
-  const SweepOutcome plain = decode_outcome(encode_outcome({10, 6, 1, true, std::nullopt}));
+  const WorkOutcome plain = decode_outcome(encode_outcome({10, 6, 1, true, std::nullopt}));
   EXPECT_EQ(plain.items, 10);
   EXPECT_EQ(plain.done, 6);
   EXPECT_EQ(plain.failed, 1);
   EXPECT_EQ(plain.left(), 3);
   EXPECT_TRUE(plain.stopped_early);
   EXPECT_FALSE(plain.output_error.has_value());
-  const SweepOutcome broken = decode_outcome(encode_outcome({10, 6, 1, false, ""}));
+  const WorkOutcome broken = decode_outcome(encode_outcome({10, 6, 1, false, ""}));
   EXPECT_FALSE(broken.stopped_early);
   EXPECT_EQ(broken.output_error, "") << "an error without a message is an error";
 }

@@ -1,10 +1,10 @@
-#include "rvsweep/scheduler/worker.hpp"
+#include "scheduler/worker.hpp"
 
 #include <gtest/gtest.h>
 
 #include <semaphore>
 
-#include "rvsweep/comm/local_communicator.hpp"
+#include "comm/local_communicator.hpp"
 #include "rvsweep/core/error.hpp"
 
 namespace rvsweep {

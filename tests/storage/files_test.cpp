@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/storage/layout.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
 #include "storage/sample_sweep.hpp"
 
 namespace rvsweep {

@@ -1,4 +1,4 @@
-#include "rvsweep/storage/h5_column.hpp"
+#include "storage/h5_column.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "rvsweep/storage/h5_text.hpp"
+#include "storage/h5_text.hpp"
 
 #include <gtest/gtest.h>
 

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/storage/layout.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace rvsweep {

@@ -9,11 +9,11 @@
 #include <random>
 
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/storage/checked_file.hpp"
 #include "rvsweep/storage/files.hpp"
-#include "rvsweep/storage/h5_column.hpp"
-#include "rvsweep/storage/layout.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
+#include "storage/checked_file.hpp"
 #include "storage/file_dump.hpp"
+#include "storage/h5_column.hpp"
 #include "storage/sample_sweep.hpp"
 
 namespace rvsweep {

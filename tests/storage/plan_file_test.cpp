@@ -5,8 +5,8 @@
 #include <fstream>
 
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/storage/h5_column.hpp"
-#include "rvsweep/storage/layout.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
+#include "storage/h5_column.hpp"
 #include "storage/sample_sweep.hpp"
 
 namespace rvsweep {
@@ -43,7 +43,7 @@ void expect_equal(const SweepFacts& read, const SweepFacts& written) {
   }
 }
 
-void expect_equal(const ItemBundles& read, const ItemBundles& written) {
+void expect_equal(const BundleOfItem& read, const BundleOfItem& written) {
   EXPECT_EQ(read.n_bundles, written.n_bundles);
   EXPECT_EQ(read.row_bundle, written.row_bundle);
   EXPECT_EQ(read.prompt_bundle, written.prompt_bundle);
@@ -63,10 +63,10 @@ void expect_round_trip(const sample::Sweep& written) {
   const auto folder = parent.path() / "new" / "sweep";
   sample::write_plan(folder, written);
   expect_equal(read_sweep_facts(folder), written);
-  expect_equal(read_item_bundles(folder), written);
+  expect_equal(read_bundle_of_item(folder), written);
   const StoredSweep read = read_plan_file(folder);
   expect_equal(static_cast<const SweepFacts&>(read), written);
-  expect_equal(static_cast<const ItemBundles&>(read), written);
+  expect_equal(static_cast<const BundleOfItem&>(read), written);
   EXPECT_EQ(all_of(read.prompts.id), written.prompts.id);
   EXPECT_EQ(all_of(read.prompts.text), written.prompts.text);
   EXPECT_EQ(all_of(read.prompts.group), written.prompts.group);

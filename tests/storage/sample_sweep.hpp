@@ -34,7 +34,7 @@ class TemporaryFolder {
 };
 
 /// All of plan.h5, column by column.
-struct Sweep : SweepFacts, ItemBundles {
+struct Sweep : SweepFacts, BundleOfItem {
   struct Prompts {
     std::vector<std::string> id, text, group, reason;
     std::vector<std::vector<std::int32_t>> tokens;

@@ -8,7 +8,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/storage/files.hpp"
-#include "rvsweep/storage/layout.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
 #include "storage/sample_sweep.hpp"
 
 namespace rvsweep {

@@ -7,11 +7,11 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
-#include "rvsweep/storage/checked_file.hpp"
 #include "rvsweep/storage/files.hpp"
-#include "rvsweep/storage/h5_column.hpp"
-#include "rvsweep/storage/layout.hpp"
 #include "rvsweep/storage/merge.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
+#include "storage/checked_file.hpp"
+#include "storage/h5_column.hpp"
 #include "storage/sample_sweep.hpp"
 
 namespace rvsweep {

@@ -33,7 +33,7 @@ inline Transformer tiny_transformer(std::uint64_t seed = 7) {
   for (std::int64_t layer = 0; layer < c.n_layers; ++layer) {
     LayerWeights l;
     l.input_norm = at::ones({c.hidden_size}) + random({c.hidden_size});
-    l.post_attention_norm = at::ones({c.hidden_size}) + random({c.hidden_size});
+    l.mlp_norm = at::ones({c.hidden_size}) + random({c.hidden_size});
     l.qkv_proj = random({c.n_heads * c.head_dim + 2 * c.kv_dim(), c.hidden_size});
     l.qkv_bias = random({c.n_heads * c.head_dim + 2 * c.kv_dim()});
     l.o_proj = random({c.hidden_size, c.n_heads * c.head_dim});

@@ -1,4 +1,4 @@
-#include "rvsweep/text/csv.hpp"
+#include "text/csv.hpp"
 
 #include <gtest/gtest.h>
 

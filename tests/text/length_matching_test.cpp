@@ -1,4 +1,4 @@
-#include "rvsweep/text/length_matching.hpp"
+#include "text/length_matching.hpp"
 
 #include <gtest/gtest.h>
 

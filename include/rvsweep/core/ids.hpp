@@ -19,6 +19,8 @@ using ArmIndex = Id<struct ArmTag>;                // into Plan::arms
 using RowIndex = Id<struct RowTag, std::int64_t>;  // into Plan::rows, plan order
 using RowId = Id<struct RowIdTag, std::uint64_t>;  // hash of (pair id, canonical arm, sample)
 using BundleId = Id<struct BundleTag>;             // into Plan::bundles
-using Rank = Id<struct RankTag>;                   // of the MPI world
+
+/// Highest token id that a tokenizer may use.
+constexpr std::int32_t max_token_id = 1 << 24;
 
 }  // namespace rvsweep

@@ -14,7 +14,7 @@ struct BundleContexts {
 /// Prefills every prompt of the bundle once, records what the rows' site patches need and derives
 /// the donors of its controls.
 BundleContexts prepare_contexts(const Transformer& model, const SweepSettings& settings,
-                                const Bundle& bundle, const std::vector<RowPlan>& plans,
+                                const Bundle& bundle, const std::vector<CompiledRow>& plans,
                                 const MeanDonors& means);
 
 /// The donors of the mean control; empty for no prompts.

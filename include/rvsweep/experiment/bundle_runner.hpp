@@ -3,7 +3,7 @@
 #include "rvsweep/core/phases.hpp"
 #include "rvsweep/experiment/generation.hpp"
 #include "rvsweep/plan/result_table.hpp"
-#include "rvsweep/text/tokenizer.hpp"
+#include "rvsweep/tokenizer/tokenizer.hpp"
 
 namespace rvsweep {
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "rvsweep/intervention/compiled_row.hpp"
 #include "rvsweep/intervention/contexts.hpp"
 #include "rvsweep/intervention/proof.hpp"
-#include "rvsweep/intervention/row_plan.hpp"
 #include "rvsweep/plan/bundle.hpp"
 #include "rvsweep/plan/sweep_config.hpp"
 #include "rvsweep/text/regex_families.hpp"
@@ -46,11 +46,11 @@ KvCache prefill(const Transformer& model, const std::vector<std::vector<std::int
 /// The prompts' caches of a batch of rows, patched, with room for `steps` fed tokens.
 struct PreparedRows {
   KvCache cache;  // columns [0, T) prompt cells, T + t the t-th fed token
-  std::vector<RowPlan> plans;
+  std::vector<CompiledRow> plans;
   std::vector<PatchProof> proofs;
 };
 PreparedRows prepare_rows(const Transformer& model, const SweepSettings& settings,
-                          std::vector<RowPlan> plans, const ContextState& contexts,
+                          std::vector<CompiledRow> plans, const ContextState& contexts,
                           std::int64_t steps);
 
 struct Generated {
@@ -61,17 +61,17 @@ struct Generated {
 
 /// Rows of a bundle after their generation, with the cells they left behind.
 struct DecodedBatch {
-  KvCache cache;                           // columns [0, T) prompt cells, T + t the t-th fed token
-  std::vector<RowPlan> plans;              // of the bundle's rows and the padding rows after them
-  std::vector<Generated> rows;             // of the bundle's rows
-  std::vector<PatchProof> proofs;          // of the bundle's rows
-  at::Tensor first_logits = {};            // float32 [rows, vocab], of the first generated position
-  std::vector<SiteRecord> residuals = {};  // resid_post of the logit lens' layers at that position
+  KvCache cache;                   // columns [0, T) prompt cells, T + t the t-th fed token
+  std::vector<CompiledRow> plans;  // of the bundle's rows and the padding rows after them
+  std::vector<Generated> rows;     // of the bundle's rows
+  std::vector<PatchProof> proofs;  // of the bundle's rows
+  at::Tensor first_logits = {};    // float32 [rows, vocab], of the first generated position
+  std::vector<SiteCapture> residuals = {};  // resid_post of the logit lens' layers at that position
 };
 
 /// Plans of the bundle's rows; padding rows generate from the first context, unpatched.
-std::vector<RowPlan> compile_rows(const SweepSettings& settings, const Bundle& bundle,
-                                  const ModelConfig& config);
+std::vector<CompiledRow> compile_rows(const SweepSettings& settings, const Bundle& bundle,
+                                      const ModelConfig& config);
 
 /// Sees the logits, float32 [rows, vocab], that the tokens of a step (from 0) are drawn from.
 using StepObserver = std::function<void(std::int64_t step, const at::Tensor& logits)>;

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "rvsweep/model/kv_cache.hpp"
-#include "rvsweep/model/patch.hpp"
+#include "rvsweep/model/site_edit.hpp"
 #include "rvsweep/model/transformer.hpp"
 #include "rvsweep/plan/bundle.hpp"
 
@@ -13,9 +13,9 @@ namespace rvsweep {
 /// A slot is a prompt's place in its bundle; derived donors come after the bundle's padded number
 /// of prompts. All are right-aligned in the same columns.
 struct ContextState {
-  KvCache cache;                       // [n_layers, slots, n_kv_heads, columns, head_dim]
-  std::vector<SiteRecord> sites = {};  // last tokens at every (site, layer) that some row patches
-  std::vector<SiteRecord> streams =
+  KvCache cache;                        // [n_layers, slots, n_kv_heads, columns, head_dim]
+  std::vector<SiteCapture> sites = {};  // last tokens at every (site, layer) that some row patches
+  std::vector<SiteCapture> streams =
       {};  // resid_pre of the prompts' last tokens, where patches begin
 };
 

@@ -2,7 +2,7 @@
 // What the fed token of every row may attend to, step by step: growth as attention bias.
 #include <vector>
 
-#include "rvsweep/intervention/row_plan.hpp"
+#include "rvsweep/intervention/compiled_row.hpp"
 #include "rvsweep/model/kv_cache.hpp"
 
 namespace rvsweep {
@@ -15,7 +15,8 @@ namespace rvsweep {
 class DecodeBias {
  public:
   DecodeBias(const ModelConfig& config, const Placement& placement,
-             const std::vector<RowPlan>& plans, std::int64_t prompt_columns, std::int64_t steps);
+             const std::vector<CompiledRow>& plans, std::int64_t prompt_columns,
+             std::int64_t steps);
 
   /// The bias of step t; call with t = 0, 1, 2, ... in turn. [rows, 1, 1, T + steps] by class.
   const AttentionBias& at_step(std::int64_t t);
@@ -35,7 +36,7 @@ class DecodeBias {
 /// The biases of steps 0..queries-1 as one, for feeding so many tokens at once:
 /// [rows, 1, queries, T + queries] by class, a query seeing no later one.
 AttentionBias forced_bias(const ModelConfig& config, const Placement& placement,
-                          const std::vector<RowPlan>& plans, std::int64_t prompt_columns,
+                          const std::vector<CompiledRow>& plans, std::int64_t prompt_columns,
                           std::int64_t queries);
 
 }  // namespace rvsweep

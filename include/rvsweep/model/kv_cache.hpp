@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "rvsweep/model/device.hpp"
+#include "rvsweep/kernels/device.hpp"
 #include "rvsweep/model_config/model_config.hpp"
 
 namespace rvsweep {

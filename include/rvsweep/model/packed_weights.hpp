@@ -1,6 +1,6 @@
 #pragma once
 // A model's parameters in a machine's memory, their matrices laid out for its processor.
-#include "rvsweep/model/linear.hpp"
+#include "kernels/cpu/onednn.hpp"
 #include "rvsweep/model/weight_source.hpp"
 
 namespace rvsweep {

@@ -6,9 +6,9 @@
 
 #include <vector>
 
+#include "kernels/cpu/argmax.hpp"
 #include "rvsweep/model/kv_cache.hpp"
-#include "rvsweep/model/logit_rows.hpp"
-#include "rvsweep/model/patch.hpp"
+#include "rvsweep/model/site_edit.hpp"
 #include "rvsweep/model/weights.hpp"
 
 namespace rvsweep {
@@ -22,8 +22,8 @@ struct ForwardInput {
   at::Tensor positions;     // [rows, queries] int64, of the rotation; >= 0
   std::int64_t column = 0;  // cache column of the first query; `queries` columns are written
   const AttentionBias* bias = nullptr;  // over columns [0, column + queries) or more
-  std::vector<SitePatch> patches;
-  std::vector<SiteRecord>* records = nullptr;
+  std::vector<SiteEdit> patches;
+  std::vector<SiteCapture>* records = nullptr;
   /// The pass begins at this layer with this residual stream, [rows, queries, hidden]; undefined:
   /// at layer 0 with the tokens' embeddings.
   std::int64_t first_layer = 0;

@@ -13,12 +13,12 @@ namespace rvsweep {
 /// Parameters of one block; H hidden, I intermediate, Q = n_heads*head_dim, D =
 /// n_kv_heads*head_dim.
 struct LayerWeights {
-  at::Tensor input_norm;           // [H]
-  at::Tensor qkv_proj, qkv_bias;   // [Q + 2D, H], [Q + 2D] or undefined: rows of q, then k, then v
-  at::Tensor o_proj, o_bias;       // [H, Q], [H] or undefined
-  at::Tensor post_attention_norm;  // [H]
-  at::Tensor gate_up_proj;         // [2I, H]: rows of gate, then up
-  at::Tensor down_proj;            // [H, I]
+  at::Tensor input_norm;          // [H]
+  at::Tensor qkv_proj, qkv_bias;  // [Q + 2D, H], [Q + 2D] or undefined: rows of q, then k, then v
+  at::Tensor o_proj, o_bias;      // [H, Q], [H] or undefined
+  at::Tensor mlp_norm;            // [H]
+  at::Tensor gate_up_proj;        // [2I, H]: rows of gate, then up
+  at::Tensor down_proj;           // [H, I]
 };
 
 struct Weights {

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "plan/positions.hpp"
 #include "rvsweep/model_config/site.hpp"
 #include "rvsweep/plan/config_file.hpp"
 #include "rvsweep/plan/layers.hpp"
-#include "rvsweep/plan/positions.hpp"
 
 namespace rvsweep {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "plan/control.hpp"
 #include "rvsweep/core/ids.hpp"
-#include "rvsweep/plan/control.hpp"
 
 namespace rvsweep {
 

@@ -9,16 +9,16 @@
 #include <vector>
 
 #include "rvsweep/core/ids.hpp"
-#include "rvsweep/core/text_file.hpp"
+#include "rvsweep/core/spilled_texts.hpp"
 #include "rvsweep/core/text_store.hpp"
 #include "rvsweep/model_config/model_config.hpp"
 #include "rvsweep/plan/arm.hpp"
 #include "rvsweep/plan/bundle.hpp"
 #include "rvsweep/plan/result_table.hpp"
 #include "rvsweep/plan/sweep_config.hpp"
-#include "rvsweep/text/chat_template.hpp"
 #include "rvsweep/text/prompts.hpp"
-#include "rvsweep/text/token_store.hpp"
+#include "rvsweep/tokenizer/chat_template.hpp"
+#include "rvsweep/tokenizer/token_store.hpp"
 
 namespace rvsweep {
 
@@ -115,8 +115,8 @@ std::size_t place_of(std::int64_t number, const std::vector<Place>& places) {
 struct Plan {
   std::vector<PlannedPrompt> prompts;
   TextStore prompt_ids;
-  TextFile texts;     // of the prompts; none where they were forgotten
-  TokenStore tokens;  // of the prompts
+  SpilledTexts texts;  // of the prompts; none where they were forgotten
+  TokenStore tokens;   // of the prompts
   std::vector<std::string> groups;
   std::vector<std::string> refusals{""};  // the first: none
   std::vector<PromptPair> pairs;

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "rvsweep/core/text_file.hpp"
+#include "rvsweep/core/spilled_texts.hpp"
 #include "rvsweep/core/text_store.hpp"
 #include "rvsweep/plan/plan.hpp"
 #include "rvsweep/plan/result_table.hpp"
@@ -49,7 +49,7 @@ struct SweepFacts {
 };
 
 /// Which bundle computes what.
-struct ItemBundles {
+struct BundleOfItem {
   std::int32_t n_bundles = 0;
   std::vector<std::int32_t> row_bundle;     // [R] bundle that computes the row, or no_bundle
   std::vector<std::int32_t> prompt_bundle;  // [P] bundle that measures the prompt, or no_bundle
@@ -69,10 +69,10 @@ struct ItemBundles {
 };
 
 /// What is needed to plan a stored sweep again, and to name its rows.
-struct StoredSweep : SweepFacts, ItemBundles {
+struct StoredSweep : SweepFacts, BundleOfItem {
   struct Prompts {  // [P]
     TextStore id, group;
-    TextFile text;
+    SpilledTexts text;
   } prompts;
   struct Pairs {  // [N]; source and base are indices into prompts
     TextStore id;
@@ -86,7 +86,7 @@ struct StoredSweep : SweepFacts, ItemBundles {
 };
 
 /// The bundles of a plan, as its items lie in it.
-ItemBundles item_bundles(const Plan& plan);
+BundleOfItem bundle_of_item(const Plan& plan);
 
 /// Creates the sweep folder and its segments folder where missing and writes plan.h5 there; `plan`
 /// has its texts. OutputError when that fails; ContractError when `facts` and `plan` do not fit
@@ -97,7 +97,7 @@ void write_plan_file(const std::filesystem::path& sweep_folder, const SweepFacts
 /// Parts of plan.h5, whose checksum is compared each time. InputError when the folder holds no
 /// plan.h5 or a damaged one.
 SweepFacts read_sweep_facts(const std::filesystem::path& sweep_folder);
-ItemBundles read_item_bundles(const std::filesystem::path& sweep_folder);
+BundleOfItem read_bundle_of_item(const std::filesystem::path& sweep_folder);
 StoredSweep read_plan_file(const std::filesystem::path& sweep_folder);
 
 }  // namespace rvsweep

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "rvsweep/text/pattern.hpp"
+#include "rvsweep/tokenizer/pattern.hpp"
 
 namespace rvsweep {
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "rvsweep/text/regex.hpp"
+#include "rvsweep/tokenizer/regex.hpp"
 
 namespace rvsweep {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "rvsweep/text/tokenizer.hpp"
+#include "rvsweep/tokenizer/tokenizer.hpp"
 
 namespace rvsweep {
 

@@ -1,0 +1,27 @@
+#pragma once
+// Command-line options of the subcommands (Boost.Program_options).
+#include <boost/program_options/options_description.hpp>
+#include <boost/program_options/variables_map.hpp>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "cli/commands.hpp"
+#include "rvsweep/plan/config_file.hpp"
+
+namespace rvsweep {
+
+/// Parses `arguments`; `positional` names the option that a bare word sets ("" where none may
+/// stand). Prints usage and options for --help, and the version for --version, and returns nothing
+/// then. Throws InputError for whatever Boost refuses.
+std::optional<boost::program_options::variables_map> parse_options(
+    const Arguments& arguments, const boost::program_options::options_description& options,
+    const std::string& usage, const std::string& positional = "");
+
+/// --config, --set, --device, --dtype, --dump-config: what names a sweep.
+boost::program_options::options_description sweep_options();
+
+/// The merged configuration; --device and --dtype count as --set run.device and run.dtype.
+ConfigValues config_of(const boost::program_options::variables_map& options);
+
+}  // namespace rvsweep

@@ -1,0 +1,36 @@
+#pragma once
+// HDF5 files that carry their own checksum and appear whole or not at all. The 512-byte user block,
+// which HDF5 readers skip, holds one line, `rvsweep <kind> xxh3 <16 hex digits>\n`, padded with
+// NUL; the digest covers every byte after it.
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "storage/h5.hpp"
+
+namespace rvsweep {
+
+enum class FileKind { plan, segment, results };
+
+/// Writes `file` through `fill`, which gets the empty HDF5 file: temporary name in the same folder,
+/// close, checksum, fsync, reopen and read everything back, rename over `file`, fsync the folder.
+/// Whatever fails (a full disk shows only on reading back), the temporary is removed, an older
+/// `file` is untouched and OutputError names file and reason.
+void write_checked_file(const std::filesystem::path& file, FileKind kind,
+                        const std::function<void(const h5::Handle&)>& fill);
+
+/// Recomputes the digest from the disk and opens the file with HDF5; what is wrong, or nothing.
+std::optional<std::string> verify_checked_file(const std::filesystem::path& file, FileKind kind);
+
+/// Every dataset read in full: those that cannot be, each with its reason. Fletcher-32 makes
+/// damage in a compressed dataset show here. Error when the file cannot even be listed.
+std::vector<std::string> unreadable_datasets(const std::filesystem::path& file);
+
+/// The kind that the first line names; nothing for any other file.
+std::optional<FileKind> kind_of_file(const std::filesystem::path& file);
+
+/// Verifies and opens for reading. InputError with what is wrong.
+h5::Handle open_checked_file(const std::filesystem::path& file, FileKind kind);
+
+}  // namespace rvsweep

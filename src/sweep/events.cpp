@@ -1,0 +1,95 @@
+#include "rvsweep/sweep/events.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "rvsweep/core/log.hpp"
+#include "rvsweep/experiment/bundle_runner.hpp"
+#include "rvsweep/storage/segment.hpp"
+#include "rvsweep/storage/status_file.hpp"
+
+namespace rvsweep {
+namespace {
+
+/// Commits the bundle with every row failed, so that the sweep goes on and ends without it.
+void set_aside(SweepFolder& folder, BundleId id, const std::string& reason) {
+  const Bundle bundle = complete_bundle(folder.plan, id);
+  const auto rows = std::ssize(bundle.rows);
+  BundleResult result =
+      failed_result(bundle, folder.sweep.prompt_columns, folder.sweep.row_columns, reason);
+  result.run = {0, host_name(), utc_now(), 0};
+  write_segment(folder.path, folder.sweep.segment_fingerprint(), result);
+  folder.journal->set_aside(id, reason);
+  folder.committed.at(static_cast<std::size_t>(id.value)) = true;
+  folder.rows.done += rows;
+  folder.rows.failed += rows;
+  spdlog::error("bundle {} is set aside and its {} rows have failed: {}", id.value, rows, reason);
+}
+
+std::string times_text(int times) { return times == 1 ? "once" : std::to_string(times) + " times"; }
+
+void note_failure(SweepFolder& folder, const FailedAttempt& attempt) {
+  const BundleId id{attempt.id};
+  folder.journal->failed({id, attempt.rank}, attempt.reason);
+  if (attempt.last) {
+    set_aside(folder, id,
+              "bundle " + std::to_string(attempt.id) + " failed " + times_text(attempt.attempts) +
+                  ", at last with: " + attempt.reason);
+  } else {
+    spdlog::warn("bundle {} failed on rank {} and is tried again later: {}", attempt.id,
+                 attempt.rank, attempt.reason);
+  }
+}
+
+void note_lost_rank(SweepFolder& folder, int rank, const std::string& host,
+                    const Snapshot& latest) {
+  folder.journal->lost(rank);
+  const auto& item = latest.ranks.at(static_cast<std::size_t>(rank)).activity.item;
+  spdlog::error("rank {} on {} is lost; it {}", rank, host,
+                item ? "was computing bundle " + std::to_string(*item) : "was idle");
+}
+
+}  // namespace
+
+void begin_attempts(SweepFolder& folder, int ranks, int max_attempts) {
+  folder.journal = std::make_unique<Journal>(folder.path);
+  folder.attempts =
+      folder.journal->begin(folder.sweep.segment_fingerprint(), ranks, folder.committed);
+  for (const auto& [bundle, attempts] : folder.attempts)
+    if (attempts >= max_attempts && !folder.committed.at(static_cast<std::size_t>(bundle.value)))
+      set_aside(folder, bundle,
+                "the process died " + times_text(attempts) + " while computing bundle " +
+                    std::to_string(bundle.value));
+}
+
+WorkEvents run_events(SweepFolder& folder, const std::vector<std::string>& hosts,
+                      Snapshot& latest) {
+  WorkEvents events;
+  events.on_assigned = [&folder](const std::vector<Assignment>& assignments) {
+    std::vector<BundleOfRank> bundles;
+    for (const auto& [id, rank] : assignments) bundles.push_back({BundleId{id}, rank});
+    folder.journal->handed_out(bundles);
+  };
+  events.on_done = [&folder](std::int32_t id, int rank, const Bytes& outcome) {
+    folder.journal->done({BundleId{id}, rank});
+    const char* text = reinterpret_cast<const char*>(outcome.data());
+    const auto counts = nlohmann::json::parse(text, text + outcome.size());
+    folder.rows.done += counts.at("rows").get<std::int64_t>();
+    folder.rows.failed += counts.at("failed").get<std::int64_t>();
+  };
+  events.on_failed = [&folder](const FailedAttempt& attempt) { note_failure(folder, attempt); };
+  events.on_returned = [&folder](std::int32_t id, int rank) {
+    folder.journal->returned({BundleId{id}, rank});
+  };
+  events.on_stop_seen = [&folder](int rank) { folder.journal->seen_alive(rank); };
+  events.on_rank_lost = [&folder, &hosts, &latest](int rank) {
+    note_lost_rank(folder, rank, hosts.at(static_cast<std::size_t>(rank)), latest);
+  };
+  events.on_tick = [&folder, &hosts, &latest](const Snapshot& snapshot) {
+    latest = snapshot;
+    show_progress(progress_line(folder.rows, folder.resumed, snapshot.seconds));
+    write_status(folder.path, status_json("running", folder.rows, folder.resumed, snapshot, hosts));
+  };
+  return events;
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,148 @@
+#include "sweep/extend.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/core/hash.hpp"
+#include "sweep/stored.hpp"
+
+namespace rvsweep {
+namespace {
+
+using Generation = SweepFacts::Generation;
+
+/// Places of the pairs by id.
+std::map<std::string_view, std::int32_t> places_of_pairs(const Plan& plan) {
+  std::map<std::string_view, std::int32_t> places;
+  for (std::size_t n = 0; n < plan.pairs.size(); ++n)
+    places.emplace(plan.pairs[n].id, static_cast<std::int32_t>(n));
+  return places;
+}
+
+/// Pairs of `stored` that `asked` lacks or has with other prompts, one line each.
+void compare_pairs(const StoredSweep& stored, const Plan& asked, std::vector<std::string>& lines) {
+  const auto places = places_of_pairs(asked);
+  const auto same = [&](std::int32_t was, PromptIndex is) {
+    const auto w = static_cast<std::size_t>(was), i = static_cast<std::size_t>(is.value);
+    return stored.prompts.text[w] == asked.texts[i] &&
+           stored.prompts.group[w] ==
+               asked.groups[static_cast<std::size_t>(asked.prompts[i].group)];
+  };
+  for (std::size_t n = 0; n < stored.pairs.id.size(); ++n) {
+    const std::string name = "pair " + std::string(stored.pairs.id[n]);
+    const auto found = places.find(stored.pairs.id[n]);
+    if (found == places.end()) {
+      lines.push_back(name + " is gone");
+      continue;
+    }
+    const PromptPair& pair = asked.pairs[static_cast<std::size_t>(found->second)];
+    if (!same(stored.pairs.source[n], pair.source)) lines.push_back(name + " has another source");
+    if (!same(stored.pairs.base[n], pair.base)) lines.push_back(name + " has another base");
+  }
+}
+
+bool same_pair_ids(const StoredSweep& stored, const Plan& asked) {
+  std::size_t same = 0;
+  while (same < std::min(stored.pairs.id.size(), asked.pairs.size()) &&
+         stored.pairs.id[same] == asked.pairs[same].id)
+    ++same;
+  return same == stored.pairs.id.size() && same == asked.pairs.size();
+}
+
+bool takes_donors_of_all_pairs(const Plan& plan, const std::string& spec) {
+  const auto arm = std::find_if(plan.arms.begin(), plan.arms.end(),
+                                [&](const ArmSpec& a) { return a.canonical() == spec; });
+  return arm != plan.arms.end() &&
+         (arm->control == Control::other_base || arm->control == Control::other_source ||
+          arm->control == Control::mean);
+}
+
+/// What is not just more pairs, samples and arms.
+std::vector<std::string> obstacles(const StoredSweep& stored, const SweepSetup& setup,
+                                   const SweepFacts& asked) {
+  std::vector<std::string> lines;
+  for (const auto& line : differences(stored, asked)) {
+    const auto concerns = [&](const char* name) { return line.starts_with(name); };
+    // Settings that choose pairs are judged by the pairs that they give.
+    if (!concerns("generation.samples ") && !concerns("sweep.arm ") &&
+        !concerns("sweep.control ") && !concerns("prompts_fingerprint ") &&
+        !concerns("prompts.pairing ") && !concerns("prompts.source_groups ") &&
+        !concerns("prompts.base_groups ") && !concerns("prompts.pairs "))
+      lines.push_back(line);
+  }
+  compare_pairs(stored, setup.plan, lines);
+  const std::set<std::string> arms(asked.arms.spec.begin(), asked.arms.spec.end());
+  for (std::size_t arm = 0; arm < stored.arms.spec.size(); ++arm)
+    if (!arms.contains(stored.arms.spec[arm]))
+      lines.push_back("arm " + stored.arms.label[arm] + " (" + stored.arms.spec[arm] + ") is gone");
+  const bool same_pairs = same_pair_ids(stored, setup.plan);
+  for (std::size_t arm = 0; arm < stored.arms.spec.size() && !same_pairs; ++arm)
+    if (takes_donors_of_all_pairs(setup.plan, stored.arms.spec[arm]))
+      lines.push_back("arm " + stored.arms.label[arm] +
+                      " takes its donors from all pairs, so that further pairs would change it");
+  const std::int64_t were =
+      *std::max_element(stored.rows.sample.begin(), stored.rows.sample.end()) + 1;
+  if (const auto are = setup.config.generation.samples; are < were)
+    lines.push_back("generation.samples was \"" + std::to_string(were) + "\", is now \"" +
+                    std::to_string(are) + "\"");
+  return lines;
+}
+
+/// The generations of `stored` and itself as the last, as the pairs lie in `asked`.
+std::vector<Generation> generations_of(const StoredSweep& stored, const Plan& asked) {
+  std::vector<Generation> generations = stored.generations;
+  Generation last{
+      stored.fingerprint, attribute(stored, "config"), {}, stored.n_prompts(), stored.n_rows()};
+  for (std::size_t n = 0; n < stored.pairs.id.size(); ++n)
+    last.pairs.push_back(static_cast<std::int32_t>(n));
+  generations.push_back(std::move(last));
+  const auto places = places_of_pairs(asked);
+  for (Generation& generation : generations)
+    for (std::int32_t& pair : generation.pairs)
+      pair = places.at(stored.pairs.id[static_cast<std::size_t>(pair)]);
+  return generations;
+}
+
+/// The prompts and pairs of a plan that has its texts.
+PromptSource prompts_of(const Plan& plan) {
+  return [&plan](const PromptSink& sink) {
+    for (std::size_t p = 0; p < plan.prompts.size(); ++p)
+      sink({std::string(plan.prompt_ids[p]), plan.texts[p],
+            plan.groups[static_cast<std::size_t>(plan.prompts[p].group)]});
+    return plan.pairs;
+  };
+}
+
+}  // namespace
+
+std::uint64_t grown_fingerprint(std::uint64_t fingerprint,
+                                const std::vector<Generation>& generations) {
+  if (generations.empty()) return fingerprint;
+  Hasher hasher;
+  hasher.update(hex(fingerprint));
+  for (const Generation& generation : generations) hasher.update(hex(generation.fingerprint));
+  return hasher.digest();
+}
+
+Plan extend_sweep(const std::filesystem::path& folder, SweepSetup& setup, SweepFacts& asked) {
+  const StoredSweep stored = read_plan_file(folder);
+  if (const auto lines = obstacles(stored, setup, asked); !lines.empty()) {
+    constexpr std::size_t most = 20;  // lines told
+    std::string list;
+    for (std::size_t n = 0; n < std::min(lines.size(), most); ++n) list += "\n  " + lines[n];
+    if (lines.size() > most) list += "\n  and " + std::to_string(lines.size() - most) + " more";
+    throw InputError(folder.string(), "holds a sweep that this one does not extend" + list,
+                     "an extension only adds pairs, samples and arms; give another --out");
+  }
+  const PlanText text = plan_text(setup.config, setup.tokenizer);
+  const Plan before = stored_plan(stored, setup.model, text, Texts::forgotten);
+  const Plan whole = std::move(setup.plan);
+  asked.generations = generations_of(stored, whole);
+  asked.fingerprint = grown_fingerprint(asked.fingerprint, asked.generations);
+  return make_plan(setup.config, setup.model, prompts_of(whole), text, setup.device, setup.dtype,
+                   Texts::kept, &before);
+}
+
+}  // namespace rvsweep

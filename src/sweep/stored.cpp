@@ -1,0 +1,73 @@
+#include "sweep/stored.hpp"
+
+#include <optional>
+
+#include "rvsweep/sweep/identity.hpp"
+
+namespace rvsweep {
+namespace {
+
+using Generation = SweepFacts::Generation;
+
+Prompt stored_prompt(const StoredSweep& sweep, std::size_t place) {
+  const auto& prompts = sweep.prompts;
+  return {std::string(prompts.id[place]), prompts.text[place], std::string(prompts.group[place])};
+}
+
+PromptPair stored_pair(const StoredSweep& sweep, std::size_t place) {
+  return {std::string(sweep.pairs.id[place]), PromptIndex(sweep.pairs.source[place]),
+          PromptIndex(sweep.pairs.base[place])};
+}
+
+/// All prompts and pairs, in their order.
+PromptSource all_prompts(const StoredSweep& sweep) {
+  return [&sweep](const PromptSink& sink) {
+    for (std::size_t p = 0; p < sweep.prompts.id.size(); ++p) sink(stored_prompt(sweep, p));
+    std::vector<PromptPair> pairs;
+    for (std::size_t n = 0; n < sweep.pairs.id.size(); ++n) pairs.push_back(stored_pair(sweep, n));
+    return pairs;
+  };
+}
+
+/// Those that a generation had: its prompts are the first by number.
+PromptSource prompts_of(const StoredSweep& sweep, const Generation& generation) {
+  return [&](const PromptSink& sink) {
+    std::vector<std::size_t> places(static_cast<std::size_t>(generation.n_prompts));
+    for (std::size_t place = 0; place < sweep.prompts.id.size(); ++place)
+      if (const auto number = sweep.number_of_prompt(place); number < generation.n_prompts)
+        places[static_cast<std::size_t>(number)] = place;
+    for (const std::size_t place : places) sink(stored_prompt(sweep, place));
+    const auto renumbered = [&](PromptIndex place) {
+      const auto number = sweep.number_of_prompt(static_cast<std::size_t>(place.value));
+      return PromptIndex(static_cast<std::int32_t>(number));
+    };
+    std::vector<PromptPair> pairs;
+    for (const std::int32_t place : generation.pairs) {
+      const PromptPair pair = stored_pair(sweep, static_cast<std::size_t>(place));
+      pairs.push_back({pair.id, renumbered(pair.source), renumbered(pair.base)});
+    }
+    return pairs;
+  };
+}
+
+}  // namespace
+
+std::uint64_t stored_prompts_fingerprint(const SweepFacts& facts) {
+  return std::stoull(attribute(facts, "prompts_fingerprint"), nullptr, 16);
+}
+
+Plan stored_plan(const StoredSweep& stored, const ModelConfig& model, const PlanText& text,
+                 Texts texts) {
+  std::optional<Plan> plan;
+  const auto add = [&](const std::string& config, const PromptSource& prompts, Texts kept) {
+    plan = make_plan(parse_sweep_config(read_config_text(config, "the stored configuration")),
+                     model, prompts, text, attribute(stored, "device_type"),
+                     attribute(stored, "dtype"), kept, plan ? &*plan : nullptr);
+  };
+  for (const Generation& generation : stored.generations)
+    add(generation.config, prompts_of(stored, generation), Texts::forgotten);
+  add(attribute(stored, "config"), all_prompts(stored), texts);
+  return std::move(*plan);
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,120 @@
+#include "tokenizer/decoder.hpp"
+
+#include <charconv>
+#include <numeric>
+#include <optional>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/core/utf8.hpp"
+#include "tokenizer/literal_pattern.hpp"
+
+namespace rvsweep {
+namespace {
+
+std::string joined(const std::vector<std::string>& tokens) {
+  return std::accumulate(tokens.begin(), tokens.end(), std::string());
+}
+
+void replace_all(std::string& text, const std::string& pattern, const std::string& content) {
+  for (std::size_t at = 0; (at = text.find(pattern, at)) != std::string::npos; at += content.size())
+    text.replace(at, pattern.size(), content);
+}
+
+/// The byte that a token "<0x0A>" stands for.
+std::optional<char> fallback_byte(const std::string& token) {
+  if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return std::nullopt;
+  unsigned byte = 0;
+  const auto [rest, error] = std::from_chars(&token[3], &token[5], byte, 16);
+  if (error != std::errc() || rest != &token[5]) return std::nullopt;
+  return static_cast<char>(byte);
+}
+
+/// Bytes in a row become their text, or U+FFFD each where all together are not UTF-8.
+std::vector<std::string> with_bytes_joined(const std::vector<std::string>& tokens) {
+  std::vector<std::string> result;
+  std::string bytes;
+  const auto end_run = [&] {
+    if (utf8::first_ill_formed(bytes) == std::string::npos)
+      result.push_back(bytes);
+    else
+      result.insert(result.end(), bytes.size(), "\xEF\xBF\xBD");
+    bytes.clear();
+  };
+  for (const std::string& token : tokens) {
+    if (const auto byte = fallback_byte(token)) {
+      bytes.push_back(*byte);
+      continue;
+    }
+    if (!bytes.empty()) end_run();
+    result.push_back(token);
+  }
+  if (!bytes.empty()) end_run();
+  return result;
+}
+
+}  // namespace
+
+Decoder::Decoder(const JsonPlace& place, Symbols symbols) {
+  if (place.is_null())
+    place.refuse("null (tokens joined by spaces)",
+                 "supported are ByteLevel, and with byte_fallback a Sequence of Replace, "
+                 "ByteFallback, Fuse and Strip");
+  add(place, symbols);
+}
+
+void Decoder::add(const JsonPlace& place, Symbols symbols) {
+  const std::string type = place.type();
+  if (type == "Sequence") {
+    const JsonPlace parts = place.member("decoders");
+    for (std::size_t i = 0; i < parts.array().size(); ++i) add(parts.element(i), symbols);
+    return;
+  }
+  if (symbols == Symbols::bytes) {
+    if (type != "ByteLevel") place.refuse(type, "supported is ByteLevel");
+    if (!steps_.empty()) place.refuse("a second ByteLevel", "supported is ByteLevel alone");
+    steps_.push_back({Kind::byte_level, "", ""});
+  } else if (type == "Replace") {
+    steps_.push_back({Kind::replace, literal_pattern(place), place.member("content").text()});
+  } else if (type == "ByteFallback") {
+    steps_.push_back({Kind::byte_fallback, "", ""});
+  } else if (type == "Fuse") {
+    steps_.push_back({Kind::fuse, "", ""});
+  } else if (type == "Strip") {
+    if (place.member("stop").count() != 0)
+      place.refuse("Strip at the end", "supported is Strip at the front");
+    const std::string content = place.member("content").text();
+    if (content.empty()) throw InputError(place.where() + ".content", "is empty");
+    steps_.push_back({Kind::strip, "", content, place.member("start").count()});
+  } else {
+    place.refuse(type, "supported with byte_fallback are Replace, ByteFallback, Fuse and Strip");
+  }
+}
+
+void Decoder::apply(const Step& step, std::vector<std::string>& tokens) {
+  switch (step.kind) {
+    case Kind::byte_level:
+      tokens = {utf8::replace_ill_formed(joined(tokens))};
+      break;
+    case Kind::replace:
+      for (std::string& token : tokens) replace_all(token, step.pattern, step.content);
+      break;
+    case Kind::byte_fallback:
+      tokens = with_bytes_joined(tokens);
+      break;
+    case Kind::fuse:
+      tokens = {joined(tokens)};
+      break;
+    case Kind::strip:
+      for (std::string& token : tokens)
+        for (std::size_t i = 0; i < step.count && token.starts_with(step.content); ++i)
+          token.erase(0, step.content.size());
+      break;
+  }
+}
+
+std::string Decoder::text(std::vector<std::string> tokens) const {
+  for (const Step& step : steps_) apply(step, tokens);
+  return joined(tokens);
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,72 @@
+#include "tokenizer/vocabulary.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/core/hash.hpp"
+
+namespace rvsweep {
+
+Vocabulary::Vocabulary(const std::vector<std::pair<std::string, std::int64_t>>& tokens,
+                       const std::string& where, Symbols symbols)
+    : symbols_(symbols), n_tokens_(static_cast<std::int32_t>(tokens.size())) {
+  std::int64_t largest = -1;
+  for (const auto& [token, id] : tokens) {
+    if (id < 0 || id > max_token_id)
+      throw InputError(where, "token \"" + token + "\" has the id " + std::to_string(id),
+                       "ids go from 0 to " + std::to_string(max_token_id));
+    largest = std::max(largest, id);
+  }
+  bytes_.resize(largest + 1);
+  slots_.assign(std::bit_ceil(tokens.size() * 2 + 1), Slot{0, -1});
+  std::vector<bool> taken(bytes_.size());
+  for (const auto& [token, id] : tokens) {
+    if (taken[id]) throw InputError(where, "two tokens have the id " + std::to_string(id));
+    taken[id] = true;
+    auto [bytes, in_alphabet] = parsed(token);
+    bytes_[id] = std::move(bytes);
+    const auto number = static_cast<std::int32_t>(id);
+    if (!(in_alphabet ? insert(number) : other_.emplace(token, number).second))
+      throw InputError(where, "token \"" + token + "\" is there twice");
+  }
+}
+
+TokenBytes Vocabulary::parsed(std::string_view token) const {
+  return symbols_ == Symbols::bytes ? bytes_of_token(token)
+                                    : TokenBytes{std::string(token), /*in_alphabet=*/true};
+}
+
+std::string_view Vocabulary::bytes(std::int32_t id) const {
+  return id >= 0 && id < size() ? std::string_view(bytes_[id]) : std::string_view();
+}
+
+const Vocabulary::Slot& Vocabulary::slot_of(std::string_view bytes) const {
+  const auto hash = static_cast<std::uint32_t>(xxh3(bytes));
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t place = hash & mask;
+  while (slots_[place].id >= 0 && (slots_[place].hash != hash || bytes_[slots_[place].id] != bytes))
+    place = (place + 1) & mask;
+  return slots_[place];
+}
+
+bool Vocabulary::insert(std::int32_t id) {
+  const std::size_t place = &slot_of(bytes_[id]) - slots_.data();
+  if (slots_[place].id >= 0) return false;
+  slots_[place] = {static_cast<std::uint32_t>(xxh3(bytes_[id])), id};
+  return true;
+}
+
+std::optional<std::int32_t> Vocabulary::id_of_bytes(std::string_view bytes) const {
+  const Slot& slot = slot_of(bytes);
+  return slot.id >= 0 ? std::optional(slot.id) : std::nullopt;
+}
+
+std::optional<std::int32_t> Vocabulary::id_of_token(std::string_view token) const {
+  const auto [bytes, in_alphabet] = parsed(token);
+  if (in_alphabet) return id_of_bytes(bytes);
+  const auto found = other_.find(bytes);
+  return found != other_.end() ? std::optional(found->second) : std::nullopt;
+}
+
+}  // namespace rvsweep

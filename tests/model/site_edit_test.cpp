@@ -1,0 +1,31 @@
+#include "rvsweep/model/site_edit.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+namespace rvsweep {
+namespace {
+
+TEST(Patch, WeightOneGivesTheValuesBitsAndZeroKeepsTheOldOnes) {
+  const at::Tensor old = at::randn({3, 2, 2, 4}) * 1e3, values = at::randn({3, 2, 2, 4}) * 1e-3;
+  at::Tensor weight = at::zeros({3, 2, 2, 1});
+  weight[1].fill_(1.0F);
+  const at::Tensor now = apply_edits({{Site::v, 5, values, weight}}, nullptr, Site::v, 5, old);
+  EXPECT_TRUE(at::equal(now[0], old[0]));
+  EXPECT_TRUE(at::equal(now[1], values[1]));
+  EXPECT_TRUE(at::equal(now[2], old[2]));
+}
+
+TEST(Patch, OtherLayersAndSitesAreLeftAlone) {
+  const at::Tensor old = at::randn({1, 1, 1, 2}), weight = at::zeros({1, 1, 1, 1}) + 1;
+  EXPECT_TRUE(
+      at::equal(apply_edits({{Site::v, 5, old + 1, weight}}, nullptr, Site::v, 4, old), old));
+  EXPECT_TRUE(
+      at::equal(apply_edits({{Site::v, 5, old + 1, weight}}, nullptr, Site::k, 5, old), old));
+}
+
+}  // namespace
+}  // namespace rvsweep

@@ -1,0 +1,33 @@
+#include "tokenizer/vocabulary.hpp"
+
+#include <gtest/gtest.h>
+
+#include "rvsweep/core/error.hpp"
+
+namespace rvsweep {
+namespace {
+
+TEST(Vocabulary, FindsTokensByBytesAndAsWritten) {
+  const Vocabulary vocabulary({{"\u0120the", 4}, {"a", 0}, {"<\uFF5Cend\uFF5C>", 7}}, "vocab");
+  EXPECT_EQ(vocabulary.n_tokens(), 3);
+  EXPECT_EQ(vocabulary.size(), 8);
+  EXPECT_EQ(vocabulary.id_of_bytes(" the"), 4);
+  EXPECT_EQ(vocabulary.id_of_token("\u0120the"), 4);
+  EXPECT_EQ(vocabulary.id_of_token("<\uFF5Cend\uFF5C>"), 7);
+  EXPECT_EQ(vocabulary.id_of_bytes("<\uFF5Cend\uFF5C>"), std::nullopt);  // no word becomes it
+  EXPECT_EQ(vocabulary.id_of_token("b"), std::nullopt);
+  EXPECT_EQ(vocabulary.bytes(4), " the");
+  EXPECT_EQ(vocabulary.bytes(7), "<\uFF5Cend\uFF5C>");
+  for (const std::int32_t without_token : {-1, 3, 8})
+    EXPECT_EQ(vocabulary.bytes(without_token), "");
+}
+
+TEST(Vocabulary, RefusesImpossibleIds) {
+  EXPECT_THROW(Vocabulary({{"a", -1}}, "vocab"), InputError);
+  EXPECT_THROW(Vocabulary({{"a", max_token_id + 1}}, "vocab"), InputError);
+  EXPECT_THROW(Vocabulary({{"a", 1}, {"b", 1}}, "vocab"), InputError);
+  EXPECT_THROW(Vocabulary({{"a", 1}, {"a", 2}}, "vocab"), InputError);
+}
+
+}  // namespace
+}  // namespace rvsweep
