@@ -6,7 +6,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "support/temporary_folder.hpp"
-#include "text/sample_tokenizer.hpp"
+#include "tokenizer/sample_tokenizer.hpp"
 
 namespace rvsweep {
 namespace {

@@ -5,7 +5,7 @@
 #include <random>
 
 #include "rvsweep/core/error.hpp"
-#include "text/sample_tokenizer.hpp"
+#include "tokenizer/sample_tokenizer.hpp"
 
 namespace rvsweep {
 namespace {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "rvsweep/core/error.hpp"
-#include "text/sample_tokenizer.hpp"
+#include "tokenizer/sample_tokenizer.hpp"
 
 namespace rvsweep {
 namespace {
