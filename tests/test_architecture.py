@@ -129,6 +129,14 @@ def test_the_promised_separations_hold():
     assert not any("rvsweep_cli" in usable(module) for module in MODULES if module != "cli")
 
 
+def test_only_kernels_ask_where_a_tensor_lies():
+    """Everything above them goes through the device's table of operations."""
+    for path in all_files():
+        if "kernels" not in path.parts:
+            asks = re.findall(r"\bis_(?:cpu|cuda|mkldnn)\(", path.read_text())
+            assert not asks, f"{path.relative_to(ROOT)} asks {asks}"
+
+
 def test_files_are_small():
     assert len(all_files()) > 100
     lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in all_files()}

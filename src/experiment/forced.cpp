@@ -7,9 +7,9 @@
 
 #include "experiment/columns.hpp"
 #include "experiment/logit_readouts.hpp"
-#include "rvsweep/intervention/decode_bias.hpp"
 #include "rvsweep/intervention/prompt_cache.hpp"
 #include "rvsweep/intervention/site_patch.hpp"
+#include "rvsweep/intervention/visibility.hpp"
 #include "rvsweep/metrics/logits.hpp"
 
 // Shapes: R rows of a batch, Q tokens fed to each, T prompt columns, H hidden.
@@ -40,13 +40,13 @@ at::Tensor feed_continuations(const Transformer& model, const ContextState& cont
     first_position.push_back(plans[r].first_position());
   }
   const PassEdits patches = pass_edits(model, contexts, plans, first_token, Q);
-  const AttentionBias bias = forced_bias(model.config(), placement, plans, T, Q);
+  const LayerVisibility seen = visibility_of(plans, model.config().n_layers, T);
   ForwardInput input;
   input.tokens = tokens.to(placement.device);
   input.positions = (at::tensor(first_position, at::kLong).unsqueeze(1) + at::arange(Q, at::kLong))
                         .to(placement.device);
   input.column = T;
-  input.bias = &bias;
+  input.seen = &seen;
   input.patches = patches.patches;
   input.last_kv_layer = model.config().n_layers;
   input.outputs = Outputs::every_query;

@@ -8,10 +8,9 @@
 #include <algorithm>
 
 #include "experiment/sampler.hpp"
-#include "kernels/cpu/argmax.hpp"
 #include "rvsweep/core/philox.hpp"
-#include "rvsweep/intervention/decode_bias.hpp"
 #include "rvsweep/intervention/site_patch.hpp"
+#include "rvsweep/intervention/visibility.hpp"
 
 namespace rvsweep {
 namespace {
@@ -108,12 +107,13 @@ DecodedBatch decode(const Transformer& model, const SweepSettings& settings, con
   for (const std::int64_t layer : settings.logit_lens_layers)
     records.push_back({Site::resid_post, layer, 1});
   const bool wants_logits = n_new > 0 || settings.readouts.first_token;
-  DecodeBias bias(model.config(), placement, batch.plans, T, std::max<std::int64_t>(n_new, 1));
+  const LayerVisibility seen = visibility_of(batch.plans, L, T);
 
   ForwardInput input;
   input.tokens = at::tensor(first_tokens, at::kLong).to(placement.device).unsqueeze(1);
   input.positions = at::tensor(first_positions, at::kLong).to(placement.device).unsqueeze(1);
   input.patches = first_step.patches;
+  input.seen = &seen;
   input.records = &records;
   input.last_kv_layer = wants_logits ? L : last_layer_for(records, L);
   input.outputs = wants_logits ? Outputs::last_query : Outputs::none;
@@ -121,7 +121,6 @@ DecodedBatch decode(const Transformer& model, const SweepSettings& settings, con
   std::int64_t t = 0;
   for (bool going_on = true; going_on; ++t) {
     input.column = T + t;
-    input.bias = &bias.at_step(t);
     const at::Tensor residual = model.forward(input, batch.cache);  // [R, hidden]
     const PassEdits& patches = t == 0 ? first_step : later_steps;
     if (!patches.empty()) changes.push_back(patches.change(records));
@@ -131,18 +130,19 @@ DecodedBatch decode(const Transformer& model, const SweepSettings& settings, con
       input.patches = later_steps.patches;
     }
     if (!wants_logits) break;
-    LargestLogits next;
+    ArgMax next;
     if (t > 0 && settings.generation.temperature == 0 && !observe_step) {
-      next = model.largest_logits(residual);
+      next = model.argmax(residual);
     } else {
       const at::Tensor logits = model.unembed(residual);  // [R, vocab]
       if (t == 0) batch.first_logits = logits.to(at::kFloat);
       if (observe_step) observe_step(t, logits.to(at::kFloat));
       if (n_new == 0) break;
-      next = {sample_tokens(logits, random[t], settings.generation), finite_rows(logits)};
+      next = {sample_tokens(model.operations(), logits, random[t], settings.generation),
+              model.operations().finite_rows(logits)};
     }
-    going_on = take_tokens(settings, next.place, next.finite, batch.rows);
-    input.tokens = next.place.unsqueeze(1);
+    going_on = take_tokens(settings, next.token, next.finite, batch.rows);
+    input.tokens = next.token.unsqueeze(1);
     input.positions = input.positions + 1;
   }
   for (at::Tensor& change : changes) change = change.to(at::kCPU);

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "rvsweep/kernels/device.hpp"
 #include "rvsweep/metrics/spectra.hpp"
 
 namespace rvsweep {
@@ -41,7 +42,7 @@ struct DistinctBlocks {
 DistinctBlocks distinct_blocks(const at::Tensor& blocks) {
   const auto n = static_cast<std::size_t>(blocks.size(0)), bytes = blocks.nbytes() / n;
   DistinctBlocks distinct{blocks, {}};
-  if (!blocks.is_cpu()) {  // comparing would take longer there
+  if (!is_on_host(blocks)) {  // comparing would take longer there
     distinct.place.resize(n);
     std::iota(distinct.place.begin(), distinct.place.end(), std::size_t{0});
     return distinct;

@@ -11,12 +11,12 @@
 namespace rvsweep {
 namespace {
 
-/// Prompts that are fed together: on a CPU so many that what a layer makes of them stays in its
-/// cache, in whole groups of 8 (canonical_rows) where there are several.
+/// Prompts that are fed together, by Operations::prefill_tokens, in whole groups of 8
+/// (canonical_rows) where there are several.
 std::int64_t prompts_at_once(const Transformer& model, const KvCache& cache) {
-  constexpr std::int64_t cpu_tokens = 1280;
-  if (!model.placement().device.is_cpu()) return cache.rows();
-  return std::max<std::int64_t>(cpu_tokens / cache.columns() / 8 * 8, 8);
+  const auto tokens = model.operations().prefill_tokens;
+  if (tokens == 0) return cache.rows();
+  return std::max<std::int64_t>(tokens / cache.columns() / 8 * 8, 8);
 }
 
 /// Feeds the prompts of cache rows [first, first + rows of `cache`).
@@ -40,10 +40,10 @@ at::Tensor feed_some(const Transformer& model,
       position[r][columns - n + i] = i;
     }
   }
-  const AttentionBias bias = causal_bias(model.config(), placement, lengths, 0, columns);
+  const LayerVisibility seen = causal_visibility(model.config().n_layers, lengths, columns);
   input.tokens = tokens.to(placement.device);
   input.positions = positions.to(placement.device);
-  input.bias = &bias;
+  input.seen = &seen;
   return model.forward(input, cache);
 }
 

@@ -58,12 +58,12 @@ KvCache read_texts(const Transformer& model, const KvCache& contexts,
     }
     seen[reading.place] = shared + queries;
   }
-  const AttentionBias bias = causal_bias(model.config(), placement, seen, T, T + queries);
+  const LayerVisibility visible = causal_visibility(model.config().n_layers, seen, T + queries);
   ForwardInput input;
   input.tokens = tokens.to(placement.device);
   input.positions = positions.to(placement.device);
   input.column = T;
-  input.bias = &bias;
+  input.seen = &visible;
   input.last_kv_layer = last_layer;
   model.forward(input, cache);
   return cache;

@@ -11,6 +11,7 @@
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/philox.hpp"
 #include "rvsweep/intervention/contexts.hpp"
+#include "rvsweep/kernels/rotation.hpp"
 #include "rvsweep/model/rotary.hpp"
 
 // Shapes: T columns, nkv KV heads, hd head_dim; a donor of m tokens lies in columns [T - m, T).

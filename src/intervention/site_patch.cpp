@@ -142,14 +142,13 @@ void run_from(const SiteCapture& stream, const Transformer& model, const Context
   run_layers(batch.k).copy_(run_layers(rows.k).index_select(1, from));
   run_layers(batch.v).copy_(run_layers(rows.v).index_select(1, from));
   const Suffix suffix = suffix_of(patched, queries, device);
-  const AttentionBias bias =
-      causal_bias(model.config(), model.placement(), suffix.lengths, T - queries, T);
+  const LayerVisibility seen = causal_visibility(model.config().n_layers, suffix.lengths, T);
   const PassEdits patches = pass_edits(model, contexts, patched, suffix.first_token, queries);
   std::vector<SiteCapture> records = patches.records;
   ForwardInput input;
   input.positions = suffix.positions;
   input.column = T - queries;
-  input.bias = &bias;
+  input.seen = &seen;
   input.patches = patches.patches;
   input.records = &records;
   input.first_layer = stream.layer;

@@ -195,10 +195,6 @@ void read_parameters(const WeightSource& source, const WeightLayout& layout, int
 at::Tensor load_block(const WeightSource& source, const WeightLayout& layout,
                       const at::Device& device, int threads) {
   at::Tensor block = at::empty({layout.bytes}, at::TensorOptions().device(device).dtype(at::kByte));
-  if (device.is_cpu()) {
-    read_parameters(source, layout, threads, static_cast<std::byte*>(block.data_ptr()));
-    return block;
-  }
   for (const WeightSlot& slot : layout.slots) {
     WeightLayout alone{layout.dtype,
                        {slot},

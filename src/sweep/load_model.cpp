@@ -87,7 +87,7 @@ Transformer load_on_every_rank(const World& world, const ModelConfig& config,
   const at::Device& device = placement.device;
   const WeightLayout whole = weight_layout(config, placement.dtype);
   Weights weights =
-      device.is_cpu()
+      is_on_host(device)
           ? shared_weights(world, config, source, placement.dtype, threads)
           : weights_in(sent_block(world, source, whole, device, threads), config, whole);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;

@@ -141,10 +141,10 @@ TEST_F(Sources, DrawnNumbersDependOnSeedAndNameAlone) {
   EXPECT_TRUE(at::equal(one, block(drawn(3), at::kFloat, 4)));
   EXPECT_FALSE(at::equal(one, block(drawn(4), at::kFloat, 1)));
   const Weights w = weights(drawn(3), at::kFloat), narrow = weights(drawn(3), at::kBFloat16);
-  EXPECT_FALSE(at::equal(w.layers[0].down_proj, w.layers[1].down_proj));
-  EXPECT_TRUE(at::equal(w.layers[1].down_proj.to(at::kBFloat16), narrow.layers[1].down_proj));
+  EXPECT_FALSE(at::equal(w.layers[0].down.data, w.layers[1].down.data));
+  EXPECT_TRUE(at::equal(w.layers[1].down.data.to(at::kBFloat16), narrow.layers[1].down.data));
   config.n_layers = 2;
-  EXPECT_TRUE(at::equal(w.layers[1].down_proj, weights(drawn(3), at::kFloat).layers[1].down_proj));
+  EXPECT_TRUE(at::equal(w.layers[1].down.data, weights(drawn(3), at::kFloat).layers[1].down.data));
 }
 
 TEST_F(Sources, TheFingerprintSeesEveryByteTheConfigAndTheSeed) {

@@ -42,3 +42,8 @@ class ContractError : public std::logic_error {
 /// Checks a precondition in every build type; throws ContractError.
 #define RVSWEEP_EXPECT(condition, message) \
   ((condition) ? void(0) : ::rvsweep::broken_contract(#condition, __FILE__, __LINE__, (message)))
+
+/// For functions of which a build has only the declaration.
+#define RVSWEEP_NOT_BUILT(what)                                      \
+  ::rvsweep::broken_contract("built with " what, __FILE__, __LINE__, \
+                             what " is needed that this build does not have")

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "rvsweep/kernels/matrix.hpp"
 #include "rvsweep/model_config/model_config.hpp"
 
 namespace rvsweep {
@@ -13,21 +14,21 @@ namespace rvsweep {
 /// Parameters of one block; H hidden, I intermediate, Q = n_heads*head_dim, D =
 /// n_kv_heads*head_dim.
 struct LayerWeights {
-  at::Tensor input_norm;          // [H]
-  at::Tensor qkv_proj, qkv_bias;  // [Q + 2D, H], [Q + 2D] or undefined: rows of q, then k, then v
-  at::Tensor o_proj, o_bias;      // [H, Q], [H] or undefined
-  at::Tensor mlp_norm;            // [H]
-  at::Tensor gate_up_proj;        // [2I, H]: rows of gate, then up
-  at::Tensor down_proj;           // [H, I]
+  at::Tensor input_norm;  // [H]
+  Matrix qkv;             // [Q + 2D, H]: rows of q, then k, then v
+  Matrix o;               // [H, Q]
+  at::Tensor mlp_norm;    // [H]
+  Matrix gate_up;         // [2I, H]: rows of gate, then up
+  Matrix down;            // [H, I]
 };
 
 struct Weights {
   at::Tensor embedding;  // [vocab, H]
   std::vector<LayerWeights> layers;
   at::Tensor norm;  // [H]
-  at::Tensor head;  // [vocab, H]
+  Matrix head;      // [vocab, H]
 
-  std::shared_ptr<std::byte> memory;  // what packed matrices lie in
+  std::shared_ptr<std::byte> memory;  // that the matrices lie in, where they do not own it
 };
 
 /// Where a parameter of the model's files lies in the block.
@@ -61,6 +62,6 @@ std::vector<WeightLayout> product_matrices(const ModelConfig& config, at::Scalar
 /// Views of `block`, uint8 [layout.bytes] on any device. Of a layout without product_matrices these
 /// are `matrices`; otherwise a tied head is the embedding itself.
 Weights weights_in(const at::Tensor& block, const ModelConfig& config, const WeightLayout& layout,
-                   const std::vector<at::Tensor>& matrices = {});
+                   const std::vector<Matrix>& matrices = {});
 
 }  // namespace rvsweep

@@ -8,7 +8,7 @@
 #include <ATen/ops/silu.h>
 #include <gtest/gtest.h>
 
-namespace rvsweep {
+namespace rvsweep::cpu {
 namespace {
 
 at::Tensor together(const at::Tensor& gate, const at::Tensor& up) {
@@ -18,7 +18,7 @@ at::Tensor together(const at::Tensor& gate, const at::Tensor& up) {
 TEST(SwiGlu, IsSiluTimesUp) {
   at::manual_seed(5);
   const at::Tensor gate = at::randn({7, 3, 100}) * 8, up = at::randn({7, 3, 100});
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kDouble}) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     const at::Tensor result = swiglu(together(gate, up).to(dtype));
     EXPECT_EQ(result.scalar_type(), dtype);
     const at::Tensor g = gate.to(dtype).to(at::kDouble), u = up.to(dtype).to(at::kDouble);
@@ -54,4 +54,4 @@ TEST(SwiGlu, ARowsBitsDependOnNothingButItself) {
 }
 
 }  // namespace
-}  // namespace rvsweep
+}  // namespace rvsweep::cpu
