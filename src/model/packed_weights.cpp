@@ -25,13 +25,13 @@ struct PackedHead {
 };
 
 struct MatrixPlace {
-  WeightLayout parameters;    // rows of the matrix, one after another
+  WeightLayout layout;        // rows of the matrix, one after another
   std::int64_t offset, room;  // of its numbers, or of the head of a packed one and bytes after it
 };
 
 /// What has been taken of the work that processes share.
 struct Taken {
-  Counter slices, matrices;
+  WorkCounter slices, matrices;
 };
 
 /// Where things lie in memory: Taken, the parameters that stay as they are, the matrices. Depends
@@ -45,11 +45,13 @@ struct MemoryMap {
 
 std::int64_t rows_of(const WeightLayout& matrix) {
   std::int64_t rows = 0;
-  for (const WeightSlot& slot : matrix.slots) rows += slot.shape.front();
+  for (const Parameter& parameter : matrix.parameters) rows += parameter.shape.front();
   return rows;
 }
 
-std::int64_t columns_of(const WeightLayout& matrix) { return matrix.slots.front().shape.back(); }
+std::int64_t columns_of(const WeightLayout& matrix) {
+  return matrix.parameters.front().shape.back();
+}
 
 /// What oneDNN needs at most to pack a matrix: its blocks have up to 64 rows and columns, and small
 /// things lie beside it while it is packed.
@@ -65,8 +67,7 @@ MemoryMap memory_map(const ModelConfig& config, const WeightForm& form) {
   const bool rows = form.layout == MatrixLayout::rows;
   MemoryMap map;
   map.offset_of_stays = aligned(sizeof(Taken));
-  map.stays =
-      weight_layout(config, form.dtype, rows ? Parameters::all : Parameters::lookups_and_vectors);
+  map.stays = rows ? weight_layout(config, form.dtype) : lookups_and_vectors(config, form.dtype);
   map.bytes = map.offset_of_stays + aligned(map.stays.bytes);
   if (rows) return map;
   for (const WeightLayout& matrix : product_matrices(config, form.matrix_dtype)) {
@@ -121,28 +122,28 @@ void pack_into(const at::Tensor& matrix, const MatrixPlace& place, std::byte* me
   std::memcpy(head->format, format.data(), format.size());
 }
 
-/// The numbers of a slice of parameter to their place in the layout at `memory`, as tiles where
+/// The elements of a slice of parameter to their place in the layout at `memory`, as tiles where
 /// `tiles`. `rows` is room that is used again.
 void bring(const WeightSlice& slice, at::ScalarType dtype, bool tiles, WeightReader& reader,
            std::vector<std::byte>& rows, std::byte* memory) {
-  const auto& [slot, first, n] = slice;
+  const auto& [parameter, first, n] = slice;
   const auto item = static_cast<std::int64_t>(at::elementSize(dtype));
-  std::byte* const into = memory + slot->offset + first * item;
-  if (!tiles) return reader.read(slot->name, first, n, dtype, into);
+  std::byte* const into = memory + parameter->offset + first * item;
+  if (!tiles) return reader.read(*parameter, first, n, dtype, into);
   rows.resize(static_cast<std::size_t>(n * item));
-  reader.read(slot->name, first, n, dtype, rows.data());
-  const std::int64_t columns = slot->shape.back();
+  reader.read(*parameter, first, n, dtype, rows.data());
+  const std::int64_t columns = parameter->shape.back();
   arrange_in_tiles(rows.data(), n / columns, columns, at::elementSize(dtype), into);
 }
 
 /// Packs the matrices that no process has taken, the largest first, so that they end together.
 void pack_in_turn(const WeightSource& source, std::vector<MatrixPlace> matrices, int threads,
-                  Counter& taken, std::byte* memory) {
+                  WorkCounter& taken, std::byte* memory) {
   std::ranges::stable_sort(matrices, std::greater(),
-                           [](const MatrixPlace& place) { return place.parameters.bytes; });
+                           [](const MatrixPlace& place) { return place.layout.bytes; });
   at::Tensor rows = at::empty({0}, at::kByte);  // reused: it stays in the processor's cache
   for (std::uint32_t i = taken++; i < matrices.size(); i = taken++) {
-    const WeightLayout& parameters = matrices[i].parameters;
+    const WeightLayout& parameters = matrices[i].layout;
     if (rows.numel() < parameters.bytes) rows = at::empty({parameters.bytes}, at::kByte);
     read_parameters(source, parameters, threads, static_cast<std::byte*>(rows.data_ptr()));
     const at::Tensor matrix = rows.narrow(0, 0, parameters.bytes).view(parameters.dtype);
@@ -151,14 +152,14 @@ void pack_in_turn(const WeightSource& source, std::vector<MatrixPlace> matrices,
 }
 
 bool fits_tiles(const WeightLayout& matrix) {
-  return std::ranges::all_of(matrix.slots, [](const WeightSlot& slot) {
-    return slot.shape.front() % tile_block == 0 && slot.shape.back() % tile_block == 0;
+  return std::ranges::all_of(matrix.parameters, [](const Parameter& parameter) {
+    return parameter.shape.front() % tile_block == 0 && parameter.shape.back() % tile_block == 0;
   });
 }
 
 bool is_bfloat16(const WeightLayout& matrix, const WeightSource& source) {
-  return std::ranges::all_of(matrix.slots, [&](const WeightSlot& slot) {
-    return !source.seed && source.files.at(slot.name).dtype == "BF16";
+  return std::ranges::all_of(matrix.parameters, [&](const Parameter& parameter) {
+    return !source.seed && source.files.at(parameter.name).dtype == "BF16";
   });
 }
 
@@ -194,16 +195,17 @@ void fill_weights(const WeightSource& source, const ModelConfig& config, const W
   const MemoryMap map = memory_map(config, form);
   auto& taken = *reinterpret_cast<Taken*>(memory);
   std::vector<WeightSlice> slices;
-  for (const WeightSlot& slot : map.stays.slots) append_slices(slot, /*unit=*/2, slices);
+  for (const StoredParameter& parameter : map.stays.parameters)
+    append_slices(parameter, /*unit=*/2, slices);
   const std::size_t n_staying = slices.size();
   std::vector<std::int64_t> offsets(n_staying, map.offset_of_stays);  // of the slices' layouts
   if (form.layout == MatrixLayout::tiles)
     for (const MatrixPlace& place : map.matrices) {
-      for (const WeightSlot& slot : place.parameters.slots)
-        append_slices(slot, tile_block * slot.shape.back(), slices);
+      for (const StoredParameter& parameter : place.layout.parameters)
+        append_slices(parameter, tile_block * parameter.shape.back(), slices);
       offsets.resize(slices.size(), place.offset);
     }
-  take_in_turn(taken.slices, slices.size(), threads, [&] {
+  share_work(taken.slices, slices.size(), threads, [&] {
     return [&, reader = std::make_shared<WeightReader>(source),
             rows = std::vector<std::byte>()](std::size_t i) mutable {
       const bool stays = i < n_staying;
@@ -220,13 +222,13 @@ Weights weights_in_memory(const ModelConfig& config, const WeightForm& form,
   const MemoryMap map = memory_map(config, form);
   const at::Tensor block =
       at::from_blob(memory.get() + map.offset_of_stays, {map.stays.bytes}, at::kByte);
-  std::vector<at::Tensor> matrices;
+  Weights weights = weights_in(block, config, map.stays);
   for (const MatrixPlace& place : map.matrices) {
     const std::byte* const begin = memory.get() + place.offset;
-    matrices.push_back(form.layout == MatrixLayout::tiles ? tiles_at(begin, place.parameters)
-                                                          : packed_at(begin, form.matrix_dtype));
+    tensor_of(weights, place.layout.parameters.front()) = form.layout == MatrixLayout::tiles
+                                                              ? tiles_at(begin, place.layout)
+                                                              : packed_at(begin, form.matrix_dtype);
   }
-  Weights weights = weights_in(block, config, map.stays, matrices);
   weights.memory = std::move(memory);
   return weights;
 }
