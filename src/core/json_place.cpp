@@ -1,7 +1,5 @@
 #include "rvsweep/core/json_place.hpp"
 
-#include "rvsweep/core/error.hpp"
-
 namespace rvsweep {
 namespace {
 
@@ -72,15 +70,6 @@ std::int64_t JsonPlace::positive(const std::string& key) const {
 
 void JsonPlace::refuse(const std::string& component, const std::string& supported) const {
   throw InputError(where(), component + " is not supported", supported);
-}
-
-void JsonPlace::refuse_missing(const std::string& key) const {
-  throw InputError(where(), "has no \"" + key + "\"", "the file is not complete");
-}
-
-void JsonPlace::refuse_type(const std::string& key) const {
-  throw InputError(
-      where(), "\"" + key + "\" is " + value[key].dump() + ", which has the wrong type", advice);
 }
 
 }  // namespace rvsweep

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "rvsweep/core/error.hpp"
 #include "rvsweep/core/ids.hpp"
 
 namespace rvsweep {
@@ -54,19 +55,16 @@ struct JsonPlace {
   std::string where() const { return path.empty() ? file : file + ", " + path; }
   /// Throws InputError: `component` is not supported, `supported` says what is.
   [[noreturn]] void refuse(const std::string& component, const std::string& supported) const;
-
- private:
-  [[noreturn]] void refuse_missing(const std::string& key) const;
-  [[noreturn]] void refuse_type(const std::string& key) const;
 };
 
 template <class T>
 T JsonPlace::get(const std::string& key) const {
-  if (!has(key)) refuse_missing(key);
+  if (!has(key)) throw InputError(where(), "has no \"" + key + "\"", "the file is not complete");
   try {
     return value[key].template get<T>();
   } catch (const nlohmann::json::exception&) {
-    refuse_type(key);
+    throw InputError(
+        where(), "\"" + key + "\" is " + value[key].dump() + ", which has the wrong type", advice);
   }
 }
 
