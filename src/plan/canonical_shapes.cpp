@@ -1,6 +1,6 @@
 #include "rvsweep/plan/canonical_shapes.hpp"
 
-#include "rvsweep/model_config/safetensors.hpp"
+#include "rvsweep/model_config/parameters.hpp"
 
 namespace rvsweep {
 namespace {
@@ -40,13 +40,9 @@ std::int64_t kv_bytes(const ModelConfig& config, std::int64_t columns, const std
 }
 
 std::int64_t weight_bytes(const ModelConfig& config, const std::string& dtype) {
-  std::int64_t numbers = 0;
-  for (const auto& [name, shape] : parameter_shapes(config)) {
-    std::int64_t count = 1;
-    for (const std::int64_t n : shape) count *= n;
-    numbers += count;
-  }
-  return numbers * dtype_bytes(dtype);
+  std::int64_t elements = 0;
+  for (const Parameter& parameter : parameters_of(config)) elements += parameter.numel();
+  return elements * dtype_bytes(dtype);
 }
 
 }  // namespace rvsweep

@@ -7,12 +7,11 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/json_place.hpp"
 #include "text/csv.hpp"
 
 namespace rvsweep {
 namespace {
-
-using nlohmann::json;
 
 std::string at(const std::filesystem::path& file, int line) {
   return file.string() + ":" + std::to_string(line);
@@ -26,14 +25,7 @@ std::string at(const std::filesystem::path& file, int line) {
 
 std::vector<std::string> json_record(const std::string& line, const RecordForm& form,
                                      const std::string& where) {
-  json object;
-  try {
-    object = json::parse(line);
-  } catch (const json::parse_error& error) {
-    // Its own message repeats the bytes read, which need not be UTF-8.
-    throw InputError(where, "is not valid JSON in UTF-8 at byte " + std::to_string(error.byte),
-                     form.example);
-  }
+  const nlohmann::json object = parse_json(line, where, form.example);
   if (!object.is_object()) throw InputError(where, "is not a JSON object", form.example);
   std::vector<std::string> values;
   for (const RecordKey& key : form.keys) {

@@ -95,8 +95,8 @@ TEST(PackedWeights, Float32TakesMatricesOfBfloat16FilesAsTheyAre) {
     GTEST_SKIP() << "this processor has no AMX";
   const ModelConfig config = config_of_test(false, true);
   WeightSource source;
-  for (const auto& [name, shape] : parameter_shapes(config))
-    source.files[name] = {"", "BF16", shape};
+  for (const Parameter& parameter : parameters_of(config))
+    source.files[parameter.name] = {"", "BF16", parameter.shape};
   EXPECT_EQ(weight_form(source, config, at::kFloat).matrix_dtype, at::kBFloat16);
   source.files.at("model.norm.weight").dtype = "F32";
   EXPECT_EQ(weight_form(source, config, at::kFloat).matrix_dtype, at::kBFloat16);

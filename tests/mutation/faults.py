@@ -61,6 +61,36 @@ FAULTS = [
         "kernels Tables/RotateAndWrite.TurnsQueriesAndKeysAndFillsTheLastColumns/cpu_float32",
     ),
     fault(
+        "rows of k and v exchanged",
+        "model_config/parameters.cpp",
+        '{qkv_proj, "model.layers.{}.self_attn.k_proj.weight", {D, H}, product},\n'
+        '      {qkv_proj, "model.layers.{}.self_attn.v_proj.weight", {D, H}, product},',
+        '{qkv_proj, "model.layers.{}.self_attn.v_proj.weight", {D, H}, product},\n'
+        '      {qkv_proj, "model.layers.{}.self_attn.k_proj.weight", {D, H}, product},',
+        "model_config Parameters.AreHuggingFacesInTheOrderOfTheirUse",
+    ),
+    fault(
+        "a family's own sliding window forgotten",
+        "model_config/model_config.cpp",
+        "return family.sliding_window;",
+        "return std::nullopt;",
+        "model_config Config.TakesFromItsFamilyWhatFamiliesDifferIn",
+    ),
+    fault(
+        "tied head left out of the products",
+        "model/weights.cpp",
+        "if (config.tied_head) parameters.push_back",
+        "if (!config.tied_head) parameters.push_back",
+        "model WeightLayout.GivesTheMatricesOfProductsInTheOrderOfTheirUse",
+    ),
+    fault(
+        "biases drawn as ones",
+        "model/weight_source.cpp",
+        "parameter.role == Role::bias ? 0.0F : 1.0F",
+        "1.0F",
+        "model Sources.DrawnNumbersAreNearlyNormal",
+    ),
+    fault(
         "wrong KV head for a group of query heads",
         "kernels/aten.cpp",
         "return q.view({B, T, n_kv_heads, group, hd})\n      .permute({0, 2, 3, 1, 4})",
