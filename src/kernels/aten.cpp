@@ -76,7 +76,7 @@ at::Tensor finite_rows(const at::Tensor& logits) {
 
 ArgMax argmax_product(const at::Tensor& x, const Matrix& head) {
   const at::Tensor logits = product(x, head);
-  return {argmax(logits), finite_rows(logits)};
+  return {aten::argmax(logits), finite_rows(logits)};
 }
 
 }  // namespace

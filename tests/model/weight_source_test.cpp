@@ -113,7 +113,7 @@ TEST_F(Sources, DrawnNumbersAreNearlyNormal) {
   EXPECT_TRUE(at::equal(w.norm, w.norm * 0 + 1));
   EXPECT_TRUE(at::equal(w.layers[2].input_norm, w.norm));
   EXPECT_TRUE(at::equal(w.layers[2].mlp_norm, w.norm));
-  EXPECT_TRUE(at::equal(w.layers[2].qkv_bias, w.layers[2].qkv_bias * 0));
+  EXPECT_TRUE(at::equal(w.layers[2].qkv.bias, w.layers[2].qkv.bias * 0));
 }
 
 TEST_F(Sources, DrawnNumbersDependOnSeedAndNameAlone) {

@@ -38,15 +38,15 @@ RVSWEEP_AMX_INLINE void write(const float* sums, const float* bias, float* out) 
   _mm512_storeu_ps(out, a);
   _mm512_storeu_ps(out + 16, b);
 }
-RVSWEEP_AMX_INLINE __m512 to_float(const std::uint16_t* x) {
+RVSWEEP_AMX_INLINE __m512 load_floats(const std::uint16_t* x) {
   const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x));
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
 }
 RVSWEEP_AMX_INLINE void write(const float* sums, const std::uint16_t* bias, std::uint16_t* out) {
   __m512 a = _mm512_loadu_ps(sums), b = _mm512_loadu_ps(sums + 16);
   if (bias != nullptr) {
-    a += to_float(bias);
-    b += to_float(bias + 16);
+    a += load_floats(bias);
+    b += load_floats(bias + 16);
   }
   const __m512bh rounded = _mm512_cvtne2ps_pbh(b, a);
   std::memcpy(out, &rounded, sizeof rounded);
@@ -90,7 +90,7 @@ RVSWEEP_AMX_INLINE __m512 rounded(__m512 sums, std::uint16_t) {
   const __m256bh bits = _mm512_cvtneps_pbh(sums);
   std::uint16_t stored[16];
   std::memcpy(stored, &bits, sizeof bits);
-  return to_float(stored);
+  return load_floats(stored);
 }
 
 /// 32 elements of a result from sums of gate and up.

@@ -215,7 +215,8 @@ bool is_float(const at::Tensor& x, const Matrix& m) {
   return is_float;
 }
 
-void multiply(const at::Tensor& x, const Matrix& m, Epilogue epilogue, const at::Tensor& result) {
+void multiply_by_dtype(const at::Tensor& x, const Matrix& m, Epilogue epilogue,
+                       const at::Tensor& result) {
   if (is_float(x, m))
     multiply_into<float>(x, m, epilogue, result);
   else
@@ -248,18 +249,18 @@ namespace amx {
 
 at::Tensor product(const at::Tensor& x, const Matrix& matrix) {
   const at::Tensor result = empty_result(x, matrix.out);
-  multiply(x, matrix, Epilogue::store, result);
+  multiply_by_dtype(x, matrix, Epilogue::store, result);
   return result;
 }
 
 at::Tensor swiglu_product(const at::Tensor& x, const Matrix& gate_up) {
   const at::Tensor result = empty_result(x, gate_up.out / 2);
-  multiply(x, gate_up, Epilogue::swiglu, result);
+  multiply_by_dtype(x, gate_up, Epilogue::swiglu, result);
   return result;
 }
 
 void add_product(const at::Tensor& x, const Matrix& matrix, const at::Tensor& sum) {
-  multiply(x, matrix, Epilogue::accumulate, sum);
+  multiply_by_dtype(x, matrix, Epilogue::accumulate, sum);
 }
 
 ArgMax argmax_product(const at::Tensor& x, const Matrix& head) {

@@ -62,8 +62,9 @@ TEST(AmxTiles, HoldPairsOfInputsOfSixteenOutputs) {
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     const at::Tensor matrix = at::randn({96, 64}).to(dtype);
     const at::Tensor blocks = matrix.view({3, 2, 16, 2, 16, 2});  // outputs, then inputs
-    const at::Tensor tiles = in_tiles(matrix).matrix.data;
-    EXPECT_TRUE(at::equal(tiles.view({3, 2, 2, 16, 16, 2}), blocks.permute({0, 3, 1, 4, 2, 5})));
+    const StoredMatrix tiles = in_tiles(matrix);
+    EXPECT_TRUE(at::equal(tiles.matrix.data.view({3, 2, 2, 16, 16, 2}),
+                          blocks.permute({0, 3, 1, 4, 2, 5})));
   }
 }
 
