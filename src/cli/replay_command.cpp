@@ -10,8 +10,8 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/log.hpp"
-#include "rvsweep/experiment/bundle_contexts.hpp"
 #include "rvsweep/experiment/bundle_runner.hpp"
+#include "rvsweep/experiment/mean_donors.hpp"
 #include "rvsweep/storage/segment.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 #include "rvsweep/sweep/identity.hpp"
@@ -228,13 +228,14 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
   const Transformer model = load_on_every_rank(alone, setup.model, setup.weights,
                                                place_rank(setup.device, setup.dtype, 0), threads);
   std::vector<at::Tensor> steps;
-  const BundleRunner runner{model,
-                            setup.tokenizer,
-                            settings,
-                            stored.prompt_columns,
-                            stored.row_columns,
-                            means_over(model, setup.plan.mean_prompts),
-                            keep_of_slot(slot_of(bundle, stored.number_of_row(place)), steps)};
+  const BundleRunner runner{
+      .model = model,
+      .tokenizer = setup.tokenizer,
+      .settings = settings,
+      .prompt_columns = stored.prompt_columns,
+      .row_columns = stored.row_columns,
+      .means = means_over(model, setup.plan.mean_prompts),
+      .observe_step = keep_of_slot(slot_of(bundle, stored.number_of_row(place)), steps)};
   const BundleResult result = runner.run(bundle);
   const Item now(result.rows, stored.number_of_row(place));
 

@@ -10,8 +10,8 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/core/stop_signal.hpp"
-#include "rvsweep/experiment/bundle_contexts.hpp"
 #include "rvsweep/experiment/bundle_runner.hpp"
+#include "rvsweep/experiment/mean_donors.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 #include "rvsweep/scheduler/work.hpp"
 #include "rvsweep/storage/files.hpp"
@@ -88,12 +88,8 @@ Executor make_executor(const BundleRunner& runner, const Launch& launch, const W
       const PhaseTimer timer(&phases, Phase::hdf5);
       write_segment(folder, launch.fingerprint, result);
     }
-    const auto& status = std::get<std::vector<std::int8_t>>(
-        std::find_if(result.rows.columns.begin(), result.rows.columns.end(), [](const Column& c) {
-          return c.spec.name == "status";
-        })->values);
-    const auto failed =
-        std::count(status.begin(), status.end(), static_cast<std::int8_t>(RowStatus::failed));
+    const auto& status = column(result.rows, columns::status);
+    const auto failed = std::ranges::count(status, static_cast<std::int8_t>(RowStatus::failed));
     return to_bytes(nlohmann::json{{"rows", status.size()}, {"failed", failed}}.dump());
   };
 }
@@ -216,14 +212,14 @@ WorkOutcome compute(const World& world, const Launch& launch, const po::variable
   loading.reset();
   const Tokenizer tokenizer = Tokenizer::load(config.model_path);
   const SweepSettings settings = sweep_settings(config, model.config(), tokenizer, launch);
-  const BundleRunner runner{model,
-                            tokenizer,
-                            settings,
-                            prompt_columns(config, model.config()),
-                            row_columns(config, model.config(), settings.arms, settings.families),
-                            means_over(model, launch.mean_prompts),
-                            {},
-                            &phases};
+  const BundleRunner runner{
+      .model = model,
+      .tokenizer = tokenizer,
+      .settings = settings,
+      .prompt_columns = prompt_columns(config, model.config()),
+      .row_columns = row_columns(config, model.config(), settings.arms, settings.families),
+      .means = means_over(model, launch.mean_prompts),
+      .phases = &phases};
   std::optional<WorkSource> source;
   if (folder != nullptr) {
     source = work_left(*folder, max_attempts(options));

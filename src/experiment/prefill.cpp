@@ -1,22 +1,22 @@
+#include "experiment/prefill.hpp"
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 
-#include "rvsweep/experiment/generation.hpp"
-#include "rvsweep/intervention/prompt_cache.hpp"
-#include "rvsweep/intervention/site_patch.hpp"
+#include "rvsweep/plan/canonical_shapes.hpp"
 
 namespace rvsweep {
 namespace {
 
-/// Prompts that are fed together, by Operations::prefill_tokens, in whole groups of 8
-/// (canonical_rows) where there are several.
+/// Prompts that are fed together: Operations::prefill_tokens, in whole groups of prefill_row_group.
 std::int64_t prompts_at_once(const Transformer& model, const KvCache& cache) {
   const auto tokens = model.operations().prefill_tokens;
   if (tokens == 0) return cache.rows();
-  return std::max<std::int64_t>(tokens / cache.columns() / 8 * 8, 8);
+  return std::max(tokens / cache.columns() / prefill_row_group * prefill_row_group,
+                  prefill_row_group);
 }
 
 /// Feeds the prompts of cache rows [first, first + rows of `cache`).
@@ -73,21 +73,6 @@ KvCache prefill(const Transformer& model, const std::vector<std::vector<std::int
   input.last_kv_layer = last_kv_layer;
   feed_prompts(model, prompts, input, cache);
   return cache;
-}
-
-PreparedRows prepare_rows(const Transformer& model, const SweepSettings& settings,
-                          std::vector<CompiledRow> plans, const ContextState& contexts,
-                          std::int64_t steps) {
-  PreparedRows rows;
-  rows.cache = KvCache::allocate(model.config(), model.placement(), std::ssize(plans),
-                                 contexts.cache.columns() + steps);
-  rows.proofs.resize(plans.size());
-  compose_prompt_caches(model, contexts.cache, plans, rows.cache, rows.proofs);
-  // The window up to b[n-1], which is the first fed token.
-  run_patched_suffix(model, contexts, plans, settings.window + settings.tokens_after_window - 1,
-                     rows.cache, rows.proofs);
-  rows.plans = std::move(plans);
-  return rows;
 }
 
 }  // namespace rvsweep

@@ -21,7 +21,7 @@ at::Tensor keep_top_k(const at::Tensor& logits, std::int64_t k) {
   return logits.masked_fill(logits < kth, removed);
 }
 
-/// Drops the least likely tokens whose probabilities together stay within 1 - p; one always stays.
+/// Drops the least likely tokens as long as their probabilities sum to at most 1 - p; one is kept.
 at::Tensor keep_top_p(const at::Tensor& logits, double p) {
   if (p >= 1.0) return logits;
   const auto [sorted, order] = logits.sort(/*stable=*/true, -1, /*descending=*/false);

@@ -9,6 +9,7 @@
 #include "rvsweep/core/nearest.hpp"
 #include "rvsweep/core/split.hpp"
 #include "rvsweep/plan/arm.hpp"
+#include "rvsweep/plan/canonical_shapes.hpp"
 
 namespace rvsweep {
 namespace {
@@ -83,8 +84,6 @@ const std::vector<ArmForm>& arm_forms() {
   static const std::vector<ArmForm> forms = make_arm_forms();
   return forms;
 }
-
-constexpr std::int64_t notebook_truncation = 512;  // tokens, max_length of the notebook
 
 const ArmForm& find_form(const std::string& name, const std::string& where) {
   std::vector<std::string> names;

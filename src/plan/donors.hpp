@@ -2,6 +2,7 @@
 // Who gives to whom: the base and donor of every (pair, arm), controls included.
 #include <array>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 

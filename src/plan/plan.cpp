@@ -8,6 +8,7 @@
 #include "plan/numbered_texts.hpp"
 #include "plan/packer.hpp"
 #include "plan/plan_prompts.hpp"
+#include "plan/refusal.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"

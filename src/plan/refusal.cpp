@@ -1,6 +1,6 @@
-#include <algorithm>
+#include "plan/refusal.hpp"
 
-#include "rvsweep/plan/plan.hpp"
+#include <algorithm>
 
 namespace rvsweep {
 namespace {

@@ -12,6 +12,7 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/phases.hpp"
+#include "rvsweep/plan/result_schema.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 #include "storage/checked_file.hpp"
@@ -134,8 +135,8 @@ Overlay planned_ends(const OpenPlan& plan) {
   return [&plan](std::int64_t first, std::vector<Column>& block) {
     const Handle rows = h5::open_group(plan.file, "rows");
     for (Column& column : block) {
-      const bool is_status = column.spec.name == "status";
-      if (!is_status && column.spec.name != "reason") continue;
+      const bool is_status = column.spec.name == columns::status.name;
+      if (!is_status && column.spec.name != columns::reason.name) continue;
       const auto items = static_cast<std::int64_t>(
           std::visit([](const auto& values) { return values.size(); }, column.values));
       const ColumnSpec spec = is_status ? planned_status_column() : planned_reason_column();
@@ -303,8 +304,9 @@ void require_all_bundles(const fs::path& sweep_folder, std::int32_t n_bundles,
 
 MergeReport merge(const fs::path& sweep_folder, const MergeOptions& options) {
   const OpenPlan plan = open_plan(sweep_folder);
-  const ColumnSpec& status = column_named(plan.facts.row_columns, "status", ColumnType::status);
-  column_named(plan.facts.row_columns, "reason", ColumnType::utf8);
+  const ColumnSpec& status =
+      column_named(plan.facts.row_columns, columns::status.name, ColumnType::status);
+  column_named(plan.facts.row_columns, columns::reason.name, ColumnType::utf8);
   const Turn turn(segments_folder(sweep_folder));
 
   MergeReport report;

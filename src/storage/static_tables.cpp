@@ -1,5 +1,7 @@
 #include "storage/static_tables.hpp"
 
+#include "rvsweep/plan/result_schema.hpp"
+
 namespace rvsweep {
 namespace {
 using h5::Handle;
@@ -122,10 +124,11 @@ void copy_columns(const Handle& plan, const Handle& results, const char* group,
 }  // namespace
 
 ColumnSpec planned_status_column() {
-  return {"status", ColumnType::status, {}, "1", "what a row without a bundle ends as", ""};
+  return {
+      columns::status.name, ColumnType::status, {}, "1", "what a row without a bundle ends as", ""};
 }
 ColumnSpec planned_reason_column() {
-  return text_column("reason", "why a row without a bundle is not computed");
+  return text_column(columns::reason.name, "why a row without a bundle is not computed");
 }
 
 void write_static_tables(const Handle& file, const SweepFacts& facts, const Plan& plan) {

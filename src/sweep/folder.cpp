@@ -1,12 +1,13 @@
 #include "sweep/folder.hpp"
 
+#include <algorithm>
 #include <iterator>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/kernels/device.hpp"
-#include "rvsweep/model/weights.hpp"
+#include "rvsweep/plan/result_schema.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/segment.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
@@ -38,14 +39,12 @@ std::optional<SweepFacts> stored_facts(const std::filesystem::path& folder) {
 
 /// Rows of a segment, and how many of them failed.
 RowCounts count_rows(const SweepFolder& folder, BundleId bundle) {
-  const auto rows = read_segment_table(segment_file(folder.path, bundle), SegmentTable::rows,
-                                       folder.sweep.row_columns);
+  auto rows = read_segment_table(segment_file(folder.path, bundle), SegmentTable::rows,
+                                 folder.sweep.row_columns);
   RowCounts counts;
   counts.done = std::ssize(rows.index);
-  for (const Column& column : rows.columns)
-    if (column.spec.name == "status")
-      for (const auto status : std::get<std::vector<std::int8_t>>(column.values))
-        counts.failed += status == static_cast<std::int8_t>(RowStatus::failed);
+  counts.failed = std::ranges::count(column(rows, columns::status),
+                                     static_cast<std::int8_t>(RowStatus::failed));
   return counts;
 }
 

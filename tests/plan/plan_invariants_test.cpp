@@ -5,6 +5,7 @@
 #include <random>
 #include <set>
 
+#include "plan/refusal.hpp"
 #include "plan/sample_plan.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"

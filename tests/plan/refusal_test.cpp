@@ -1,4 +1,5 @@
-// refusal_of: why a row cannot run.
+#include "plan/refusal.hpp"
+
 #include <gtest/gtest.h>
 
 #include "plan/sample_plan.hpp"

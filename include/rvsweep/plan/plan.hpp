@@ -3,7 +3,6 @@
 #include <array>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,7 +13,6 @@
 #include "rvsweep/model_config/model_config.hpp"
 #include "rvsweep/plan/arm.hpp"
 #include "rvsweep/plan/bundle.hpp"
-#include "rvsweep/plan/result_table.hpp"
 #include "rvsweep/plan/sweep_config.hpp"
 #include "rvsweep/text/prompts.hpp"
 #include "rvsweep/tokenizer/chat_template.hpp"
@@ -162,17 +160,5 @@ Plan make_plan(const SweepConfig& config, const ModelConfig& model, const Prompt
 /// A bundle of the plan as a rank needs it: with the tokens of its prompts, and with their texts
 /// where the plan still has them.
 Bundle complete_bundle(const Plan& plan, BundleId id);
-
-/// Tokens of base and donor, and how many of them lie up to the window's end.
-struct RowLengths {
-  std::int64_t n = 0, m = 0;
-  std::int64_t n_window = 0, m_window = 0;
-};
-
-/// Why `arm` cannot run with prompts of these lengths; none where it can. `keyword_tokens`: the
-/// donor's, for positions=keywords.
-std::optional<std::string> refusal_of(const ArmSpec& arm, const RowLengths& lengths,
-                                      const std::vector<std::int32_t>& keyword_tokens,
-                                      const GenerationConfig& generation, const ModelConfig& model);
 
 }  // namespace rvsweep

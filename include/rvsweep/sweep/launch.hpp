@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "rvsweep/comm/world.hpp"
-#include "rvsweep/experiment/generation.hpp"
+#include "rvsweep/experiment/sweep_settings.hpp"
 #include "rvsweep/plan/config_file.hpp"
 #include "rvsweep/sweep/identity.hpp"
 #include "rvsweep/tokenizer/tokenizer.hpp"
