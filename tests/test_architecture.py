@@ -126,6 +126,7 @@ def test_the_promised_separations_hold():
     assert not usable("metrics") & {"rvsweep_model", "rvsweep_plan"}
     assert [module for module in MODULES if hdf5 in MODULES[module][1]] == ["storage"]
     assert [module for module in MODULES if mpi in MODULES[module][1]] == ["comm"]
+    assert [module for module in MODULES if "Boost::program_options" in MODULES[module][1]] == ["cli"]
     assert not any("rvsweep_cli" in usable(module) for module in MODULES if module != "cli")
 
 

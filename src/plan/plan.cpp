@@ -93,9 +93,8 @@ std::vector<ArmSpec> all_arms(const SweepConfig& config, const ModelConfig& mode
   return arms;
 }
 
-Plan make_plan(const SweepConfig& config, const ModelConfig& model, const PromptSource& prompts,
-               const PlanText& text, const std::string& device, const std::string& dtype,
-               Texts texts, const Plan* before) {
+Plan make_plan(const PlanInput& input) {
+  const auto& [config, model, prompts, text, device, dtype, texts, before] = input;
   Plan plan;
   plan.early_layer = layer_of(config.early_layer, "model.early_layer", model.n_layers);
   plan.late_layer = layer_of(config.late_layer, "model.late_layer", model.n_layers);

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/wire.hpp"
 
 namespace rvsweep {
 namespace {
@@ -34,8 +35,9 @@ Bundle sample() {
   return bundle;
 }
 
-TEST(PackBundle, RoundTripsEveryField) {
-  const Bundle sent = sample(), arrived = unpack_bundle(pack_bundle(sent));
+TEST(Bundle, EveryFieldTravels) {
+  const Bundle sent = sample();
+  const auto arrived = from_bytes<Bundle>(to_bytes(sent));
   EXPECT_EQ(arrived.id, sent.id);
   EXPECT_EQ(arrived.shape.contexts, 8);
   EXPECT_EQ(arrived.shape.prompt_length, 48);
@@ -64,24 +66,23 @@ TEST(PackBundle, RoundTripsEveryField) {
   }
 }
 
-TEST(PackBundle, RoundTripsABundleWithoutRows) {
+TEST(Bundle, TravelsWithoutRows) {
   Bundle sent = sample();
   sent.rows.clear();
   sent.shape.rows = 0;
-  const Bundle arrived = unpack_bundle(pack_bundle(sent));
+  const auto arrived = from_bytes<Bundle>(to_bytes(sent));
   EXPECT_TRUE(arrived.rows.empty());
   EXPECT_EQ(arrived.shape.rows, 0);
   EXPECT_EQ(arrived.contexts.size(), 2u);
 }
 
-TEST(UnpackBundle, RefusesForeignAndTruncatedBytes) {
-  EXPECT_THROW(unpack_bundle({}), ContractError);
-  EXPECT_THROW(unpack_bundle({std::byte{0x01}}), ContractError);
-  EXPECT_THROW(unpack_bundle(std::vector<std::byte>(64, std::byte{0xc1})), ContractError);
-  const auto whole = pack_bundle(sample());
+TEST(Bundle, RefusesForeignAndTruncatedBytes) {
+  EXPECT_THROW(from_bytes<Bundle>({}), ContractError);
+  EXPECT_THROW(from_bytes<Bundle>(Bytes(1, std::byte{0x01})), ContractError);
+  EXPECT_THROW(from_bytes<Bundle>(Bytes(64, std::byte{0xc1})), ContractError);
+  const Bytes whole = to_bytes(sample());
   for (std::size_t size = 0; size < whole.size(); ++size)
-    EXPECT_THROW(unpack_bundle({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)}),
-                 ContractError)
+    EXPECT_THROW(from_bytes<Bundle>(std::span(whole).first(size)), ContractError)
         << size << " of " << whole.size() << " bytes";
 }
 

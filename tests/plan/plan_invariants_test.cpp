@@ -8,6 +8,7 @@
 #include "plan/refusal.hpp"
 #include "plan/sample_plan.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/wire.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
 
 namespace rvsweep {
@@ -194,7 +195,7 @@ TEST_P(PlanInvariants, TheSamePlanEveryTime) {
   const SamplePlan again = sample_plan(sweep.config, sweep.prompts, sweep.model);
   ASSERT_EQ(again.bundles.size(), plan.bundles.size());
   for (std::size_t i = 0; i < plan.bundles.size(); ++i)
-    EXPECT_EQ(pack_bundle(again.bundles[i]), pack_bundle(plan.bundles[i]));
+    EXPECT_EQ(to_bytes(again.bundles[i]), to_bytes(plan.bundles[i]));
 }
 
 INSTANTIATE_TEST_SUITE_P(RandomSweeps, PlanInvariants, ::testing::Range(1u, 61u));

@@ -1,9 +1,10 @@
 #pragma once
 // The unit of dispatch and of commit: rows that are computed as one batch, with all they need
 // beside the model and the sweep's settings, so that the rank that computes it needs no plan.
-#include <cstddef>
+// `fields` is for its way there, see core/wire.hpp.
 #include <cstdint>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "plan/control.hpp"
@@ -25,6 +26,10 @@ struct BundleContext {
   std::string text;                      // empty where no read-out asks for it
   bool records_prompt = false;           // this bundle stores the prompt's geometry
   std::int64_t tokens_after_window = 0;  // last tokens beyond the end of its windows
+  static auto fields(auto& self) {
+    return std::tie(self.prompt, self.tokens, self.text, self.records_prompt,
+                    self.tokens_after_window);
+  }
 };
 
 /// Cells that follow from those of a context, or from all prompts of the donor side (mean).
@@ -36,6 +41,10 @@ struct DerivedDonor {
   std::string pair_id = {};  // keys the random numbers of gaussian and shuffled
   Direction direction = Direction::source_to_base;  // mean: whose donor side is averaged
   bool operator==(const DerivedDonor&) const = default;
+  static auto fields(auto& self) {
+    return std::tie(self.derivation, self.of, self.tokens, self.cells, self.pair_id,
+                    self.direction);
+  }
 };
 
 /// One row of the results. Roles are resolved: base is generated from, donor is patched in.
@@ -49,6 +58,10 @@ struct BundleRow {
   std::int32_t reference = -1;    // into contexts: the unpatched run that logits are compared with
   std::int32_t counterpart = -1;  // into contexts: the other prompt of the pair
   std::vector<std::int32_t> keyword_tokens = {};  // of the donor, for positions=keywords
+  static auto fields(auto& self) {
+    return std::tie(self.row, self.arm, self.sample, self.pair_hash, self.base, self.donor,
+                    self.reference, self.counterpart, self.keyword_tokens);
+  }
 };
 
 struct Bundle {
@@ -58,10 +71,9 @@ struct Bundle {
   std::vector<DerivedDonor> derived;
   std::vector<BundleRow> rows;
   double cost = 0;  // estimated multiply-adds per parameter: tokens fed
+  static auto fields(auto& self) {
+    return std::tie(self.id, self.shape, self.contexts, self.derived, self.rows, self.cost);
+  }
 };
-
-/// MessagePack, for the way to a rank. unpack throws ContractError on foreign bytes.
-std::vector<std::byte> pack_bundle(const Bundle& bundle);
-Bundle unpack_bundle(const std::vector<std::byte>& bytes);
 
 }  // namespace rvsweep

@@ -38,13 +38,4 @@ inline constexpr std::int64_t kl_rows = 8;
 std::int64_t automatic_bundle_rows(const ModelConfig& config, const std::string& device,
                                    const std::string& dtype);
 
-/// Bytes of one element.
-std::int64_t dtype_bytes(const std::string& dtype);
-
-/// Bytes of keys and values of one row over `columns` cells in every layer.
-std::int64_t kv_bytes(const ModelConfig& config, std::int64_t columns, const std::string& dtype);
-
-/// Bytes of all parameters.
-std::int64_t weight_bytes(const ModelConfig& config, const std::string& dtype);
-
 }  // namespace rvsweep

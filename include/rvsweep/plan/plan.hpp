@@ -146,16 +146,23 @@ std::vector<ArmSpec> all_arms(const SweepConfig& config, const ModelConfig& mode
 /// Hands every prompt to the sink, in plan order, and returns the pairs, which name them by place.
 using PromptSource = std::function<std::vector<PromptPair>(const PromptSink& sink)>;
 
-/// `device` and `dtype` are resolved names ("cpu", "float32"). Throws InputError for what concerns
-/// the whole sweep (arms, layers) and what `prompts` throws; what concerns a row is that row's
-/// refusal. Prompts are tokenised while they come in, so that no more of their texts is held than
-/// `texts` asks for and keyword positions need.
-/// With `before`, the plan of a smaller job, the result extends it: its bundles stay first and as
-/// they are, and what they lack is packed into new ones. ContractError when a prompt or row of
-/// `before` is missing here.
-Plan make_plan(const SweepConfig& config, const ModelConfig& model, const PromptSource& prompts,
-               const PlanText& text, const std::string& device, const std::string& dtype,
-               Texts texts, const Plan* before = nullptr);
+/// What a plan is made of; all that is referred to must outlive make_plan.
+struct PlanInput {
+  const SweepConfig& config;
+  const ModelConfig& model;
+  const PromptSource& prompts;
+  const PlanText& text;
+  std::string device, dtype;  // resolved: "cpu", "float32"
+  Texts texts = Texts::kept;
+  const Plan* before = nullptr;  // the plan of a smaller job, which this one extends
+};
+
+/// Throws InputError for what concerns the whole sweep (arms, layers) and what `prompts` throws;
+/// what concerns a row is that row's refusal. Prompts are tokenised while they come in, so that no
+/// more of their texts is held than `texts` asks for and keyword positions need.
+/// The bundles of `before` stay first and as they are, and what they lack is packed into new ones.
+/// ContractError when a prompt or row of `before` is missing here.
+Plan make_plan(const PlanInput& input);
 
 /// A bundle of the plan as a rank needs it: with the tokens of its prompts, and with their texts
 /// where the plan still has them.
