@@ -161,7 +161,7 @@ void fill_notebook_r_v(const BundleRunner& runner, const Bundle& bundle, const K
 
 /// The prompt that a row's text may copy from: its donor's, its own where no prompt gives to it.
 std::string_view donor_text(const Bundle& bundle, const BundleRow& row) {
-  auto context = static_cast<std::size_t>(row.donor < 0 ? row.base : row.donor);
+  auto context = static_cast<std::size_t>(row.donors.empty() ? row.base : row.donors.front().index);
   if (const auto n_contexts = bundle.contexts.size(); context >= n_contexts) {
     const std::int32_t of = bundle.derived[context - n_contexts].of;
     context = static_cast<std::size_t>(of < 0 ? row.base : of);
@@ -178,8 +178,7 @@ void fill_rows(const BundleRunner& runner, const Bundle& bundle, const DecodedBa
     const CompiledRow& plan = batch.plans[r];
     const PatchProof& proof = batch.proofs[r];
     std::string failure = row.failure;
-    const bool patched = plan.donor >= 0;
-    if (failure.empty() && patched && !plan.neutral && proof.change_squared == 0)
+    if (failure.empty() && !plan.neutral && proof.change_squared == 0)
       failure = "the patch changed nothing";
     auto& status = column<std::int8_t>(table, "status")[r];
     status = static_cast<std::int8_t>(failure.empty() ? RowStatus::ok : RowStatus::failed);
@@ -187,7 +186,7 @@ void fill_rows(const BundleRunner& runner, const Bundle& bundle, const DecodedBa
     column<std::int64_t>(table, "cells_changed")[r] = proof.cells_changed;
     column<std::int64_t>(table, "cells_dropped")[r] = proof.cells_dropped;
     column<double>(table, "change_norm")[r] = std::sqrt(proof.change_squared);
-    column<std::int32_t>(table, "future_keys")[r] = static_cast<std::int32_t>(plan.future_keys);
+    column<std::int32_t>(table, "future_keys")[r] = static_cast<std::int32_t>(plan.future_keys());
     if (!row.failure.empty()) continue;
     if (N == 0) continue;
     std::copy(row.tokens.begin(), row.tokens.end(),

@@ -144,11 +144,10 @@ ContextRows context_rows(const Transformer& model, const Bundle& bundle,
   for (std::int32_t c = 0; c < C; ++c) {
     BundleRow row;
     row.base = c < std::ssize(bundle.contexts) ? c : 0;
-    rows.plans.push_back(compile_row(ArmSpec{}, row, bundle, C, model.config()));
+    rows.plans.push_back(compile_row(Arm{}, row, bundle, C, model.config()));
   }
   rows.cache = KvCache::allocate(model.config(), model.placement(), C, contexts.cache.columns());
-  std::vector<PatchProof> no_proofs(rows.plans.size());
-  compose_prompt_caches(model, contexts.cache, rows.plans, rows.cache, no_proofs);
+  copy_base_cells(contexts.cache, rows.plans, rows.cache);
   return rows;
 }
 

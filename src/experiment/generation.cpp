@@ -61,10 +61,11 @@ void prove_decoding(const std::vector<CompiledRow>& plans, const std::vector<at:
                     std::vector<PatchProof>& proofs) {
   for (std::size_t r = 0; r < rows.size(); ++r) {
     const CompiledRow& plan = plans[r];
-    if (plan.site_layers.empty()) continue;
+    if (plan.sites.empty()) continue;
     const auto fed = std::clamp<std::int64_t>(std::ssize(rows[r].tokens), 1, steps_fed);
-    const auto written = plan.window + (plan.persist ? fed - 1 : 0);
-    proofs[r].cells_changed += written * plan.n_layers_patched() * plan.n_heads_written();
+    for (const CompiledSitePatch& patch : plan.sites)
+      proofs[r].cells_changed +=
+          (patch.window + (patch.persist ? fed - 1 : 0)) * layer_heads(patch);
     for (std::int64_t t = 0; t < std::min<std::int64_t>(fed, std::ssize(changes)); ++t)
       proofs[r].change_squared += changes[t].const_data_ptr<double>()[r];
   }
@@ -79,7 +80,7 @@ std::vector<CompiledRow> compile_rows(const SweepSettings& settings, const Bundl
     plans.push_back(compile_row(settings.arms.at(static_cast<std::size_t>(row.arm.value)), row,
                                 bundle, bundle.shape.contexts, config));
   const CompiledRow padding =
-      compile_row(ArmSpec{}, BundleRow{}, bundle, bundle.shape.contexts, config);
+      compile_row(Arm{}, BundleRow{}, bundle, bundle.shape.contexts, config);
   plans.resize(static_cast<std::size_t>(bundle.shape.rows), padding);
   return plans;
 }
@@ -165,7 +166,7 @@ std::vector<Generated> continuations(const Transformer& model, const SweepSettin
   unpatched.shape.rows = bundle.shape.contexts;
   std::vector<CompiledRow> plans;
   for (const BundleRow& row : unpatched.rows)
-    plans.push_back(compile_row(ArmSpec{}, row, bundle, bundle.shape.contexts, model.config()));
+    plans.push_back(compile_row(Arm{}, row, bundle, bundle.shape.contexts, model.config()));
   plans.resize(static_cast<std::size_t>(bundle.shape.contexts), plans.front());
   auto prepared =
       prepare_rows(model, greedy, std::move(plans), contexts, settings.generation.max_new_tokens);

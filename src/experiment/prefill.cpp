@@ -82,10 +82,11 @@ PreparedRows prepare_rows(const Transformer& model, const SweepSettings& setting
   rows.cache = KvCache::allocate(model.config(), model.placement(), std::ssize(plans),
                                  contexts.cache.columns() + steps);
   rows.proofs.resize(plans.size());
-  compose_prompt_caches(model, contexts.cache, plans, rows.cache, rows.proofs);
+  copy_base_cells(contexts.cache, plans, rows.cache);
   // The window up to b[n-1], which is the first fed token.
   run_patched_suffix(model, contexts, plans, settings.window + settings.tokens_after_window - 1,
                      rows.cache, rows.proofs);
+  patch_prompt_caches(model, contexts.cache, plans, rows.cache, rows.proofs);
   rows.plans = std::move(plans);
   return rows;
 }

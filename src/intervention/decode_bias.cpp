@@ -18,8 +18,7 @@ using Signature = std::vector<std::pair<std::int64_t, Growth>>;
 Signature signature_at(std::int64_t layer, const std::vector<CompiledRow>& plans) {
   Signature signature;
   for (const CompiledRow& plan : plans)
-    signature.emplace_back(plan.cells_at(layer),
-                           plan.patches_cache(layer) ? plan.growth : Growth::append);
+    signature.emplace_back(plan.cells_at(layer), plan.growth_at(layer));
   return signature;
 }
 

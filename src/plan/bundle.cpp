@@ -37,9 +37,13 @@ std::vector<std::byte> pack_bundle(const Bundle& bundle) {
                         c.tokens_after_window});
   for (const auto& d : bundle.derived)
     derived.push_back({d.derivation, d.of, d.tokens, d.cells, d.pair_id, d.direction});
-  for (const auto& r : bundle.rows)
-    rows.push_back({r.row.value, r.arm.value, r.sample, r.pair_hash, r.base, r.donor, r.reference,
-                    r.counterpart, packed_tokens(r.keyword_tokens)});
+  for (const auto& r : bundle.rows) {
+    json donors = json::array();
+    for (const auto& d : r.donors)
+      donors.push_back(json::array({d.index, packed_tokens(d.keyword_tokens)}));
+    rows.push_back({r.row.value, r.arm.value, r.sample, r.pair_hash, r.base, r.reference,
+                    r.counterpart, donors});
+  }
   const auto& shape = bundle.shape;
   const json packed{
       bundle.id.value, {shape.contexts, shape.prompt_length, shape.rows}, contexts, derived, rows,
@@ -66,10 +70,13 @@ Bundle unpack_bundle(const std::vector<std::byte>& bytes) {
     for (const auto& d : packed.at(3))
       bundle.derived.push_back({d.at(0).get<Derivation>(), d.at(1), d.at(2), d.at(3), d.at(4),
                                 d.at(5).get<Direction>()});
-    for (const auto& r : packed.at(4))
+    for (const auto& r : packed.at(4)) {
       bundle.rows.push_back({RowIndex(r.at(0).get<std::int64_t>()),
                              ArmIndex(r.at(1).get<std::int32_t>()), r.at(2), r.at(3), r.at(4),
-                             r.at(5), r.at(6), r.at(7), unpacked_tokens(r.at(8))});
+                             r.at(5), r.at(6)});
+      for (const auto& d : r.at(7))
+        bundle.rows.back().donors.push_back({d.at(0), unpacked_tokens(d.at(1))});
+    }
     bundle.cost = packed.at(5);
     return bundle;
   } catch (const json::exception& error) {

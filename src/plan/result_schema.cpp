@@ -154,7 +154,7 @@ LayerSet logit_lens_layers(const ReadoutsConfig& readouts, std::int64_t n_layers
 }
 
 std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig& model,
-                                    const std::vector<ArmSpec>& arms,
+                                    const std::vector<Arm>& arms,
                                     const std::vector<RegexFamily>& families) {
   const auto L = model.n_layers, W = config.window, N = config.generation.max_new_tokens;
   std::vector<ColumnSpec> columns{
@@ -225,8 +225,8 @@ std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig
          "the "
          "notebook (measure_rv_on_text)",
          r_v_definition});
-  const bool notebook_b = std::any_of(arms.begin(), arms.end(),
-                                      [](const ArmSpec& a) { return a.preset == "notebook_b"; });
+  const bool notebook_b =
+      std::any_of(arms.begin(), arms.end(), [](const Arm& a) { return a.preset == "notebook_b"; });
   if (notebook_b)
     add({"r_v_notebook",
          float64,

@@ -53,10 +53,10 @@ bool same_pair_ids(const StoredSweep& stored, const Plan& asked) {
 
 bool takes_donors_of_all_pairs(const Plan& plan, const std::string& spec) {
   const auto arm = std::find_if(plan.arms.begin(), plan.arms.end(),
-                                [&](const ArmSpec& a) { return a.canonical() == spec; });
+                                [&](const Arm& a) { return a.canonical() == spec; });
   return arm != plan.arms.end() &&
-         (arm->control == Control::other_base || arm->control == Control::other_source ||
-          arm->control == Control::mean);
+         (arm->takes_from(DonorPrompt::other_base) || arm->takes_from(DonorPrompt::other_source) ||
+          arm->takes_from(DonorPrompt::donor_side));
 }
 
 /// What is not just more pairs, samples and arms.

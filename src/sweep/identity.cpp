@@ -58,11 +58,9 @@ std::vector<std::pair<std::string, std::string>> file_fingerprints(const SweepCo
     result.emplace_back("token_sets_fingerprint", hex(xxh3(ids)));
   }
   if (std::any_of(plan.arms.begin(), plan.arms.end(),
-                  [](const ArmSpec& arm) { return arm.control == Control::filler; }))
+                  [](const Arm& arm) { return arm.takes_from(DonorPrompt::filler); }))
     result.emplace_back("filler_fingerprint", hex(xxh3(text.filler)));
-  std::set<std::string> word_lists;
-  for (const ArmSpec& arm : plan.arms)
-    if (arm.positions.kind == PositionsKind::keywords) word_lists.insert(arm.positions.file);
+  const std::set<std::string> word_lists = keyword_files(plan.arms);
   std::string words;
   for (const std::string& file : word_lists)
     for (const std::string& word : read_word_list(file)) words += word + "\n";
@@ -205,7 +203,7 @@ SweepFacts sweep_facts(const SweepSetup& setup, const ArithmeticIdentity& identi
                        const std::string& model_fingerprint) {
   const Plan& plan = setup.plan;
   SweepFacts facts = sweep_identity(setup, identity, model_fingerprint);
-  for (const ArmSpec& arm : plan.arms) {
+  for (const Arm& arm : plan.arms) {
     facts.arms.label.push_back(arm.label);
     facts.arms.kind.push_back(kind_name(arm));
     facts.arms.spec.push_back(arm.canonical());

@@ -9,6 +9,7 @@
 
 #include "experiment/columns.hpp"
 #include "experiment/distinct_rows.hpp"
+#include "plan/arm_forms.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 #include "support/tiny_transformer.hpp"
 
@@ -67,9 +68,9 @@ struct Study {
     row.row = RowIndex(std::ssize(bundle.rows));
     row.arm = ArmIndex(arm);
     row.pair_hash = 99;
-    const ArmKind kind = settings.arms[arm].kind;
-    row.base = kind == ArmKind::source ? donor : base;
-    row.donor = settings.arms[arm].is_patched() ? donor : -1;
+    const Arm& of = settings.arms[arm];
+    row.base = !of.is_patched() && of.direction == Direction::base_to_source ? donor : base;
+    row.donors.assign(of.patches.size(), {donor});
     row.reference = base;
     row.counterpart = donor;
     bundle.rows.push_back(row);
@@ -100,7 +101,7 @@ TEST(BundleRunner, SelfPatchEqualsBaseBitForBit) {
   Study study({"base", "kv_cache layers=0:4", "kv_cache layers=1:3", "v_proj layers=2",
                "v_proj layers=0", "kv_cache layers=0:4 growth=frozen"});
   for (BundleRow& row : study.bundle.rows)
-    if (row.donor >= 0) row.donor = row.base;  // donor is base itself
+    for (RowDonor& donor : row.donors) donor.index = row.base;
   BundleResult result = study.run();
   expect_all_ok(result);
   const auto base = item<std::int32_t>(result, "tokens", 0);
@@ -139,7 +140,7 @@ TEST(BundleRunner, ARowsBitsDoNotDependOnItsCompanions) {
   for (const int slot : {0, 1}) {
     other.bundle.rows[slot].base = other.bundle.rows[slot].reference = 2;
     other.bundle.rows[slot].counterpart = 3;
-    if (other.bundle.rows[slot].donor >= 0) other.bundle.rows[slot].donor = 3;
+    for (RowDonor& donor : other.bundle.rows[slot].donors) donor.index = 3;
     other.bundle.rows[slot].pair_hash = 5;
   }
   other.bundle.rows[3].base = 3;

@@ -14,11 +14,12 @@ constexpr std::int64_t T = 6, steps = 4;
 CompiledRow plan_with(Growth growth) {
   CompiledRow plan;
   plan.cached = 3;
-  plan.donor = 1;
-  plan.replaces = true;
-  plan.donor_cached = 5;
-  plan.growth = growth;
-  plan.cache_layers = {false, true, false, false};
+  CompiledCachePatch patch;
+  patch.replaces = true;
+  patch.donor_cached = 5;
+  patch.growth = growth;
+  patch.layers = {false, true, false, false};
+  plan.cache = {patch};
   return plan;
 }
 
@@ -66,7 +67,7 @@ TEST(DecodeBias, CompoundCountsTheDonorOnceMoreEachStep) {
 
 TEST(DecodeBias, PatchesOfSomeCellsLeaveTheNumberOfCells) {
   CompiledRow plan = plan_with(Growth::append);
-  plan.replaces = false;
+  plan.cache[0].replaces = false;
   DecodeBias bias(testing::tiny_config(), {}, {plan}, T, steps);
   EXPECT_EQ(seen(bias.at_step(0), 1, 0), (std::vector<float>{x, x, x, 0, 0, 0, 0}));
 }

@@ -1,6 +1,7 @@
 #pragma once
 // The unpatched runs that the rows of a bundle share.
 #include "rvsweep/experiment/generation.hpp"
+#include "rvsweep/intervention/derived_donors.hpp"
 #include "rvsweep/plan/plan.hpp"
 
 namespace rvsweep {

@@ -9,6 +9,7 @@
 #include "rvsweep/intervention/compiled_row.hpp"
 #include "rvsweep/intervention/contexts.hpp"
 #include "rvsweep/intervention/proof.hpp"
+#include "rvsweep/model/transformer.hpp"
 #include "rvsweep/plan/bundle.hpp"
 #include "rvsweep/plan/sweep_config.hpp"
 #include "rvsweep/text/regex_families.hpp"
@@ -21,7 +22,7 @@ struct SweepSettings {
   GenerationConfig generation;
   ReadoutsConfig readouts;
   std::vector<RegexFamily> families;  // of readouts.keywords
-  std::vector<ArmSpec> arms;
+  std::vector<Arm> arms;
   std::vector<std::int32_t> stop_tokens;  // sorted; empty where nothing stops a row
   std::uint64_t seed = 1;
   std::int64_t window = 16;
