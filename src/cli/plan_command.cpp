@@ -79,7 +79,7 @@ void print_summary(const SweepSetup& setup) {
       "pairs     {}\n{}arms      {}\n",
       setup.config.model_path.string(), setup.model.n_layers, plan.early_layer, plan.late_layer,
       setup.dtype, setup.device, plan.pairs.size(), length_report(plan), plan.arms.size());
-  for (const ArmSpec& arm : plan.arms)
+  for (const Arm& arm : plan.arms)
     std::cout << "  " << arm.label << "  =  " << arm.canonical() << "\n";
   std::cout << fmt::format("rows      {} ({} refused)\nbundles   {} of up to {} rows\n",
                            plan.rows.size(), plan.n_refused(), plan.bundles.size(),

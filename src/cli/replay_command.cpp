@@ -119,14 +119,15 @@ void print_row(const StoredSweep& sweep, std::size_t place, const Bundle& bundle
                            bundle.shape.prompt_length);
 }
 
-/// What the patch wrote, in all and at each patched layer where all have the same share.
-void print_patch(const ArmSpec& arm, const Item& row) {
+/// What the patches wrote in all; of one patch at each layer too where all have the same share.
+void print_patch(const Arm& arm, const Item& row) {
   if (!arm.is_patched()) return;
   const auto changed = *row.values<std::int64_t>("cells_changed");
-  const auto layers = static_cast<std::int64_t>(arm.layers.size());
+  const LayerSet& layers = arm.patches.front().layers;
   std::string each;
-  if (layers > 0 && changed % layers == 0)
-    each = fmt::format(", {} at each of layers {}", changed / layers, format_layers(arm.layers));
+  if (arm.patches.size() == 1 && changed % std::ssize(layers) == 0)
+    each = fmt::format(", {} at each of layers {}", changed / std::ssize(layers),
+                       format_layers(layers));
   std::cout << fmt::format(
       "patch     {} cells written{}; {} dropped; norm of the change {:.6g}; "
       "{} future keys\n",

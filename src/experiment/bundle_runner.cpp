@@ -31,21 +31,20 @@ void fill_outcome(const PreparedBundle& prepared, const DecodedBatch& batch, Ite
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     const CompiledRow& plan = prepared.rows[r];
     const PatchProof& proof = batch.proofs[r];
-    const bool patched = plan.donor >= 0;
     reason[r] = batch.rows[r].failure;
-    if (reason[r].empty() && patched && !plan.neutral && proof.change_squared == 0)
+    if (reason[r].empty() && !plan.neutral && proof.change_squared == 0)
       reason[r] = "the patch changed nothing";
     status[r] = reason[r].empty() ? ok : failed;
     cells_changed[r] = proof.cells_changed;
     cells_dropped[r] = proof.cells_dropped;
     change_norm[r] = std::sqrt(proof.change_squared);
-    future_keys[r] = static_cast<std::int32_t>(plan.future_keys);
+    future_keys[r] = static_cast<std::int32_t>(plan.future_keys());
   }
 }
 
 /// The prompt that a row's text may copy from: its donor's, its own where no prompt gives to it.
 std::string_view donor_text(const Bundle& bundle, const BundleRow& row) {
-  auto context = static_cast<std::size_t>(row.donor < 0 ? row.base : row.donor);
+  auto context = static_cast<std::size_t>(row.donors.empty() ? row.base : row.donors.front().index);
   if (const auto n_contexts = bundle.contexts.size(); context >= n_contexts) {
     const std::int32_t of = bundle.derived[context - n_contexts].of;
     context = static_cast<std::size_t>(of < 0 ? row.base : of);

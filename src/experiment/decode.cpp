@@ -136,11 +136,11 @@ void prove_decoding(const RowBatch& batch, std::vector<at::Tensor> changes, Deco
   for (at::Tensor& change : changes) change = change.to(at::kCPU);
   for (std::size_t r = 0; r < decoded.rows.size(); ++r) {
     const CompiledRow& plan = batch.compiled[r];
-    if (plan.site_layers.empty()) continue;
+    if (plan.sites.empty()) continue;
     PatchProof& proof = decoded.proofs[r];
     const auto fed = std::max<std::int64_t>(std::ssize(decoded.rows[r].tokens), 1);
-    const auto written = plan.window + (plan.persist ? fed - 1 : 0);
-    proof.cells_changed += written * plan.n_layers_patched() * plan.n_heads_written();
+    for (const CompiledSitePatch& patch : plan.sites)
+      proof.cells_changed += (patch.window + (patch.persist ? fed - 1 : 0)) * layer_heads(patch);
     for (std::int64_t t = 0; t < std::min<std::int64_t>(fed, std::ssize(changes)); ++t)
       proof.change_squared += changes[t].const_data_ptr<double>()[r];
   }

@@ -147,8 +147,7 @@ Unpatched run_unpatched(const PreparedBundle& prepared) {
   result.greedy = continuations(prepared, result.batch);
   result.cache =
       KvCache::allocate(model.config(), model.placement(), std::ssize(rows), contexts.columns());
-  std::vector<PatchProof> no_proofs(rows.size());
-  compose_prompt_caches(model, contexts, rows, result.cache, no_proofs);
+  copy_base_cells(contexts, rows, result.cache);
   return result;
 }
 

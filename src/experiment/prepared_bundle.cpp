@@ -60,7 +60,7 @@ void run_prompts(PreparedBundle& prepared) {
 }  // namespace
 
 CompiledRow padding_row(const Bundle& bundle, const ModelConfig& config) {
-  return compile_row(ArmSpec{}, BundleRow{}, bundle, bundle.shape.contexts, config);
+  return compile_row(Arm{}, BundleRow{}, bundle, bundle.shape.contexts, config);
 }
 
 PreparedBundle prepare_bundle(const Transformer& model, const SweepSettings& settings,
@@ -85,7 +85,7 @@ RowBatch unpatched_rows(const Bundle& bundle, const ModelConfig& config) {
   for (std::int32_t c = 0; c < std::ssize(bundle.contexts); ++c) {
     BundleRow row;
     row.base = c;
-    batch.compiled.push_back(compile_row(ArmSpec{}, row, bundle, bundle.shape.contexts, config));
+    batch.compiled.push_back(compile_row(Arm{}, row, bundle, bundle.shape.contexts, config));
     batch.rows.push_back(std::move(row));
   }
   batch.compiled.resize(static_cast<std::size_t>(bundle.shape.contexts),
@@ -101,10 +101,11 @@ PreparedRows prepare_rows(const PreparedBundle& prepared, const std::vector<Comp
   result.cache = KvCache::allocate(model.config(), model.placement(), std::ssize(rows),
                                    contexts.columns() + steps);
   result.proofs.resize(rows.size());
-  compose_prompt_caches(model, contexts, rows, result.cache, result.proofs);
+  copy_base_cells(contexts, rows, result.cache);
   // What the patch reaches up to b[n-1], which is the first fed token.
   run_patched_suffix(model, prepared.contexts, rows, patched_tokens(prepared.settings) - 1,
                      result.cache, result.proofs);
+  patch_prompt_caches(model, contexts, rows, result.cache, result.proofs);
   return result;
 }
 

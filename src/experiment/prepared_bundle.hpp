@@ -6,6 +6,7 @@
 #include "rvsweep/experiment/sweep_settings.hpp"
 #include "rvsweep/intervention/compiled_row.hpp"
 #include "rvsweep/intervention/contexts.hpp"
+#include "rvsweep/intervention/derived_donors.hpp"
 #include "rvsweep/intervention/proof.hpp"
 #include "rvsweep/model/transformer.hpp"
 

@@ -11,7 +11,7 @@ LayerVisibility visibility_of(const std::vector<CompiledRow>& rows, std::int64_t
   for (std::int64_t layer = 0; layer < n_layers; ++layer) {
     Visibility seen{prompt_columns, {}};
     for (const CompiledRow& row : rows) {
-      const Growth growth = row.patches_cache(layer) ? row.growth : Growth::append;
+      const Growth growth = row.growth_at(layer);
       seen.rows.push_back({.first = static_cast<std::int32_t>(prompt_columns - row.cells_at(layer)),
                            .frozen = growth == Growth::frozen,
                            .compound = growth == Growth::compound});

@@ -285,14 +285,14 @@ LayerSet logit_lens_layers(const ReadoutsConfig& readouts, std::int64_t n_layers
 }
 
 std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig& model,
-                                    const std::vector<ArmSpec>& arms,
+                                    const std::vector<Arm>& arms,
                                     const std::vector<RegexFamily>& families) {
   const ReadoutsConfig& readouts = config.readouts;
   const auto L = model.n_layers, W = config.window, N = config.generation.max_new_tokens;
   const auto lens = std::ssize(logit_lens_layers(readouts, L));
   const bool generates = N > 0;
-  const bool notebook_b = std::any_of(arms.begin(), arms.end(),
-                                      [](const ArmSpec& a) { return a.preset == "notebook_b"; });
+  const bool notebook_b =
+      std::any_of(arms.begin(), arms.end(), [](const Arm& a) { return a.preset == "notebook_b"; });
   std::vector<ColumnSpec> result;
   const auto add = [&](std::vector<ColumnSpec> group) {
     std::move(group.begin(), group.end(), std::back_inserter(result));

@@ -56,10 +56,10 @@ bool same_pair_ids(const StoredSweep& stored, const Plan& asked) {
 
 bool takes_donors_of_all_pairs(const Plan& plan, const std::string& spec) {
   const auto arm = std::find_if(plan.arms.begin(), plan.arms.end(),
-                                [&](const ArmSpec& a) { return a.canonical() == spec; });
+                                [&](const Arm& a) { return a.canonical() == spec; });
   return arm != plan.arms.end() &&
-         (arm->control == Control::other_base || arm->control == Control::other_source ||
-          arm->control == Control::mean);
+         (arm->takes_from(DonorPrompt::other_base) || arm->takes_from(DonorPrompt::other_source) ||
+          arm->takes_from(DonorPrompt::donor_side));
 }
 
 /// What is not just more pairs, samples and arms.
@@ -74,7 +74,7 @@ std::vector<std::string> obstacles(const StoredSweep& stored, const SweepSetup& 
     if (!may_differ.contains(difference.key)) lines.push_back(difference.text());
   compare_pairs(stored, setup.plan, lines);
   std::set<std::string> arms;
-  for (const ArmSpec& arm : setup.plan.arms) arms.insert(arm.canonical());
+  for (const Arm& arm : setup.plan.arms) arms.insert(arm.canonical());
   for (std::size_t arm = 0; arm < stored.arms.spec.size(); ++arm)
     if (!arms.contains(stored.arms.spec[arm]))
       lines.push_back("arm " + stored.arms.label[arm] + " (" + stored.arms.spec[arm] + ") is gone");

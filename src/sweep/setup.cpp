@@ -41,11 +41,9 @@ void add_fingerprints(const SweepConfig& config, const TokenSets& sets, const Pl
     files.token_sets = hex(xxh3(ids));
   }
   if (std::any_of(plan.arms.begin(), plan.arms.end(),
-                  [](const ArmSpec& arm) { return arm.control == Control::filler; }))
+                  [](const Arm& arm) { return arm.takes_from(DonorPrompt::filler); }))
     files.filler = hex(xxh3(text.filler));
-  std::set<std::string> word_lists;
-  for (const ArmSpec& arm : plan.arms)
-    if (arm.positions.kind == PositionsKind::keywords) word_lists.insert(arm.positions.file);
+  const std::set<std::string> word_lists = keyword_files(plan.arms);
   std::string words;
   for (const std::string& file : word_lists)
     for (const std::string& word : read_word_list(file)) words += word + "\n";
@@ -153,7 +151,7 @@ SweepFacts facts_of(const SweepSetup& setup, const SweepIdentity& identity) {
   SweepFacts facts;
   facts.attributes = attributes_of(identity);
   facts.fingerprint = fingerprint_of(identity);
-  for (const ArmSpec& arm : setup.plan.arms) {
+  for (const Arm& arm : setup.plan.arms) {
     facts.arms.label.push_back(arm.label);
     facts.arms.kind.push_back(kind_name(arm));
     facts.arms.spec.push_back(arm.canonical());

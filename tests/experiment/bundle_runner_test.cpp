@@ -33,7 +33,7 @@ TEST(BundleRunner, SelfPatchEqualsBaseBitForBit) {
   Study study({"base", "kv_cache layers=0:4", "kv_cache layers=1:3", "v_proj layers=2",
                "v_proj layers=0", "kv_cache layers=0:4 growth=frozen"});
   for (BundleRow& row : study.bundle.rows)
-    if (row.donor >= 0) row.donor = row.base;  // donor is base itself
+    for (RowDonor& donor : row.donors) donor.index = row.base;
   BundleResult result = study.run();
   expect_all_ok(result);
   const auto base = item(result, columns::tokens, 0);
@@ -72,7 +72,7 @@ TEST(BundleRunner, ARowsBitsDoNotDependOnItsCompanions) {
   for (const int slot : {0, 1}) {
     other.bundle.rows[slot].base = other.bundle.rows[slot].reference = 2;
     other.bundle.rows[slot].counterpart = 3;
-    if (other.bundle.rows[slot].donor >= 0) other.bundle.rows[slot].donor = 3;
+    for (RowDonor& donor : other.bundle.rows[slot].donors) donor.index = 3;
     other.bundle.rows[slot].pair_hash = 5;
   }
   other.bundle.rows[3].base = 3;

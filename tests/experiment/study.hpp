@@ -5,6 +5,7 @@
 
 #include "experiment/decode.hpp"
 #include "experiment/prefill.hpp"
+#include "plan/arm_forms.hpp"
 #include "rvsweep/experiment/bundle_runner.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 #include "support/tiny_transformer.hpp"
@@ -61,9 +62,9 @@ struct Study {
     row.row = RowIndex(std::ssize(bundle.rows));
     row.arm = ArmIndex(arm);
     row.pair_hash = 99;
-    const ArmKind kind = settings.arms[arm].kind;
-    row.base = kind == ArmKind::source ? donor : base;
-    row.donor = settings.arms[arm].is_patched() ? donor : -1;
+    const Arm& of = settings.arms[arm];
+    row.base = !of.is_patched() && of.direction == Direction::base_to_source ? donor : base;
+    row.donors.assign(of.patches.size(), {donor});
     row.reference = base;
     row.counterpart = donor;
     bundle.rows.push_back(row);

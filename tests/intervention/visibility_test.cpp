@@ -11,11 +11,11 @@ constexpr std::int64_t T = 6, n_layers = 4;
 CompiledRow row_with(Growth growth) {
   CompiledRow row;
   row.cached = 3;
-  row.donor = 1;
-  row.replaces = true;
-  row.donor_cached = 5;
-  row.growth = growth;
-  row.cache_layers = {false, true, false, false};
+  row.cache = {{.layers = {false, true, false, false},
+                .donor = 1,
+                .replaces = true,
+                .donor_cached = 5,
+                .growth = growth}};
   return row;
 }
 
@@ -45,7 +45,7 @@ TEST(VisibilityOf, CompoundCountsTheDonorOnceMoreEachStep) {
 
 TEST(VisibilityOf, PatchesOfSomeCellsLeaveTheNumberOfCells) {
   CompiledRow row = row_with(Growth::append);
-  row.replaces = false;
+  row.cache.front().replaces = false;
   EXPECT_EQ(seen_at(1, row), (RowVisibility{.first = 3}));
 }
 

@@ -114,8 +114,8 @@ FAULTS = [
     fault(
         "keys turned by m - n instead of n - m",
         "intervention/compiled_row.cpp",
-        "plan.rotate_by = plan.n - plan.m;",
-        "plan.rotate_by = plan.m - plan.n;",
+        "patch.rotate_by = plan.n - patch.m;",
+        "patch.rotate_by = patch.m - plan.n;",
         "intervention CompiledRow.HoldLastFeedsTheLastTokenAtItsOwnPosition",
     ),
     fault(
@@ -128,8 +128,8 @@ FAULTS = [
     fault(
         "patched decode where prefill was asked for",
         "intervention/compiled_row.cpp",
-        "plan.persist = arm.decode == Decode::persist;",
-        "plan.persist = true;",
+        "patch.persist = target.decode == Decode::persist;",
+        "patch.persist = true;",
         "intervention CompiledRow.DonorTokensOfASite",
     ),
     fault(
@@ -142,8 +142,8 @@ FAULTS = [
     fault(
         "what=k writes V too",
         "intervention/compiled_row.cpp",
-        "plan.writes_v = arm.what != What::k;",
-        "plan.writes_v = true;",
+        "patch.writes_v = target.what != What::k;",
+        "patch.writes_v = true;",
         "random_arms test_change_norm",
     ),
     fault(
@@ -156,28 +156,28 @@ FAULTS = [
     fault(
         "donor's cells read one column off",
         "intervention/prompt_cache.cpp",
-        "column[p][at] = T - plan.m + cell.donor;",
-        "column[p][at] = T - plan.m + cell.donor + 1;",
+        "column[p][at] = T - patch.m + cell.donor;",
+        "column[p][at] = T - patch.m + cell.donor + 1;",
         "intervention PromptCache.WritesTheDonorsCellsOfTheChosenHeadLayerAndComponent",
     ),
     fault(
         "all heads of a cache written, the mask ignored",
         "intervention/prompt_cache.cpp",
-        "plan.heads[head] ? 1.0F : 0.0F",
+        "patch.heads[head] ? 1.0F : 0.0F",
         "1.0F",
         "intervention PromptCache.BasesCellsEndInTheLastColumnWithoutTheTokenHeldBack",
     ),
     fault(
         "alpha as base's share",
         "intervention/prompt_cache.cpp",
-        "alpha[p] = plan.alpha;",
-        "alpha[p] = 1.0 - plan.alpha;",
+        "alpha[p] = patch.alpha;",
+        "alpha[p] = 1.0 - patch.alpha;",
         "intervention PromptCache.AlphaIsTheDonorsShare",
     ),
     fault(
         "dropped cells left out of the proof",
         "intervention/prompt_cache.cpp",
-        "proofs[r].cells_dropped += plan.cells_dropped * times;",
+        "proofs[r].cells_dropped += patch.cells_dropped * times;",
         "",
         "intervention PromptCache.ProvesWhatWasWritten",
     ),
@@ -225,9 +225,9 @@ FAULTS = [
     ),
     fault(
         "growth of a donor's cells at every layer",
-        "intervention/visibility.cpp",
-        "row.patches_cache(layer) ? row.growth : Growth::append",
-        "row.growth",
+        "intervention/compiled_row.cpp",
+        "if (patch.layers[layer]) growth = patch.growth;",
+        "growth = patch.growth;",
         "intervention VisibilityOf.UnpatchedLayersSeeBaseAndAllFedTokens",
     ),
     fault(
@@ -282,15 +282,15 @@ FAULTS = [
     fault(
         "all heads of a site written, the mask ignored",
         "intervention/site_patch.cpp",
-        "plan.heads[head] && plan.donor_token",
-        "plan.donor_token",
+        "patch->heads[head] && plans[r].donor_token",
+        "plans[r].donor_token",
         "random_arms test_change_norm",
     ),
     fault(
         "alpha of a site as base's share",
         "intervention/site_patch.cpp",
-        "alpha.push_back(static_cast<float>(plan.alpha));",
-        "alpha.push_back(static_cast<float>(1 - plan.alpha));",
+        "static_cast<float>(plan.sites[index].alpha) : 0",
+        "static_cast<float>(1 - plan.sites[index].alpha) : 0",
         "experiment BundleRunner.AlphaIsTheDonorsShare",
     ),
     fault(
@@ -338,7 +338,7 @@ FAULTS = [
     fault(
         "copied words looked for in base's prompt",
         "experiment/bundle_runner.cpp",
-        "row.donor < 0 ? row.base : row.donor",
+        "row.donors.empty() ? row.base : row.donors.front().index",
         "row.base",
         "experiment BundleRunner.CopyingIsFromTheDonorOrElseFromTheRowsOwnPrompt",
     ),

@@ -25,11 +25,10 @@ Bundle sample() {
        7,
        std::numeric_limits<std::uint64_t>::max(),
        1,
-       0,
        1,
        0,
-       {4, 9}},
-      {RowIndex(0), ArmIndex(0), 0, 0, 0, -1},
+       {{0, {4, 9}}, {3, {}}}},
+      {RowIndex(0), ArmIndex(0), 0, 0, 0},
   };
   bundle.derived = {{Derivation::shuffled, 1, 20, 19, "a pair"}, {Derivation::mean, -1, 7}};
   return bundle;
@@ -59,10 +58,13 @@ TEST(Bundle, EveryFieldTravels) {
     EXPECT_EQ(arrived.rows[i].sample, sent.rows[i].sample);
     EXPECT_EQ(arrived.rows[i].pair_hash, sent.rows[i].pair_hash);
     EXPECT_EQ(arrived.rows[i].base, sent.rows[i].base);
-    EXPECT_EQ(arrived.rows[i].donor, sent.rows[i].donor);
     EXPECT_EQ(arrived.rows[i].reference, sent.rows[i].reference);
     EXPECT_EQ(arrived.rows[i].counterpart, sent.rows[i].counterpart);
-    EXPECT_EQ(arrived.rows[i].keyword_tokens, sent.rows[i].keyword_tokens);
+    ASSERT_EQ(arrived.rows[i].donors.size(), sent.rows[i].donors.size());
+    for (std::size_t d = 0; d < sent.rows[i].donors.size(); ++d) {
+      EXPECT_EQ(arrived.rows[i].donors[d].index, sent.rows[i].donors[d].index);
+      EXPECT_EQ(arrived.rows[i].donors[d].keyword_tokens, sent.rows[i].donors[d].keyword_tokens);
+    }
   }
 }
 

@@ -20,7 +20,7 @@ struct Place {
   const Bundle& bundle;
   const BundleRow& row;
   const BundleContext& base() const { return bundle.contexts.at(row.base); }
-  const BundleContext& donor() const { return bundle.contexts.at(row.donor); }
+  const BundleContext& donor() const { return bundle.contexts.at(row.donors.at(0).index); }
 };
 
 Place place_of(const SamplePlan& plan, std::int64_t row) {
@@ -72,9 +72,9 @@ TEST(MakePlan, GivesEachArmItsBaseAndDonor) {
                                  "kv_cache layers=4:8 direction=base_to_source"}),
                   prompt_set({{s, b}}));
   EXPECT_EQ(place_of(plan, 0).base().text, b);
-  EXPECT_EQ(place_of(plan, 0).row.donor, -1);
+  EXPECT_TRUE(place_of(plan, 0).row.donors.empty());
   EXPECT_EQ(place_of(plan, 1).base().text, s);
-  EXPECT_EQ(place_of(plan, 1).row.donor, -1);
+  EXPECT_TRUE(place_of(plan, 1).row.donors.empty());
   for (const std::int64_t row : {2, 3}) {
     EXPECT_EQ(place_of(plan, row).base().text, b);
     EXPECT_EQ(place_of(plan, row).donor().text, s);

@@ -1,6 +1,6 @@
 #pragma once
 // The donors of the mean control.
-#include "rvsweep/intervention/contexts.hpp"
+#include "rvsweep/intervention/derived_donors.hpp"
 #include "rvsweep/plan/plan.hpp"
 
 namespace rvsweep {

@@ -17,7 +17,7 @@ struct SweepSettings {
   GenerationConfig generation;
   ReadoutsConfig readouts;
   std::vector<RegexFamily> families;  // of readouts.keywords
-  std::vector<ArmSpec> arms;
+  std::vector<Arm> arms;
   std::vector<std::int32_t> stop_tokens;  // sorted; empty where nothing stops a row
   std::uint64_t seed = 1;
   std::int64_t window = 16;              // W, tokens

@@ -7,8 +7,8 @@
 #include <tuple>
 #include <vector>
 
-#include "plan/control.hpp"
 #include "rvsweep/core/ids.hpp"
+#include "rvsweep/plan/arm.hpp"
 
 namespace rvsweep {
 
@@ -47,20 +47,26 @@ struct DerivedDonor {
   }
 };
 
-/// One row of the results. Roles are resolved: base is generated from, donor is patched in.
+/// Who gives to one patch of a row.
+struct RowDonor {
+  std::int32_t index = -1;                        // into contexts, then derived
+  std::vector<std::int32_t> keyword_tokens = {};  // for positions=keywords
+  static auto fields(auto& self) { return std::tie(self.index, self.keyword_tokens); }
+};
+
+/// One row of the results. Roles are resolved: base is generated from, donors are patched in.
 struct BundleRow {
   RowIndex row;
   ArmIndex arm;
   std::int32_t sample = 0;
   std::uint64_t pair_hash = 0;    // xxh3 of the pair id: keys the row's random numbers
   std::int32_t base = 0;          // into contexts
-  std::int32_t donor = -1;        // into contexts, then derived; -1 for unpatched arms
   std::int32_t reference = -1;    // into contexts: the unpatched run that logits are compared with
   std::int32_t counterpart = -1;  // into contexts: the other prompt of the pair
-  std::vector<std::int32_t> keyword_tokens = {};  // of the donor, for positions=keywords
+  std::vector<RowDonor> donors = {};  // by patch of the arm
   static auto fields(auto& self) {
-    return std::tie(self.row, self.arm, self.sample, self.pair_hash, self.base, self.donor,
-                    self.reference, self.counterpart, self.keyword_tokens);
+    return std::tie(self.row, self.arm, self.sample, self.pair_hash, self.base, self.reference,
+                    self.counterpart, self.donors);
   }
 };
 

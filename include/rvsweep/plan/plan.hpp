@@ -77,7 +77,7 @@ struct PlannedContext {
 struct PlannedBundleRow {
   RowIndex row;
   // Some 2,000 contexts and 1,000 derived donors are the most that a bundle has.
-  std::int16_t base = 0, donor = -1, reference = -1, counterpart = -1;
+  std::int16_t base = 0, reference = -1, counterpart = -1;
 };
 
 /// A bundle as the plan keeps it; complete_bundle makes it what a rank needs.
@@ -87,7 +87,8 @@ struct PlannedBundle {
   std::vector<PlannedContext> contexts;
   std::vector<DerivedDonor> derived;
   std::vector<PlannedBundleRow> rows;
-  std::vector<std::vector<std::int32_t>> keyword_tokens;  // by row; empty where no row has any
+  std::vector<std::int16_t> donors;  // of the rows' patches, row by row, as RowDonor has them
+  std::vector<std::vector<std::int32_t>> keyword_tokens;  // by donor; empty where none has any
   double cost = 0;
 };
 
@@ -118,7 +119,7 @@ struct Plan {
   std::vector<std::string> groups;
   std::vector<std::string> refusals{""};  // the first: none
   std::vector<PromptPair> pairs;
-  std::vector<ArmSpec> arms;  // of the config, then their controls
+  std::vector<Arm> arms;  // of the config, then their controls
   std::vector<PlannedRow> rows;
   std::vector<PlannedBundle> bundles;
   std::string filler;  // text of the filler control; else empty
@@ -141,7 +142,7 @@ struct Plan {
 enum class Texts { kept, forgotten };
 
 /// The arms of the configuration and then their controls.
-std::vector<ArmSpec> all_arms(const SweepConfig& config, const ModelConfig& model);
+std::vector<Arm> all_arms(const SweepConfig& config, const ModelConfig& model);
 
 /// Hands every prompt to the sink, in plan order, and returns the pairs, which name them by place.
 using PromptSource = std::function<std::vector<PromptPair>(const PromptSink& sink)>;

@@ -71,7 +71,7 @@ LayerSet logit_lens_layers(const ReadoutsConfig& readouts, std::int64_t n_layers
 /// /rows: status and reason, tokens and text, and the read-outs that are on; one column per regex
 /// family with the keywords.
 std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig& model,
-                                    const std::vector<ArmSpec>& arms,
+                                    const std::vector<Arm>& arms,
                                     const std::vector<RegexFamily>& families);
 
 }  // namespace rvsweep

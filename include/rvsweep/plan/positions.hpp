@@ -36,7 +36,7 @@ struct Cell {
 
 struct CellMap {
   std::vector<Cell> cells;   // by ascending base index
-  std::int64_t dropped = 0;  // selected donor cells that have no place in base
+  std::int64_t dropped = 0;  // selected donor cells outside base
 };
 
 /// The cells that `positions` selects for base and donor prompts of so many cached cells.
