@@ -1,6 +1,7 @@
 """The packages of analysis/: which imports which, how its scripts start, and where .venv finds it."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,9 +75,10 @@ def test_setup_makes_its_venv_find_the_checkout_it_lies_in(tmp_path):
     (first / "analysis").mkdir(parents=True)
     (first / "analysis" / "__init__.py").write_text("")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", first / ".venv"], check=True)
-    link = ROOT.joinpath("jobs", "setup.sh").read_text("utf-8").partition("\nlink_analysis() {")[2]
+    setup = (ROOT / "jobs" / "setup.sh").read_text("utf-8")
+    link = re.search(r"^link_analysis\(\) \{.*?^\}", setup, re.DOTALL | re.MULTILINE)[0]
     for _ in range(2):
-        subprocess.run(["bash", "-euc", link.partition("\n}\n")[0]], cwd=first, check=True)
+        subprocess.run(["bash", "-euc", f"{link}\nlink_analysis"], cwd=first, check=True)
     assert found_by(first, tmp_path) == first
     first.rename(second)
     assert found_by(second, tmp_path) == second
