@@ -1,5 +1,6 @@
-"""A results file in a notebook: tables, contrasts, power, a report."""
+"""A results file in a notebook: tables, contrasts, power, mixed models."""
 
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -29,13 +30,13 @@ def load(
     return Study(results, bootstrap, margin)
 
 
+@dataclass
 class Study:
     """`results` are plain arrays; everything else is a pandas table made on first use."""
 
-    def __init__(self, results: Results, bootstrap: Bootstrap, margin: Margin):
-        self.results = results
-        self.bootstrap = bootstrap
-        self.margin = margin
+    results: Results
+    bootstrap: Bootstrap
+    margin: Margin
 
     @cached_property
     def rows(self) -> pd.DataFrame:

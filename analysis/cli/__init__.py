@@ -1,1 +1,1 @@
-"""The commands: each a function main(arguments) -> exit code, 0 done, 2 bad usage or input with one message on stderr."""
+"""The commands: functions of their arguments that return the exit code."""

@@ -19,14 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
         description="Lengths, duplicates and keywords of a prompt bank (JSONL or CSV: id, text, group).",
     )
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="together they are one bank")
-    parser.add_argument(
-        "--tokenizer",
-        type=Path,
-        nargs="+",
-        action="extend",
-        metavar="FOLDER",
-        help=f"with a tokenizer.json (default {DEMO_TOKENIZER})",
-    )
+    about = f"with a tokenizer.json (default {DEMO_TOKENIZER})"
+    parser.add_argument("--tokenizer", type=Path, nargs="+", action="extend", metavar="FOLDER", help=about)
     parser.add_argument("-o", "--output", type=Path, metavar="PAGE", help="also write an HTML page")
     return common.run(parser, arguments, _examine)
 

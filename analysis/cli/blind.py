@@ -1,7 +1,4 @@
-"""Commands: texts without their arms for raters (blind), and their ratings back to row ids (join-ratings).
-
-python analysis/blind.py results.h5 -o texts.csv --key key.csv
-"""
+"""Texts without their arms for raters (blind), and their ratings back to row ids (join-ratings)."""
 
 import argparse
 from pathlib import Path
@@ -18,12 +15,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("results", type=Path, help="results.h5 of a sweep")
     parser.add_argument("-o", "--output", type=Path, required=True, help="id and text, as .csv or .jsonl")
-    parser.add_argument(
-        "--key",
-        type=Path,
-        required=True,
-        help="where id, row_id, pair, arm and sample go: keep it from raters",
-    )
+    about = "where id, row_id, pair, arm and sample go: keep it from raters"
+    parser.add_argument("--key", type=Path, required=True, help=about)
     parser.add_argument(
         "--seed", type=common.integer(0), default=1, help="of the order and the ids (default 1)"
     )

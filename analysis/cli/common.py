@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from analysis.data.errors import InputError
-from analysis.data.results import ResultsError
+from analysis.data.ratings import join
+from analysis.data.results import Results, ResultsError, read_results
 from analysis.stats.equivalence import Margin, parse_margin
 from analysis.stats.resampling import Bootstrap
 
@@ -32,6 +33,17 @@ def add_statistics_options(parser: argparse.ArgumentParser) -> None:
 
 def statistics_options(options: argparse.Namespace) -> tuple[Bootstrap, Margin]:
     return Bootstrap(options.bootstrap, options.seed), options.equivalence
+
+
+def add_ratings_option(parser: argparse.ArgumentParser) -> None:
+    about = "ratings to join, as report.py reads them"
+    parser.add_argument("--ratings", type=Path, metavar="FILE", help=about)
+
+
+def read_rated(options: argparse.Namespace) -> Results:
+    """The results that `options` name, with their ratings."""
+    results = read_results(options.results)
+    return join(results, options.ratings)[0] if options.ratings else results
 
 
 def run(
@@ -73,6 +85,8 @@ def write(path: Path, text: str) -> None:
 
 
 def integer(minimum: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number of at least `minimum`."""
+
     def parse(text: str) -> int:
         value = int(text)
         if value < minimum:

@@ -1,4 +1,4 @@
-"""Command: python analysis/compare.py a.h5 b.h5 [more] [-o page.html] - several models or runs on one page."""
+"""Several models or runs on one page."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Command: python analysis/export.py results.h5 -o FOLDER [--format csv|parquet] - tidy tables for other tools."""
+"""Tidy tables for other tools, as CSV or Parquet."""
 
 import argparse
 from collections.abc import Iterable
@@ -9,8 +9,7 @@ import pandas as pd
 from analysis.cli import common
 from analysis.data import tables
 from analysis.data.outcomes import all_outcomes
-from analysis.data.ratings import join
-from analysis.data.results import ResultsError, read_results
+from analysis.data.results import ResultsError
 from analysis.stats.contrasts_table import contrasts_table
 
 
@@ -22,17 +21,13 @@ def main(arguments: list[str] | None = None) -> int:
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="made if it is not there"
     )
     parser.add_argument("--format", choices=("csv", "parquet"), default="csv", help="default: csv")
-    parser.add_argument(
-        "--ratings", type=Path, metavar="FILE", help="ratings to join, as report.py reads them"
-    )
+    common.add_ratings_option(parser)
     common.add_statistics_options(parser)
     return common.run(parser, arguments, _export)
 
 
 def _export(options: argparse.Namespace) -> None:
-    results = read_results(options.results)
-    if options.ratings:
-        results, _ = join(results, options.ratings)
+    results = common.read_rated(options)
     contrasts = contrasts_table(results, all_outcomes(results), *common.statistics_options(options))
     parts: dict[str, Iterable[pd.DataFrame]] = {
         "rows": [tables.rows_table(results)],

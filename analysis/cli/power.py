@@ -1,4 +1,4 @@
-"""Command: pairs that the next study needs, from a sweep's effects or from the general table."""
+"""Pairs that the next study needs, from a sweep's effects or from the general table."""
 
 import argparse
 from pathlib import Path
@@ -7,8 +7,6 @@ import numpy as np
 
 from analysis.cli import common
 from analysis.data.outcomes import all_outcomes
-from analysis.data.ratings import join
-from analysis.data.results import read_results
 from analysis.stats.outcome_table import outcome_table
 from analysis.stats.power import TABLE_PAIRS, power_line, power_table
 
@@ -21,9 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "results", type=Path, nargs="?", help="results.h5 of a sweep; without it, a table by d_z and n"
     )
-    parser.add_argument(
-        "--ratings", type=Path, metavar="FILE", help="ratings to join, as report.py reads them"
-    )
+    common.add_ratings_option(parser)
     common.add_statistics_options(parser)
     return common.run(parser, arguments, _power)
 
@@ -34,9 +30,7 @@ def _power(options: argparse.Namespace) -> None:
         for d_z, values in power_table():
             print(d_z, *(f"{value:.3f}" for value in values), sep="\t")
         return
-    results = read_results(options.results)
-    if options.ratings:
-        results, _ = join(results, options.ratings)
+    results = common.read_rated(options)
     bootstrap, margin = common.statistics_options(options)
     print("outcome", "arm", "n", "d_z", "low", "high", "n_80", "n_90", "n_80_near_end", sep="\t")
     for outcome in all_outcomes(results):
@@ -44,7 +38,6 @@ def _power(options: argparse.Namespace) -> None:
             if line.paired and np.isfinite(line.paired.d_z):
                 p = power_line(line.paired.d_z, line.paired.n)
                 ends = (f"{value:.3f}" for value in (p.d_z, p.low, p.high))
-                needed = (
-                    "-" if n is None else n for n in (p.pairs_80, p.pairs_90, p.pairs_80_at_least_effect)
-                )
+                counts = (p.pairs_80, p.pairs_90, p.pairs_80_at_least_effect)
+                needed = ("-" if n is None else n for n in counts)
                 print(outcome.name, line.arm.label, p.n, *ends, *needed, sep="\t")

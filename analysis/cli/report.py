@@ -1,4 +1,4 @@
-"""Command: python analysis/report.py results.h5 [-o report.html] - one self-contained HTML page."""
+"""One self-contained HTML page about a sweep, also about one that still runs."""
 
 import argparse
 import subprocess
@@ -14,29 +14,22 @@ BINARY = Path(__file__).resolve().parents[2] / "build" / "rvsweep"
 
 
 def main(arguments: list[str] | None = None, binary: Path = BINARY) -> int:
-    """`binary`: the rvsweep that merges, unless an option names another."""
+    """0 done; 2 bad usage or input, with one message on stderr. `binary`: that of --rvsweep unless given."""
     parser = argparse.ArgumentParser(
         prog="report.py", description="Write one self-contained HTML page about a sweep."
     )
     parser.add_argument("results", type=Path, help="results.h5 of a sweep, or the sweep's folder")
     parser.add_argument("-o", "--output", type=Path, help="default: report.html beside the results")
-    parser.add_argument(
-        "--partial",
-        action="store_true",
-        help="of a sweep that still runs: merge what its folder holds so far; the page says which share is done",
+    about = (
+        "of a sweep that still runs: merge what its folder holds so far; the page says which share is done"
     )
-    merges = "binary that merges (default: build/rvsweep)"
-    parser.add_argument("--rvsweep", type=Path, default=binary, metavar="FILE", help=merges)
-    parser.add_argument(
-        "--ratings", type=Path, metavar="FILE", help="CSV or JSONL: row_id, rater, one column per rating"
-    )
-    parser.add_argument(
-        "--texts",
-        type=common.integer(1),
-        default=1000,
-        metavar="N",
-        help="generated texts to include, in whole pairs (default 1000)",
-    )
+    parser.add_argument("--partial", action="store_true", help=about)
+    about = "binary that merges (default: build/rvsweep)"
+    parser.add_argument("--rvsweep", type=Path, default=binary, metavar="FILE", help=about)
+    about = "CSV or JSONL: row_id, rater, one column per rating"
+    parser.add_argument("--ratings", type=Path, metavar="FILE", help=about)
+    about = "generated texts to include, in whole pairs (default 1000)"
+    parser.add_argument("--texts", type=common.integer(1), default=1000, metavar="N", help=about)
     common.add_statistics_options(parser)
     return common.run(parser, arguments, _report)
 

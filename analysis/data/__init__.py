@@ -1,1 +1,1 @@
-"""Results files as plain arrays, and what can be said of them without statistics over pairs."""
+"""Results files as plain arrays, and what can be told from them without statistics over pairs."""

@@ -10,6 +10,8 @@ _LAYERS = re.compile(r"\d+(:\d+)?(\+\d+(:\d+)?)*")
 
 @dataclass(frozen=True)
 class Arm:
+    """An entry of /arms."""
+
     index: int
     label: str
     kind: str  # base, source, kv_cache or a site such as v_proj
@@ -80,9 +82,8 @@ def controls_of(arms: list[Arm]) -> dict[int, list[Arm]]:
 
 
 def _swapped_by(arm: Arm, swap: Arm) -> bool:
-    return arm.donor_is_base == swap.donor_is_base and arm.settings.get("truncate") == swap.settings.get(
-        "truncate"
-    )
+    same_truncation = arm.settings.get("truncate") == swap.settings.get("truncate")
+    return arm.donor_is_base == swap.donor_is_base and same_truncation
 
 
 def _settings_of_owner(control: Arm) -> dict[str, str]:

@@ -29,6 +29,8 @@ class ReasonGroup:
 
 @dataclass(frozen=True)
 class Spread:
+    """Minimum, median, maximum."""
+
     low: float
     median: float
     high: float
@@ -46,6 +48,8 @@ class PatchLine:
 
 @dataclass(frozen=True)
 class StopLine:
+    """How an arm's ok rows ended."""
+
     arm: Arm
     rows: int
     eos: int
@@ -86,10 +90,7 @@ def patch_proof(results: Results) -> list[PatchLine]:
     lines = []
     for arm in [arm for arm in results.arms if arm.patched]:
         members = results.ok & (results.rows["arm"] == arm.index)
-        spreads = {
-            name: _spread(results.rows[name][members]) if name in results.rows else None
-            for name in PATCH_COLUMNS
-        }
+        spreads = {name: _spread(results, name, members) for name in PATCH_COLUMNS}
         norm = results.rows.get("change_norm")
         unchanged = 0 if norm is None else int((norm[members] == 0).sum())
         lines.append(PatchLine(arm, int(members.sum()), unchanged, spreads))
@@ -104,21 +105,23 @@ def stopping(results: Results) -> list[StopLine]:
     for arm in results.arms:
         members = results.ok & (results.rows["arm"] == arm.index)
         reasons = results.rows["stop_reason"][members]
-        generated, fed = results.rows.get("n_generated"), results.rows.get("n_generated_v")
+        fed = results.rows.get("n_generated_v")
         lines.append(
             StopLine(
                 arm=arm,
                 rows=int(members.sum()),
                 eos=int((reasons == "eos").sum()),
                 length=int((reasons == "length").sum()),
-                tokens=None if generated is None else _spread(generated[members]),
+                tokens=_spread(results, "n_generated", members),
                 short=None if fed is None else int((fed[members] < results.window).sum()),
             )
         )
     return lines
 
 
-def _spread(values: np.ndarray) -> Spread | None:
+def _spread(results: Results, name: str, members: np.ndarray) -> Spread | None:
+    """Of a column of /rows over the rows `members` ([R] bool); None without a finite value."""
+    values = results.rows[name][members] if name in results.rows else np.empty(0)
     values = values[np.isfinite(values)]
     if not len(values):
         return None

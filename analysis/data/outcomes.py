@@ -160,5 +160,6 @@ def all_outcomes(results: Results) -> list[Outcome]:
 
 
 def has_values(results: Results, name: str) -> bool:
+    """Whether /rows has numbers of this name with a value in some row."""
     column = results.rows.get(name)
     return column is not None and column.dtype.kind == "f" and bool(np.isfinite(column).any())

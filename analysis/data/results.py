@@ -44,7 +44,7 @@ class DatasetNote:
 
 @dataclass(frozen=True)
 class Results:
-    """P prompts, N pairs, R rows; one array per dataset, under the dataset's name.
+    """P prompts, N pairs, A arms, R rows, L layers; one array per dataset, under the dataset's name.
 
     Text columns are object arrays of str. Numeric result columns of /rows are float64 with NaN
     where the row is not ok or the file holds -1 ("no value"). row_id is uint64.
@@ -55,12 +55,12 @@ class Results:
     n_layers: int
     early_layer: int
     late_layer: int
-    window: int
+    window: int  # W: positions of a spectrum
     prompts: dict[str, np.ndarray]  # [P] or [P, L]
     pairs: dict[str, np.ndarray]  # [N]
     arms: list[Arm]
     rows: dict[str, np.ndarray]  # [R]
-    run: dict[str, str]
+    run: dict[str, str]  # what /run says of this run alone
     datasets: list[DatasetNote]
     ratings: list[str] = field(default_factory=list)  # columns of `rows` that came from raters
 
@@ -75,6 +75,7 @@ class Results:
         return names[self.pairs[role]]
 
     def arm_of_kind(self, kind: str) -> Arm | None:
+        """The first."""
         return next((arm for arm in self.arms if arm.kind == kind), None)
 
     def recipient_of(self, arm: Arm) -> Arm | None:

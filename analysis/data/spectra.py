@@ -10,14 +10,14 @@ WINDOWS = ("prompt", "generated")
 
 
 def participation_ratio(sigma: np.ndarray) -> np.ndarray:
-    """(sum lambda)^2 / sum lambda^2, lambda = sigma^2, over the last axis; NaN where a value is."""
+    """(sum lambda)^2 / sum lambda^2, lambda = sigma^2, over the last axis [..., W]; 1 to W, NaN where a value is."""
     squares = sigma**2
     with np.errstate(invalid="ignore", divide="ignore"):
         return squares.sum(axis=-1) ** 2 / (squares**2).sum(axis=-1)
 
 
 def spectral_metrics(sigma: np.ndarray) -> dict[str, np.ndarray]:
-    """Every metric of float64 singular values over their last axis, in nats where it is an entropy."""
+    """Every metric of float64 singular values [..., W] over their last axis; entropies in nats."""
     squares = sigma**2
     with np.errstate(invalid="ignore", divide="ignore"):
         total = squares.sum(axis=-1)

@@ -17,10 +17,8 @@ def rows_table(results: Results) -> pd.DataFrame:
     of_pair = pairs_table(results).iloc[rows["pair"]].reset_index(drop=True)
     of_arm = arms_table(results).drop(columns="spec").iloc[rows["arm"]].reset_index(drop=True)
     front = {"row_id": _row_ids(results)} if "row_id" in rows else {}
-    own = {
-        "sample": rows["sample"],
-        "status": pd.Categorical.from_codes(rows["status"], categories=list(STATUSES)),
-    }
+    status = pd.Categorical.from_codes(rows["status"], categories=list(STATUSES))
+    own = {"sample": rows["sample"], "status": status}
     own |= {name: values for name, values in rows.items() if name not in taken}
     return pd.concat([pd.DataFrame(front, index=of_pair.index), of_pair, of_arm, pd.DataFrame(own)], axis=1)
 
@@ -45,13 +43,8 @@ def arms_table(results: Results) -> pd.DataFrame:
     lines = []
     for arm in results.arms:
         start, end = arm.band or (None, None)
-        line = {
-            "arm": arm.label,
-            "kind": arm.kind,
-            "layer_start": start,
-            "layer_end": end,
-            "layer_count": sum(b - a for a, b in arm.ranges) if arm.ranges else None,
-        }
+        line = {"arm": arm.label, "kind": arm.kind, "layer_start": start, "layer_end": end}
+        line["layer_count"] = sum(b - a for a, b in arm.ranges) if arm.ranges else None
         lines.append(line | {name: arm.settings.get(name, "") for name in names} | {"spec": arm.spec})
     table = pd.DataFrame(lines)
     for name in ("layer_start", "layer_end", "layer_count"):

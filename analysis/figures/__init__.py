@@ -1,1 +1,1 @@
-"""Figures: functions from computed numbers to an SVG element and its data as CSV; one module for each of stats/ that is drawn."""
+"""Figures of what stats/ finds, a module for each of its modules, as SVG with their data as CSV."""

@@ -18,18 +18,14 @@ def group_curves(table: OutcomeTable, effects: GroupEffects, name: str) -> Drawi
         handles = []
         for at, (line, colour) in enumerate(zip(shown, style.LINE_COLOURS, strict=False)):
             beside = x + 0.5 * (at + 0.5 - len(shown) / 2) / len(shown)
-            mean, low, high = map(
-                np.array, columns(line.effects, mean="value", low="low", high="high").values()
-            )
+            mean, low, high = np.array([(e.value, e.low, e.high) for e in line.effects]).T
             axes.vlines(beside, low, high, color=colour, lw=1.4, alpha=0.6)
             axes.plot(beside, mean, "o", ms=4, color=colour)
             axes.plot(beside[dosed], mean[dosed], color=colour, lw=1.2)
             handles += axes.plot([], [], "-o", ms=4, lw=1.2, color=colour)
         style.named_curves(axes, handles, [line.line.arm.label for line in shown])
-        names = [
-            group if level is None else group.replace("recursive_l", "L")
-            for group, level in zip(effects.groups, effects.levels, strict=True)
-        ]
+        with_levels = zip(effects.groups, effects.levels, strict=True)
+        names = [g if level is None else g.replace("recursive_l", "L") for g, level in with_levels]
         turned = {"rotation": 45, "ha": "right"} if len(x) > 6 else {"rotation": 0, "ha": "center"}
         axes.set_xticks(x, names, parse_math=False, **turned)
         axes.set_xlabel("group of the source prompt")

@@ -75,9 +75,8 @@ def depth_profile(table: OutcomeTable, scan: Scan, name: str, layers: int) -> Dr
         for at, width in enumerate(widths):
             lines = [line for line in scan.lines if line.arm.band[1] - line.arm.band[0] == width]
             middle = np.array([sum(line.arm.band) / 2 - 0.5 for line in lines])
-            mean, low, high = columns(
-                [line.paired.difference for line in lines], mean="value", low="low", high="high"
-            ).values()
+            estimates = [line.paired.difference for line in lines]
+            mean, low, high = np.array([(e.value, e.low, e.high) for e in estimates]).T
             colour = style.LINE_COLOURS[at % style.MOST_CURVES]
             axes.vlines(middle, low, high, color=colour, lw=1.4, alpha=0.6)
             label = f"{width} layer{'' if width == 1 else 's'}"

@@ -138,8 +138,5 @@ def arm_colours(arms: list[Arm]) -> list[str]:
 
 
 def _mix(first: str, second: str, share: float) -> str:
-    parts = []
-    for at in (1, 3, 5):
-        a, b = int(first[at : at + 2], 16), int(second[at : at + 2], 16)
-        parts.append(round(a + (b - a) * share))
-    return "#" + "".join(f"{part:02x}" for part in parts)
+    parts = zip(bytes.fromhex(first[1:]), bytes.fromhex(second[1:]), strict=True)
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in parts)

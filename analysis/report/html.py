@@ -12,6 +12,7 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
 def template(name: str) -> jinja2.Template:
+    """That of templates/; a name that it reads and is not given raises, and so does a misspelt attribute."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,

@@ -27,8 +27,10 @@ class Trend:
 
 @dataclass(frozen=True)
 class GroupLine:
+    """One arm; its mean difference to the recipient by group."""
+
     line: ArmLine
-    effects: list[Estimate]  # mean difference to the recipient, by group
+    effects: list[Estimate]
     trend: Trend | None
 
 
@@ -65,6 +67,7 @@ def group_effects(results: Results, table: OutcomeTable, bootstrap: Bootstrap) -
 
 
 def dose_level(group: str) -> int | None:
+    """3 of recursive_l3; None for a name without a level."""
     match = _LEVEL.fullmatch(group)
     return int(match.group(1)) if match else None
 

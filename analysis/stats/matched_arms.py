@@ -39,6 +39,7 @@ class OutcomeComparison:
 
 
 def sides(files: list[Results], bootstrap: Bootstrap, margin: Margin) -> list[Side]:
+    """One for each file, in their order."""
     found = []
     for name, results in zip(_names(files), files, strict=True):
         tables = {o.name: outcome_table(results, o, bootstrap, margin) for o in all_outcomes(results)}
@@ -64,11 +65,9 @@ def same_arm(first: Arm, layers_first: int, second: Arm, layers_second: int) -> 
     """Equal settings, and layer ranges whose ends, as shares of depth, differ by less than one layer."""
     if first.without("layers") != second.without("layers") or len(first.ranges) != len(second.ranges):
         return False
-    shares = [
-        np.array(arm.ranges, dtype=float) / layers
-        for arm, layers in ((first, layers_first), (second, layers_second))
-    ]
-    return bool((np.abs(shares[0] - shares[1]) < 1 / min(layers_first, layers_second)).all())
+    ends_first = np.array(first.ranges, dtype=float) / layers_first
+    ends_second = np.array(second.ranges, dtype=float) / layers_second
+    return bool((np.abs(ends_first - ends_second) < 1 / min(layers_first, layers_second)).all())
 
 
 def _matched(tables: list[OutcomeTable | None], layers: list[int]) -> list[MatchedArm]:

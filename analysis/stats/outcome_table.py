@@ -85,6 +85,7 @@ class _Means:
 
     @cached_property
     def differences(self) -> np.ndarray:
+        """[N, A] arm - recipient; an arm whose recipient did not run is all NaN."""
         found = np.full(self.compared.shape, np.nan)
         for arm in self.results.arms:
             recipient = self.results.recipient_of(arm)

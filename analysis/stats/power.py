@@ -68,6 +68,7 @@ def d_z_interval(d_z: float, n: int, confidence: float = 0.95) -> tuple[float, f
 
 
 def power_line(d_z: float, n: int) -> PowerLine:
+    """`d_z` as observed over `n` pairs."""
     low, high = d_z_interval(d_z, n)
     weakest = 0.0 if not low * high > 0 else min(abs(low), abs(high))
     return PowerLine(

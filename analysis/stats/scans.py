@@ -39,14 +39,14 @@ def scans(table: OutcomeTable, setting: str, bootstrap: Bootstrap) -> list[Scan]
     for common, lines in grouped.items():
         if len({line.arm.settings[setting] for line in lines}) < FEWEST_ARMS:
             continue
-        lines.sort(key=lambda line: _place(line.arm, setting))
+        lines.sort(key=lambda line: _sort_key(line.arm, setting))
         differences = table.differences[:, [line.arm.index for line in lines]]
         p = max_statistic(differences, bootstrap).p
         found.append(Scan(setting, _text(common), lines, p.tolist()))
     return found
 
 
-def _place(arm: Arm, setting: str) -> tuple:
+def _sort_key(arm: Arm, setting: str) -> tuple:
     if setting == "layers":
         start, end = arm.band
         return (end - start, start)
