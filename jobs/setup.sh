@@ -52,6 +52,14 @@ make_venv() {
   printf '%s\n' "$wanted" >"$mark"
 }
 
+# .venv imports analysis/ of the checkout that it lies in: the path is relative to site-packages.
+link_analysis() {
+  local site
+  for site in .venv/lib/python3.*/site-packages; do
+    printf '../../../..\n' >"$site/rvsweep-analysis.pth"
+  done
+}
+
 make_models() {
   .venv/bin/python jobs/make_demo_model.py ||
     fail "making models/SmolLM2-135M-Instruct" "see its message above, then run this script again"
@@ -81,5 +89,6 @@ build() {
 
 install_packages
 make_venv
+link_analysis
 make_models
 build
