@@ -27,7 +27,7 @@ std::string kind_name(const ArmSpec& arm) {
     case ArmKind::site:
       return info_of(arm.site).name;
   }
-  broken_contract("arm.kind", __FILE__, __LINE__, "an arm of unknown kind");
+  RVSWEEP_UNREACHABLE("an arm of unknown kind");
 }
 
 std::string ArmSpec::canonical() const {

@@ -3,12 +3,12 @@
 #include <boost/program_options/errors.hpp>
 #include <boost/program_options/options_description.hpp>
 #include <boost/program_options/parsers.hpp>
-#include <fstream>
 #include <set>
 #include <sstream>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/nearest.hpp"
+#include "rvsweep/core/read_file.hpp"
 #include "rvsweep/core/split.hpp"
 
 namespace rvsweep {
@@ -51,11 +51,10 @@ const ConfigKey& known_key(const std::string& name, const std::string& where) {
 }
 
 std::string read_text(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream text;
-  if (!stream || std::filesystem::is_directory(file) || !(text << stream.rdbuf()))
+  auto text = read_file(file);
+  if (!text || text->empty())
     throw InputError(file.string(), "cannot be read as a config file", "check the --config option");
-  return text.str();
+  return std::move(*text);
 }
 
 ConfigValues parse_text(const std::string& text, const std::string& file) {

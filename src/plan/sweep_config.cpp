@@ -1,11 +1,13 @@
 #include "rvsweep/plan/sweep_config.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <map>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/parse_number.hpp"
 #include "rvsweep/core/split.hpp"
 #include "rvsweep/tokenizer/chat_template.hpp"
 
@@ -33,12 +35,10 @@ class Values {
 
   template <class T>
   static T number_of(const std::string& name, const ConfigValue& value, T least, T most) {
-    T result{};
-    const char* end = value.text.data() + value.text.size();
-    const auto [rest, error] = std::from_chars(value.text.data(), end, result);
-    if (error != std::errc() || rest != end || !(result >= least && result <= most))
+    const auto result = parse_number<T>(value.text);
+    if (!result || !(*result >= least && *result <= most))
       refuse(name, value, "must be a number from " + show(least) + " to " + show(most));
-    return result;
+    return *result;
   }
 
   bool yes_or_no(const std::string& name) const {
@@ -47,11 +47,8 @@ class Values {
 
   std::string choice(const std::string& name, const std::vector<std::string>& choices) const {
     const ConfigValue value = text(name);
-    if (std::find(choices.begin(), choices.end(), value.text) == choices.end()) {
-      std::string list;
-      for (const auto& c : choices) list += (list.empty() ? "" : ", ") + c;
-      refuse(name, value, "must be one of " + list);
-    }
+    if (std::find(choices.begin(), choices.end(), value.text) == choices.end())
+      refuse(name, value, fmt::format("must be one of {}", fmt::join(choices, ", ")));
     return value.text;
   }
 

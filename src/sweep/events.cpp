@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "rvsweep/core/host.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/experiment/bundle_runner.hpp"
 #include "rvsweep/storage/segment.hpp"

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 
+#include "rvsweep/core/descriptor.hpp"
 #include "rvsweep/model/weights.hpp"
 #include "rvsweep/model_config/safetensors.hpp"
 
@@ -29,19 +30,14 @@ WeightSource find_weights(const std::filesystem::path& folder, const ModelConfig
 /// the seed: the model's identity.
 std::uint64_t model_fingerprint(const WeightSource& source);
 
-/// A file open for reading at any place by any thread.
+/// A file open for reading at any offset by any thread. InputError where that fails.
 class WeightFile {
  public:
   explicit WeightFile(std::filesystem::path path);
-  ~WeightFile();
-  WeightFile(const WeightFile&) = delete;
-  WeightFile& operator=(const WeightFile&) = delete;
-
   void read(std::uint64_t offset, std::byte* into, std::size_t bytes) const;
 
  private:
-  std::filesystem::path path_;
-  int fd_;
+  Descriptor file_;
 };
 
 /// One thread's way to the numbers of parameters, read or drawn.
