@@ -230,7 +230,8 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
   const auto segment = segment_file(folder, bundle.id);
   const bool computed = std::filesystem::exists(segment);
   if (computed)
-    if (const auto problem = segment_problem(segment, stored.segment_fingerprint()))
+    if (const auto checked = check_segment(segment, stored.segment_fingerprint());
+        const auto* problem = std::get_if<std::string>(&checked))
       throw InputError(segment.string(), *problem, "run the sweep again to compute it anew");
 
   Launch launch;

@@ -2,6 +2,7 @@
 
 #include "cli/options.hpp"
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/host.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/core/quantity.hpp"
 #include "rvsweep/core/stop_signal.hpp"

@@ -1,9 +1,7 @@
 #include "rvsweep/comm/world.hpp"
 
 #include <mpi.h>
-#include <unistd.h>
 
-#include <climits>
 #include <cmath>
 #include <cstdlib>
 #include <exception>
@@ -11,14 +9,10 @@
 #include "comm/local_communicator.hpp"
 #include "rvsweep/comm/mpi_communicator.hpp"
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/host.hpp"
 
 namespace rvsweep {
 namespace {
-
-std::string host_name() {
-  char name[HOST_NAME_MAX + 1] = {};
-  return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
-}
 
 void start_mpi() {
   int provided = MPI_THREAD_SINGLE;

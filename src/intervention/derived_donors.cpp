@@ -61,7 +61,7 @@ class Deriver {
       case Derivation::none:
         break;
     }
-    RVSWEEP_EXPECT(false, "a derived donor is derived from something");
+    RVSWEEP_UNREACHABLE("a derived donor that is derived from nothing");
   }
 
  private:

@@ -3,22 +3,18 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <exception>
-#include <fstream>
 #include <mutex>
-#include <sstream>
 #include <thread>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/philox.hpp"
+#include "rvsweep/core/read_file.hpp"
 
 namespace rvsweep {
 namespace {
@@ -87,11 +83,8 @@ WeightSource find_weights(const std::filesystem::path& folder, const ModelConfig
 }
 
 std::uint64_t model_fingerprint(const WeightSource& source) {
-  std::ifstream config(source.folder / "config.json", std::ios::binary);
-  std::ostringstream text;
-  text << config.rdbuf();
   Hasher hasher;
-  hasher.update(text.str());
+  hasher.update(read_file(source.folder / "config.json").value_or(""));
   if (source.seed) hasher.update("random weights " + std::to_string(*source.seed));
   std::map<std::filesystem::path, WeightFile> files;
   std::vector<std::byte> buffer(1 << 20);
@@ -108,26 +101,12 @@ std::uint64_t model_fingerprint(const WeightSource& source) {
 }
 
 WeightFile::WeightFile(std::filesystem::path path)
-    : path_(std::move(path)), fd_(open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {
-  if (fd_ < 0)
-    throw InputError(path_.string(), std::string("cannot be opened (") + strerror(errno) + ")");
-}
-
-WeightFile::~WeightFile() { close(fd_); }
+    : file_(std::move(path), O_RDONLY, input_errors()) {}
 
 void WeightFile::read(std::uint64_t offset, std::byte* into, std::size_t bytes) const {
-  while (bytes > 0) {
-    const ssize_t got = pread(fd_, into, bytes, static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0)
-      throw InputError(path_.string(), std::string("cannot be read (") + strerror(errno) + ")");
-    if (got == 0)
-      throw InputError(path_.string(), "has become shorter since its header was read",
-                       "copy or download it again");
-    into += got;
-    offset += static_cast<std::uint64_t>(got);
-    bytes -= static_cast<std::size_t>(got);
-  }
+  if (file_.read_at(offset, into, bytes) < bytes)
+    throw InputError(file_.file().string(), "has become shorter since its header was read",
+                     "copy or download it again");
 }
 
 void WeightReader::read(const Parameter& parameter, std::int64_t first, std::int64_t n,

@@ -1,7 +1,6 @@
 #include "plan/arm_forms.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <functional>
 #include <map>
 #include <set>
@@ -10,6 +9,7 @@
 #include "plan/arm_text.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/nearest.hpp"
+#include "rvsweep/core/parse_number.hpp"
 #include "rvsweep/core/split.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
 
@@ -55,26 +55,22 @@ std::vector<std::int64_t> parse_heads(const std::string& text, std::int64_t n_he
   std::set<std::int64_t> heads;
   if (text == "all") return {};
   for (const std::string& part : split(text, '+')) {
-    std::int64_t head = 0;
-    const char* end = part.data() + part.size();
-    const auto [rest, error] = std::from_chars(part.data(), end, head);
-    if (error != std::errc() || rest != end || head < 0 || head >= n_heads)
+    const auto head = parse_number<std::int64_t>(part);
+    if (!head || *head < 0 || *head >= n_heads)
       throw InputError(
           "", "heads=" + text + " is not a choice",
           "write all, or heads from 0 to " + std::to_string(n_heads - 1) + " joined by +");
-    heads.insert(head);
+    heads.insert(*head);
   }
   if (std::ssize(heads) == n_heads) return {};
   return {heads.begin(), heads.end()};
 }
 
 double parse_alpha(const std::string& text) {
-  double alpha = 0;
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, alpha);
-  if (error != std::errc() || rest != end || !(alpha >= 0 && alpha <= 1))
+  const auto alpha = parse_number<double>(text);
+  if (!alpha || !(*alpha >= 0 && *alpha <= 1))
     throw InputError("", "alpha=" + text + " is not a share", "write a number from 0 to 1");
-  return alpha;
+  return *alpha;
 }
 
 Setting layers_setting() {
@@ -171,12 +167,6 @@ const ArmForm& find_form(const std::string& name, const std::string& where) {
                    "did you mean " + nearest_name(name, names) + "?");
 }
 
-std::string joined(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const auto& part : parts) text += (text.empty() ? "" : ", ") + part;
-  return text;
-}
-
 void check_setting(const ArmForm& form, const std::string& name, const std::string& value,
                    const std::string& where) {
   std::vector<std::string> names{"label"};
@@ -186,7 +176,7 @@ void check_setting(const ArmForm& form, const std::string& name, const std::stri
     const auto& choices = setting.choices;
     if (!choices.empty() && std::find(choices.begin(), choices.end(), value) == choices.end())
       throw InputError(where, name + "=" + value + " is not a choice of " + form.name,
-                       "choose from " + joined(choices));
+                       fmt::format("choose from {}", fmt::join(choices, ", ")));
     return;
   }
   if (name != "label")

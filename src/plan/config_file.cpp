@@ -35,7 +35,7 @@ ConfigValues read_values(std::istream& stream, const std::string& file) {
   return values;
 }
 
-ConfigValues read_file(const std::filesystem::path& file) {
+ConfigValues read_config_file(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
   if (!stream || std::filesystem::is_directory(file) || stream.peek() == EOF)
     throw InputError(file.string(), "cannot be read as a config file", "check the --config option");
@@ -111,7 +111,7 @@ ConfigValues read_config(const std::vector<std::filesystem::path>& files,
   const auto take = [&](const ConfigValues& later) {
     for (const auto& [name, values] : later) merged[name] = values;
   };
-  for (const auto& file : files) take(read_file(file));
+  for (const auto& file : files) take(read_config_file(file));
   take(read_sets(sets));
   for (const ConfigKey& key : config_keys())
     if (key.required && !merged.contains(key.name))

@@ -29,7 +29,7 @@ ColumnValues fill_values(const ColumnSpec& spec, std::int64_t items) {
     case ColumnType::status:
       return std::vector<std::int8_t>(count, static_cast<std::int8_t>(RowStatus::pending));
   }
-  broken_contract("spec.type", __FILE__, __LINE__, "column " + spec.name + " has an unknown type");
+  RVSWEEP_UNREACHABLE("column " + spec.name + " has an unknown type");
 }
 
 ItemTable empty_table(const std::vector<ColumnSpec>& specs, std::vector<std::int64_t> index) {

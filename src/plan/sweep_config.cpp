@@ -3,11 +3,11 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <map>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/parse_number.hpp"
 #include "rvsweep/core/split.hpp"
 #include "rvsweep/tokenizer/chat_template.hpp"
 
@@ -35,12 +35,10 @@ class Values {
 
   template <class T>
   static T number_of(const std::string& name, const ConfigValue& value, T least, T most) {
-    T result{};
-    const char* end = value.text.data() + value.text.size();
-    const auto [rest, error] = std::from_chars(value.text.data(), end, result);
-    if (error != std::errc() || rest != end || !(result >= least && result <= most))
+    const auto result = parse_number<T>(value.text);
+    if (!result || !(*result >= least && *result <= most))
       refuse(name, value, "must be a number from " + show(least) + " to " + show(most));
-    return result;
+    return *result;
   }
 
   bool yes_or_no(const std::string& name) const {

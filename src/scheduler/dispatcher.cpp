@@ -102,7 +102,7 @@ void Dispatcher::take(const Message& report) {
       ++goodbyes_;
       return;
     default:
-      RVSWEEP_EXPECT(false, "tag " + std::to_string(report.tag) + " is no report to rank 0");
+      RVSWEEP_UNREACHABLE("tag " + std::to_string(report.tag) + " is no report to rank 0");
   }
 }
 

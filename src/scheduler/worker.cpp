@@ -55,7 +55,7 @@ void Worker::obey(const Message& order) {
       report(Tag::goodbye);
       return;
     default:
-      RVSWEEP_EXPECT(false, "tag " + std::to_string(order.tag) + " is no order to a rank");
+      RVSWEEP_UNREACHABLE("tag " + std::to_string(order.tag) + " is no order to a rank");
   }
 }
 

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/host.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/core/stop_signal.hpp"
 #include "rvsweep/experiment/bundle_runner.hpp"

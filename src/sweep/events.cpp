@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "rvsweep/core/host.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/experiment/bundle_runner.hpp"
 #include "rvsweep/plan/result_schema.hpp"

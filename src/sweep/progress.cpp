@@ -6,7 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "rvsweep/storage/files.hpp"
+#include "rvsweep/core/host.hpp"
 
 namespace rvsweep {
 

@@ -6,6 +6,7 @@
 
 #include "rvsweep/comm/root_work.hpp"
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/host.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/merge.hpp"

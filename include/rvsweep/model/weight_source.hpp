@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 
+#include "rvsweep/core/descriptor.hpp"
 #include "rvsweep/model/weights.hpp"
 #include "rvsweep/model_config/safetensors.hpp"
 
@@ -29,19 +30,14 @@ WeightSource find_weights(const std::filesystem::path& folder, const ModelConfig
 /// the seed: the model's identity.
 std::uint64_t model_fingerprint(const WeightSource& source);
 
-/// A file that threads may read at the same time.
+/// A file that threads may read at the same time. InputError where that fails.
 class WeightFile {
  public:
   explicit WeightFile(std::filesystem::path path);
-  ~WeightFile();
-  WeightFile(const WeightFile&) = delete;
-  WeightFile& operator=(const WeightFile&) = delete;
-
   void read(std::uint64_t offset, std::byte* into, std::size_t bytes) const;
 
  private:
-  std::filesystem::path path_;
-  int fd_;
+  Descriptor file_;
 };
 
 /// Reads or draws elements of parameters; one per thread.
