@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-JOBS = sorted((ROOT / "jobs").glob("*.cfg"))
-OVERLAYS = {"replication-large": ["replication"]}  # read after these
+from shipped_jobs import JOBS, ROOT, config_words
 
 
-@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.stem)
+@pytest.mark.parametrize("job", JOBS)
 def test_a_shipped_job_plans(rvsweep, demo_model, job):
-    files = [ROOT / "configs" / "smollm2-135m-instruct.cfg"]
-    files += [ROOT / "jobs" / f"{name}.cfg" for name in OVERLAYS.get(job.stem, [])] + [job]
-    words = [word for file in files for word in ("--config", str(file))]
-    command = [str(rvsweep), "plan", *words, "--set", f"model.path={demo_model}"]
+    command = [str(rvsweep), "plan", *config_words(job), "--set", f"model.path={demo_model}"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     rows = int(re.search(r"^rows +(\d+)", found.stdout, re.MULTILINE)[1])
-    head = job.read_text(encoding="utf-8").split("\n[")[0]
+    head = (ROOT / "jobs" / f"{job}.cfg").read_text(encoding="utf-8").split("\n[")[0]
     stated = re.search(r"([\d,]+) rows", head)
     assert stated and rows == int(stated[1].replace(",", ""))

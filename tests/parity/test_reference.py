@@ -1,5 +1,5 @@
-"""The Hugging Face reference checked against itself, against transformers' own generate and against attention
-written out in float64. Needs no binary: if these fail, a parity failure elsewhere says nothing."""
+"""The Hugging Face reference checked against itself, against transformers' own generate and against the
+explicit model in float64. Needs no binary: if these fail, a parity failure elsewhere says nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transformers import DynamicCache
 import geometry
 import hf_kv_reference as kv
 import hf_reference as hf
-from explicit_llama import ExplicitLlama
+from explicit_model import Cells, ExplicitModel, joined
 from prompt_texts import pairs_of_lengths, text_of_length
 
 STEPS = 8
@@ -145,13 +145,48 @@ def test_full_swap_is_the_donors_own_continuation(model, folder, n, m):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
+def token_by_token(model: ExplicitModel, tokens, first_position=0) -> list[Cells]:
+    """The cells of a prompt, per layer; no mask is needed."""
+    cells = None
+    for position, token in enumerate(tokens, start=first_position):
+        own = model.forward([token], [position], cells).cells
+        cells = own if cells is None else [joined(pair) for pair in zip(cells, own)]
+    return cells
+
+
+def logits_written_out(model: ExplicitModel, base, source, layers, entry, growth, align, path) -> np.ndarray:
+    """Logits [len(path), vocab] of a kv_cache arm whose generated tokens are `path`.
+
+    rerotate reads the donor at positions moved by n-m, which is the same as turning its keys afterwards; compound counts
+    each of the donor's cells t times, which is the same as repeating them.
+    """
+    cut = -1 if entry == "hold_last" else None
+    cells = token_by_token(model, base[:cut])
+    donor = token_by_token(model, source[:cut], len(base) - len(source) if align == "rerotate" else 0)
+    prompt = [donor[l] if l in layers else cells[l] for l in range(model.n_layers)]
+    fed, logits = [[] for _ in prompt], []
+    for t, token in enumerate([base[-1], *path[:-1]], start=1):
+        seen, copies = [], []
+        for l, (kept, later) in enumerate(zip(prompt, fed)):
+            hidden = l in layers and growth == "frozen"
+            seen.append(kept if hidden else joined([kept, *later]))
+            copies.append(torch.ones(len(seen[l]), dtype=torch.float64))
+            if l in layers and growth == "compound":
+                copies[l][: len(kept)] = t
+        passed = model.forward([token], [len(base[:cut]) + t - 1], seen, copies=copies)
+        logits.append(passed.logits)
+        for later, own in zip(fed, passed.cells):
+            later.append(own)
+    return torch.stack(logits).numpy()
+
+
 @pytest.mark.parametrize("entry, growth, align", COMBINATIONS)
 def test_cache_arithmetic_is_attention_written_out(model, folder, entry, growth, align):
-    explicit = ExplicitLlama(model)
+    explicit = ExplicitModel(folder, torch.float64)
     for n, m, layers in ((12, 17, [0, 1, 3]), (17, 12, [2, 3])):
         base, source = prompts(folder, n, m)
         patched = kv.generate_kv_cache(model, base, source, layers, entry, growth, align, STEPS)
-        expected = explicit.kv_cache_logits(base, source, layers, entry, growth, align, patched.tokens)
+        expected = logits_written_out(explicit, base, source, layers, entry, growth, align, patched.tokens)
         np.testing.assert_allclose(patched.logits, expected, atol=2e-4)
 
 

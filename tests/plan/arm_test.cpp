@@ -4,20 +4,15 @@
 
 #include "plan/arm_forms.hpp"
 #include "support/input_error.hpp"
+#include "support/sample_model_config.hpp"
 
 namespace rvsweep {
 namespace {
 
 constexpr std::int64_t window = 16;
 
-/// 32 layers, 4 query heads on 2 KV heads.
-ModelConfig model() {
-  ModelConfig config;
-  config.n_layers = 32;
-  config.n_heads = 4;
-  config.n_kv_heads = 2;
-  return config;
-}
+/// 4 query heads on 2 KV heads.
+ModelConfig model() { return testing::sample_model_config(32); }
 
 std::vector<Arm> parse(const std::vector<std::string>& lines) {
   std::vector<ConfigValue> values;

@@ -5,18 +5,12 @@
 #include <vector>
 
 #include "rvsweep/plan/plan.hpp"
+#include "support/sample_model_config.hpp"
 
 namespace rvsweep {
 
 inline ModelConfig sample_model(std::int64_t max_positions = 1024) {
-  ModelConfig model;
-  model.model_type = "llama";
-  model.n_layers = 8;
-  model.hidden_size = 32;
-  model.intermediate_size = 64;
-  model.n_heads = 4;
-  model.n_kv_heads = 2;
-  model.head_dim = 8;
+  ModelConfig model = testing::sample_model_config(8);
   model.vocab_size = 300;
   model.max_positions = max_positions;
   return model;

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from controls import OF_KV_CACHE, OF_SITES
-from explicit_model import SITES, ExplicitModel
+from explicit_model import SITES
+from family_spec import FamilySpec
 from row_spec import RowSpec
 
 POSITIONS = ("all", "last", "span", "first", "bos", "not_bos", "keywords")
@@ -52,7 +53,7 @@ class Job:
 
 
 def random_job(
-    seed: int, model: ExplicitModel, n_arms: int, n_controls: int, n_pairs: int, folder: Path, features: Features = ALL
+    seed: int, spec: FamilySpec, n_arms: int, n_controls: int, n_pairs: int, folder: Path, features: Features = ALL
 ) -> Job:
     """`base`, `source` and `n_arms` different patches. Writes the list of key words into `folder`."""
     rng = random.Random(seed)
@@ -63,7 +64,7 @@ def random_job(
     lines = ["base", "source"]
     seen: set[RowSpec] = set()
     while len(seen) < n_arms:
-        arm = replace(random_arm(rng, model, features), window=window)
+        arm = replace(random_arm(rng, spec, features), window=window)
         if arm in seen:
             continue
         seen.add(arm)
@@ -111,13 +112,13 @@ def random_controls(rng: random.Random, arms: Sequence[Row], count: int, feature
     return rows
 
 
-def random_arm(rng: random.Random, model: ExplicitModel, features: Features) -> RowSpec:
+def random_arm(rng: random.Random, spec: FamilySpec, features: Features) -> RowSpec:
     kind = "kv_cache" if rng.random() < 0.6 else rng.choice(features.sites)
     arm = RowSpec(
         kind,
-        random_layers(rng, model.n_layers),
+        random_layers(rng, spec.n_layers),
         direction=rng.choice(("source_to_base",) * 3 + ("base_to_source",)),
-        heads=random_heads(rng, model.heads_of(kind)) if features.heads and rng.random() < 0.5 else None,
+        heads=random_heads(rng, spec.heads_of(kind)) if features.heads and rng.random() < 0.5 else None,
         alpha=rng.choice(features.alphas) if features.alphas and rng.random() < 0.4 else 1.0,
     )
     if kind != "kv_cache":

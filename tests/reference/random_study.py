@@ -15,9 +15,10 @@ from tokenizers import Tokenizer
 import readouts
 from controls import Compiled, Study, compiled
 from explicit_model import ExplicitModel
+from family_spec import FamilySpec
 from parity_study import NEAR_TIE, LoadedModel
 from prompt_texts import pairs_of_lengths, text_of_length, write_pairs
-from random_arms import SWEEP_SEED, Features, Job, Row, random_job
+from random_arms import ALL, SWEEP_SEED, Features, Job, Row, random_job
 from reference_run import Trajectory, run
 from row_spec import Pair, Prompt, Refusal, RowSpec, read_prompt
 from rvsweep_cli import Results, read_results, write_config
@@ -139,28 +140,54 @@ def near_ties(compared: Compared) -> int:
     return int((gaps > 0).sum())
 
 
-def run_random_study(
-    binary: Path,
-    folder: Path,
-    loaded: LoadedModel,
-    seed: int,
-    n_arms: int,
-    n_controls: int,
-    n_pairs: int,
-    max_new_tokens: int,
-    features: Features,
-) -> RandomStudy:
+@dataclass(frozen=True)
+class Size:
+    seeds: tuple[int, ...]
+    n_arms: int
+    n_controls: int
+    n_pairs: int
+    max_new_tokens: int
+
+
+TINY = Size(seeds=(1, 2), n_arms=40, n_controls=14, n_pairs=4, max_new_tokens=10)
+DEMO = Size(seeds=(3,), n_arms=30, n_controls=6, n_pairs=3, max_new_tokens=6)
+SIZES = {"llama": TINY, "llama31": TINY, "mistral": TINY, "qwen2": TINY, "demo": DEMO}
+JOBS = [(model, seed) for model, size in SIZES.items() for seed in size.seeds]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A job on the disk."""
+
+    job: Job
+    texts: list[dict[str, str]]  # the pairs
+    filler: str
+    max_new_tokens: int
+    words: list[str]  # of the command line, after `run`
+
+
+def job_of(name: str, seed: int, spec: FamilySpec, folder: Path, features: Features = ALL) -> Job:
+    """The random job of a model of SIZES and one of its seeds."""
+    size = SIZES[name]
+    return random_job(seed_of(name, seed), spec, size.n_arms, size.n_controls, size.n_pairs, folder, features)
+
+
+def seed_of(name: str, seed: int) -> int:
+    return 100 * list(SIZES).index(name) + seed
+
+
+def write_random_job(folder: Path, loaded: LoadedModel, name: str, seed: int, features: Features = ALL) -> Written:
+    """`folder` is made; it gets the config and all files that the config names."""
     folder.mkdir(parents=True)
-    job = random_job(seed, ExplicitModel(loaded.model), n_arms, n_controls, n_pairs, folder, features)
-    texts = pairs_of_lengths(loaded.tokenizer, job.lengths, seed)
-    if n_pairs > 3:
+    job = job_of(name, seed, loaded.explicit.spec, folder, features)
+    texts = pairs_of_lengths(loaded.tokenizer, job.lengths, seed_of(name, seed))
+    if SIZES[name].n_pairs > 3:
         texts.append({"pair": "equal", "base": texts[0]["base"], "source": texts[0]["base"]})
-    filler = text_of_length(loaded.tokenizer, 34, seed=seed + 500)  # shorter than the longest donors
-    return run_job(binary, folder, loaded, job, texts, filler, max_new_tokens, features)
+    filler = text_of_length(loaded.tokenizer, 34, seed=seed_of(name, seed) + 500)  # shorter than the longest donors
+    return write_job(folder, loaded, job, texts, filler, SIZES[name].max_new_tokens, features)
 
 
-def run_job(
-    binary: Path,
+def write_job(
     folder: Path,
     loaded: LoadedModel,
     job: Job,
@@ -168,11 +195,8 @@ def run_job(
     filler: str,
     max_new_tokens: int,
     features: Features,
-    read: Callable[[Tokenizer, str], Prompt] = read_prompt,
     more_settings: Sequence[str] = (),
-) -> RandomStudy:
-    """`read`: a prompt as the model reads it, where `more_settings` put it in a chat template."""
-    pairs = [Pair(t["pair"], *(read(loaded.tokenizer, t[side]) for side in ("base", "source"))) for t in texts]
+) -> Written:
     config = write_config(
         folder / "study.cfg",
         loaded.folder,
@@ -196,7 +220,19 @@ def run_job(
     if "first_token" in features.readouts:
         settings.append(f"readouts.token_sets={folder / 'token_sets.json'}")
     sets = [word for setting in settings for word in ("--set", setting)]
-    out = folder / "out"
-    run_rvsweep(binary, "run", "--config", config, "--out", out, "--device", "cpu", "--dtype", "float32", *sets)
-    study = Study(ExplicitModel(loaded.model), pairs, SWEEP_SEED, read_prompt(loaded.tokenizer, filler))
-    return RandomStudy(loaded, study, job, max_new_tokens, read_results(out / "results.h5"))
+    return Written(job, texts, filler, max_new_tokens, ["--config", str(config), *sets])
+
+
+def run_written(
+    binary: Path,
+    out: Path,
+    loaded: LoadedModel,
+    written: Written,
+    read: Callable[[Tokenizer, str], Prompt] = read_prompt,
+) -> RandomStudy:
+    """`read`: a prompt as the model reads it, where settings put it in a chat template."""
+    run_rvsweep(binary, "run", *written.words, "--out", out, "--device", "cpu", "--dtype", "float32")
+    pairs = [Pair(t["pair"], *(read(loaded.tokenizer, t[side]) for side in ("base", "source"))) for t in written.texts]
+    filler = read_prompt(loaded.tokenizer, written.filler)
+    study = Study(loaded.explicit, pairs, SWEEP_SEED, filler)
+    return RandomStudy(loaded, study, written.job, written.max_new_tokens, read_results(out / "results.h5"))

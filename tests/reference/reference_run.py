@@ -138,7 +138,7 @@ class SitePatch(Plain):
     def __init__(self, model: ExplicitModel, row: RowSpec, recipient: Prompt, donor: Donor, window: int):
         self.model, self.row, self.position = model, row, len(recipient.tokens)
         self.proof = Proof()
-        self.heads = list(range(model.heads_of(row.kind)) if row.heads is None else row.heads)
+        self.heads = list(range(model.spec.heads_of(row.kind)) if row.heads is None else row.heads)
         self.donor, self.donor_end = donor.activations[row.kind], donor.window_end
         end = _window_end(recipient)
         plain = unpatched(model, recipient.tokens).activations[row.kind]

@@ -13,7 +13,7 @@ from explicit_model import SITES
 from parity_study import load
 from prompt_texts import text_of_length
 from random_arms import Job
-from random_study import RandomStudy, run_job
+from random_study import RandomStudy, run_written, write_job
 
 SELECTIONS = ("all", "last:7", "not_bos", "first:5")
 LAST = "positions=last:9"
@@ -51,7 +51,8 @@ def study(request, rvsweep, tiny_model, tmp_path_factory) -> RandomStudy:
     lines = [line if line in ("base", "source") else f"{line} label={label}" for label, line in ARMS.items()]
     job = Job(lines, CONTROLS, [], 8, [])
     features = random_arms.Features(readouts=("first_token", "forced"))
-    return run_job(rvsweep, folder, loaded, job, texts, texts[0]["base"], 10, features)
+    written = write_job(folder, loaded, job, texts, texts[0]["base"], 10, features)
+    return run_written(rvsweep, folder / "out", loaded, written)
 
 
 def row(study: RandomStudy, pair, label: str) -> dict:

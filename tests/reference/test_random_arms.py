@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -13,27 +12,13 @@ import geometry
 import random_arms
 import readouts
 from controls import OF_KV_CACHE
-from explicit_model import SITES, ExplicitModel
+from explicit_model import SITES
+from family_spec import read_family_spec
 from parity_study import load
-from random_study import RandomStudy, lens_layers, near_ties, run_random_study
+from random_study import JOBS, SIZES, RandomStudy, job_of, lens_layers, near_ties, run_written, write_random_job
 from reference_run import Trajectory
 
 FEATURES = random_arms.ALL
-
-
-@dataclass(frozen=True)
-class Size:
-    seeds: tuple[int, ...]
-    n_arms: int
-    n_controls: int
-    n_pairs: int
-    max_new_tokens: int
-
-
-TINY = Size(seeds=(1, 2), n_arms=40, n_controls=14, n_pairs=4, max_new_tokens=10)
-DEMO = Size(seeds=(3,), n_arms=30, n_controls=6, n_pairs=3, max_new_tokens=6)
-SIZES = {"llama": TINY, "llama31": TINY, "mistral": TINY, "qwen2": TINY, "demo": DEMO}
-JOBS = [(model, seed) for model, size in SIZES.items() for seed in size.seeds]
 
 
 @pytest.fixture(scope="module", params=JOBS, ids=lambda job: f"{job[0]}-{job[1]}")
@@ -41,12 +26,10 @@ def study(request, rvsweep, tmp_path_factory) -> RandomStudy:
     name, seed = request.param
     get = request.getfixturevalue
     loaded = load(get("demo_model") if name == "demo" else get("tiny_model")(name))
-    size = SIZES[name]
     folder = tmp_path_factory.mktemp("random") / "study"
     with torch.no_grad():
-        numbers = size.n_arms, size.n_controls, size.n_pairs, size.max_new_tokens
-        seed_of_job = 100 * list(SIZES).index(name) + seed
-        return run_random_study(rvsweep, folder, loaded, seed_of_job, *numbers, FEATURES)
+        written = write_random_job(folder, loaded, name, seed, FEATURES)
+        return run_written(rvsweep, folder / "out", loaded, written)
 
 
 def test_the_same_rows_are_refused(study):
@@ -140,11 +123,9 @@ def test_logit_lens(study):
 
 def jobs_of(names, tiny_model, demo_model, tmp_path):
     for name in names:
-        model = ExplicitModel(load(demo_model if name == "demo" else tiny_model(name)).model)
-        size = SIZES[name]
-        for seed in size.seeds:
-            numbers = size.n_arms, size.n_controls, size.n_pairs
-            yield random_arms.random_job(100 * list(SIZES).index(name) + seed, model, *numbers, tmp_path)
+        spec = read_family_spec(demo_model if name == "demo" else tiny_model(name))
+        for seed in SIZES[name].seeds:
+            yield job_of(name, seed, spec, tmp_path)
 
 
 def test_the_jobs_cover_the_settings(tiny_model, demo_model, tmp_path):

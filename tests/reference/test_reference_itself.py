@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +17,9 @@ import hf_kv_reference as hf_kv
 import hf_reference as hf
 import philox
 import readouts
+import tiny_models
 from controls import OF_KV_CACHE, OF_SITES, Study, compiled
-from explicit_model import SITES, ExplicitModel, inverse_frequencies
+from explicit_model import SITES, ExplicitModel
 from prompt_texts import pairs_of_lengths
 from reference_run import CachePatch, Trajectory, decode_row, run, selection
 from row_spec import Pair, Prompt, Refusal, RowSpec, keyword_tokens, read_prompt, select
@@ -39,9 +42,8 @@ def module(folder):
 
 
 @pytest.fixture(scope="module")
-def model(module):
-    with torch.no_grad():
-        return ExplicitModel(module)
+def model(folder):
+    return ExplicitModel(folder)
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +82,24 @@ def assert_is_hf(ours: Trajectory, theirs: hf.Trajectory) -> None:
 # Against Hugging Face
 
 
-def test_frequencies(module):
-    np.testing.assert_allclose(inverse_frequencies(module.config), module.model.rotary_emb.inv_freq, rtol=1e-6)
+@pytest.mark.parametrize("family", tiny_models.FAMILIES)
+def test_every_familys_folder_is_read_as_transformers_reads_it(tiny_model, family):
+    """Frequencies, and logits after every token of a text."""
+    module, model = hf.load_model(tiny_model(family)), ExplicitModel(tiny_model(family))
+    np.testing.assert_allclose(model.inv_freq, module.model.rotary_emb.inv_freq, rtol=1e-6)
+    tokens = list(range(5, 595, 10))
+    expected = hf.feed(module, tokens, 0)
+    residuals = model.forward(tokens, range(len(tokens))).activations["resid_post"][-1].flatten(1)
+    torch.testing.assert_close(model.unembed(residuals), expected, **CLOSE)
+    assert len(model.weights) == len({*model.spec.parameters(), "lm_head.weight"})
+
+
+def test_weights_that_no_definition_names_are_refused(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model("qwen2"), tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "llama"}))
+    with pytest.raises(ValueError, match="k_proj.bias"):
+        ExplicitModel(folder)
 
 
 def test_unpatched_rows_are_what_generate_gives(module, study, pairs):
@@ -332,14 +350,14 @@ def test_copies_are_ln_t_on_the_logits_of_p(study, pairs, entry, monkeypatch):
         copied = go(study, row, pair)
         plain = ExplicitModel.attend
 
-        def attend(self, queries, seen, visible):
+        def attend(self, queries, seen, bias):
             cells = torch.cat((seen.keys.flatten(1), seen.values.flatten(1)), 1).numpy()
             _, first, copies = np.unique(cells, axis=0, return_index=True, return_counts=True)
-            group = self.n_heads // self.n_kv_heads
+            group = self.spec.n_heads // self.spec.n_kv_heads
             keys, values = (x[first].repeat_interleave(group, dim=1) for x in (seen.keys, seen.values))
             logits = torch.einsum("thd,chd->htc", queries, keys) / queries.shape[-1] ** 0.5
             logits = logits + torch.tensor(copies).float().log()
-            assert visible.all()
+            assert (bias == 0).all()
             return torch.einsum("htc,chd->thd", logits.softmax(-1), values)
 
         made = compiled(study, row, pair)  # prompts are read before the attention is exchanged

@@ -11,7 +11,7 @@ import random_arms
 from parity_study import load
 from prompt_texts import pairs_of_lengths
 from random_arms import Job, Row
-from random_study import RandomStudy, near_ties, run_job
+from random_study import RandomStudy, near_ties, run_written, write_job
 from reference_run import Trajectory
 from row_spec import Prompt, RowSpec
 
@@ -52,7 +52,8 @@ def study(rvsweep, demo_model, tmp_path_factory) -> RandomStudy:
     job = Job(lines, controls, rows, WINDOW, [])
     features = random_arms.Features(controls=(), readouts=())
     with torch.no_grad():
-        study = run_job(rvsweep, folder, loaded, job, texts, "none", 8, features, read_in_template, SETTINGS)
+        written = write_job(folder, loaded, job, texts, "none", 8, features, SETTINGS)
+        study = run_written(rvsweep, folder / "out", loaded, written, read_in_template)
         assert len(study.rows) == len(rows) * len(texts)
     return study
 

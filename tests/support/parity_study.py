@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 
 import geometry
 import hf_reference as hf
+from explicit_model import ExplicitModel
 from parity_arms import Arm
 from prompt_texts import write_pairs
 from rvsweep_cli import Results, sweep, write_config
@@ -27,6 +28,10 @@ class LoadedModel:
     model: torch.nn.Module
     tokenizer: Tokenizer
     stop_ids: frozenset[int]
+
+    @cached_property
+    def explicit(self) -> ExplicitModel:
+        return ExplicitModel(self.folder)
 
     @property
     def n_layers(self) -> int:

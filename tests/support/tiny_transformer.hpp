@@ -6,20 +6,12 @@
 #include <ATen/ops/randn.h>
 
 #include "rvsweep/model/transformer.hpp"
+#include "support/sample_model_config.hpp"
 
 namespace rvsweep::testing {
 
 inline ModelConfig tiny_config() {
-  ModelConfig config;
-  config.model_type = "llama";
-  config.n_layers = 4;
-  config.hidden_size = 32;
-  config.intermediate_size = 48;
-  config.n_heads = 4;
-  config.n_kv_heads = 2;
-  config.head_dim = 12;  // not hidden / heads
-  config.vocab_size = 64;
-  config.max_positions = 256;
+  ModelConfig config = sample_model_config();
   config.qkv_bias = true;
   return config;
 }

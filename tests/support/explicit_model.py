@@ -1,7 +1,7 @@
-"""A Llama-family forward pass in plain PyTorch float32: every key, value, position and mask is a tensor in sight.
+"""A forward pass in plain PyTorch: every key, value, position and mask is a tensor in sight.
 
-It reads weights from a Hugging Face module (Llama with or without rope scaling, Mistral, Qwen2) and none of its code.
-Every named place of the pass can be edited, and what stood there is kept.
+It reads a model folder (family_spec.py says which) and uses nothing of transformers, which it is checked against. Every
+site can be edited, and its activations are kept.
 """
 
 from __future__ import annotations
@@ -9,9 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
+
+from family_spec import read_family_spec
 
 # Where a forward pass can be patched, in the order in which a block meets them; heads of each: query, KV or one.
 SITES = ("resid_pre", "q_proj", "k_proj", "v_proj", "z", "attn_out", "mlp_out", "resid_post")
@@ -46,48 +50,32 @@ class Pass:
     logits: Tensor  # [vocab] of the last token
 
 
-def inverse_frequencies(config) -> Tensor:
-    """[head_dim/2] float64, with the scaling of the config's rope type."""
-    rope = config.rope_parameters
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    plain = rope["rope_theta"] ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
-    kind = rope["rope_type"]
-    if kind == "default":
-        return plain
-    if kind == "linear":
-        return plain / rope["factor"]
-    if kind != "llama3":
-        raise ValueError(kind)
-    turns = rope["original_max_position_embeddings"] * plain / (2 * math.pi)  # within the original context
-    low, high = rope["low_freq_factor"], rope["high_freq_factor"]
-    share = ((turns - low) / (high - low)).clamp(0, 1)
-    return plain * (share + (1 - share) / rope["factor"])
-
-
 class ExplicitModel:
-    def __init__(self, module: torch.nn.Module):
-        config = module.config
-        self.n_layers = config.num_hidden_layers
-        self.n_heads = config.num_attention_heads
-        self.n_kv_heads = config.num_key_value_heads
-        self.epsilon = config.rms_norm_eps
-        self.inv_freq = inverse_frequencies(config)
-        self.weights = {name: value.detach().float() for name, value in module.state_dict().items()}
-        if config.tie_word_embeddings:
+    def __init__(self, folder: Path, dtype: torch.dtype = torch.float32):
+        self.spec = read_family_spec(folder)
+        self.inv_freq = self.spec.inverse_frequencies()
+        files = [load_file(path) for path in sorted(folder.glob("*.safetensors"))]
+        self.weights = {name: tensor.to(dtype) for file in files for name, tensor in file.items()}
+        unlike = self.weights.keys() ^ self.spec.parameters()
+        if unlike:
+            raise ValueError(f"{folder} and its family's definition differ in {sorted(unlike)}")
+        if self.spec.tied_head:
             self.weights["lm_head.weight"] = self.weights["model.embed_tokens.weight"]
 
-    def heads_of(self, site: str) -> int:
-        if site in ("q_proj", "z"):
-            return self.n_heads
-        return self.n_kv_heads if site in ("k_proj", "v_proj", "kv_cache") else 1
+    @property
+    def n_layers(self) -> int:
+        return self.spec.n_layers
+
+    @property
+    def n_kv_heads(self) -> int:
+        return self.spec.n_kv_heads
 
     def linear(self, name: str, x: Tensor) -> Tensor:
         out = x @ self.weights[name + ".weight"].T
-        bias = self.weights.get(name + ".bias")
-        return out if bias is None else out + bias
+        return out + self.weights[name + ".bias"] if name.split(".")[-1] in self.spec.biases else out
 
     def norm(self, name: str, x: Tensor) -> Tensor:
-        return self.weights[name + ".weight"] * (x / torch.sqrt((x * x).mean(-1, keepdim=True) + self.epsilon))
+        return self.weights[name + ".weight"] * (x / torch.sqrt((x * x).mean(-1, keepdim=True) + self.spec.epsilon))
 
     def rotate(self, x: Tensor, positions: Tensor | int) -> Tensor:
         """x [T, heads, head_dim] turned to (or by) `positions`: pairs (i, i + head_dim/2), in float64."""
@@ -97,14 +85,13 @@ class ExplicitModel:
         first, second = x.double().chunk(2, dim=-1)
         return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1).to(x.dtype)
 
-    def attend(self, queries: Tensor, seen: Cells, visible: Tensor) -> Tensor:
-        """queries [T, n_heads, head_dim] over cells, where visible [T, C] says so -> [T, n_heads, head_dim]."""
-        group = self.n_heads // self.n_kv_heads
+    def attend(self, queries: Tensor, seen: Cells, bias: Tensor) -> Tensor:
+        """queries [T, n_heads, head_dim] over cells, `bias` [T, C] added to the scores -> [T, n_heads, head_dim]."""
+        group = self.spec.n_heads // self.spec.n_kv_heads
         keys = seen.keys.repeat_interleave(group, dim=1)
         values = seen.values.repeat_interleave(group, dim=1)
-        logits = torch.einsum("thd,chd->htc", queries, keys) / math.sqrt(queries.shape[-1])
-        shares = torch.softmax(logits.masked_fill(~visible, -math.inf), dim=-1)
-        return torch.einsum("htc,chd->thd", shares, values)
+        scores = torch.einsum("thd,chd->htc", queries, keys) / math.sqrt(queries.shape[-1])
+        return torch.einsum("htc,chd->thd", torch.softmax(scores + bias, dim=-1), values)
 
     def forward(
         self,
@@ -112,17 +99,21 @@ class ExplicitModel:
         positions: Sequence[int],
         past: Sequence[Cells] | None = None,
         edit: Edit | None = None,
+        copies: Sequence[Tensor] | None = None,
     ) -> Pass:
-        """Tokens that see all of `past` (per layer), each other causally, and themselves."""
+        """Tokens that see all of `past` (per layer), each other causally, and themselves.
+
+        A cell of `past` counts as often as `copies` (per layer [C]) says: ln of it is added to its score.
+        """
         count = len(tokens)
         where = torch.tensor(list(positions))
-        causal = torch.ones(count, count, dtype=torch.bool).tril()
+        causal = torch.full((count, count), -math.inf).triu(1)
         activations: dict[str, list[Tensor]] = {site: [] for site in SITES}
         cells = []
 
         def at(site: str, x: Tensor) -> Tensor:
             """x [T, heads * size] edited; kept by head."""
-            parts = x.reshape(count, self.heads_of(site), -1)
+            parts = x.reshape(count, self.spec.heads_of(site), -1)
             if edit is not None:
                 parts = edit(site, len(activations[site]), parts)
             activations[site].append(parts)
@@ -138,8 +129,9 @@ class ExplicitModel:
             own = Cells(self.rotate(keys, where), values)
             cells.append(own)
             seen = own if past is None else joined((past[index], own))
-            visible = torch.cat((torch.ones(count, len(seen) - count, dtype=torch.bool), causal), dim=1)
-            z = at("z", self.attend(self.rotate(queries, where), seen, visible).flatten(1))
+            counted = torch.zeros(len(seen) - count) if copies is None else copies[index].log()
+            bias = torch.cat((counted.expand(count, -1), causal), dim=1)
+            z = at("z", self.attend(self.rotate(queries, where), seen, bias).flatten(1))
             x = x + at("attn_out", self.linear(block + ".self_attn.o_proj", z.flatten(1))).flatten(1)
             h = self.norm(block + ".post_attention_layernorm", x)
             gate, up = (self.linear(f"{block}.mlp.{name}_proj", h) for name in ("gate", "up"))
