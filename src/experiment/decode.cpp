@@ -67,10 +67,10 @@ at::Tensor feed(const PreparedBundle& prepared, const DecodeOptions& options, St
                 DecodedBatch& decoded) {
   const auto L = prepared.model.config().n_layers;
   const PassEdits& edits = step.t == 0 ? step.first_edits : step.later_edits;
-  std::vector<SiteCapture> records = edits.records;
+  std::vector<SiteCapture> captures = edits.captures;
   if (step.t == 0)
     for (const std::int64_t layer : options.logit_lens_layers)
-      records.push_back({Site::resid_post, layer, 1});
+      captures.push_back({Site::resid_post, layer, 1});
   const bool wants_logits =
       options.generation.max_new_tokens > 0 || prepared.settings.readouts.first_token;
   ForwardInput input;
@@ -78,14 +78,14 @@ at::Tensor feed(const PreparedBundle& prepared, const DecodeOptions& options, St
   input.positions = step.positions;
   input.column = prepared.contexts.cache.columns() + step.t;
   input.seen = &step.seen;
-  input.patches = edits.patches;
-  input.records = &records;
-  input.last_kv_layer = wants_logits ? L : last_layer_for(records, L);
+  input.edits = edits.edits;
+  input.captures = &captures;
+  input.last_kv_layer = wants_logits ? L : last_layer_for(captures, L);
   input.outputs = wants_logits ? Outputs::last_query : Outputs::none;
   const at::Tensor residual = prepared.model.forward(input, decoded.cache);
-  if (!edits.empty()) step.changes.push_back(edits.change(records));
+  if (!edits.empty()) step.changes.push_back(edits.change(captures));
   if (step.t == 0)
-    decoded.residuals.assign(records.begin() + std::ssize(edits.records), records.end());
+    decoded.residuals.assign(captures.begin() + std::ssize(edits.captures), captures.end());
   return residual;
 }
 

@@ -40,7 +40,7 @@ at::Tensor feed_continuations(const Transformer& model, const ContextState& cont
     first_token.push_back(plans[r].n - 1);
     first_position.push_back(plans[r].first_position());
   }
-  const PassEdits patches = pass_edits(model, contexts, plans, first_token, Q);
+  const PassEdits edits = pass_edits(model, contexts, plans, first_token, Q);
   const LayerVisibility seen = visibility_of(plans, model.config().n_layers, T);
   ForwardInput input;
   input.tokens = tokens.to(placement.device);
@@ -48,7 +48,7 @@ at::Tensor feed_continuations(const Transformer& model, const ContextState& cont
                         .to(placement.device);
   input.column = T;
   input.seen = &seen;
-  input.patches = patches.patches;
+  input.edits = edits.edits;
   input.last_kv_layer = model.config().n_layers;
   input.outputs = Outputs::every_query;
   return model.forward(input, cache);

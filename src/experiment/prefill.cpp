@@ -53,16 +53,16 @@ at::Tensor feed_prompts(const Transformer& model,
                         const std::vector<std::vector<std::int32_t>>& prompts, ForwardInput input,
                         KvCache& cache) {
   const auto at_once = prompts_at_once(model, cache);
-  std::vector<SiteCapture>* const records = input.records;
-  std::vector<std::vector<at::Tensor>> recorded(records == nullptr ? 0 : records->size());
+  std::vector<SiteCapture>* const captures = input.captures;
+  std::vector<std::vector<at::Tensor>> recorded(captures == nullptr ? 0 : captures->size());
   std::vector<at::Tensor> outputs;
   for (std::int64_t first = 0; first < cache.rows(); first += at_once) {
     const auto n = std::min(at_once, cache.rows() - first);
     outputs.push_back(feed_some(model, prompts, first, input,
                                 {cache.k.narrow(1, first, n), cache.v.narrow(1, first, n)}));
-    for (std::size_t i = 0; i < recorded.size(); ++i) recorded[i].push_back((*records)[i].values);
+    for (std::size_t i = 0; i < recorded.size(); ++i) recorded[i].push_back((*captures)[i].values);
   }
-  for (std::size_t i = 0; i < recorded.size(); ++i) (*records)[i].values = at::cat(recorded[i]);
+  for (std::size_t i = 0; i < recorded.size(); ++i) (*captures)[i].values = at::cat(recorded[i]);
   return outputs.front().defined() ? at::cat(outputs) : at::Tensor();
 }
 

@@ -40,21 +40,21 @@ void run_prompts(PreparedBundle& prepared) {
   ContextState& contexts = prepared.contexts;
   const auto C = bundle.shape.contexts, L = model.config().n_layers;
   const auto queries = patched_tokens(prepared.settings);
-  std::vector<SiteCapture> records = captures_for(prepared.rows, queries);
-  const auto n_sites = std::ssize(records);
-  for (const SiteCapture& stream : streams_for(prepared.rows, queries)) records.push_back(stream);
+  std::vector<SiteCapture> captures = captures_for(prepared.rows, queries);
+  const auto n_sites = std::ssize(captures);
+  for (const SiteCapture& stream : streams_for(prepared.rows, queries)) captures.push_back(stream);
   std::vector<std::vector<std::int32_t>> prompts;
   for (const auto& context : bundle.contexts) prompts.push_back(context.tokens);
   const bool wants_logits = prepared.settings.readouts.first_token && !bundle.rows.empty();
   ForwardInput input;
-  input.records = &records;
-  input.last_kv_layer = wants_logits ? L : last_layer_for(records, L);
+  input.captures = &captures;
+  input.last_kv_layer = wants_logits ? L : last_layer_for(captures, L);
   input.outputs = wants_logits ? Outputs::last_query : Outputs::none;
   KvCache of_prompts{contexts.cache.k.narrow(1, 0, C), contexts.cache.v.narrow(1, 0, C)};
   const at::Tensor residual = feed_prompts(model, prompts, input, of_prompts);
   if (wants_logits) prepared.first_logits = model.unembed(residual).to(at::kFloat);
-  contexts.sites.assign(records.begin(), records.begin() + n_sites);
-  contexts.streams.assign(records.begin() + n_sites, records.end());
+  contexts.sites.assign(captures.begin(), captures.begin() + n_sites);
+  contexts.streams.assign(captures.begin() + n_sites, captures.end());
 }
 
 }  // namespace

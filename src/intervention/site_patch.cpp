@@ -15,12 +15,12 @@
 namespace rvsweep {
 namespace {
 
-/// Rows of a record [slots, queries, heads, dim] by slot and token, counted from the record's last
-/// one: [R, Q, heads, dim].
-at::Tensor gather_rows(const at::Tensor& record, const at::Tensor& slots,
+/// Rows of a capture [slots, queries, heads, dim] by slot and token, counted from the capture's
+/// last one: [R, Q, heads, dim].
+at::Tensor gather_rows(const at::Tensor& capture, const at::Tensor& slots,
                        const at::Tensor& from_end, at::Device device) {
-  const at::Tensor index = record.size(1) - 1 - from_end;
-  return record.index({slots.to(device), index.clamp_min(0).to(device)});
+  const at::Tensor index = capture.size(1) - 1 - from_end;
+  return capture.index({slots.to(device), index.clamp_min(0).to(device)});
 }
 
 /// A row's patch of this index, if it is of the site.
@@ -152,23 +152,23 @@ void run_from(const SiteCapture& stream, const Transformer& model, const Context
   run_layers(batch.v).copy_(run_layers(rows.v).index_select(1, from));
   const Suffix suffix = suffix_of(patched, queries, device);
   const LayerVisibility seen = causal_visibility(model.config().n_layers, suffix.lengths, T);
-  const PassEdits patches = pass_edits(model, contexts, patched, suffix.first_token, queries);
-  std::vector<SiteCapture> records = patches.records;
+  const PassEdits edits = pass_edits(model, contexts, patched, suffix.first_token, queries);
+  std::vector<SiteCapture> captures = edits.captures;
   ForwardInput input;
   input.positions = suffix.positions;
   input.column = T - queries;
   input.seen = &seen;
-  input.patches = patches.patches;
-  input.records = &records;
+  input.edits = edits.edits;
+  input.captures = &captures;
   input.first_layer = stream.layer;
   input.residual = stream_of(stream, patched, queries);
-  input.last_kv_layer = last_layer_for(records, model.config().n_layers);
+  input.last_kv_layer = last_layer_for(captures, model.config().n_layers);
   model.forward(input, batch);
   const at::Tensor to = from.narrow(0, 0, n_patched);
   run_layers(rows.k).index_copy_(1, to, run_layers(batch.k).narrow(1, 0, n_patched));
   run_layers(rows.v).index_copy_(1, to, run_layers(batch.v).narrow(1, 0, n_patched));
-  if (patches.empty()) return;  // windows of one row reach b[n-1] alone
-  const at::Tensor change = patches.change(records).to(at::kCPU);
+  if (edits.empty()) return;  // windows of one row reach b[n-1] alone
+  const at::Tensor change = edits.change(captures).to(at::kCPU);
   for (std::int64_t p = 0; p < n_patched; ++p)
     proofs[row_index[p]].change_squared += change.const_data_ptr<double>()[p];
 }
@@ -177,18 +177,19 @@ void run_from(const SiteCapture& stream, const Transformer& model, const Context
 
 at::Tensor PassEdits::change(const std::vector<SiteCapture>& filled) const {
   at::Tensor total;
-  for (std::size_t i = 0; i < patches.size(); ++i) {
+  for (std::size_t i = 0; i < edits.size(); ++i) {
     const at::Tensor of_patch = change_squared(filled[i].values, old[i], written[i]);
     total = total.defined() ? total + of_patch : of_patch;
   }
   return total;
 }
 
-std::int64_t last_layer_for(const std::vector<SiteCapture>& records, std::int64_t n_layers) {
-  const bool beyond_v = std::any_of(records.begin(), records.end(), [&](const SiteCapture& record) {
-    return record.layer == n_layers - 1 && record.site != Site::resid_pre &&
-           record.site != Site::k && record.site != Site::v;
-  });
+std::int64_t last_layer_for(const std::vector<SiteCapture>& captures, std::int64_t n_layers) {
+  const bool beyond_v =
+      std::any_of(captures.begin(), captures.end(), [&](const SiteCapture& capture) {
+        return capture.layer == n_layers - 1 && capture.site != Site::resid_pre &&
+               capture.site != Site::k && capture.site != Site::v;
+      });
   return beyond_v ? n_layers : n_layers - 1;
 }
 
@@ -198,9 +199,9 @@ std::vector<SiteCapture> captures_for(const std::vector<CompiledRow>& plans, std
     for (const CompiledSitePatch& patch : plan.sites)
       for (std::size_t layer = 0; layer < patch.layers.size(); ++layer)
         if (patch.layers[layer]) wanted.emplace(patch.site, layer);
-  std::vector<SiteCapture> records;
-  for (const auto& [site, layer] : wanted) records.push_back({site, layer, queries});
-  return records;
+  std::vector<SiteCapture> captures;
+  for (const auto& [site, layer] : wanted) captures.push_back({site, layer, queries});
+  return captures;
 }
 
 PassEdits pass_edits(const Transformer& model, const ContextState& contexts,
@@ -211,17 +212,17 @@ PassEdits pass_edits(const Transformer& model, const ContextState& contexts,
   std::size_t most = 0;
   for (const CompiledRow& plan : plans) most = std::max(most, plan.sites.size());
   PassEdits result;
-  for (const SiteCapture& record : contexts.sites)
+  for (const SiteCapture& capture : contexts.sites)
     for (std::size_t index = 0; index < most; ++index) {
-      const at::Tensor written = written_at(record, index, plans, first_token, queries);
+      const at::Tensor written = written_at(capture, index, plans, first_token, queries);
       if (!written.defined()) continue;
-      const SiteMap map = site_map(record.site, index, plans, first_token, queries);
-      SiteEdit patch{record.site, record.layer, {}, {}};
-      patch.values = gather_rows(record.values, map.donors, map.donor_from_end, device);
-      patch.weight = (written * alpha_of(plans, index)).to(device);
-      result.patches.push_back(std::move(patch));
-      result.records.push_back({record.site, record.layer, queries});
-      result.old.push_back(gather_rows(record.values, map.bases, map.base_from_end, device) *
+      const SiteMap map = site_map(capture.site, index, plans, first_token, queries);
+      SiteEdit edit{capture.site, capture.layer, {}, {}};
+      edit.values = gather_rows(capture.values, map.donors, map.donor_from_end, device);
+      edit.weight = (written * alpha_of(plans, index)).to(device);
+      result.edits.push_back(std::move(edit));
+      result.captures.push_back({capture.site, capture.layer, queries});
+      result.old.push_back(gather_rows(capture.values, map.bases, map.base_from_end, device) *
                            map.in_base.to(device, placement.dtype));
       result.written.push_back(written.to(device));
     }
@@ -232,9 +233,9 @@ std::vector<SiteCapture> streams_for(const std::vector<CompiledRow>& plans, std:
   std::set<std::int64_t> layers;
   for (const CompiledRow& plan : plans)
     if (!plan.sites.empty()) layers.insert(plan.first_site_layer());
-  std::vector<SiteCapture> records;
-  for (const std::int64_t layer : layers) records.push_back({Site::resid_pre, layer, queries});
-  return records;
+  std::vector<SiteCapture> captures;
+  for (const std::int64_t layer : layers) captures.push_back({Site::resid_pre, layer, queries});
+  return captures;
 }
 
 void run_patched_suffix(const Transformer& model, const ContextState& contexts,

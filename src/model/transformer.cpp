@@ -22,7 +22,7 @@ struct Transformer::Pass {
 
   /// x [B, T, heads, dim] at a site, after its edits.
   at::Tensor at_site(Site site, std::int64_t layer, const at::Tensor& x) const {
-    return apply_edits(input.patches, input.records, site, layer, x);
+    return apply_edits(input.edits, input.captures, site, layer, x);
   }
   /// The same of a site without heads, x [B, T, H].
   at::Tensor at_stream_site(Site site, std::int64_t layer, const at::Tensor& x) const {
@@ -88,7 +88,7 @@ at::Tensor Transformer::mlp_half(std::int64_t layer, const at::Tensor& x) const 
 /// Adds what a half gives, x times `matrix`, to the stream [B, T, H].
 void Transformer::add_output(const Pass& pass, Site site, std::int64_t layer, const at::Tensor& x,
                              const Matrix& matrix, at::Tensor& stream) const {
-  if (has_edits(pass.input.patches, pass.input.records, site, layer))
+  if (has_edits(pass.input.edits, pass.input.captures, site, layer))
     stream.add_(pass.at_stream_site(site, layer, operations_->product(x, matrix)));
   else
     operations_->add_product(x, matrix, stream);

@@ -1,5 +1,7 @@
 #include "plan/arm_forms.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <functional>
 #include <map>

@@ -68,19 +68,19 @@ TEST(FeedPrompts, PromptsOfSeveralGroupsComeBackInTheirOrder) {
   for (std::int32_t p = 0; p < 20; ++p) prompts.push_back(testing::some_tokens(5 + p, p));
   // So many columns that 8 prompts are fed at once.
   KvCache cache = KvCache::allocate(model().config(), {}, 24, 512);
-  std::vector<SiteCapture> records{{Site::resid_pre, 2, 1}, {Site::resid_post, 3, 3}};
+  std::vector<SiteCapture> captures{{Site::resid_pre, 2, 1}, {Site::resid_post, 3, 3}};
   ForwardInput input;
-  input.records = &records;
+  input.captures = &captures;
   input.last_kv_layer = model().config().n_layers;
   input.outputs = Outputs::last_query;
   const at::Tensor residual = feed_prompts(model(), prompts, input, cache);  // [24, hidden]
   ASSERT_EQ(residual.size(0), 24);
-  ASSERT_EQ(records[1].values.size(0), 24);
+  ASSERT_EQ(captures[1].values.size(0), 24);
   for (std::int64_t r = 0; r < 20; ++r) {
     const Alone expected = alone(prompts[r]);
     const auto n = std::ssize(prompts[r]);
     EXPECT_TRUE(are_close(residual[r], expected.residual[n - 1])) << r;
-    EXPECT_TRUE(are_close(records[1].values[r].squeeze(1), expected.residual.narrow(0, n - 3, 3)))
+    EXPECT_TRUE(are_close(captures[1].values[r].squeeze(1), expected.residual.narrow(0, n - 3, 3)))
         << r;
     EXPECT_TRUE(are_close(cache.v.narrow(1, r, 1).narrow(3, 512 - n, n), expected.cache.v)) << r;
   }

@@ -22,17 +22,17 @@ constexpr std::int64_t T = 16, n = 10, m = 12, W = 4, n_layers = 4;
 
 /// Feeds one prompt, right-aligned in T columns, through the whole model.
 KvCache feed(const Transformer& model, const std::vector<std::int32_t>& prompt,
-             std::vector<SiteCapture>& records, const std::vector<SiteEdit>& edits = {}) {
+             std::vector<SiteCapture>& captures, const std::vector<SiteEdit>& edits = {}) {
   const auto length = std::ssize(prompt);
   KvCache cache = KvCache::allocate(tiny_config(), {}, 1, T);
-  const AttentionBias bias = causal_bias(tiny_config(), {}, {length}, 0, T);
+  const LayerVisibility seen = causal_visibility(n_layers, {length}, T);
   ForwardInput input;
   input.tokens = at::zeros({1, T}, at::kLong);
   input.tokens[0].narrow(0, T - length, length).copy_(at::tensor(prompt, at::kInt));
   input.positions = (at::arange(T, at::kLong) - (T - length)).clamp_min(0).unsqueeze(0);
-  input.bias = &bias;
-  input.patches = edits;
-  input.records = &records;
+  input.seen = &seen;
+  input.edits = edits;
+  input.captures = &captures;
   input.last_kv_layer = n_layers;
   model.forward(input, cache);
   return cache;
@@ -73,12 +73,13 @@ struct Study {
     contexts.cache = KvCache::allocate(tiny_config(), {}, 2, T);
     for (const std::int64_t slot : {0, 1}) {
       auto sites = captures_for(plans, W), streams = streams_for(plans, W);
-      auto records = sites;
-      records.insert(records.end(), streams.begin(), streams.end());
-      const KvCache cache = feed(model, some_tokens(slot == 0 ? n : m, slot == 0 ? 1 : 2), records);
+      auto captures = sites;
+      captures.insert(captures.end(), streams.begin(), streams.end());
+      const KvCache cache =
+          feed(model, some_tokens(slot == 0 ? n : m, slot == 0 ? 1 : 2), captures);
       contexts.cache.k.select(1, slot).copy_(cache.k.select(1, 0));
       contexts.cache.v.select(1, slot).copy_(cache.v.select(1, 0));
-      records_of_slot.push_back(std::move(records));
+      records_of_slot.push_back(std::move(captures));
     }
     for (std::size_t i = 0; i < records_of_slot[0].size(); ++i) {
       SiteCapture both = records_of_slot[0][i];
@@ -100,7 +101,7 @@ TEST(SitePatch, SuffixOfTwoPatchesIsThatOfTheWholePromptFedUnderBoth) {
   // b[0..n-2] once more from the first token on; cell i lies in column T - (n - 1) + i, and the
   // window's tokens but b[n-1] in the last W - 1 columns.
   std::vector<SiteEdit> edits;
-  std::vector<SiteCapture> records;
+  std::vector<SiteCapture> captures;
   for (const CompiledSitePatch& patch : {v, mlp}) {
     const auto of_site = [&](const SiteCapture& c) { return c.site == patch.site; };
     const auto& capture = *std::ranges::find_if(study.contexts.sites, of_site);
@@ -111,11 +112,11 @@ TEST(SitePatch, SuffixOfTwoPatchesIsThatOfTheWholePromptFedUnderBoth) {
     edit.values[0].narrow(0, T - W + 1, W - 1).copy_(capture.values[1].narrow(0, 0, W - 1));
     edit.weight[0].narrow(0, T - W + 1, W - 1).select(1, 0).fill_(patch.alpha);
     edits.push_back(edit);
-    records.push_back({patch.site, capture.layer, W - 1});
+    captures.push_back({patch.site, capture.layer, W - 1});
   }
   std::vector<std::int32_t> before_last = some_tokens(n, 1);
   before_last.pop_back();
-  const KvCache expected = feed(study.model, before_last, records, edits);
+  const KvCache expected = feed(study.model, before_last, captures, edits);
   const auto cells = [](const at::Tensor& cache) { return cache.narrow(3, T - n + 1, n - 1); };
   EXPECT_TRUE(at::allclose(cells(study.rows.k), cells(expected.k), 1e-4, 1e-5));
   EXPECT_TRUE(at::allclose(cells(study.rows.v), cells(expected.v), 1e-4, 1e-5));
@@ -123,7 +124,7 @@ TEST(SitePatch, SuffixOfTwoPatchesIsThatOfTheWholePromptFedUnderBoth) {
   double change = 0;
   for (std::size_t i = 0; i < 2; ++i) {
     const at::Tensor old = study.contexts.sites[i].values[0].narrow(0, 0, W - 1);
-    change += (records[i].values[0].select(1, 0) - old.select(1, 0)).square().sum().item<double>();
+    change += (captures[i].values[0].select(1, 0) - old.select(1, 0)).square().sum().item<double>();
   }
   EXPECT_NEAR(study.proofs[0].change_squared, change, 1e-4 * change);
 }

@@ -90,16 +90,16 @@ TEST(Transformer, AKvHeadServesItsOwnGroupOfQueryHeads) {
   const auto z_with = [&](std::vector<SiteEdit> patches) {
     KvCache cache = KvCache::allocate(model.config(), model.placement(), 1, 7);
     const LayerVisibility seen = causal_visibility(4, {7}, 7);
-    std::vector<SiteCapture> records{{Site::z, 0, 7}};
+    std::vector<SiteCapture> captures{{Site::z, 0, 7}};
     ForwardInput input;
     input.tokens = at::arange(7, at::kLong).unsqueeze(0) + 11;
     input.positions = at::arange(7, at::kLong).unsqueeze(0);
     input.seen = &seen;
-    input.patches = std::move(patches);
-    input.records = &records;
+    input.edits = std::move(patches);
+    input.captures = &captures;
     input.last_kv_layer = 4;
     model.forward(input, cache);
-    return records.front().values[0];  // [queries, query heads, hd]
+    return captures.front().values[0];  // [queries, query heads, hd]
   };
   at::Tensor weight = at::zeros({1, 7, 2, 1});
   weight.select(2, 1).fill_(1.0);

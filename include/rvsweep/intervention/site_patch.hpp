@@ -11,13 +11,13 @@ namespace rvsweep {
 
 /// The edits of one forward pass over a batch of rows, with what proves them.
 struct PassEdits {
-  std::vector<SiteEdit> patches;
-  std::vector<SiteCapture> records;  // of what each edit gives, for change()
-  std::vector<at::Tensor> old;       // base's values there, 0 where base has none
-  std::vector<at::Tensor> written;   // float32 [rows, queries, heads, 1], 1 where a row is written
+  std::vector<SiteEdit> edits;
+  std::vector<SiteCapture> captures;  // of what each edit gives, for change()
+  std::vector<at::Tensor> old;        // base's values there, 0 where base has none
+  std::vector<at::Tensor> written;    // float32 [rows, queries, heads, 1], 1 where a row is written
 
-  bool empty() const { return patches.empty(); }
-  /// Squared change of every row in a pass that filled `filled`, which begins with `records`:
+  bool empty() const { return edits.empty(); }
+  /// Squared change of every row in a pass that filled `filled`, which begins with `captures`:
   /// float64 [rows].
   at::Tensor change(const std::vector<SiteCapture>& filled) const;
 };
@@ -31,7 +31,7 @@ std::vector<SiteCapture> captures_for(const std::vector<CompiledRow>& plans, std
 std::vector<SiteCapture> streams_for(const std::vector<CompiledRow>& plans, std::int64_t queries);
 
 /// ForwardInput::last_kv_layer of a pass that fills the cache and these captures.
-std::int64_t last_layer_for(const std::vector<SiteCapture>& records, std::int64_t n_layers);
+std::int64_t last_layer_for(const std::vector<SiteCapture>& captures, std::int64_t n_layers);
 
 /// Edits of a pass whose query q of row r is the row's token first_token[r] + q (n or more:
 /// generated).

@@ -22,8 +22,8 @@ struct ForwardInput {
   at::Tensor positions;     // [rows, queries] int64, of the rotation; >= 0
   std::int64_t column = 0;  // cache column of the first query; `queries` columns are written
   const LayerVisibility* seen = nullptr;
-  std::vector<SiteEdit> patches;
-  std::vector<SiteCapture>* records = nullptr;
+  std::vector<SiteEdit> edits;
+  std::vector<SiteCapture>* captures = nullptr;
   /// The pass begins at this layer with this residual stream, [rows, queries, hidden]; undefined:
   /// at layer 0 with the tokens' embeddings.
   std::int64_t first_layer = 0;

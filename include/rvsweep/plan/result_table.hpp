@@ -65,6 +65,10 @@ std::vector<T>& column(ItemTable& table, ColumnKey<T> key) {
   RVSWEEP_EXPECT(values != nullptr, std::string("the schema has column ") + key.name);
   return *values;
 }
+template <class T>
+const std::vector<T>& column(const ItemTable& table, ColumnKey<T> key) {
+  return column(const_cast<ItemTable&>(table), key);
+}
 
 /// Facts of this particular run, kept under /run only.
 struct BundleRunFacts {
