@@ -13,7 +13,6 @@ namespace {
 constexpr std::int64_t bundles_per_rank = 4;
 constexpr double margin = 1.25;           // computed time is an estimate
 constexpr double shortest_job = 10 * 60;  // seconds; loading takes its part of less
-constexpr double gpu_reserve = 2e9;       // bytes: context and workspace
 
 [[noreturn]] void refuse(const Machine& machine, const char* what, double bytes,
                          const MemoryBudget& needed) {

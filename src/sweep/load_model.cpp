@@ -16,7 +16,7 @@
 namespace rvsweep {
 namespace {
 
-/// Every rank's host, rank on it and, from the machine's first, where its memory is.
+/// A rank's host, its rank there and, where it made the machine's memory, the handle of that.
 std::string node_and_handle(const NodeRank& node, const std::string& handle) {
   return node.host + "\n" + std::to_string(node.local_rank) + "\n" + handle;
 }
