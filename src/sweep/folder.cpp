@@ -7,6 +7,7 @@
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/kernels/device.hpp"
+#include "rvsweep/model/weights.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/segment.hpp"
