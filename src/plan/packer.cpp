@@ -12,9 +12,11 @@ namespace {
 /// A context as the packer tells it from others: the prompt and how many of its tokens are read.
 using ContextKey = std::pair<std::int32_t, std::int64_t>;
 
-/// Whether a donor's values are those of a prompt or made from them.
-bool reads_prompt(const PatchDonor& donor) {
-  return donor.derivation != Derivation::mean && donor.derivation != Derivation::zero;
+/// The context that a donor is or is made from; none for zero and mean.
+std::optional<ContextKey> key_of(const PatchDonor& donor) {
+  if (donor.derivation == Derivation::mean || donor.derivation == Derivation::zero)
+    return std::nullopt;
+  return ContextKey{donor.prompt.value, donor.m};
 }
 
 class Packer {
@@ -49,13 +51,12 @@ class Packer {
   struct Needs {
     Roles roles;
     ContextKey base;
-    std::vector<std::optional<ContextKey>> donors;  // by patch
     std::optional<ContextKey> reference, counterpart;
 
     std::vector<ContextKey> all() const {
       std::vector<ContextKey> keys{base};
-      for (const auto& key : donors)
-        if (key) keys.push_back(*key);
+      for (const PatchDonor& donor : roles.donors)
+        if (const auto key = key_of(donor)) keys.push_back(*key);
       for (const auto& key : {reference, counterpart})
         if (key) keys.push_back(*key);
       return keys;
@@ -84,10 +85,6 @@ class Packer {
       return key;
     };
     needs.base = cut(roles.base);
-    for (const PatchDonor& donor : roles.donors)
-      needs.donors.push_back(reads_prompt(donor)
-                                 ? std::optional(ContextKey{donor.prompt.value, donor.m})
-                                 : std::nullopt);
     if (!compares_logits_) return needs;
     // Arms without a patch are compared with the pair's base, others with their recipient.
     const bool swapped = !arm.is_patched() && arm.direction == Direction::base_to_source;
@@ -191,15 +188,14 @@ class Packer {
     PlannedBundleRow row;
     row.row = planned.number;
     row.base = context(needed.base);
-    for (std::size_t p = 0; p < needed.donors.size(); ++p)
-      add_donor(needed.roles.donors[p], needed.donors[p], arm, pair_id);
+    for (PatchDonor& donor : needed.roles.donors) add_donor(donor, arm, pair_id);
     if (needed.reference) row.reference = context(*needed.reference);
     if (needed.counterpart) row.counterpart = context(*needed.counterpart);
     bundle_.rows.push_back(row);
   }
 
-  void add_donor(PatchDonor& patch_donor, const std::optional<ContextKey>& key, const Arm& arm,
-                 const std::string& pair_id) {
+  void add_donor(PatchDonor& patch_donor, const Arm& arm, const std::string& pair_id) {
+    const auto key = key_of(patch_donor);
     const std::int16_t of = key ? context(*key) : std::int16_t{-1};
     bundle_.donors.push_back(of);
     if (!patch_donor.keyword_tokens.empty()) {
