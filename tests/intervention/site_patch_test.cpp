@@ -187,7 +187,7 @@ TEST(SitePatch, GeneratedTokensAreEditedByPersistentPatchesAlone) {
   EXPECT_EQ(written(n - W - 1), (std::vector<double>{0, 0, 0}));
   const PassEdits later = pass_edits(study.model, study.contexts, study.plans, {n, n, n}, 1);
   const at::Tensor last = study.contexts.sites.at(0).values[1][W - 1];  // of the donor's window
-  EXPECT_TRUE(at::equal(later.patches.at(0).values[1][0], last));
+  EXPECT_TRUE(at::equal(later.edits.at(0).values[1][0], last));
   EXPECT_EQ(later.old.at(0)[1].abs().sum().item<double>(), 0);  // base has no such token
 }
 
