@@ -345,8 +345,8 @@ FAULTS = [
     fault(
         "logit lens before its layer",
         "experiment/decode.cpp",
-        "records.push_back({Site::resid_post, layer, 1});",
-        "records.push_back({Site::resid_pre, layer, 1});",
+        "captures.push_back({Site::resid_post, layer, 1});",
+        "captures.push_back({Site::resid_pre, layer, 1});",
         "random_arms test_logit_lens",
     ),
 ]
