@@ -1,18 +1,20 @@
-"""A results file in a notebook: tables, contrasts, power, a report."""
+"""A results file in a notebook: tables, contrasts, power, mixed models."""
 
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
-from analysis import tables
-from analysis.equivalence import Margin
-from analysis.mixed import mixed_effects
-from analysis.outcomes import Outcome, all_outcomes
-from analysis.power import power_line
-from analysis.ratings import join
-from analysis.resampling import Bootstrap
-from analysis.results import Results, ResultsError, read_results
+from analysis.data import tables
+from analysis.data.outcomes import Outcome, all_outcomes
+from analysis.data.ratings import join
+from analysis.data.results import Results, ResultsError, read_results
+from analysis.stats.contrasts_table import contrasts_table
+from analysis.stats.equivalence import Margin
+from analysis.stats.mixed_model import mixed_effects
+from analysis.stats.power import power_line
+from analysis.stats.resampling import Bootstrap
 
 
 def load(
@@ -28,13 +30,13 @@ def load(
     return Study(results, bootstrap, margin)
 
 
+@dataclass
 class Study:
     """`results` are plain arrays; everything else is a pandas table made on first use."""
 
-    def __init__(self, results: Results, bootstrap: Bootstrap, margin: Margin):
-        self.results = results
-        self.bootstrap = bootstrap
-        self.margin = margin
+    results: Results
+    bootstrap: Bootstrap
+    margin: Margin
 
     @cached_property
     def rows(self) -> pd.DataFrame:
@@ -65,7 +67,7 @@ class Study:
     def contrasts(self, *names: str) -> pd.DataFrame:
         """Every contrast of the named outcomes, or of all."""
         chosen = [self._outcome(name) for name in names] or all_outcomes(self.results)
-        return tables.contrasts_table(self.results, chosen, self.bootstrap, self.margin)
+        return contrasts_table(self.results, chosen, self.bootstrap, self.margin)
 
     def power(self, name: str) -> pd.DataFrame:
         """Pairs needed at each contrast's observed d_z."""

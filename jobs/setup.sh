@@ -16,7 +16,7 @@ fail() { printf 'setup: %s failed: %s\n' "$1" "$2" >&2; exit 1; }
 
 packages=(g++ cmake ninja-build ccache git pkg-config python3 python3-venv
   libopenmpi-dev openmpi-bin libhdf5-dev hdf5-tools libboost-program-options-dev libspdlog-dev
-  libgtest-dev nlohmann-json3-dev libpcre2-dev libxxhash-dev)
+  libgmock-dev libgtest-dev nlohmann-json3-dev libpcre2-dev libxxhash-dev)
 # Clocks that jump, and hosts joined by a network of their own, in tests/faults.
 [ $with_tests = OFF ] || packages+=(faketime iproute2)
 # A private Slurm, which only root can start.
@@ -52,6 +52,14 @@ make_venv() {
   printf '%s\n' "$wanted" >"$mark"
 }
 
+# .venv imports analysis/ of the checkout that it lies in: the path is relative to site-packages.
+link_analysis() {
+  local site
+  for site in .venv/lib/python3.*/site-packages; do
+    printf '../../../..\n' >"$site/rvsweep-analysis.pth"
+  done
+}
+
 make_models() {
   .venv/bin/python jobs/make_demo_model.py ||
     fail "making models/SmolLM2-135M-Instruct" "see its message above, then run this script again"
@@ -81,5 +89,6 @@ build() {
 
 install_packages
 make_venv
+link_analysis
 make_models
 build

@@ -35,6 +35,8 @@ foreach(library torch_cpu c10)
 endforeach()
 message(STATUS "libtorch: ${LIBTORCH}")
 add_library(libtorch INTERFACE)
+# Headers of single operators: the umbrella header takes longer to read than most files to compile.
+target_compile_definitions(libtorch INTERFACE AT_PER_OPERATOR_HEADERS)
 # After the system's folders: libtorch brings headers of libraries (fmt) that the system has too, in
 # another version.
 target_compile_options(libtorch INTERFACE "SHELL:-idirafter ${LIBTORCH}/include")

@@ -126,7 +126,16 @@ def test_the_promised_separations_hold():
     assert not usable("metrics") & {"rvsweep_model", "rvsweep_plan"}
     assert [module for module in MODULES if hdf5 in MODULES[module][1]] == ["storage"]
     assert [module for module in MODULES if mpi in MODULES[module][1]] == ["comm"]
+    assert [module for module in MODULES if "Boost::program_options" in MODULES[module][1]] == ["cli"]
     assert not any("rvsweep_cli" in usable(module) for module in MODULES if module != "cli")
+
+
+def test_only_kernels_ask_where_a_tensor_lies():
+    """Everything above them goes through the device's table of operations."""
+    for path in all_files():
+        if "kernels" not in path.parts:
+            asks = re.findall(r"\bis_(?:cpu|cuda|mkldnn)\(", path.read_text())
+            assert not asks, f"{path.relative_to(ROOT)} asks {asks}"
 
 
 def test_files_are_small():

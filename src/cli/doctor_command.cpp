@@ -113,9 +113,8 @@ void look_at_gpus(Findings& found) {
                        : "this program was built without GPU support: use preset release"});
     return;
   }
-  std::string names;
-  for (const auto& name : gpus.names) names += (names.empty() ? "" : ", ") + name;
-  found.push_back(ok("gpu", fmt::format("{}: {}; {}", gpus.names.size(), names, driver)));
+  found.push_back(
+      ok("gpu", fmt::format("{}: {}; {}", gpus.names.size(), fmt::join(gpus.names, ", "), driver)));
   if (const auto version = nccl_version())
     found.push_back(ok("nccl", *version));
   else

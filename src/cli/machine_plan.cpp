@@ -12,35 +12,26 @@ namespace {
 
 constexpr std::int64_t bundles_per_rank = 4;
 constexpr double margin = 1.25;           // computed time is an estimate
-constexpr double rank_overhead = 1.5e9;   // bytes: libraries, plan, buffers
 constexpr double shortest_job = 10 * 60;  // seconds; loading takes its part of less
-constexpr double gpu_reserve = 2e9;       // bytes: context and workspace
 
-std::int64_t ranks_that_fit(const Machine& machine, const Workload& work) {
-  const double bytes = work.weight_bytes + work.bundle_bytes;
+[[noreturn]] void refuse(const Machine& machine, const char* what, double bytes,
+                         const MemoryBudget& needed) {
+  throw InputError(machine.name,
+                   fmt::format("a {} of {:.0f} GB does not hold {:.1f} GB of weights and {:.1f} "
+                               "GB of a bundle",
+                               what, bytes / 1e9, needed.weights / 1e9, needed.bundle / 1e9),
+                   "lower sweep.bundle_rows or use bfloat16");
+}
+
+std::int64_t ranks_that_fit(const Machine& machine, const MemoryBudget& memory) {
+  const std::int64_t by_cores = machine.cores_per_node / machine.cores_per_rank;
   if (machine.gpus_per_node > 0) {
-    if (bytes + gpu_reserve > machine.memory_per_gpu)
-      throw InputError(
-          machine.name,
-          fmt::format("a GPU of {:.0f} GB does not hold {:.1f} GB of weights and {:.1f} "
-                      "GB of a bundle",
-                      machine.memory_per_gpu / 1e9, work.weight_bytes / 1e9,
-                      work.bundle_bytes / 1e9),
-          "lower sweep.bundle_rows or use bfloat16");
-    return std::min(machine.gpus_per_node, machine.cores_per_node / machine.cores_per_rank);
+    if (memory.gpu() > machine.memory_per_gpu)
+      refuse(machine, "GPU", machine.memory_per_gpu, memory);
+    return std::min(machine.gpus_per_node, by_cores);
   }
-  // One copy of the weights serves a node.
-  const double room = machine.memory_per_node - work.weight_bytes;
-  const auto by_memory = static_cast<std::int64_t>(room / (work.bundle_bytes + rank_overhead));
-  const auto ranks = std::min(machine.cores_per_node / machine.cores_per_rank, by_memory);
-  if (ranks < 1)
-    throw InputError(
-        machine.name,
-        fmt::format("a node of {:.0f} GB does not hold {:.1f} GB of weights and {:.1f} "
-                    "GB of a bundle",
-                    machine.memory_per_node / 1e9, work.weight_bytes / 1e9,
-                    work.bundle_bytes / 1e9),
-        "lower sweep.bundle_rows or use bfloat16");
+  const auto ranks = std::min(by_cores, memory.ranks_on_cores(machine.memory_per_node));
+  if (ranks < 1) refuse(machine, "node", machine.memory_per_node, memory);
   return ranks;
 }
 
@@ -68,7 +59,7 @@ Suggestion suggest(const Machine& machine, const Workload& work) {
   Suggestion result;
   result.cores_per_rank = machine.cores_per_rank;
   const std::int64_t useful = std::max<std::int64_t>(1, work.bundles / bundles_per_rank);
-  result.ranks_per_node = std::min(ranks_that_fit(machine, work), useful);
+  result.ranks_per_node = std::min(ranks_that_fit(machine, work.memory), useful);
   const double needed = margin * rank_seconds(machine, work);
   const std::int64_t most_nodes =
       std::clamp<std::int64_t>(useful / result.ranks_per_node, 1, machine.nodes);
@@ -81,9 +72,9 @@ Suggestion suggest(const Machine& machine, const Workload& work) {
   result.starts =
       std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(seconds / machine.max_time)));
   result.seconds = std::clamp(seconds, std::min(shortest_job, machine.max_time), machine.max_time);
-  const double per_rank = machine.gpus_per_node > 0 ? work.weight_bytes : work.bundle_bytes;
-  result.memory_per_node = (machine.gpus_per_node > 0 ? 0 : work.weight_bytes) +
-                           static_cast<double>(result.ranks_per_node) * (per_rank + rank_overhead);
+  result.memory_per_node = machine.gpus_per_node > 0
+                               ? work.memory.node_with_gpus(result.ranks_per_node)
+                               : work.memory.node_with_cores(result.ranks_per_node);
   result.memory_per_node = std::min(result.memory_per_node, machine.memory_per_node);
   return result;
 }

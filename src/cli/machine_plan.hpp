@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/machine_file.hpp"
+#include "rvsweep/plan/memory_budget.hpp"
 
 namespace rvsweep {
 
@@ -13,7 +14,7 @@ struct Workload {
   std::int64_t rows = 0;     // that are computed
   std::int64_t bundles = 0;  // the units of dispatch
   double flops = 0;          // floating-point operations of all bundles
-  double weight_bytes = 0, bundle_bytes = 0;
+  MemoryBudget memory;
 };
 
 struct Suggestion {
@@ -24,9 +25,9 @@ struct Suggestion {
   std::int64_t ranks() const { return nodes * ranks_per_node; }
 };
 
-/// The fewest nodes on which the sweep ends within one job, or all useful ones and several starts.
-/// A rank gets at least four bundles, so that none waits long for the last. Throws InputError where
-/// not even one rank has the memory.
+/// The fewest nodes on which the sweep ends within one job; where no number of them suffices, all
+/// that are of use and several jobs in a row. A rank gets at least four bundles, so that none waits
+/// long for the last. Throws InputError where not even one rank has the memory.
 Suggestion suggest(const Machine& machine, const Workload& work);
 
 /// The sbatch command line; `words` are the arguments of `rvsweep run`.

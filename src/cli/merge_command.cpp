@@ -4,7 +4,6 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/storage/merge.hpp"
-#include "rvsweep/sweep/progress.hpp"
 
 namespace rvsweep {
 

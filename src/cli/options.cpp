@@ -52,13 +52,15 @@ po::options_description sweep_options() {
   return options;
 }
 
-ConfigValues config_of(const po::variables_map& options) {
+std::vector<std::filesystem::path> config_files(const po::variables_map& options) {
   if (!options.contains("config"))
     throw InputError("command line", "--config is missing",
                      "for example --config jobs/notebook.cfg");
-  std::vector<std::filesystem::path> files;
-  for (const auto& file : options["config"].as<std::vector<std::string>>())
-    files.emplace_back(file);
+  const auto& files = options["config"].as<std::vector<std::string>>();
+  return {files.begin(), files.end()};
+}
+
+std::vector<std::string> config_sets(const po::variables_map& options) {
   std::vector<std::string> sets;
   if (options.contains("set")) sets = options["set"].as<std::vector<std::string>>();
   for (const char* key : {"device", "dtype"})
@@ -66,7 +68,11 @@ ConfigValues config_of(const po::variables_map& options) {
       sets.push_back("run." + std::string(key) + "=" + options[key].as<std::string>());
   if (options.contains("random-weights"))
     sets.push_back("model.random_weights=" + options["random-weights"].as<std::string>());
-  return read_config(files, sets);
+  return sets;
+}
+
+ConfigValues config_of(const po::variables_map& options) {
+  return read_config(config_files(options), config_sets(options));
 }
 
 }  // namespace rvsweep

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/commands.hpp"
 #include "rvsweep/plan/config_file.hpp"
@@ -21,7 +22,14 @@ std::optional<boost::program_options::variables_map> parse_options(
 /// --config, --set, --device, --dtype, --dump-config: what names a sweep.
 boost::program_options::options_description sweep_options();
 
-/// The merged configuration; --device and --dtype count as --set run.device and run.dtype.
+/// The files of --config. InputError without any.
+std::vector<std::filesystem::path> config_files(
+    const boost::program_options::variables_map& options);
+
+/// --set, and the options that stand for one: --device, --dtype and --random-weights.
+std::vector<std::string> config_sets(const boost::program_options::variables_map& options);
+
+/// The merged configuration.
 ConfigValues config_of(const boost::program_options::variables_map& options);
 
 }  // namespace rvsweep

@@ -9,9 +9,9 @@
 #include "cli/machine_plan.hpp"
 #include "cli/options.hpp"
 #include "rvsweep/core/hash.hpp"
-#include "rvsweep/plan/canonical_shapes.hpp"
-#include "rvsweep/sweep/identity.hpp"
+#include "rvsweep/plan/memory_budget.hpp"
 #include "rvsweep/sweep/progress.hpp"
+#include "rvsweep/sweep/setup.hpp"
 
 namespace rvsweep {
 namespace {
@@ -26,20 +26,18 @@ double assumed_rate(const std::string& device, const std::string& dtype) {
 
 std::string gigabytes(double bytes) { return fmt::format("{:.2f} GB", bytes / 1e9); }
 
-/// Bytes of the largest bundle: its rows' and contexts' keys and values, and the logits.
-double bundle_bytes(const SweepSetup& setup) {
-  double most = 0;
-  for (const PlannedBundle& bundle : setup.plan.bundles) {
-    const auto& shape = bundle.shape;
-    const auto columns = shape.prompt_length + setup.config.generation.max_new_tokens;
-    const double rows =
-        static_cast<double>(shape.rows * kv_bytes(setup.model, columns, setup.dtype));
-    const double contexts = static_cast<double>(
-        shape.contexts * kv_bytes(setup.model, shape.prompt_length, setup.dtype));
-    const double logits = 20.0 * static_cast<double>(shape.rows * setup.model.vocab_size);
-    most = std::max(most, rows + contexts + logits);
-  }
-  return most;
+MemoryBudget memory_of(const SweepSetup& setup) {
+  return {weight_memory(setup.model, setup.device, setup.dtype),
+          bundle_bytes(setup.model, setup.dtype, setup.plan.bundles,
+                       setup.config.generation.max_new_tokens)};
+}
+
+/// Floating-point operations of all bundles.
+double flops_of(const SweepSetup& setup) {
+  const auto parameters = weight_bytes(setup.model, setup.dtype) / dtype_bytes(setup.dtype);
+  double tokens = 0;
+  for (const PlannedBundle& bundle : setup.plan.bundles) tokens += bundle.cost;
+  return 2 * static_cast<double>(parameters) * tokens;
 }
 
 void print_rows(const Plan& plan) {
@@ -74,38 +72,26 @@ void print_refusals(const Plan& plan) {
       std::cout << "  no geometry  prompt " << plan.prompt_ids[p] << ": " << refusal << "\n";
 }
 
-/// On a CPU a tied embedding table is there twice: as a table, and packed as the head.
-double weight_memory(const SweepSetup& setup) {
-  const bool twice = setup.device == "cpu" && setup.model.tied_head;
-  const auto table = setup.model.vocab_size * setup.model.hidden_size * dtype_bytes(setup.dtype);
-  return static_cast<double>(weight_bytes(setup.model, setup.dtype) + (twice ? table : 0));
-}
-
-double parameters_of(const SweepSetup& setup) {
-  return static_cast<double>(weight_bytes(setup.model, setup.dtype) / dtype_bytes(setup.dtype));
-}
-
 void print_summary(const SweepSetup& setup) {
   const Plan& plan = setup.plan;
-  double tokens = 0;
-  for (const PlannedBundle& bundle : plan.bundles) tokens += bundle.cost;
   std::cout << fmt::format(
       "model     {} ({} layers, early {}, late {}), {} on {}\n"
       "pairs     {}\n{}arms      {}\n",
       setup.config.model_path.string(), setup.model.n_layers, plan.early_layer, plan.late_layer,
       setup.dtype, setup.device, plan.pairs.size(), length_report(plan), plan.arms.size());
-  for (const ArmSpec& arm : plan.arms)
+  for (const Arm& arm : plan.arms)
     std::cout << "  " << arm.label << "  =  " << arm.canonical() << "\n";
   std::cout << fmt::format("rows      {} ({} refused)\nbundles   {} of up to {} rows\n",
                            plan.rows.size(), plan.n_refused(), plan.bundles.size(),
                            plan.bundle_rows);
   print_refusals(plan);
+  const MemoryBudget memory = memory_of(setup);
   std::cout << fmt::format(
       "memory    {} of weights and about {} for the largest bundle, per rank\n",
-      gigabytes(weight_memory(setup)), gigabytes(bundle_bytes(setup)));
+      gigabytes(memory.weights), gigabytes(memory.bundle));
   const double rate = assumed_rate(setup.device, setup.dtype);
   std::cout << fmt::format("time      about {} on one {} at an assumed {:.0f} GFLOP/s\n",
-                           clock_text(2 * parameters_of(setup) * tokens / rate),
+                           clock_text(flops_of(setup) / rate),
                            setup.device == "cuda" ? "GPU" : "CPU core", rate / 1e9);
 }
 
@@ -129,14 +115,11 @@ std::vector<std::string> sweep_words(const po::variables_map& options) {
 
 void print_suggestion(const SweepSetup& setup, const Machine& machine,
                       const std::vector<std::string>& words) {
-  Workload work;
-  work.rows = std::ssize(setup.plan.rows) - setup.plan.n_refused();
-  work.bundles = std::ssize(setup.plan.bundles);
-  work.weight_bytes = weight_memory(setup);
-  work.bundle_bytes = bundle_bytes(setup);
-  for (const PlannedBundle& bundle : setup.plan.bundles)
-    work.flops += 2 * parameters_of(setup) * bundle.cost;
-  const Suggestion best = suggest(machine, work);
+  const Suggestion best =
+      suggest(machine, {.rows = std::ssize(setup.plan.rows) - setup.plan.n_refused(),
+                        .bundles = std::ssize(setup.plan.bundles),
+                        .flops = flops_of(setup),
+                        .memory = memory_of(setup)});
   std::cout << fmt::format(
       "machine   {}: {} node{} with {} rank{} each, {} cores a rank, {} a node\n", machine.name,
       best.nodes, best.nodes == 1 ? "" : "s", best.ranks_per_node,

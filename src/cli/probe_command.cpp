@@ -35,13 +35,13 @@ ProbeData probe(const Transformer& model, const std::vector<std::int32_t>& token
   const Placement& placement = model.placement();
   const auto T = std::ssize(tokens);
   KvCache cache = KvCache::allocate(config, placement, 1, T);
-  const AttentionBias bias = causal_bias(config, placement, {T}, 0, T);
+  const LayerVisibility seen = causal_visibility(config.n_layers, {T}, T);
   ForwardInput input;
   input.tokens = at::tensor(std::vector<std::int64_t>(tokens.begin(), tokens.end()), at::kLong)
                      .to(placement.device)
                      .unsqueeze(0);
   input.positions = at::arange(T, at::kLong).to(placement.device).unsqueeze(0);
-  input.bias = &bias;
+  input.seen = &seen;
   input.last_kv_layer = config.n_layers;
   input.outputs = Outputs::every_query;
 

@@ -10,13 +10,14 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/log.hpp"
-#include "rvsweep/experiment/bundle_contexts.hpp"
 #include "rvsweep/experiment/bundle_runner.hpp"
+#include "rvsweep/experiment/mean_donors.hpp"
 #include "rvsweep/storage/segment.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 #include "rvsweep/sweep/identity.hpp"
 #include "rvsweep/sweep/launch.hpp"
 #include "rvsweep/sweep/load_model.hpp"
+#include "rvsweep/sweep/setup.hpp"
 
 namespace rvsweep {
 namespace {
@@ -118,14 +119,15 @@ void print_row(const StoredSweep& sweep, std::size_t place, const Bundle& bundle
                            bundle.shape.prompt_length);
 }
 
-/// What the patch wrote, in all and at each patched layer where all have the same share.
-void print_patch(const ArmSpec& arm, const Item& row) {
+/// What the patches wrote in all; of one patch at each layer too where all have the same share.
+void print_patch(const Arm& arm, const Item& row) {
   if (!arm.is_patched()) return;
   const auto changed = *row.values<std::int64_t>("cells_changed");
-  const auto layers = static_cast<std::int64_t>(arm.layers.size());
+  const LayerSet& layers = arm.patches.front().layers;
   std::string each;
-  if (layers > 0 && changed % layers == 0)
-    each = fmt::format(", {} at each of layers {}", changed / layers, format_layers(arm.layers));
+  if (arm.patches.size() == 1 && changed % std::ssize(layers) == 0)
+    each = fmt::format(", {} at each of layers {}", changed / std::ssize(layers),
+                       format_layers(layers));
   std::cout << fmt::format(
       "patch     {} cells written{}; {} dropped; norm of the change {:.6g}; "
       "{} future keys\n",
@@ -190,53 +192,66 @@ void print_steps(const SweepSettings& settings, const Tokenizer& tokenizer,
 }
 
 /// What of this machine and this program is not as it was when the sweep ran.
-void tell_differences(const SweepFacts& stored, const SweepSetup& setup) {
-  const Placement placement = place_rank(setup.device, setup.dtype, 0);
-  const int threads = std::stoi(attribute(stored, "threads_per_rank"));
-  const SweepFacts now =
-      sweep_identity(setup, {setup.device, hardware_name(placement), setup.dtype, threads},
-                     hex(model_fingerprint(setup.weights)));
-  for (const auto& line : differences(stored, now)) {
-    if (line.starts_with("model_fingerprint") || line.starts_with("tokenizer_fingerprint"))
-      throw InputError(setup.config.model_path.string(), "is not the model of the sweep: " + line,
+void tell_differences(const SweepIdentity& stored, const SweepSetup& setup) {
+  SweepIdentity now = identity_of(setup, stored.threads);
+  now.model_fingerprint = hex(model_fingerprint(setup.weights));
+  for (const Difference& difference : differences(stored, now)) {
+    if (difference.key == "model_fingerprint" || difference.key == "tokenizer_fingerprint")
+      throw InputError(setup.config.model_path.string(),
+                       "is not the model of the sweep: " + difference.text(),
                        "name its folder with --model");
-    spdlog::warn("{}: the bits may differ", line);
+    spdlog::warn("{}: the bits may differ", difference.text());
   }
+}
+
+/// Whether the row has the bits that the segment has.
+ExitCode tell_bits(const Item& stored, const Item& now) {
+  const auto columns = now.table.columns.size();
+  const auto lines = bit_differences(stored, now);
+  if (lines.empty()) {
+    std::cout << "bits      identical in all " << columns << " columns\n";
+    return exit_done;
+  }
+  std::cout << "bits      differ in " << lines.size() << " of " << columns << " columns\n";
+  for (const auto& line : lines) std::cout << "  " << line << "\n";
+  return exit_bits_differ;
 }
 
 int replay(const std::string& folder, std::uint64_t id, const std::string& model_folder) {
   const StoredSweep stored = read_plan_file(folder);
   const std::size_t place = place_of_row(stored, id, folder);
-  ConfigValues values = read_config_text(attribute(stored, "config"), folder + "/plan.h5");
+  const std::int64_t row = stored.number_of_row(place);
+  const SweepIdentity identity = stored_identity(stored);
+  ConfigValues values = read_config_text(config_text(identity.config), folder + "/plan.h5");
   if (!model_folder.empty()) values["model.path"] = {{model_folder, "--model"}};
-  const SweepSetup setup =
-      prepare_sweep(values, attribute(stored, "device_type"), attribute(stored, "dtype"), &stored);
-  tell_differences(stored, setup);
+  const SweepSetup setup = prepare_sweep(values, identity.device, identity.dtype, &stored);
+  tell_differences(identity, setup);
   const Bundle bundle = complete_bundle(setup.plan, BundleId(stored.row_bundle[place]));
   const auto segment = segment_file(folder, bundle.id);
   const bool computed = std::filesystem::exists(segment);
   if (computed)
-    if (const auto problem = segment_problem(segment, stored.segment_fingerprint()))
+    if (const auto checked = check_segment(segment, stored.segment_fingerprint());
+        const auto* problem = std::get_if<std::string>(&checked))
       throw InputError(segment.string(), *problem, "run the sweep again to compute it anew");
 
   Launch launch;
   add_experiment(setup, launch);
   const SweepSettings settings = sweep_settings(setup.config, setup.model, setup.tokenizer, launch);
-  const int threads = std::stoi(attribute(stored, "threads_per_rank"));
-  use_threads(threads);
+  use_threads(identity.threads);
   const World alone;
-  const Transformer model = load_on_every_rank(alone, setup.model, setup.weights,
-                                               place_rank(setup.device, setup.dtype, 0), threads);
+  const Transformer model =
+      load_on_every_rank(alone, setup.model, setup.weights,
+                         place_rank(setup.device, setup.dtype, 0), identity.threads);
   std::vector<at::Tensor> steps;
-  const BundleRunner runner{model,
-                            setup.tokenizer,
-                            settings,
-                            stored.prompt_columns,
-                            stored.row_columns,
-                            means_over(model, setup.plan.mean_prompts),
-                            keep_of_slot(slot_of(bundle, stored.number_of_row(place)), steps)};
+  const BundleRunner runner{.model = model,
+                            .tokenizer = setup.tokenizer,
+                            .settings = settings,
+                            .prompt_columns = stored.prompt_columns,
+                            .row_columns = stored.row_columns,
+                            .means = means_over(model, setup.plan.mean_prompts),
+                            .observe_step = keep_of_slot(slot_of(bundle, row), steps)};
   const BundleResult result = runner.run(bundle);
-  const Item now(result.rows, stored.number_of_row(place));
+  const Item now(result.rows, row);
 
   print_row(stored, place, bundle, now);
   print_patch(setup.plan.arms.at(static_cast<std::size_t>(stored.rows.arm[place])), now);
@@ -249,15 +264,7 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
     return exit_done;
   }
   const ItemTable before = read_segment_table(segment, SegmentTable::rows, stored.row_columns);
-  const auto lines = bit_differences(Item(before, stored.number_of_row(place)), now);
-  if (lines.empty()) {
-    std::cout << "bits      identical in all " << result.rows.columns.size() << " columns\n";
-    return exit_done;
-  }
-  std::cout << "bits      differ in " << lines.size() << " of " << result.rows.columns.size()
-            << " columns\n";
-  for (const auto& line : lines) std::cout << "  " << line << "\n";
-  return exit_bits_differ;
+  return tell_bits(Item(before, row), now);
 }
 
 }  // namespace

@@ -55,14 +55,15 @@ std::string counts(const ordered_json& status) {
 
 std::string speed(const StatusView& view) {
   const ordered_json& status = view.status;
-  std::string text;
-  if (view.rows_per_second) text += fmt::format("{:.1f} rows/s now", *view.rows_per_second);
+  Lines parts;
+  if (view.rows_per_second)
+    parts.push_back(fmt::format("{:.1f} rows/s now", *view.rows_per_second));
   if (status.contains("rows_per_second"))
-    text += fmt::format("{}{:.1f} rows/s on average", text.empty() ? "" : ", ",
-                        status["rows_per_second"].get<double>());
+    parts.push_back(
+        fmt::format("{:.1f} rows/s on average", status["rows_per_second"].get<double>()));
   if (status.contains("eta_seconds") && status["state"] == "running")
-    text += ", ETA " + clock_text(status["eta_seconds"].get<double>());
-  return text;
+    parts.push_back("ETA " + clock_text(status["eta_seconds"].get<double>()));
+  return fmt::format("{}", fmt::join(parts, ", "));
 }
 
 /// Silence of a rank, the time since the status was written included.

@@ -12,7 +12,7 @@ namespace rvsweep {
 
 /// What a page shows beside the sweep's status.
 struct StatusView {
-  nlohmann::ordered_json status;          // see cli/sweep_status.hpp
+  nlohmann::ordered_json status;          // see sweep/status.hpp
   std::optional<double> rows_per_second;  // of the last half minute
   double seconds_since_update = 0;        // of status.json
   std::map<BundleId, BundleTrouble> troubles;

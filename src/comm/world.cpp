@@ -1,9 +1,7 @@
 #include "rvsweep/comm/world.hpp"
 
 #include <mpi.h>
-#include <unistd.h>
 
-#include <climits>
 #include <cmath>
 #include <cstdlib>
 #include <exception>
@@ -11,14 +9,10 @@
 #include "comm/local_communicator.hpp"
 #include "rvsweep/comm/mpi_communicator.hpp"
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/host.hpp"
 
 namespace rvsweep {
 namespace {
-
-std::string host_name() {
-  char name[HOST_NAME_MAX + 1] = {};
-  return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
-}
 
 void start_mpi() {
   int provided = MPI_THREAD_SINGLE;
@@ -28,14 +22,14 @@ void start_mpi() {
                      "use one that offers MPI_THREAD_FUNNELED");
 }
 
-NodePlace mpi_place() {
-  NodePlace place{host_name()};
-  MPI_Comm node;
-  MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
-  MPI_Comm_rank(node, &place.local_rank);
-  MPI_Comm_size(node, &place.local_size);
-  MPI_Comm_free(&node);
-  return place;
+NodeRank mpi_node_rank() {
+  NodeRank node{host_name()};
+  MPI_Comm ranks;
+  MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &ranks);
+  MPI_Comm_rank(ranks, &node.local_rank);
+  MPI_Comm_size(ranks, &node.local_size);
+  MPI_Comm_free(&ranks);
+  return node;
 }
 
 }  // namespace
@@ -57,12 +51,12 @@ World::World()
     : exceptions_before_(std::uncaught_exceptions()), uses_mpi_(launched_as_mpi_rank(std::getenv)) {
   if (!uses_mpi_) {
     communicator_ = std::make_unique<LocalCommunicator>();
-    place_.host = host_name();
+    node_.host = host_name();
     return;
   }
   start_mpi();
   communicator_ = make_mpi_communicator();
-  place_ = mpi_place();
+  node_ = mpi_node_rank();
 }
 
 void World::set_patience(std::optional<Seconds> limit) {

@@ -1,11 +1,9 @@
 #include "rvsweep/core/builtin_files.hpp"
 
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <utility>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/read_file.hpp"
 
 namespace rvsweep {
 namespace {
@@ -19,17 +17,15 @@ constexpr std::pair<std::string_view, std::string_view> files[] = {
 std::string_view builtin_file(std::string_view name) {
   for (const auto& [known, content] : files)
     if (known == name) return content;
-  broken_contract("name", __FILE__, __LINE__, std::string(name) + " is not a shipped file");
+  RVSWEEP_UNREACHABLE(std::string(name) + " is not a shipped file");
 }
 
 std::string builtin_or_file(const std::string& setting, std::string_view name,
                             const std::string& key) {
   if (setting == "builtin") return std::string(builtin_file(name));
-  std::ifstream stream(setting, std::ios::binary);
-  std::ostringstream bytes;
-  if (!stream || std::filesystem::is_directory(setting) || (bytes << stream.rdbuf()).bad())
-    throw InputError(setting, "cannot be read", key + " must be builtin or name a file");
-  return bytes.str();
+  auto bytes = read_file(setting);
+  if (!bytes) throw InputError(setting, "cannot be read", key + " must be builtin or name a file");
+  return std::move(*bytes);
 }
 
 }  // namespace rvsweep

@@ -3,10 +3,10 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cstring>
 #include <fstream>
 #include <string>
+
+#include "rvsweep/core/parse_number.hpp"
 
 namespace rvsweep {
 namespace {
@@ -23,10 +23,8 @@ std::vector<int> affinity_mask() {
 }
 
 std::optional<int> positive_number(const char* text) {
-  int number = 0;
-  if (text == nullptr) return std::nullopt;
-  const auto [end, error] = std::from_chars(text, text + std::strlen(text), number);
-  return error == std::errc{} && *end == '\0' && number > 0 ? std::optional(number) : std::nullopt;
+  const auto number = parse_number<int>(text == nullptr ? "" : text);
+  return number > 0 ? number : std::nullopt;
 }
 
 /// cpu.max reads "max 100000" or "150000 100000": microseconds of CPU time per period.

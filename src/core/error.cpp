@@ -2,10 +2,9 @@
 
 namespace rvsweep {
 
-void broken_contract(const char* condition, const char* file, int line,
-                     const std::string& message) {
-  throw ContractError(std::string(file) + ":" + std::to_string(line) + ": " + message + " (" +
-                      condition + " does not hold): please report this as a defect of rvsweep");
+void broken_contract(const char* file, int line, const std::string& message, const char* how) {
+  throw ContractError(std::string(file) + ":" + std::to_string(line) + ": " + message + " (" + how +
+                      "): please report this as a defect of rvsweep");
 }
 
 }  // namespace rvsweep

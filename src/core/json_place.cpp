@@ -1,7 +1,5 @@
 #include "rvsweep/core/json_place.hpp"
 
-#include "rvsweep/core/error.hpp"
-
 namespace rvsweep {
 namespace {
 
@@ -9,28 +7,40 @@ const nlohmann::json absent;
 
 }  // namespace
 
+nlohmann::json parse_json(const std::string& text, const std::string& where,
+                          const std::string& advice) {
+  try {
+    return nlohmann::json::parse(text);
+  } catch (const nlohmann::json::parse_error& error) {
+    // Its own message repeats the bytes read, which need not be UTF-8.
+    throw InputError(where, "is not valid JSON in UTF-8 at byte " + std::to_string(error.byte),
+                     advice);
+  }
+}
+
 JsonPlace JsonPlace::member(const std::string& key) const {
-  if (!value.is_object()) throw InputError(where(), "is not an object");
+  if (!value.is_object()) throw InputError(where(), "is not an object", advice);
   const auto found = value.find(key);
-  return {found == value.end() ? absent : *found, file, path.empty() ? key : path + "." + key};
+  return {found == value.end() ? absent : *found, file, path.empty() ? key : path + "." + key,
+          advice};
 }
 
 JsonPlace JsonPlace::element(std::size_t index) const {
-  return {array().at(index), file, path + "[" + std::to_string(index) + "]"};
+  return {array().at(index), file, path + "[" + std::to_string(index) + "]", advice};
 }
 
 const nlohmann::json& JsonPlace::array() const {
-  if (!value.is_array()) throw InputError(where(), "is not a list");
+  if (!value.is_array()) throw InputError(where(), "is not a list", advice);
   return value;
 }
 
 std::string JsonPlace::text() const {
-  if (!value.is_string()) throw InputError(where(), "is not a text");
+  if (!value.is_string()) throw InputError(where(), "is not a text", advice);
   return value.get<std::string>();
 }
 
 bool JsonPlace::flag() const {
-  if (!value.is_boolean()) throw InputError(where(), "is neither true nor false");
+  if (!value.is_boolean()) throw InputError(where(), "is neither true nor false", advice);
   return value.get<bool>();
 }
 
@@ -38,14 +48,24 @@ bool JsonPlace::flag_or(bool otherwise) const { return is_null() ? otherwise : f
 
 std::int32_t JsonPlace::token_id() const {
   if (!value.is_number_integer() || value < 0 || value > max_token_id)
-    throw InputError(where(), "is not a token id (0 to " + std::to_string(max_token_id) + ")");
+    throw InputError(where(), "is not a token id (0 to " + std::to_string(max_token_id) + ")",
+                     advice);
   return value.get<std::int32_t>();
 }
 
 std::size_t JsonPlace::count() const {
   if (!value.is_number_integer() || value < 0 || value > INT32_MAX)
-    throw InputError(where(), "is not a whole number from 0 to " + std::to_string(INT32_MAX));
+    throw InputError(where(), "is not a whole number from 0 to " + std::to_string(INT32_MAX),
+                     advice);
   return value.get<std::size_t>();
+}
+
+std::int64_t JsonPlace::positive(const std::string& key) const {
+  const auto number = get<std::int64_t>(key);
+  if (number <= 0)
+    throw InputError(where(), "\"" + key + "\" is " + std::to_string(number),
+                     "it must be positive");
+  return number;
 }
 
 void JsonPlace::refuse(const std::string& component, const std::string& supported) const {

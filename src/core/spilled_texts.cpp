@@ -5,8 +5,6 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
-#include <utility>
 
 #include "rvsweep/core/error.hpp"
 
@@ -20,65 +18,44 @@ constexpr std::size_t written_at_once = std::size_t{1} << 20;
                     "set TMPDIR to a folder with room");
 }
 
+void fail(const std::filesystem::path& folder, const std::string&, int error_number) {
+  refuse(folder, reason_of(error_number));
+}
+
 }  // namespace
 
-SpilledTexts::~SpilledTexts() {
-  if (file_ >= 0) close(file_);
-}
-
-SpilledTexts::SpilledTexts(SpilledTexts&& other) noexcept { *this = std::move(other); }
-
-SpilledTexts& SpilledTexts::operator=(SpilledTexts&& other) noexcept {
-  std::swap(folder_, other.folder_);
-  std::swap(file_, other.file_);
-  std::swap(ends_, other.ends_);
-  std::swap(written_, other.written_);
-  std::swap(rest_, other.rest_);
-  return *this;
-}
-
 void SpilledTexts::add(std::string_view text) {
-  if (file_ < 0) open();
-  rest_ += text;
-  ends_.push_back(written_ + rest_.size());
-  if (rest_.size() >= written_at_once) flush();
+  if (file_.get() < 0) open();
+  unwritten_ += text;
+  ends_.push_back(written_ + unwritten_.size());
+  if (unwritten_.size() >= written_at_once) flush();
 }
 
-std::string SpilledTexts::operator[](std::size_t number) const {
-  const std::uint64_t begin = number == 0 ? 0 : ends_[number - 1];
-  if (begin >= written_) return rest_.substr(begin - written_, ends_[number] - begin);
-  std::string text(ends_[number] - begin, '\0');
-  for (std::size_t got = 0; got < text.size();) {
-    const ssize_t bytes =
-        pread(file_, text.data() + got, text.size() - got, static_cast<off_t>(begin + got));
-    if (bytes < 0 && errno == EINTR) continue;
-    if (bytes <= 0) refuse(folder_, bytes < 0 ? std::strerror(errno) : "the file was cut short");
-    got += static_cast<std::size_t>(bytes);
-  }
+std::string SpilledTexts::operator[](std::size_t index) const {
+  const std::uint64_t begin = index == 0 ? 0 : ends_[index - 1];
+  if (begin >= written_) return unwritten_.substr(begin - written_, ends_[index] - begin);
+  std::string text(ends_[index] - begin, '\0');
+  if (file_.read_at(begin, text.data(), text.size()) < text.size())
+    refuse(file_.file(), "the file was cut short");
   return text;
 }
 
 void SpilledTexts::open() {
   std::error_code error;
-  folder_ = std::filesystem::temp_directory_path(error);
-  if (error) refuse(folder_, error.message());
-  std::string name = (folder_ / "rvsweep-texts-XXXXXX").string();
-  file_ = mkostemp(name.data(), O_CLOEXEC);
-  if (file_ < 0) refuse(folder_, std::strerror(errno));
+  const std::filesystem::path folder = std::filesystem::temp_directory_path(error);
+  if (error) refuse(folder, error.message());
+  std::string name = (folder / "rvsweep-texts-XXXXXX").string();
+  const int fd = mkostemp(name.data(), O_CLOEXEC);
+  if (fd < 0) refuse(folder, reason_of(errno));
   unlink(name.c_str());
+  file_ = Descriptor(fd, folder, {fail, fail});
 }
 
-/// Texts end where a write ends, so that each lies on one side.
+/// A text is never cut: it lies either in the file or in what is still to be written.
 void SpilledTexts::flush() {
-  for (std::size_t done = 0; done < rest_.size();) {
-    const ssize_t bytes = pwrite(file_, rest_.data() + done, rest_.size() - done,
-                                 static_cast<off_t>(written_ + done));
-    if (bytes < 0 && errno == EINTR) continue;
-    if (bytes < 0) refuse(folder_, std::strerror(errno));
-    done += static_cast<std::size_t>(bytes);
-  }
-  written_ += rest_.size();
-  rest_.clear();
+  file_.write_at(written_, unwritten_);
+  written_ += unwritten_.size();
+  unwritten_.clear();
 }
 
 }  // namespace rvsweep

@@ -20,15 +20,15 @@ void TextStore::add(std::string_view text) {
     pieces_.back().reserve(std::max(piece_bytes, text.size()));
   }
   std::vector<char>& piece = pieces_.back();
-  places_.push_back({static_cast<std::uint32_t>(pieces_.size() - 1),
+  slices_.push_back({static_cast<std::uint32_t>(pieces_.size() - 1),
                      static_cast<std::uint32_t>(piece.size()),
                      static_cast<std::uint32_t>(text.size())});
   piece.insert(piece.end(), text.begin(), text.end());
 }
 
-std::string_view TextStore::operator[](std::size_t number) const {
-  const Place& place = places_[number];
-  return {pieces_[place.piece].data() + place.begin, place.size};
+std::string_view TextStore::operator[](std::size_t index) const {
+  const Slice& slice = slices_[index];
+  return {pieces_[slice.piece].data() + slice.begin, slice.size};
 }
 
 }  // namespace rvsweep

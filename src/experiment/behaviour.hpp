@@ -1,5 +1,7 @@
 #pragma once
 // Read-outs of the generated texts: keywords, regex families, copying and repetition.
+#include <map>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -10,13 +12,16 @@ namespace rvsweep {
 
 /// What behaviour read-outs need of one row; UTF-8.
 struct TextOfRow {
+  std::size_t row = 0;      // of the table
   std::string_view text;    // generated, without special tokens
   std::string_view prompt;  // the donor's prompt; of a row without donor its own
 };
 
-/// Fills the behaviour columns that the table has for its item `row`. Throws InputError where a
-/// family cannot be searched for in the text; the columns before it are filled then.
-void fill_behaviour(const TextOfRow& of_row, const std::vector<RegexFamily>& families,
-                    std::size_t row, ItemTable& table);
+/// Fills the behaviour columns that the table has. Returns the rows with a text that a family
+/// cannot be searched for in, with the reason; of their columns those before that family are
+/// filled.
+std::map<std::size_t, std::string> fill_behaviour(const std::vector<TextOfRow>& texts,
+                                                  const std::vector<RegexFamily>& families,
+                                                  ItemTable& table);
 
 }  // namespace rvsweep

@@ -12,7 +12,7 @@ namespace rvsweep {
 namespace {
 
 bool all_distinct(const DistinctRows& distinct) {
-  return distinct.bundle.rows.size() == distinct.slot_of.size();
+  return distinct.batch.rows.size() == distinct.slot_of.size();
 }
 
 /// Slot 0 for padding rows.
@@ -31,23 +31,23 @@ std::vector<T> of_rows(const std::vector<T>& of_slots, const std::vector<std::in
 
 }  // namespace
 
-DistinctRows distinct_rows(const SweepSettings& settings, const Bundle& bundle,
-                           const ModelConfig& config) {
-  DistinctRows distinct{bundle, {}};
-  if (settings.generation.temperature != 0) {
-    for (std::int64_t r = 0; r < std::ssize(bundle.rows); ++r) distinct.slot_of.push_back(r);
-    return distinct;
-  }
-  distinct.bundle.rows.clear();
-  std::vector<CompiledRow> plans = compile_rows(settings, bundle, config), kept;
-  for (std::size_t r = 0; r < bundle.rows.size(); ++r) {
-    const auto found = std::find(kept.begin(), kept.end(), plans[r]);
+DistinctRows distinct_rows(const PreparedBundle& prepared) {
+  const auto& rows = prepared.bundle.rows;
+  const bool is_greedy = prepared.settings.generation.temperature == 0;
+  DistinctRows distinct;
+  auto& kept = distinct.batch.compiled;
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    const CompiledRow& row = prepared.rows[r];
+    const auto found = is_greedy ? std::find(kept.begin(), kept.end(), row) : kept.end();
     distinct.slot_of.push_back(found - kept.begin());
     if (found != kept.end()) continue;
-    kept.push_back(std::move(plans[r]));
-    distinct.bundle.rows.push_back(bundle.rows[r]);
+    kept.push_back(row);
+    distinct.batch.rows.push_back(rows[r]);
   }
-  distinct.bundle.shape.rows = canonical_rows(std::ssize(kept));
+  const auto padded = all_distinct(distinct) ? std::ssize(prepared.rows)
+                                             : canonical_rows(std::ssize(distinct.batch.rows));
+  kept.resize(static_cast<std::size_t>(padded),
+              padding_row(prepared.bundle, prepared.model.config()));
   return distinct;
 }
 
@@ -57,22 +57,17 @@ at::Tensor by_row(const at::Tensor& by_slot, const DistinctRows& distinct) {
 }
 
 DecodedBatch whole_batch(DecodedBatch batch, const DistinctRows& distinct,
-                         std::vector<CompiledRow> plans) {
+                         const BundleShape& shape) {
   if (all_distinct(distinct)) return batch;
-  const auto rows = std::ssize(plans);
   const auto whole = [&](const at::Tensor& of_slots, std::int64_t dim) {
-    return of_slots.defined() ? select(of_slots, dim, distinct.slot_of, rows) : of_slots;
+    return of_slots.defined() ? select(of_slots, dim, distinct.slot_of, shape.rows) : of_slots;
   };
-  DecodedBatch result;
-  result.cache = {whole(batch.cache.k, 1), whole(batch.cache.v, 1)};
-  result.plans = std::move(plans);
-  result.rows = of_rows(batch.rows, distinct.slot_of);
-  result.proofs = of_rows(batch.proofs, distinct.slot_of);
-  result.first_logits = whole(batch.first_logits, 0);
-  for (const SiteCapture& record : batch.residuals) {
-    result.residuals.push_back(record);
-    result.residuals.back().values = whole(record.values, 0);
-  }
+  DecodedBatch result{.cache = {whole(batch.cache.k, 1), whole(batch.cache.v, 1)},
+                      .rows = of_rows(batch.rows, distinct.slot_of),
+                      .proofs = of_rows(batch.proofs, distinct.slot_of),
+                      .first_logits = whole(batch.first_logits, 0),
+                      .residuals = std::move(batch.residuals)};
+  for (SiteCapture& record : result.residuals) record.values = whole(record.values, 0);
   return result;
 }
 

@@ -1,25 +1,24 @@
 #pragma once
 // Greedy rows that would generate the same are generated once: pairs that share a prompt, as those
 // of pairing=cross and random:K do, share its unpatched arms.
-#include "rvsweep/experiment/generation.hpp"
+#include "experiment/decode.hpp"
 
 namespace rvsweep {
 
 struct DistinctRows {
-  Bundle bundle;                      // rows and their padded number alone differ
-  std::vector<std::int64_t> slot_of;  // of every row of the whole bundle, in `bundle`
+  RowBatch batch;
+  std::vector<std::int64_t> slot_of;  // of every row of the bundle, in `batch`
 };
 
 /// The rows that have to be decoded, in their order: where the temperature is 0, the first of those
-/// with equal plans.
-DistinctRows distinct_rows(const SweepSettings& settings, const Bundle& bundle,
-                           const ModelConfig& config);
+/// that are compiled to the same.
+DistinctRows distinct_rows(const PreparedBundle& prepared);
 
 /// A tensor by slots as one by rows: [slots, ...] to [rows, ...].
 at::Tensor by_row(const at::Tensor& by_slot, const DistinctRows& distinct);
 
-/// The batch of the distinct rows as that of the whole bundle, whose plans are `plans`.
+/// The batch of the distinct rows as that of the whole bundle, padded to shape.rows.
 DecodedBatch whole_batch(DecodedBatch batch, const DistinctRows& distinct,
-                         std::vector<CompiledRow> plans);
+                         const BundleShape& shape);
 
 }  // namespace rvsweep

@@ -1,3 +1,5 @@
+#include "experiment/forced.hpp"
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/tensor.h>
@@ -5,12 +7,11 @@
 
 #include <algorithm>
 
-#include "experiment/columns.hpp"
-#include "experiment/logit_readouts.hpp"
-#include "rvsweep/intervention/decode_bias.hpp"
 #include "rvsweep/intervention/prompt_cache.hpp"
 #include "rvsweep/intervention/site_patch.hpp"
+#include "rvsweep/intervention/visibility.hpp"
 #include "rvsweep/metrics/logits.hpp"
+#include "rvsweep/plan/result_schema.hpp"
 
 // Shapes: R rows of a batch, Q tokens fed to each, T prompt columns, H hidden.
 
@@ -39,15 +40,15 @@ at::Tensor feed_continuations(const Transformer& model, const ContextState& cont
     first_token.push_back(plans[r].n - 1);
     first_position.push_back(plans[r].first_position());
   }
-  const PassEdits patches = pass_edits(model, contexts, plans, first_token, Q);
-  const AttentionBias bias = forced_bias(model.config(), placement, plans, T, Q);
+  const PassEdits edits = pass_edits(model, contexts, plans, first_token, Q);
+  const LayerVisibility seen = visibility_of(plans, model.config().n_layers, T);
   ForwardInput input;
   input.tokens = tokens.to(placement.device);
   input.positions = (at::tensor(first_position, at::kLong).unsqueeze(1) + at::arange(Q, at::kLong))
                         .to(placement.device);
   input.column = T;
-  input.bias = &bias;
-  input.patches = patches.patches;
+  input.seen = &seen;
+  input.edits = edits.edits;
   input.last_kv_layer = model.config().n_layers;
   input.outputs = Outputs::every_query;
   return model.forward(input, cache);
@@ -131,56 +132,60 @@ Comparison plan_comparison(const Bundle& bundle, const std::vector<Generated>& g
   return result;
 }
 
-/// Unpatched rows of all contexts, with their caches.
-struct ContextRows {
-  std::vector<CompiledRow> plans;
+/// The contexts as unpatched rows: what rows are compared with.
+struct Unpatched {
+  RowBatch batch;
   KvCache cache;
+  std::vector<Generated> greedy;  // of every context
 };
 
-ContextRows context_rows(const Transformer& model, const Bundle& bundle,
-                         const ContextState& contexts) {
-  ContextRows rows;
-  const auto C = bundle.shape.contexts;
-  for (std::int32_t c = 0; c < C; ++c) {
-    BundleRow row;
-    row.base = c < std::ssize(bundle.contexts) ? c : 0;
-    rows.plans.push_back(compile_row(ArmSpec{}, row, bundle, C, model.config()));
+Unpatched run_unpatched(const PreparedBundle& prepared) {
+  const Transformer& model = prepared.model;
+  const KvCache& contexts = prepared.contexts.cache;
+  Unpatched result{.batch = unpatched_rows(prepared.bundle, model.config())};
+  const auto& rows = result.batch.compiled;
+  result.greedy = continuations(prepared, result.batch);
+  result.cache =
+      KvCache::allocate(model.config(), model.placement(), std::ssize(rows), contexts.columns());
+  copy_base_cells(contexts, rows, result.cache);
+  return result;
+}
+
+/// The columns of one continuation: that of the pair's other prompt (`along_source`), or of the
+/// reference's own.
+void fill_along(bool along_source, const PreparedBundle& prepared, const DecodedBatch& batch,
+                const Unpatched& unpatched, ItemTable& table) {
+  const Transformer& model = prepared.model;
+  const ContextState& contexts = prepared.contexts;
+  const auto R = batch.rows.size();
+  const auto Q = prepared.settings.generation.max_new_tokens;
+  const Comparison comparison = plan_comparison(prepared.bundle, unpatched.greedy, along_source);
+  const at::Tensor rows =
+      feed_continuations(model, contexts, prepared.rows, batch.cache, comparison.fed, Q);
+  Sums sums{std::vector<double>(R), std::vector<double>(R)};
+  for (std::size_t round = 0; round < comparison.references.size(); ++round) {
+    const at::Tensor references =
+        feed_continuations(model, contexts, unpatched.batch.compiled, unpatched.cache,
+                           comparison.references[round], Q);
+    compare(model, rows, references, comparison.reference_of[round], comparison.fed, sums);
   }
-  rows.cache = KvCache::allocate(model.config(), model.placement(), C, contexts.cache.columns());
-  std::vector<PatchProof> no_proofs(rows.plans.size());
-  compose_prompt_caches(model, contexts.cache, rows.plans, rows.cache, no_proofs);
-  return rows;
+  auto& kl = column(table, along_source ? columns::kl_forced_source : columns::kl_forced_base);
+  auto& logprob = column(table, along_source ? columns::logprob_source : columns::logprob_base);
+  for (std::size_t r = 0; r < R; ++r) {
+    if (comparison.fed[r] == nullptr || !batch.rows[r].failure.empty()) continue;
+    const auto length = static_cast<double>(comparison.fed[r]->size());
+    kl[r] = sums.kl[r] / length;
+    logprob[r] = sums.logprob[r] / length;
+  }
 }
 
 }  // namespace
 
-void fill_forced(const Transformer& model, const SweepSettings& settings, const Bundle& bundle,
-                 const BundleContexts& contexts, const DecodedBatch& batch, ItemTable& table) {
-  if (find_column<double>(table, "kl_forced_source") == nullptr) return;
-  const auto R = bundle.rows.size();
-  const auto Q = settings.generation.max_new_tokens;
-  const auto greedy = continuations(model, settings, bundle, contexts.state);
-  const ContextRows unpatched = context_rows(model, bundle, contexts.state);
-  for (const bool along_source : {false, true}) {
-    const Comparison comparison = plan_comparison(bundle, greedy, along_source);
-    const at::Tensor rows =
-        feed_continuations(model, contexts.state, batch.plans, batch.cache, comparison.fed, Q);
-    Sums sums{std::vector<double>(R), std::vector<double>(R)};
-    for (std::size_t round = 0; round < comparison.references.size(); ++round) {
-      const at::Tensor references = feed_continuations(
-          model, contexts.state, unpatched.plans, unpatched.cache, comparison.references[round], Q);
-      compare(model, rows, references, comparison.reference_of[round], comparison.fed, sums);
-    }
-    const std::string name = along_source ? "source" : "base";
-    auto& kl = column<double>(table, "kl_forced_" + name);
-    auto& logprob = column<double>(table, "logprob_" + name);
-    for (std::size_t r = 0; r < R; ++r) {
-      if (comparison.fed[r] == nullptr || !batch.rows[r].failure.empty()) continue;
-      const auto length = static_cast<double>(comparison.fed[r]->size());
-      kl[r] = sums.kl[r] / length;
-      logprob[r] = sums.logprob[r] / length;
-    }
-  }
+void fill_forced(const PreparedBundle& prepared, const DecodedBatch& batch, ItemTable& table) {
+  if (find_column(table, columns::kl_forced_source) == nullptr) return;
+  const Unpatched unpatched = run_unpatched(prepared);
+  for (const bool along_source : {false, true})
+    fill_along(along_source, prepared, batch, unpatched, table);
 }
 
 }  // namespace rvsweep

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "rvsweep/kernels/device.hpp"
 #include "rvsweep/metrics/spectra.hpp"
 
 namespace rvsweep {
@@ -31,29 +32,29 @@ at::Tensor gather_windows(const at::Tensor& v, const std::vector<VWindow>& windo
       .view({std::ssize(windows), W, n_kv_heads * v.size(3)});
 }
 
-/// Which of a layer's blocks [windows, W, D] differ. Rows share their prompts' V up to the layers
-/// that patches change, and equal blocks have equal spectra.
+/// The distinct ones of a layer's blocks [windows, W, D]: rows share their prompts' V up to the
+/// first patched layer, and equal blocks have equal spectra.
 struct DistinctBlocks {
-  at::Tensor blocks;               // those that no earlier one equals bit for bit
-  std::vector<std::size_t> place;  // of every window's equal among them
+  at::Tensor blocks;                  // those that no earlier one equals bit for bit
+  std::vector<std::size_t> index_of;  // of every window's block among them
 };
 
 DistinctBlocks distinct_blocks(const at::Tensor& blocks) {
   const auto n = static_cast<std::size_t>(blocks.size(0)), bytes = blocks.nbytes() / n;
   DistinctBlocks distinct{blocks, {}};
-  if (!blocks.is_cpu()) {  // comparing would take longer there
-    distinct.place.resize(n);
-    std::iota(distinct.place.begin(), distinct.place.end(), std::size_t{0});
+  if (!is_on_host(blocks)) {  // comparing would take longer there
+    distinct.index_of.resize(n);
+    std::iota(distinct.index_of.begin(), distinct.index_of.end(), std::size_t{0});
     return distinct;
   }
   std::vector<std::int64_t> kept;
   const auto* const begin = static_cast<const char*>(blocks.const_data_ptr());
-  std::unordered_map<std::string_view, std::size_t> places;
+  std::unordered_map<std::string_view, std::size_t> known;
   for (std::size_t i = 0; i < n; ++i) {
     const auto [found, is_new] =
-        places.emplace(std::string_view(begin + i * bytes, bytes), kept.size());
+        known.emplace(std::string_view(begin + i * bytes, bytes), kept.size());
     if (is_new) kept.push_back(static_cast<std::int64_t>(i));
-    distinct.place.push_back(found->second);
+    distinct.index_of.push_back(found->second);
   }
   if (kept.size() < n) distinct.blocks = blocks.index_select(0, at::tensor(kept, at::kLong));
   return distinct;
@@ -70,7 +71,7 @@ std::vector<double> window_spectra(const KvCache& cache, const std::vector<VWind
     bool wanted = false;
     for (std::size_t i = 0; i < n; ++i) wanted |= has_cells(i, layer);
     if (!wanted) continue;
-    const auto [blocks, place] = distinct_blocks(gather_windows(cache.v[layer], windows, W));
+    const auto [blocks, index_of] = distinct_blocks(gather_windows(cache.v[layer], windows, W));
     const at::Tensor sigma =  // [distinct blocks, min(W, D)]
         singular_values(blocks).to(at::kCPU).contiguous();
     const auto found = static_cast<std::size_t>(sigma.size(1));
@@ -78,7 +79,7 @@ std::vector<double> window_spectra(const KvCache& cache, const std::vector<VWind
     for (std::size_t i = 0; i < n; ++i) {
       if (!has_cells(i, layer)) continue;
       double* out = &spectra[(i * n_layers + layer) * width];
-      std::copy_n(values + place[i] * found, found, out);
+      std::copy_n(values + index_of[i] * found, found, out);
       std::fill(out + found, out + width, 0.0);  // a block has no more than D singular values
     }
   }

@@ -7,21 +7,21 @@
 
 #include <algorithm>
 
-#include "experiment/columns.hpp"
 #include "rvsweep/metrics/logits.hpp"
+#include "rvsweep/plan/canonical_shapes.hpp"
+#include "rvsweep/plan/result_schema.hpp"
 
 namespace rvsweep {
 namespace {
 
-/// KL of every row of `logits` from its row of `references`: float64 [rows]. A few rows at a time,
-/// because float64 numbers of a whole vocabulary are many.
+/// KL(reference || row) of every row of `logits`: float64 [rows]. A few rows at a time: a
+/// vocabulary in float64 takes a megabyte.
 at::Tensor kl_from(const at::Tensor& references, const std::vector<std::int64_t>& reference_of,
                    const at::Tensor& logits) {
-  constexpr std::int64_t at_once = 8;
   const at::Tensor index = at::tensor(reference_of, at::kLong).to(logits.device());
   std::vector<at::Tensor> parts;
-  for (std::int64_t first = 0; first < logits.size(0); first += at_once) {
-    const auto n = std::min(at_once, logits.size(0) - first);
+  for (std::int64_t first = 0; first < logits.size(0); first += kl_rows) {
+    const auto n = std::min(kl_rows, logits.size(0) - first);
     const at::Tensor log_p =
         log_probabilities(references.index_select(0, index.narrow(0, first, n)));
     const at::Tensor log_q = log_probabilities(logits.narrow(0, first, n));
@@ -32,31 +32,29 @@ at::Tensor kl_from(const at::Tensor& references, const std::vector<std::int64_t>
 
 }  // namespace
 
-void fill_first_token(const SweepSettings& settings, const Bundle& bundle,
-                      const BundleContexts& contexts, const DecodedBatch& batch, ItemTable& table) {
-  auto* kl_first = find_column<double>(table, "kl_first");
+void fill_first_token(const PreparedBundle& prepared, const DecodedBatch& batch, ItemTable& table) {
+  auto* kl_first = find_column(table, columns::kl_first);
   if (kl_first == nullptr) return;
-  const auto R = std::ssize(bundle.rows);
+  const auto& rows = prepared.bundle.rows;
+  const TokenSets& sets = prepared.settings.token_sets;
+  const auto R = std::ssize(rows);
   std::vector<std::int64_t> references;
-  for (const BundleRow& row : bundle.rows)
-    references.push_back(std::max<std::int64_t>(row.reference, 0));
+  for (const BundleRow& row : rows) references.push_back(std::max<std::int64_t>(row.reference, 0));
   const at::Tensor logits = batch.first_logits.narrow(0, 0, R);
-  const at::Tensor kl = kl_from(contexts.first_logits, references, logits).to(at::kCPU);
-  const at::Tensor lse =
-      log_sum_exp_difference(logits, settings.token_sets.recursive, settings.token_sets.task)
-          .to(at::kCPU);
-  auto& lse_difference = column<double>(table, "lse_difference");
+  const at::Tensor kl = kl_from(prepared.first_logits, references, logits).to(at::kCPU);
+  const at::Tensor lse = log_sum_exp_difference(logits, sets.recursive, sets.task).to(at::kCPU);
+  auto& lse_difference = column(table, columns::lse_difference);
   for (std::int64_t r = 0; r < R; ++r) {
     if (!batch.rows[r].failure.empty()) continue;
-    if (bundle.rows[r].reference >= 0) (*kl_first)[r] = kl.const_data_ptr<double>()[r];
+    if (rows[r].reference >= 0) (*kl_first)[r] = kl.const_data_ptr<double>()[r];
     lse_difference[r] = lse.const_data_ptr<double>()[r];
   }
 }
 
 void fill_logit_lens(const Transformer& model, const DecodedBatch& batch, ItemTable& table) {
-  auto* tokens = find_column<std::int32_t>(table, "logit_lens_token");
+  auto* tokens = find_column(table, columns::logit_lens_token);
   if (tokens == nullptr) return;
-  auto& log_probabilities = column<float>(table, "logit_lens_logprob");
+  auto& log_probabilities = column(table, columns::logit_lens_logprob);
   const auto n_layers = std::ssize(batch.residuals), k = logit_lens_top;
   for (std::int64_t i = 0; i < n_layers; ++i) {
     const at::Tensor residual = batch.residuals[i].values.flatten(1);  // [R, hidden]

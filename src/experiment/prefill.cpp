@@ -1,22 +1,22 @@
+#include "experiment/prefill.hpp"
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 
-#include "rvsweep/experiment/generation.hpp"
-#include "rvsweep/intervention/prompt_cache.hpp"
-#include "rvsweep/intervention/site_patch.hpp"
+#include "rvsweep/plan/canonical_shapes.hpp"
 
 namespace rvsweep {
 namespace {
 
-/// Prompts that are fed together: on a CPU so many that what a layer makes of them stays in its
-/// cache, in whole groups of 8 (canonical_rows) where there are several.
+/// Prompts that are fed together: Operations::prefill_tokens, in whole groups of prefill_row_group.
 std::int64_t prompts_at_once(const Transformer& model, const KvCache& cache) {
-  constexpr std::int64_t cpu_tokens = 1280;
-  if (!model.placement().device.is_cpu()) return cache.rows();
-  return std::max<std::int64_t>(cpu_tokens / cache.columns() / 8 * 8, 8);
+  const auto tokens = model.operations().prefill_tokens;
+  if (tokens == 0) return cache.rows();
+  return std::max(tokens / cache.columns() / prefill_row_group * prefill_row_group,
+                  prefill_row_group);
 }
 
 /// Feeds the prompts of cache rows [first, first + rows of `cache`).
@@ -40,10 +40,10 @@ at::Tensor feed_some(const Transformer& model,
       position[r][columns - n + i] = i;
     }
   }
-  const AttentionBias bias = causal_bias(model.config(), placement, lengths, 0, columns);
+  const LayerVisibility seen = causal_visibility(model.config().n_layers, lengths, columns);
   input.tokens = tokens.to(placement.device);
   input.positions = positions.to(placement.device);
-  input.bias = &bias;
+  input.seen = &seen;
   return model.forward(input, cache);
 }
 
@@ -53,16 +53,16 @@ at::Tensor feed_prompts(const Transformer& model,
                         const std::vector<std::vector<std::int32_t>>& prompts, ForwardInput input,
                         KvCache& cache) {
   const auto at_once = prompts_at_once(model, cache);
-  std::vector<SiteCapture>* const records = input.records;
-  std::vector<std::vector<at::Tensor>> recorded(records == nullptr ? 0 : records->size());
+  std::vector<SiteCapture>* const captures = input.captures;
+  std::vector<std::vector<at::Tensor>> recorded(captures == nullptr ? 0 : captures->size());
   std::vector<at::Tensor> outputs;
   for (std::int64_t first = 0; first < cache.rows(); first += at_once) {
     const auto n = std::min(at_once, cache.rows() - first);
     outputs.push_back(feed_some(model, prompts, first, input,
                                 {cache.k.narrow(1, first, n), cache.v.narrow(1, first, n)}));
-    for (std::size_t i = 0; i < recorded.size(); ++i) recorded[i].push_back((*records)[i].values);
+    for (std::size_t i = 0; i < recorded.size(); ++i) recorded[i].push_back((*captures)[i].values);
   }
-  for (std::size_t i = 0; i < recorded.size(); ++i) (*records)[i].values = at::cat(recorded[i]);
+  for (std::size_t i = 0; i < recorded.size(); ++i) (*captures)[i].values = at::cat(recorded[i]);
   return outputs.front().defined() ? at::cat(outputs) : at::Tensor();
 }
 
@@ -73,21 +73,6 @@ KvCache prefill(const Transformer& model, const std::vector<std::vector<std::int
   input.last_kv_layer = last_kv_layer;
   feed_prompts(model, prompts, input, cache);
   return cache;
-}
-
-PreparedRows prepare_rows(const Transformer& model, const SweepSettings& settings,
-                          std::vector<CompiledRow> plans, const ContextState& contexts,
-                          std::int64_t steps) {
-  PreparedRows rows;
-  rows.cache = KvCache::allocate(model.config(), model.placement(), std::ssize(plans),
-                                 contexts.cache.columns() + steps);
-  rows.proofs.resize(plans.size());
-  compose_prompt_caches(model, contexts.cache, plans, rows.cache, rows.proofs);
-  // The window up to b[n-1], which is the first fed token.
-  run_patched_suffix(model, contexts, plans, settings.window + settings.tokens_after_window - 1,
-                     rows.cache, rows.proofs);
-  rows.plans = std::move(plans);
-  return rows;
 }
 
 }  // namespace rvsweep

@@ -4,23 +4,20 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <span>
 
 #include "rvsweep/experiment/geometry.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
+#include "rvsweep/plan/result_schema.hpp"
 
 namespace rvsweep {
 namespace {
 
-constexpr std::int64_t notebook_truncation = 512;  // tokens
-constexpr std::int64_t batch_rows = 8;             // part of what decides the bits
-
 /// A text tokenised anew: its first `shared` tokens are those of the row's prompt.
 struct Reading {
-  std::size_t row = 0;    // of the bundle
-  std::size_t place = 0;  // in its batch
+  std::size_t row = 0;   // of the bundle
+  std::size_t slot = 0;  // in its batch
   const BundleContext* prompt = nullptr;
   std::int64_t prompt_slot = 0;
   std::vector<std::int32_t> tokens;
@@ -36,14 +33,14 @@ KvCache read_texts(const Transformer& model, const KvCache& contexts,
                    std::int64_t last_layer) {
   const Placement& placement = model.placement();
   const auto T = contexts.columns();
-  KvCache cache = KvCache::allocate(model.config(), placement, batch_rows, T + queries);
-  at::Tensor tokens = at::zeros({batch_rows, queries}, at::kLong);
-  at::Tensor positions = at::zeros({batch_rows, queries}, at::kLong);
+  KvCache cache = KvCache::allocate(model.config(), placement, reading_rows, T + queries);
+  at::Tensor tokens = at::zeros({reading_rows, queries}, at::kLong);
+  at::Tensor positions = at::zeros({reading_rows, queries}, at::kLong);
   auto token = tokens.accessor<std::int64_t, 2>();
   auto position = positions.accessor<std::int64_t, 2>();
-  std::vector<std::int64_t> seen(batch_rows, queries);
+  std::vector<std::int64_t> seen(reading_rows, queries);
   for (const Reading& reading : readings) {
-    const auto r = static_cast<std::int64_t>(reading.place), shared = reading.shared;
+    const auto r = static_cast<std::int64_t>(reading.slot), shared = reading.shared;
     const auto prompt_begin = T - std::ssize(reading.prompt->tokens);
     for (const bool is_key : {true, false}) {
       const at::Tensor from = (is_key ? contexts.k : contexts.v).select(1, reading.prompt_slot);
@@ -56,69 +53,80 @@ KvCache read_texts(const Transformer& model, const KvCache& contexts,
       if (i < reading.fed()) token[r][i] = reading.tokens[static_cast<std::size_t>(shared + i)];
       position[r][i] = shared + i;
     }
-    seen[reading.place] = shared + queries;
+    seen[reading.slot] = shared + queries;
   }
-  const AttentionBias bias = causal_bias(model.config(), placement, seen, T, T + queries);
+  const LayerVisibility visible = causal_visibility(model.config().n_layers, seen, T + queries);
   ForwardInput input;
   input.tokens = tokens.to(placement.device);
   input.positions = positions.to(placement.device);
   input.column = T;
-  input.bias = &bias;
+  input.seen = &visible;
   input.last_kv_layer = last_layer;
   model.forward(input, cache);
   return cache;
 }
 
-}  // namespace
+/// The texts to read, by batch: the tokens that it is fed, with padding, and its number in the
+/// bundle. A row's R_V may not depend on how long its companions' texts are, so every batch has a
+/// size fixed by the sweep's settings and a row keeps its slot in it: its number modulo
+/// reading_rows. A text that needs more tokens goes into a longer batch, in the same slot.
+using Readings = std::map<std::pair<std::int64_t, std::size_t>, std::vector<Reading>>;
 
-// What a text shares with its prompt is not computed again. A row's number may not depend on how
-// long its companions' texts are, so every batch has a size fixed by the sweep's settings and a row
-// keeps its place in it: its slot modulo batch_rows. A text that needs more tokens goes into a
-// longer batch, at the same place.
-std::vector<double> reencoded_r_v(const BundleRunner& runner, const Bundle& bundle,
-                                  const KvCache& contexts, const std::vector<std::string>& texts,
-                                  const DecodedBatch& batch) {
-  const SweepSettings& settings = runner.settings;
-  const auto W = settings.window, T = contexts.columns();
+Readings readings_of(const Tokenizer& tokenizer, const PreparedBundle& prepared,
+                     const DecodedBatch& batch, const std::vector<std::string>& texts) {
+  const SweepSettings& settings = prepared.settings;
+  const Bundle& bundle = prepared.bundle;
   // The blank between prompt and text may be a token of its own.
-  const std::int64_t usual = canonical_length(
-      std::min<std::int64_t>(settings.generation.max_new_tokens + 1, notebook_truncation));
-  using Key = std::pair<std::int64_t, std::size_t>;  // fed tokens with padding, batch of the bundle
-  std::map<Key, std::vector<Reading>> batches;
+  const std::int64_t usual =
+      canonical_length(std::min(settings.generation.max_new_tokens + 1, notebook_truncation));
+  Readings readings;
   for (std::size_t r = 0; r < texts.size(); ++r) {
     if (!batch.rows[r].failure.empty()) continue;
     Reading reading;
     reading.row = r;
-    reading.place = r % batch_rows;
+    reading.slot = r % reading_rows;
     reading.prompt_slot = bundle.rows[r].base;
     reading.prompt = &bundle.contexts[static_cast<std::size_t>(reading.prompt_slot)];
-    reading.tokens = runner.tokenizer.encode(reading.prompt->text + " " + texts[r]);
+    reading.tokens = tokenizer.encode(reading.prompt->text + " " + texts[r]);
     if (reading.tokens.size() > notebook_truncation) reading.tokens.resize(notebook_truncation);
     const auto length = std::ssize(reading.tokens);
-    if (length < W || length > runner.model.config().max_length()) continue;
+    if (length < settings.window || length > prepared.model.config().max_length()) continue;
     const auto& prompt = reading.prompt->tokens;
     reading.shared =
         std::mismatch(prompt.begin(), prompt.end(), reading.tokens.begin(), reading.tokens.end())
             .first -
         prompt.begin();
-    batches[{std::max(usual, canonical_length(reading.fed())), r / batch_rows}].push_back(
+    readings[{std::max(usual, canonical_length(reading.fed())), r / reading_rows}].push_back(
         std::move(reading));
   }
-  std::vector<double> r_v(texts.size(), std::numeric_limits<double>::quiet_NaN());
-  for (const auto& [key, readings] : batches) {
-    const KvCache cache = read_texts(runner.model, contexts, readings, key.first,
+  return readings;
+}
+
+}  // namespace
+
+void fill_reencoded(const Tokenizer& tokenizer, const PreparedBundle& prepared,
+                    const DecodedBatch& batch, ItemTable& table) {
+  auto* r_v = find_column(table, columns::r_v_reencoded);
+  if (r_v == nullptr) return;
+  const SweepSettings& settings = prepared.settings;
+  const KvCache& contexts = prepared.contexts.cache;
+  const auto W = settings.window;
+  const auto is_read = [&](std::size_t, std::int64_t layer) {
+    return layer == settings.early_layer || layer == settings.late_layer;
+  };
+  const auto all = readings_of(tokenizer, prepared, batch, column(table, columns::text));
+  for (const auto& [key, readings] : all) {
+    const KvCache cache = read_texts(prepared.model, contexts, readings, key.first,
                                      std::max(settings.early_layer, settings.late_layer));
     std::vector<VWindow> windows;
     for (const Reading& reading : readings)
-      windows.push_back({static_cast<std::int64_t>(reading.place), T + reading.fed()});
-    const auto spectra = window_spectra(cache, windows, W, [&](std::size_t, std::int64_t layer) {
-      return layer == settings.early_layer || layer == settings.late_layer;
-    });
+      windows.push_back(
+          {static_cast<std::int64_t>(reading.slot), contexts.columns() + reading.fed()});
+    const auto spectra = window_spectra(cache, windows, W, is_read);
     for (std::size_t i = 0; i < readings.size(); ++i)
-      r_v[readings[i].row] =
+      (*r_v)[readings[i].row] =
           r_v_of(&spectra[i * cache.v.size(0) * W], W, settings.early_layer, settings.late_layer);
   }
-  return r_v;
 }
 
 }  // namespace rvsweep

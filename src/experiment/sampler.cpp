@@ -9,8 +9,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/cpu/argmax.hpp"
-
 namespace rvsweep {
 namespace {
 
@@ -23,7 +21,7 @@ at::Tensor keep_top_k(const at::Tensor& logits, std::int64_t k) {
   return logits.masked_fill(logits < kth, removed);
 }
 
-/// Drops the least likely tokens whose probabilities together stay within 1 - p; one always stays.
+/// Drops the least likely tokens as long as their probabilities sum to at most 1 - p; one is kept.
 at::Tensor keep_top_p(const at::Tensor& logits, double p) {
   if (p >= 1.0) return logits;
   const auto [sorted, order] = logits.sort(/*stable=*/true, -1, /*descending=*/false);
@@ -34,9 +32,9 @@ at::Tensor keep_top_p(const at::Tensor& logits, double p) {
 
 }  // namespace
 
-at::Tensor sample_tokens(const at::Tensor& logits, const at::Tensor& uniforms,
-                         const GenerationConfig& generation) {
-  if (generation.temperature == 0.0) return largest_logits(logits);
+at::Tensor sample_tokens(const Operations& operations, const at::Tensor& logits,
+                         const at::Tensor& uniforms, const GenerationConfig& generation) {
+  if (generation.temperature == 0.0) return operations.argmax(logits);
   at::Tensor kept = logits.to(at::kFloat) / generation.temperature;
   kept = keep_top_p(keep_top_k(kept, generation.top_k), generation.top_p);
   const at::Tensor running = kept.softmax(-1).to(at::kDouble).cumsum(-1);  // [rows, vocab]

@@ -2,6 +2,7 @@
 // One sampler for all arms: temperature, top-k, top-p, then inverse CDF in vocabulary order.
 #include <ATen/core/Tensor.h>
 
+#include "rvsweep/kernels/operations.hpp"
 #include "rvsweep/plan/sweep_config.hpp"
 
 namespace rvsweep {
@@ -11,7 +12,7 @@ namespace rvsweep {
 /// first whose running sum exceeds uniform * total. Temperature 0 takes the largest logit, the
 /// lowest id of equals. Returns [rows] int64. Rows whose logits are not finite give some token;
 /// check them before.
-at::Tensor sample_tokens(const at::Tensor& logits, const at::Tensor& uniforms,
-                         const GenerationConfig& generation);
+at::Tensor sample_tokens(const Operations& operations, const at::Tensor& logits,
+                         const at::Tensor& uniforms, const GenerationConfig& generation);
 
 }  // namespace rvsweep

@@ -1,11 +1,11 @@
 #include "rvsweep/intervention/compiled_row.hpp"
 
-#include <algorithm>
-
 #include "rvsweep/core/error.hpp"
 
 namespace rvsweep {
 namespace {
+
+using Tokens = std::vector<std::int32_t>;
 
 std::vector<bool> mask_of(const std::vector<std::int64_t>& chosen, std::int64_t size, bool empty) {
   std::vector<bool> mask(static_cast<std::size_t>(size), chosen.empty() && empty);
@@ -13,119 +13,169 @@ std::vector<bool> mask_of(const std::vector<std::int64_t>& chosen, std::int64_t 
   return mask;
 }
 
-/// The donor of a row: its slot, length and, where its cells are those of a prompt, its tokens.
-struct Donor {
+/// What gives to a patch of a row.
+struct Giver {
   std::int32_t slot = -1;
   std::int64_t m = 0, m_after = 0;
-  const std::vector<std::int32_t>* tokens = nullptr;
-  bool shuffled = false;
+  const Tokens* tokens = nullptr;  // of the prompt whose cells these are; null for other cells
+  bool shuffled = false;           // those cells but for the first are moved
 };
 
-Donor donor_of(const BundleRow& row, const Bundle& bundle, std::int64_t derived_slot) {
-  const auto place = static_cast<std::size_t>(row.donor);
+Giver giver_of(const RowDonor& donor, const Bundle& bundle, std::int64_t derived_slot) {
+  const auto index = static_cast<std::size_t>(donor.index);
   const auto n_contexts = bundle.contexts.size();
-  if (place < n_contexts) {
-    const BundleContext& context = bundle.contexts[place];
-    return {row.donor, std::ssize(context.tokens), context.tokens_after_window, &context.tokens};
+  if (index < n_contexts) {
+    const BundleContext& context = bundle.contexts[index];
+    return {donor.index, std::ssize(context.tokens), context.tokens_after_window, &context.tokens};
   }
-  const DerivedDonor& derived = bundle.derived.at(place - n_contexts);
-  Donor donor{static_cast<std::int32_t>(derived_slot + place - n_contexts), derived.tokens};
-  donor.shuffled = derived.derivation == Derivation::shuffled;
-  if (derived.of >= 0) donor.m_after = bundle.contexts.at(derived.of).tokens_after_window;
-  if (donor.shuffled) donor.tokens = &bundle.contexts.at(derived.of).tokens;
-  return donor;
+  const DerivedDonor& derived = bundle.derived.at(index - n_contexts);
+  Giver giver{static_cast<std::int32_t>(derived_slot + index - n_contexts), derived.tokens};
+  giver.shuffled = derived.derivation == Derivation::shuffled;
+  if (derived.of >= 0) giver.m_after = bundle.contexts.at(derived.of).tokens_after_window;
+  if (giver.shuffled) giver.tokens = &bundle.contexts.at(derived.of).tokens;
+  return giver;
 }
 
-/// Whether every written cell holds what base has there: a cell follows from its token and all
-/// before it, at layer 0 from its token alone. `shuffled`: only the donor's first cell is its own.
-bool writes_equal_cells(const CompiledRow& plan, const std::vector<std::int32_t>& b,
-                        const std::vector<std::int32_t>& s, bool shuffled) {
-  const bool only_layer_0 = plan.n_layers_patched() == 1 && plan.cache_layers.front();
+/// Whether every written cell holds what base `b` has there: a cell follows from its token and all
+/// before it, at layer 0 from its token alone.
+bool writes_equal(const CompiledCachePatch& patch, const Tokens& b, const Giver& giver) {
+  const Tokens& s = *giver.tokens;
+  const bool only_layer_0 =
+      patch.layers.front() && std::count(patch.layers.begin(), patch.layers.end(), true) == 1;
   std::int64_t prefix = 0;
-  for (const Cell& cell : plan.cells) {
-    const bool same_place = cell.donor + plan.rotate_by == cell.base || !plan.writes_k;
+  for (const Cell& cell : patch.cells) {
+    const bool same_position = cell.donor + patch.rotate_by == cell.base || !patch.writes_k;
     const bool in_base = cell.base >= 0 && cell.base < std::ssize(b);
-    if (only_layer_0 && !shuffled) {
-      if (!same_place || !in_base || s[cell.donor] != b[cell.base]) return false;
+    if (only_layer_0 && !giver.shuffled) {
+      if (!same_position || !in_base || s[cell.donor] != b[cell.base]) return false;
       continue;
     }
-    if (cell.donor != cell.base || (shuffled && cell.donor > 0)) return false;
+    if (cell.donor != cell.base || (giver.shuffled && cell.donor > 0)) return false;
     prefix = std::max(prefix, cell.donor + 1);
   }
   return std::equal(s.begin(), s.begin() + prefix, b.begin());
 }
 
-void compile_cache_patch(const ArmSpec& arm, const BundleRow& row, CompiledRow& plan) {
-  plan.donor_cached = arm.entry == Entry::refeed ? plan.m : plan.m - 1;
-  plan.growth = arm.growth;
-  plan.writes_k = arm.what != What::v;
-  plan.writes_v = arm.what != What::k;
-  plan.replaces = arm.positions.kind == PositionsKind::all;
-  CellMap map = map_cells(arm.positions, plan.cached, plan.donor_cached, row.keyword_tokens);
-  plan.cells = std::move(map.cells);
-  plan.cells_dropped = map.dropped;
+bool writes_equal(const CompiledSitePatch& /*patch*/, const Tokens& b, const Giver& giver) {
+  return *giver.tokens == b;
+}
+
+/// What compiled patches of both kinds have.
+template <class CompiledPatch>
+CompiledPatch compiled_patch(const Patch& patch, const Giver& giver, const ModelConfig& config) {
+  CompiledPatch compiled;
+  compiled.layers = mask_of(patch.layers, config.n_layers, /*empty=*/false);
+  compiled.heads = mask_of(patch.heads, heads_of(patch, config), /*empty=*/true);
+  compiled.donor = giver.slot;
+  compiled.m = giver.m;
+  compiled.alpha = patch.alpha;
+  return compiled;
+}
+
+CompiledSitePatch compile_site(const SiteTarget& target, CompiledSitePatch patch,
+                               const Giver& giver, const CompiledRow& plan) {
+  patch.site = target.site;
+  patch.m_after = giver.m_after;
+  patch.window = std::min({target.window, plan.n - plan.n_after, patch.m - patch.m_after});
+  patch.persist = target.decode == Decode::persist;
+  return patch;
+}
+
+CompiledCachePatch compile_cache(const CacheTarget& target, CompiledCachePatch patch,
+                                 const Tokens& keyword_tokens, const CompiledRow& plan) {
+  patch.donor_cached = plan.refeeds ? patch.m : patch.m - 1;
+  patch.growth = target.growth;
+  patch.writes_k = target.what != What::v;
+  patch.writes_v = target.what != What::k;
+  patch.replaces = target.positions.kind == PositionsKind::all;
+  CellMap map = map_cells(target.positions, plan.cached, patch.donor_cached, keyword_tokens);
+  patch.cells = std::move(map.cells);
+  patch.cells_dropped = map.dropped;
   // The donor's last cell falls on base's last one.
-  if (arm.align == Align::rerotate && !arm.positions.left_aligned())
-    plan.rotate_by = plan.n - plan.m;
-  if (!plan.writes_k) return;
-  plan.future_keys = std::count_if(plan.cells.begin(), plan.cells.end(), [&](const Cell& cell) {
-    return cell.donor + plan.rotate_by > plan.first_position();
+  if (target.align == Align::rerotate && !target.positions.left_aligned())
+    patch.rotate_by = plan.n - patch.m;
+  if (!patch.writes_k) return patch;
+  patch.future_keys = std::count_if(patch.cells.begin(), patch.cells.end(), [&](const Cell& cell) {
+    return cell.donor + patch.rotate_by > plan.first_position();
   });
+  return patch;
 }
 
 }  // namespace
 
-std::optional<std::int64_t> CompiledRow::donor_token(std::int64_t i) const {
-  const std::int64_t end = n - n_after, donor_end = m - m_after;
-  if (i >= n) return persist ? std::optional(donor_end - 1) : std::nullopt;
-  if (i < end - window || i >= end) return std::nullopt;
-  return i - end + donor_end;
+std::int64_t CompiledSitePatch::first_layer() const {
+  return std::find(layers.begin(), layers.end(), true) - layers.begin();
+}
+
+bool CompiledRow::patches_site(std::int64_t layer) const {
+  return std::ranges::any_of(sites, [&](const auto& patch) { return patch.layers[layer]; });
+}
+
+bool CompiledRow::patches_cache(std::int64_t layer) const {
+  return std::ranges::any_of(cache, [&](const auto& patch) { return patch.layers[layer]; });
+}
+
+std::int64_t CompiledRow::cells_at(std::int64_t layer) const {
+  std::int64_t cells = cached;
+  for (const CompiledCachePatch& patch : cache)
+    if (patch.replaces && patch.layers[layer]) cells = patch.donor_cached;
+  return cells;
+}
+
+Growth CompiledRow::growth_at(std::int64_t layer) const {
+  Growth growth = Growth::append;
+  for (const CompiledCachePatch& patch : cache)
+    if (patch.layers[layer]) growth = patch.growth;
+  return growth;
 }
 
 std::int64_t CompiledRow::first_site_layer() const {
-  return std::find(site_layers.begin(), site_layers.end(), true) - site_layers.begin();
+  return std::ranges::min(sites, {}, &CompiledSitePatch::first_layer).first_layer();
 }
 
-std::int64_t CompiledRow::n_layers_patched() const {
-  const auto& layers = cache_layers.empty() ? site_layers : cache_layers;
-  return std::count(layers.begin(), layers.end(), true);
+std::int64_t CompiledRow::future_keys() const {
+  std::int64_t keys = 0;
+  for (const CompiledCachePatch& patch : cache) keys += patch.future_keys;
+  return keys;
 }
 
-std::int64_t CompiledRow::n_heads_written() const {
-  return std::count(heads.begin(), heads.end(), true);
+std::optional<std::int64_t> CompiledRow::donor_token(const CompiledSitePatch& patch,
+                                                     std::int64_t i) const {
+  const std::int64_t end = n - n_after, donor_end = patch.m - patch.m_after;
+  if (i >= n) return patch.persist ? std::optional(donor_end - 1) : std::nullopt;
+  if (i < end - patch.window || i >= end) return std::nullopt;
+  return i - end + donor_end;
 }
 
-CompiledRow compile_row(const ArmSpec& arm, const BundleRow& row, const Bundle& bundle,
+CompiledRow compile_row(const Arm& arm, const BundleRow& row, const Bundle& bundle,
                         std::int64_t derived_slot, const ModelConfig& config) {
-  const auto& b = bundle.contexts.at(static_cast<std::size_t>(row.base)).tokens;
+  const BundleContext& base = bundle.contexts.at(static_cast<std::size_t>(row.base));
+  const Tokens& b = base.tokens;
   RVSWEEP_EXPECT(!b.empty(), "the plan refuses empty prompts");
+  RVSWEEP_EXPECT(row.donors.size() == arm.patches.size(), "every patch of a row has its donor");
   CompiledRow plan;
   plan.base = row.base;
   plan.n = std::ssize(b);
-  plan.n_after = bundle.contexts[static_cast<std::size_t>(row.base)].tokens_after_window;
+  plan.n_after = base.tokens_after_window;
   plan.first_token = b.back();
-  plan.refeeds = arm.kind == ArmKind::kv_cache && arm.entry == Entry::refeed;
+  plan.refeeds = arm.entry == Entry::refeed;
   plan.cached = plan.refeeds ? plan.n : plan.n - 1;
-  if (!arm.is_patched()) return plan;
-
-  const Donor donor = donor_of(row, bundle, derived_slot);
-  plan.donor = donor.slot;
-  plan.m = donor.m;
-  plan.m_after = donor.m_after;
-  plan.alpha = arm.alpha;
-  plan.heads = mask_of(arm.heads, site_heads(arm.site, config), /*empty=*/true);
-  plan.neutral = arm.alpha == 0 || donor.slot == plan.base;
-  if (arm.kind == ArmKind::kv_cache) {
-    plan.cache_layers = mask_of(arm.layers, config.n_layers, false);
-    compile_cache_patch(arm, row, plan);
-    if (donor.tokens != nullptr)
-      plan.neutral |= writes_equal_cells(plan, b, *donor.tokens, donor.shuffled);
-  } else {
-    plan.site_layers = mask_of(arm.layers, config.n_layers, false);
-    plan.site = arm.site;
-    plan.window = std::min({arm.window, plan.n - plan.n_after, plan.m - plan.m_after});
-    plan.persist = arm.decode == Decode::persist;
-    if (donor.tokens != nullptr) plan.neutral |= *donor.tokens == b;
+  for (std::size_t p = 0; p < arm.patches.size(); ++p) {
+    const Patch& patch = arm.patches[p];
+    const RowDonor& donor = row.donors[p];
+    const Giver giver = giver_of(donor, bundle, derived_slot);
+    const auto add = [&](auto& compiled_patches, auto compiled) {
+      plan.neutral &= patch.alpha == 0 || giver.slot == plan.base ||
+                      (giver.tokens != nullptr && writes_equal(compiled, b, giver));
+      compiled_patches.push_back(std::move(compiled));
+    };
+    if (const SiteTarget* site = patch.site())
+      add(plan.sites, compile_site(*site, compiled_patch<CompiledSitePatch>(patch, giver, config),
+                                   giver, plan));
+    if (const CacheTarget* cache = patch.cache())
+      add(plan.cache,
+          compile_cache(*cache, compiled_patch<CompiledCachePatch>(patch, giver, config),
+                        donor.keyword_tokens, plan));
   }
   return plan;
 }

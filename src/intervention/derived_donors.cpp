@@ -1,3 +1,5 @@
+#include "rvsweep/intervention/derived_donors.hpp"
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
@@ -10,7 +12,7 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/philox.hpp"
-#include "rvsweep/intervention/contexts.hpp"
+#include "rvsweep/kernels/rotation.hpp"
 #include "rvsweep/model/rotary.hpp"
 
 // Shapes: T columns, nkv KV heads, hd head_dim; a donor of m tokens lies in columns [T - m, T).
@@ -24,8 +26,8 @@ at::Tensor turned(const Transformer& model, const at::Tensor& keys, const at::Te
   return rotate(keys.to(at::kFloat), rotation_at(by, model.inverse_frequencies()));
 }
 
-/// Standard normal directions with the norms of the rows of `like` [tokens, heads, dim]; the first
-/// of its tokens is number `first_token` of the donor.
+/// Standard normal directions with the norms of the rows of `like` [tokens, heads, dim], which are
+/// the donor's tokens from `first_token` on.
 at::Tensor gaussian_like(const at::Tensor& like, std::int64_t first_token, std::uint64_t key) {
   const auto count = static_cast<std::uint64_t>(like.numel());
   const auto first = static_cast<std::uint64_t>(first_token * like.size(1) * like.size(2));
@@ -59,7 +61,7 @@ class Deriver {
       case Derivation::none:
         break;
     }
-    RVSWEEP_EXPECT(false, "a derived donor is derived from something");
+    RVSWEEP_UNREACHABLE("a derived donor that is derived from nothing");
   }
 
  private:
@@ -97,8 +99,8 @@ class Deriver {
     const auto m = donor.tokens;
     const auto order = permutation(xxh3_fields({std::to_string(seed_), donor.pair_id, "shuffled"}),
                                    1, static_cast<std::int32_t>(donor.cells));
-    std::vector<std::int64_t> from,
-        by;  // cell i takes token from[i], its key turned by i - from[i]
+    // Cell i takes token from[i], its key turned by i - from[i].
+    std::vector<std::int64_t> from, by;
     for (std::int64_t i = 0; i < m; ++i) {
       from.push_back(i < donor.cells ? order[i] : i);
       by.push_back(i - from.back());

@@ -10,9 +10,9 @@
 
 #include "rvsweep/model/rotary.hpp"
 
-// Shapes: R rows, P of them with a cache patch, nkv KV heads, T prompt columns, hd head_dim. Token
-// i of a prompt of n tokens lies in column T - n + i of its context; in its row's cache, which
-// holds b[n-1] back or not, cell i lies in column T - cached + i.
+// Shapes: R rows, P of them patched, nkv KV heads, T prompt columns, hd head_dim. Token i of a
+// prompt of n tokens lies in column T - n + i of its context; in its row's cache, which holds
+// b[n-1] back or not, cell i lies in column T - cached + i.
 
 namespace rvsweep {
 namespace {
@@ -41,8 +41,8 @@ CellSource base_cells(const std::vector<CompiledRow>& plans, std::int64_t T, at:
   return {slots.to(device), columns.to(device)};
 }
 
-/// Everything that is written into some rows, the same at every layer that they patch.
-struct CachePatch {
+/// The patches of index `p` of some rows as tensors, the same at every layer that they write.
+struct PatchTensors {
   std::vector<std::int64_t> rows;  // [P]
   CellSource donor;
   at::Tensor turn;     // int64 [P, 1, 1], positions by which donor keys are turned
@@ -52,8 +52,9 @@ struct CachePatch {
   at::Tensor in_base;  // float32 [P, 1, T, 1], 1 where base has a cell
 };
 
-CachePatch cache_patch(const std::vector<CompiledRow>& plans, const std::vector<std::int64_t>& rows,
-                       std::int64_t n_kv_heads, std::int64_t T, at::Device device) {
+PatchTensors patch_tensors(const std::vector<CompiledRow>& plans,
+                           const std::vector<std::int64_t>& rows, std::size_t index,
+                           std::int64_t n_kv_heads, std::int64_t T, at::Device device) {
   const auto P = std::ssize(rows);
   at::Tensor slots = at::zeros({P, 1}, at::kLong), columns = at::zeros({P, T}, at::kLong);
   at::Tensor turn = at::zeros({P, 1, 1}, at::kLong), alpha = at::zeros({P, 1, 1, 1}, at::kFloat);
@@ -64,17 +65,18 @@ CachePatch cache_patch(const std::vector<CompiledRow>& plans, const std::vector<
   auto write = written.accessor<float, 4>();
   for (std::int64_t p = 0; p < P; ++p) {
     const CompiledRow& plan = plans[rows[p]];
-    slots[p] = plan.donor;
-    turn[p] = plan.rotate_by;
-    alpha[p] = plan.alpha;
-    k[p] = plan.writes_k ? 1.0 : 0.0;
-    v[p] = plan.writes_v ? 1.0 : 0.0;
+    const CompiledCachePatch& patch = plan.cache[index];
+    slots[p] = patch.donor;
+    turn[p] = patch.rotate_by;
+    alpha[p] = patch.alpha;
+    k[p] = patch.writes_k ? 1.0 : 0.0;
+    v[p] = patch.writes_v ? 1.0 : 0.0;
     in_base[p].narrow(1, T - plan.cached, plan.cached).fill_(1.0);
-    for (const Cell& cell : plan.cells) {
+    for (const Cell& cell : patch.cells) {
       const auto at = T - plan.cached + cell.base;
-      column[p][at] = T - plan.m + cell.donor;
+      column[p][at] = T - patch.m + cell.donor;
       for (std::int64_t head = 0; head < n_kv_heads; ++head)
-        write[p][head][at][0] = plan.heads[head] ? 1.0F : 0.0F;
+        write[p][head][at][0] = patch.heads[head] ? 1.0F : 0.0F;
     }
   }
   return {rows,
@@ -88,7 +90,7 @@ CachePatch cache_patch(const std::vector<CompiledRow>& plans, const std::vector<
 }
 
 /// Writes one component of one layer; returns the rows' squared change, float64 [P].
-at::Tensor apply(const Transformer& model, const CachePatch& patch, const at::Tensor& contexts,
+at::Tensor apply(const Transformer& model, const PatchTensors& patch, const at::Tensor& contexts,
                  bool is_key, at::Tensor rows) {
   const at::Tensor index = at::tensor(patch.rows, at::kLong).to(rows.device());
   const at::Tensor base = rows.index_select(0, index);  // [P, nkv, T, hd]
@@ -102,40 +104,56 @@ at::Tensor apply(const Transformer& model, const CachePatch& patch, const at::Te
   return change_squared(now, base * patch.in_base, written);
 }
 
+/// Rows whose patch of this index writes a layer.
+std::vector<std::int64_t> patched_rows(const std::vector<CompiledRow>& plans, std::size_t index,
+                                       std::int64_t layer) {
+  std::vector<std::int64_t> rows;
+  for (std::int64_t r = 0; r < std::ssize(plans); ++r)
+    if (index < plans[r].cache.size() && plans[r].cache[index].layers[layer]) rows.push_back(r);
+  return rows;
+}
+
 }  // namespace
 
-void compose_prompt_caches(const Transformer& model, const KvCache& contexts,
-                           const std::vector<CompiledRow>& plans, KvCache& rows,
-                           std::vector<PatchProof>& proofs) {
-  const auto T = contexts.columns(), n_layers = model.config().n_layers;
+void copy_base_cells(const KvCache& contexts, const std::vector<CompiledRow>& plans,
+                     KvCache& rows) {
+  const auto T = contexts.columns();
+  const CellSource base = base_cells(plans, T, contexts.k.device());
+  for (std::int64_t layer = 0; layer < contexts.k.size(0); ++layer)
+    for (const auto& [from, to] : {std::pair(contexts.k, rows.k), std::pair(contexts.v, rows.v)})
+      to[layer].narrow(2, 0, T).copy_(gather_cells(from[layer], base.slots, base.columns));
+}
+
+void patch_prompt_caches(const Transformer& model, const KvCache& contexts,
+                         const std::vector<CompiledRow>& plans, KvCache& rows,
+                         std::vector<PatchProof>& proofs) {
+  const auto T = contexts.columns();
   const auto device = model.placement().device;
-  const CellSource base = base_cells(plans, T, device);
-  std::vector<std::int64_t> patched_before;
-  CachePatch patch;
+  std::size_t most = 0;
+  for (const CompiledRow& plan : plans) most = std::max(most, plan.cache.size());
   at::Tensor change = at::zeros({std::ssize(plans)}, at::kDouble).to(device);
-  for (std::int64_t layer = 0; layer < n_layers; ++layer) {
-    std::vector<std::int64_t> patched;
-    for (std::int64_t r = 0; r < std::ssize(plans); ++r)
-      if (plans[r].patches_cache(layer)) patched.push_back(r);
-    if (patched != patched_before)
-      patch = cache_patch(plans, patched, model.config().n_kv_heads, T, device);
-    patched_before = patched;
-    for (const bool is_key : {true, false}) {
-      const at::Tensor from = (is_key ? contexts.k : contexts.v)[layer];  // [C, nkv, T, hd]
-      at::Tensor cells = (is_key ? rows.k : rows.v)[layer].narrow(2, 0, T);
-      cells.copy_(gather_cells(from, base.slots, base.columns));
+  for (std::size_t index = 0; index < most; ++index) {
+    PatchTensors patch;
+    for (std::int64_t layer = 0; layer < model.config().n_layers; ++layer) {
+      const auto patched = patched_rows(plans, index, layer);
       if (patched.empty()) continue;
-      const at::Tensor index = at::tensor(patched, at::kLong).to(device);
-      change.index_add_(0, index, apply(model, patch, from, is_key, cells));
+      if (patched != patch.rows)
+        patch = patch_tensors(plans, patched, index, model.config().n_kv_heads, T, device);
+      const at::Tensor to = at::tensor(patched, at::kLong).to(device);
+      for (const bool is_key : {true, false}) {
+        const at::Tensor from = (is_key ? contexts.k : contexts.v)[layer];  // [C, nkv, T, hd]
+        const at::Tensor cells = (is_key ? rows.k : rows.v)[layer].narrow(2, 0, T);
+        change.index_add_(0, to, apply(model, patch, from, is_key, cells));
+      }
     }
   }
   const at::Tensor on_host = change.to(at::kCPU);
   for (std::size_t r = 0; r < plans.size(); ++r) {
-    const CompiledRow& plan = plans[r];
-    if (plan.cache_layers.empty()) continue;
-    const auto times = plan.n_layers_patched() * plan.n_heads_written();
-    proofs[r].cells_changed += std::ssize(plan.cells) * times;
-    proofs[r].cells_dropped += plan.cells_dropped * times;
+    for (const CompiledCachePatch& patch : plans[r].cache) {
+      const auto times = layer_heads(patch);
+      proofs[r].cells_changed += std::ssize(patch.cells) * times;
+      proofs[r].cells_dropped += patch.cells_dropped * times;
+    }
     proofs[r].change_squared += on_host.const_data_ptr<double>()[r];
   }
 }

@@ -15,35 +15,41 @@
 namespace rvsweep {
 namespace {
 
-/// Rows of a record [slots, queries, heads, dim] by slot and token, counted from the record's last
-/// one: [R, Q, heads, dim].
-at::Tensor gather_rows(const at::Tensor& record, const at::Tensor& slots,
+/// Rows of a capture [slots, queries, heads, dim] by slot and token, counted from the capture's
+/// last one: [R, Q, heads, dim].
+at::Tensor gather_rows(const at::Tensor& capture, const at::Tensor& slots,
                        const at::Tensor& from_end, at::Device device) {
-  const at::Tensor index = record.size(1) - 1 - from_end;
-  return record.index({slots.to(device), index.clamp_min(0).to(device)});
+  const at::Tensor index = capture.size(1) - 1 - from_end;
+  return capture.index({slots.to(device), index.clamp_min(0).to(device)});
 }
 
-/// What the patches at one site read and write, the same at all its layers.
+/// A row's patch of this index, if it is of the site.
+const CompiledSitePatch* patch_of(const CompiledRow& plan, std::size_t index, Site site) {
+  return index < plan.sites.size() && plan.sites[index].site == site ? &plan.sites[index] : nullptr;
+}
+
+/// What the patches of one index read and write at one site, the same at all its layers.
 struct SiteMap {
   at::Tensor donors, donor_from_end;  // int64 [R, 1], [R, Q]
   at::Tensor bases, base_from_end;    // int64 [R, 1], [R, Q]
   at::Tensor in_base;                 // float32 [R, Q, 1, 1], 1 where base has the token
 };
 
-/// 1 where a row writes a head at a query of a layer, float32 [R, Q, heads, 1]; undefined where
-/// none does.
-at::Tensor written_at(std::int64_t layer, Site site, const std::vector<CompiledRow>& plans,
-                      const std::vector<std::int64_t>& first_token, std::int64_t queries,
-                      std::int64_t heads) {
+/// 1 where the patch of this index of a row writes a head at a query of a layer, float32
+/// [R, Q, heads, 1]; undefined where none does.
+at::Tensor written_at(const SiteCapture& capture, std::size_t index,
+                      const std::vector<CompiledRow>& plans,
+                      const std::vector<std::int64_t>& first_token, std::int64_t queries) {
+  const auto heads = capture.values.size(2);
   at::Tensor written = at::zeros({std::ssize(plans), queries, heads, 1}, at::kFloat);
   auto cell = written.accessor<float, 4>();
   bool any = false;
   for (std::int64_t r = 0; r < std::ssize(plans); ++r) {
-    const CompiledRow& plan = plans[r];
-    if (plan.site != site || !plan.patches_site(layer)) continue;
+    const CompiledSitePatch* patch = patch_of(plans[r], index, capture.site);
+    if (patch == nullptr || !patch->layers[capture.layer]) continue;
     for (std::int64_t q = 0; q < queries; ++q)
       for (std::int64_t head = 0; head < heads; ++head)
-        if (plan.heads[head] && plan.donor_token(first_token[r] + q)) {
+        if (patch->heads[head] && plans[r].donor_token(*patch, first_token[r] + q)) {
           cell[r][q][head][0] = 1.0F;
           any = true;
         }
@@ -51,7 +57,7 @@ at::Tensor written_at(std::int64_t layer, Site site, const std::vector<CompiledR
   return any ? written : at::Tensor();
 }
 
-SiteMap site_map(Site site, const std::vector<CompiledRow>& plans,
+SiteMap site_map(Site site, std::size_t index, const std::vector<CompiledRow>& plans,
                  const std::vector<std::int64_t>& first_token, std::int64_t queries) {
   const auto R = std::ssize(plans);
   SiteMap map{at::zeros({R, 1}, at::kLong), at::zeros({R, queries}, at::kLong),
@@ -62,14 +68,15 @@ SiteMap site_map(Site site, const std::vector<CompiledRow>& plans,
   auto in_base = map.in_base.accessor<float, 4>();
   for (std::int64_t r = 0; r < R; ++r) {
     const CompiledRow& plan = plans[r];
-    if (plan.site_layers.empty() || plan.site != site) continue;
-    map.donors[r] = plan.donor;
+    const CompiledSitePatch* patch = patch_of(plan, index, site);
+    if (patch == nullptr) continue;
+    map.donors[r] = patch->donor;
     map.bases[r] = plan.base;
     for (std::int64_t q = 0; q < queries; ++q) {
       const std::int64_t i = first_token[r] + q;
-      const auto j = plan.donor_token(i);
+      const auto j = plan.donor_token(*patch, i);
       if (!j) continue;
-      donor_from_end[r][q] = plan.m - 1 - *j;
+      donor_from_end[r][q] = patch->m - 1 - *j;
       if (i >= plan.n) continue;
       base_from_end[r][q] = plan.n - 1 - i;
       in_base[r][q][0][0] = 1.0F;
@@ -78,9 +85,11 @@ SiteMap site_map(Site site, const std::vector<CompiledRow>& plans,
   return map;
 }
 
-at::Tensor alpha_of(const std::vector<CompiledRow>& plans) {
+/// float32 [R, 1, 1, 1], 0 for rows without a patch of this index.
+at::Tensor alpha_of(const std::vector<CompiledRow>& plans, std::size_t index) {
   std::vector<float> alpha;
-  for (const CompiledRow& plan : plans) alpha.push_back(static_cast<float>(plan.alpha));
+  for (const CompiledRow& plan : plans)
+    alpha.push_back(index < plan.sites.size() ? static_cast<float>(plan.sites[index].alpha) : 0);
   return at::tensor(alpha, at::kFloat).view({-1, 1, 1, 1});
 }
 
@@ -142,25 +151,24 @@ void run_from(const SiteCapture& stream, const Transformer& model, const Context
   run_layers(batch.k).copy_(run_layers(rows.k).index_select(1, from));
   run_layers(batch.v).copy_(run_layers(rows.v).index_select(1, from));
   const Suffix suffix = suffix_of(patched, queries, device);
-  const AttentionBias bias =
-      causal_bias(model.config(), model.placement(), suffix.lengths, T - queries, T);
-  const PassEdits patches = pass_edits(model, contexts, patched, suffix.first_token, queries);
-  std::vector<SiteCapture> records = patches.records;
+  const LayerVisibility seen = causal_visibility(model.config().n_layers, suffix.lengths, T);
+  const PassEdits edits = pass_edits(model, contexts, patched, suffix.first_token, queries);
+  std::vector<SiteCapture> captures = edits.captures;
   ForwardInput input;
   input.positions = suffix.positions;
   input.column = T - queries;
-  input.bias = &bias;
-  input.patches = patches.patches;
-  input.records = &records;
+  input.seen = &seen;
+  input.edits = edits.edits;
+  input.captures = &captures;
   input.first_layer = stream.layer;
   input.residual = stream_of(stream, patched, queries);
-  input.last_kv_layer = last_layer_for(records, model.config().n_layers);
+  input.last_kv_layer = last_layer_for(captures, model.config().n_layers);
   model.forward(input, batch);
   const at::Tensor to = from.narrow(0, 0, n_patched);
   run_layers(rows.k).index_copy_(1, to, run_layers(batch.k).narrow(1, 0, n_patched));
   run_layers(rows.v).index_copy_(1, to, run_layers(batch.v).narrow(1, 0, n_patched));
-  if (patches.empty()) return;  // windows of one row reach b[n-1] alone
-  const at::Tensor change = patches.change(records).to(at::kCPU);
+  if (edits.empty()) return;  // windows of one row reach b[n-1] alone
+  const at::Tensor change = edits.change(captures).to(at::kCPU);
   for (std::int64_t p = 0; p < n_patched; ++p)
     proofs[row_index[p]].change_squared += change.const_data_ptr<double>()[p];
 }
@@ -169,61 +177,65 @@ void run_from(const SiteCapture& stream, const Transformer& model, const Context
 
 at::Tensor PassEdits::change(const std::vector<SiteCapture>& filled) const {
   at::Tensor total;
-  for (std::size_t i = 0; i < patches.size(); ++i) {
+  for (std::size_t i = 0; i < edits.size(); ++i) {
     const at::Tensor of_patch = change_squared(filled[i].values, old[i], written[i]);
     total = total.defined() ? total + of_patch : of_patch;
   }
   return total;
 }
 
-std::int64_t last_layer_for(const std::vector<SiteCapture>& records, std::int64_t n_layers) {
-  const bool beyond_v = std::any_of(records.begin(), records.end(), [&](const SiteCapture& record) {
-    return record.layer == n_layers - 1 && record.site != Site::resid_pre &&
-           record.site != Site::k && record.site != Site::v;
-  });
+std::int64_t last_layer_for(const std::vector<SiteCapture>& captures, std::int64_t n_layers) {
+  const bool beyond_v =
+      std::any_of(captures.begin(), captures.end(), [&](const SiteCapture& capture) {
+        return capture.layer == n_layers - 1 && capture.site != Site::resid_pre &&
+               capture.site != Site::k && capture.site != Site::v;
+      });
   return beyond_v ? n_layers : n_layers - 1;
 }
 
 std::vector<SiteCapture> captures_for(const std::vector<CompiledRow>& plans, std::int64_t queries) {
   std::set<std::pair<Site, std::int64_t>> wanted;
   for (const CompiledRow& plan : plans)
-    for (std::size_t layer = 0; layer < plan.site_layers.size(); ++layer)
-      if (plan.site_layers[layer]) wanted.emplace(plan.site, layer);
-  std::vector<SiteCapture> records;
-  for (const auto& [site, layer] : wanted) records.push_back({site, layer, queries});
-  return records;
+    for (const CompiledSitePatch& patch : plan.sites)
+      for (std::size_t layer = 0; layer < patch.layers.size(); ++layer)
+        if (patch.layers[layer]) wanted.emplace(patch.site, layer);
+  std::vector<SiteCapture> captures;
+  for (const auto& [site, layer] : wanted) captures.push_back({site, layer, queries});
+  return captures;
 }
 
 PassEdits pass_edits(const Transformer& model, const ContextState& contexts,
                      const std::vector<CompiledRow>& plans,
                      const std::vector<std::int64_t>& first_token, std::int64_t queries) {
   const Placement& placement = model.placement();
+  const auto device = placement.device;
+  std::size_t most = 0;
+  for (const CompiledRow& plan : plans) most = std::max(most, plan.sites.size());
   PassEdits result;
-  for (const SiteCapture& record : contexts.sites) {
-    const at::Tensor written =
-        written_at(record.layer, record.site, plans, first_token, queries, record.values.size(2));
-    if (!written.defined()) continue;
-    const SiteMap map = site_map(record.site, plans, first_token, queries);
-    const auto device = placement.device;
-    SiteEdit patch{record.site, record.layer, {}, {}};
-    patch.values = gather_rows(record.values, map.donors, map.donor_from_end, device);
-    patch.weight = (written * alpha_of(plans)).to(device);
-    result.patches.push_back(std::move(patch));
-    result.records.push_back({record.site, record.layer, queries});
-    result.old.push_back(gather_rows(record.values, map.bases, map.base_from_end, device) *
-                         map.in_base.to(device, placement.dtype));
-    result.written.push_back(written.to(device));
-  }
+  for (const SiteCapture& capture : contexts.sites)
+    for (std::size_t index = 0; index < most; ++index) {
+      const at::Tensor written = written_at(capture, index, plans, first_token, queries);
+      if (!written.defined()) continue;
+      const SiteMap map = site_map(capture.site, index, plans, first_token, queries);
+      SiteEdit edit{capture.site, capture.layer, {}, {}};
+      edit.values = gather_rows(capture.values, map.donors, map.donor_from_end, device);
+      edit.weight = (written * alpha_of(plans, index)).to(device);
+      result.edits.push_back(std::move(edit));
+      result.captures.push_back({capture.site, capture.layer, queries});
+      result.old.push_back(gather_rows(capture.values, map.bases, map.base_from_end, device) *
+                           map.in_base.to(device, placement.dtype));
+      result.written.push_back(written.to(device));
+    }
   return result;
 }
 
 std::vector<SiteCapture> streams_for(const std::vector<CompiledRow>& plans, std::int64_t queries) {
   std::set<std::int64_t> layers;
   for (const CompiledRow& plan : plans)
-    if (!plan.site_layers.empty()) layers.insert(plan.first_site_layer());
-  std::vector<SiteCapture> records;
-  for (const std::int64_t layer : layers) records.push_back({Site::resid_pre, layer, queries});
-  return records;
+    if (!plan.sites.empty()) layers.insert(plan.first_site_layer());
+  std::vector<SiteCapture> captures;
+  for (const std::int64_t layer : layers) captures.push_back({Site::resid_pre, layer, queries});
+  return captures;
 }
 
 void run_patched_suffix(const Transformer& model, const ContextState& contexts,
@@ -232,7 +244,7 @@ void run_patched_suffix(const Transformer& model, const ContextState& contexts,
   for (const SiteCapture& stream : contexts.streams) {
     std::vector<std::int64_t> begin_here;
     for (std::size_t r = 0; r < plans.size(); ++r)
-      if (!plans[r].site_layers.empty() && plans[r].first_site_layer() == stream.layer)
+      if (!plans[r].sites.empty() && plans[r].first_site_layer() == stream.layer)
         begin_here.push_back(static_cast<std::int64_t>(r));
     if (!begin_here.empty())
       run_from(stream, model, contexts, plans, std::move(begin_here), queries, rows, proofs);

@@ -8,6 +8,7 @@
 #include <torch/headeronly/version.h>
 
 #include "kernels/cpu/amx/product.hpp"
+#include "kernels/cuda/driver.hpp"
 #include "rvsweep/core/error.hpp"
 
 namespace rvsweep {
@@ -16,10 +17,9 @@ namespace {
 /// libtorch_cuda registers itself when it is opened, which must precede the first use of CUDA.
 bool cuda_available() {
 #ifdef RVSWEEP_CUDA
-  static const bool available = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_GLOBAL) != nullptr &&
-                                dlopen("libtorch_cuda.so", RTLD_LAZY | RTLD_GLOBAL) != nullptr &&
-                                at::globalContext().hasCUDA() &&
-                                at::detail::getCUDAHooks().getNumGPUs() > 0;
+  static const bool available =
+      cuda::has_driver() && dlopen("libtorch_cuda.so", RTLD_LAZY | RTLD_GLOBAL) != nullptr &&
+      at::globalContext().hasCUDA() && at::detail::getCUDAHooks().getNumGPUs() > 0;
   return available;
 #else
   return false;
@@ -73,17 +73,17 @@ std::string hardware_name(const Placement& placement) {
     if (has_amx()) capability += " with AMX";
     return capability;
   }
-  // The driver's own call: libtorch offers none that works without CUDA headers.
-  void* driver = dlopen("libcuda.so.1", RTLD_LAZY);
-  RVSWEEP_EXPECT(driver != nullptr, "a GPU placement needs the driver");
-  const auto get_name =
-      reinterpret_cast<int (*)(char*, int, int)>(dlsym(driver, "cuDeviceGetName"));
-  char name[256] = "";
-  if (get_name == nullptr || get_name(name, sizeof name, placement.device.index()) != 0)
+  // libtorch gives no name without CUDA headers.
+  const auto name = cuda::device_name(placement.device.index());
+  if (!name)
     throw InputError("", "the GPU driver does not give the device's name", "check nvidia-smi");
-  return name;
+  return *name;
 }
 
 std::string libtorch_version() { return TORCH_VERSION; }
+
+bool is_on_host(const at::Device& device) { return device.is_cpu(); }
+
+bool is_on_host(const at::Tensor& x) { return x.is_cpu(); }
 
 }  // namespace rvsweep

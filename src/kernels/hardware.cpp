@@ -2,8 +2,8 @@
 
 #include <ATen/Version.h>
 #include <ATen/detail/CUDAHooksInterface.h>
-#include <dlfcn.h>
 
+#include "kernels/cuda/driver.hpp"
 #include "rvsweep/kernels/device.hpp"
 
 namespace rvsweep {
@@ -21,11 +21,9 @@ GpuReport find_gpus() {
 #ifdef RVSWEEP_CUDA
   report.built_in = true;
 #endif
-  void* driver = dlopen("libcuda.so.1", RTLD_LAZY);
-  report.driver = driver != nullptr;
-  if (driver == nullptr) return report;
-  const auto version = reinterpret_cast<int (*)(int*)>(dlsym(driver, "cuDriverGetVersion"));
-  if (version == nullptr || version(&report.driver_version) != 0) report.driver_version = 0;
+  report.driver = cuda::has_driver();
+  if (!report.driver) return report;
+  report.driver_version = cuda::driver_version();
   if (resolve_device("auto") != "cuda") return report;
   const int devices = at::detail::getCUDAHooks().getNumGPUs();
   for (int device = 0; device < devices; ++device)

@@ -13,8 +13,7 @@
 namespace rvsweep {
 namespace {
 
-/// A Gram matrix' eigenvalue above this share of the largest keeps nine digits, more than float32
-/// has.
+/// Eigenvalues of a float64 Gram matrix above this share of the largest are right to nine digits.
 constexpr double least_eigenvalue = 1e-6;
 
 template <class Term>

@@ -7,24 +7,25 @@
 
 namespace rvsweep {
 
-bool has_edits(const std::vector<SiteEdit>& patches, const std::vector<SiteCapture>* records,
+bool has_edits(const std::vector<SiteEdit>& edits, const std::vector<SiteCapture>* captures,
                Site site, std::int64_t layer) {
   const auto here = [&](const auto& x) { return x.site == site && x.layer == layer; };
-  return std::ranges::any_of(patches, here) ||
-         (records != nullptr && std::ranges::any_of(*records, here));
+  return std::ranges::any_of(edits, here) ||
+         (captures != nullptr && std::ranges::any_of(*captures, here));
 }
 
-at::Tensor apply_edits(const std::vector<SiteEdit>& patches, std::vector<SiteCapture>* records,
+at::Tensor apply_edits(const std::vector<SiteEdit>& edits, std::vector<SiteCapture>* captures,
                        Site site, std::int64_t layer, const at::Tensor& x) {
   at::Tensor result = x;
-  for (const SiteEdit& patch : patches)
-    if (patch.site == site && patch.layer == layer)
-      result = at::lerp(result.to(at::kFloat), patch.values.to(at::kFloat), patch.weight)
+  for (const SiteEdit& edit : edits)
+    if (edit.site == site && edit.layer == layer)
+      result = at::lerp(result.to(at::kFloat), edit.values.to(at::kFloat), edit.weight)
                    .to(x.scalar_type());
-  if (records != nullptr)
-    for (SiteCapture& record : *records)
-      if (record.site == site && record.layer == layer)
-        record.values = result.narrow(1, result.size(1) - record.queries, record.queries).clone();
+  if (captures != nullptr)
+    for (SiteCapture& capture : *captures)
+      if (capture.site == site && capture.layer == layer)
+        capture.values =
+            result.narrow(1, result.size(1) - capture.queries, capture.queries).clone();
   return result;
 }
 

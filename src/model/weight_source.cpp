@@ -3,27 +3,23 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <exception>
-#include <fstream>
 #include <mutex>
-#include <sstream>
 #include <thread>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/philox.hpp"
+#include "rvsweep/core/read_file.hpp"
 
 namespace rvsweep {
 namespace {
 
-static_assert(Counter::is_always_lock_free, "processes can share it");
+static_assert(WorkCounter::is_always_lock_free, "processes can share it");
 
 at::ScalarType scalar_type(const std::string& dtype) {
   if (dtype == "F32") return at::kFloat;
@@ -32,16 +28,16 @@ at::ScalarType scalar_type(const std::string& dtype) {
   return at::kHalf;
 }
 
-/// Numbers [first, first + n) of a drawn parameter. Sums of four 16-bit uniform numbers are nearly
+/// Elements [first, first + n) of a drawn parameter. Sums of four 16-bit uniform numbers are nearly
 /// normal and, being integers, the same on every machine; their standard deviation is
 /// sqrt((2^32 - 1) / 3).
-void draw(const WeightSource& source, const std::string& name, std::int64_t first, std::int64_t n,
-          float* out) {
-  if (name.ends_with("norm.weight") || name.ends_with(".bias")) {
-    std::fill_n(out, n, name.ends_with(".bias") ? 0.0F : 1.0F);
+void draw(const WeightSource& source, const Parameter& parameter, std::int64_t first,
+          std::int64_t n, float* out) {
+  if (parameter.role == Role::norm_weight || parameter.role == Role::bias) {
+    std::fill_n(out, n, parameter.role == Role::bias ? 0.0F : 1.0F);
     return;
   }
-  const std::uint64_t key = xxh3_fields({std::to_string(*source.seed), name});
+  const std::uint64_t key = xxh3_fields({std::to_string(*source.seed), parameter.name});
   const auto scale = static_cast<float>(source.initializer_range / std::sqrt(4294967295.0 / 3.0));
   const auto value = [&](std::uint32_t a, std::uint32_t b) {
     const auto sum = static_cast<std::int32_t>((a & 0xFFFF) + (a >> 16) + (b & 0xFFFF) + (b >> 16));
@@ -58,7 +54,7 @@ void draw(const WeightSource& source, const std::string& name, std::int64_t firs
   }
 }
 
-/// Short enough that libtorch converts it in the calling thread: it shares out 32,768 numbers or
+/// Short enough that libtorch converts it in the calling thread: it shares out 32,768 elements or
 /// more.
 constexpr std::int64_t conversion_numel = 1 << 14;
 
@@ -87,11 +83,8 @@ WeightSource find_weights(const std::filesystem::path& folder, const ModelConfig
 }
 
 std::uint64_t model_fingerprint(const WeightSource& source) {
-  std::ifstream config(source.folder / "config.json", std::ios::binary);
-  std::ostringstream text;
-  text << config.rdbuf();
   Hasher hasher;
-  hasher.update(text.str());
+  hasher.update(read_file(source.folder / "config.json").value_or(""));
   if (source.seed) hasher.update("random weights " + std::to_string(*source.seed));
   std::map<std::filesystem::path, WeightFile> files;
   std::vector<std::byte> buffer(1 << 20);
@@ -108,31 +101,17 @@ std::uint64_t model_fingerprint(const WeightSource& source) {
 }
 
 WeightFile::WeightFile(std::filesystem::path path)
-    : path_(std::move(path)), fd_(open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {
-  if (fd_ < 0)
-    throw InputError(path_.string(), std::string("cannot be opened (") + strerror(errno) + ")");
-}
-
-WeightFile::~WeightFile() { close(fd_); }
+    : file_(std::move(path), O_RDONLY, input_errors()) {}
 
 void WeightFile::read(std::uint64_t offset, std::byte* into, std::size_t bytes) const {
-  while (bytes > 0) {
-    const ssize_t got = pread(fd_, into, bytes, static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0)
-      throw InputError(path_.string(), std::string("cannot be read (") + strerror(errno) + ")");
-    if (got == 0)
-      throw InputError(path_.string(), "has become shorter since its header was read",
-                       "copy or download it again");
-    into += got;
-    offset += static_cast<std::uint64_t>(got);
-    bytes -= static_cast<std::size_t>(got);
-  }
+  if (file_.read_at(offset, into, bytes) < bytes)
+    throw InputError(file_.file().string(), "has become shorter since its header was read",
+                     "copy or download it again");
 }
 
-void WeightReader::read(const std::string& name, std::int64_t first, std::int64_t n,
+void WeightReader::read(const Parameter& parameter, std::int64_t first, std::int64_t n,
                         at::ScalarType dtype, std::byte* into) {
-  const TensorEntry* entry = source_.seed ? nullptr : &source_.files.at(name);
+  const TensorEntry* entry = source_.seed ? nullptr : &source_.files.at(parameter.name);
   const at::ScalarType type = entry == nullptr ? at::kFloat : scalar_type(entry->dtype);
   const auto bytes = static_cast<std::size_t>(n) * at::elementSize(type);
   std::byte* raw = into;
@@ -141,7 +120,7 @@ void WeightReader::read(const std::string& name, std::int64_t first, std::int64_
     raw = unconverted_.data();
   }
   if (entry == nullptr) {
-    draw(source_, name, first, n, reinterpret_cast<float*>(raw));
+    draw(source_, parameter, first, n, reinterpret_cast<float*>(raw));
   } else {
     const WeightFile& file = files_.try_emplace(entry->file, entry->file).first->second;
     file.read(entry->begin + static_cast<std::uint64_t>(first) * at::elementSize(type), raw, bytes);
@@ -149,8 +128,8 @@ void WeightReader::read(const std::string& name, std::int64_t first, std::int64_
   if (type != dtype) convert(raw, type, into, dtype, n);
 }
 
-void take_in_turn(Counter& taken, std::size_t pieces, int threads,
-                  const std::function<std::function<void(std::size_t)>()>& make_worker) {
+void share_work(WorkCounter& taken, std::size_t pieces, int threads,
+                const std::function<std::function<void(std::size_t)>()>& make_worker) {
   std::exception_ptr failure;
   std::mutex mutex;
   const auto work = [&] {
@@ -160,7 +139,7 @@ void take_in_turn(Counter& taken, std::size_t pieces, int threads,
     } catch (...) {
       taken = static_cast<std::uint32_t>(pieces);
       const std::lock_guard<std::mutex> lock(mutex);
-      failure = std::current_exception();
+      if (!failure) failure = std::current_exception();
     }
   };
   std::vector<std::thread> others;
@@ -171,23 +150,26 @@ void take_in_turn(Counter& taken, std::size_t pieces, int threads,
   if (failure) std::rethrow_exception(failure);
 }
 
-void append_slices(const WeightSlot& slot, std::int64_t unit, std::vector<WeightSlice>& slices) {
+void append_slices(const StoredParameter& parameter, std::int64_t unit,
+                   std::vector<WeightSlice>& slices) {
   constexpr std::int64_t usual_numel = 1 << 16;
   const std::int64_t most = std::max(unit, usual_numel / unit * unit);
-  for (std::int64_t first = 0; first < slot.numel; first += most)
-    slices.push_back({&slot, first, std::min(most, slot.numel - first)});
+  const std::int64_t numel = parameter.numel();
+  for (std::int64_t first = 0; first < numel; first += most)
+    slices.push_back({&parameter, first, std::min(most, numel - first)});
 }
 
 void read_parameters(const WeightSource& source, const WeightLayout& layout, int threads,
                      std::byte* into) {
   std::vector<WeightSlice> slices;
-  for (const WeightSlot& slot : layout.slots) append_slices(slot, /*unit=*/2, slices);
+  for (const StoredParameter& parameter : layout.parameters)
+    append_slices(parameter, /*unit=*/2, slices);
   const auto item = static_cast<std::int64_t>(at::elementSize(layout.dtype));
-  Counter taken = 0;
-  take_in_turn(taken, slices.size(), threads, [&] {
+  WorkCounter taken = 0;
+  share_work(taken, slices.size(), threads, [&] {
     return [&, reader = std::make_shared<WeightReader>(source)](std::size_t i) {
-      const auto& [slot, first, n] = slices[i];
-      reader->read(slot->name, first, n, layout.dtype, into + slot->offset + first * item);
+      const auto& [parameter, first, n] = slices[i];
+      reader->read(*parameter, first, n, layout.dtype, into + parameter->offset + first * item);
     };
   });
 }
@@ -195,18 +177,12 @@ void read_parameters(const WeightSource& source, const WeightLayout& layout, int
 at::Tensor load_block(const WeightSource& source, const WeightLayout& layout,
                       const at::Device& device, int threads) {
   at::Tensor block = at::empty({layout.bytes}, at::TensorOptions().device(device).dtype(at::kByte));
-  if (device.is_cpu()) {
-    read_parameters(source, layout, threads, static_cast<std::byte*>(block.data_ptr()));
-    return block;
-  }
-  for (const WeightSlot& slot : layout.slots) {
-    WeightLayout alone{layout.dtype,
-                       {slot},
-                       slot.numel * static_cast<std::int64_t>(at::elementSize(layout.dtype))};
-    alone.slots.front().offset = 0;
+  const auto item = static_cast<std::int64_t>(at::elementSize(layout.dtype));
+  for (const StoredParameter& parameter : layout.parameters) {
+    const WeightLayout alone{layout.dtype, {{parameter, 0}}, parameter.numel() * item};
     const at::Tensor host = at::empty({alone.bytes}, at::kByte);
     read_parameters(source, alone, threads, static_cast<std::byte*>(host.data_ptr()));
-    block.narrow(0, slot.offset, alone.bytes).copy_(host);
+    block.narrow(0, parameter.offset, alone.bytes).copy_(host);
   }
   return block;
 }

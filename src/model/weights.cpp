@@ -1,119 +1,129 @@
 #include "rvsweep/model/weights.hpp"
 
+#include <algorithm>
 #include <functional>
-#include <map>
 
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/model_config/safetensors.hpp"
 
 namespace rvsweep {
 namespace {
 
-constexpr const char* embedding_name = "model.embed_tokens.weight";
-
-/// The matrix or vector whose rows are those of the named parameters, one after another.
-using Take = std::function<at::Tensor(const std::vector<std::string>&)>;
-
-/// The parameters of one block, by their names below `scope` ("model.layers.3").
-LayerWeights take_layer(const Take& take, const std::string& scope, const ModelConfig& config) {
-  const std::string attention = scope + ".self_attn";
-  LayerWeights layer;
-  layer.input_norm = take({scope + ".input_layernorm.weight"});
-  layer.qkv_proj = take(
-      {attention + ".q_proj.weight", attention + ".k_proj.weight", attention + ".v_proj.weight"});
-  if (config.qkv_bias)
-    layer.qkv_bias =
-        take({attention + ".q_proj.bias", attention + ".k_proj.bias", attention + ".v_proj.bias"});
-  layer.o_proj = take({attention + ".o_proj.weight"});
-  if (config.o_bias) layer.o_bias = take({attention + ".o_proj.bias"});
-  layer.mlp_norm = take({scope + ".post_attention_layernorm.weight"});
-  layer.gate_up_proj = take({scope + ".mlp.gate_proj.weight", scope + ".mlp.up_proj.weight"});
-  layer.down_proj = take({scope + ".mlp.down_proj.weight"});
-  return layer;
+std::int64_t bytes_of(std::int64_t numel, at::ScalarType dtype) {
+  return numel * static_cast<std::int64_t>(at::elementSize(dtype));
 }
 
-Weights take_all(const Take& take, const ModelConfig& config) {
-  Weights weights;
-  weights.embedding = take({embedding_name});
-  for (std::int64_t layer = 0; layer < config.n_layers; ++layer)
-    weights.layers.push_back(take_layer(take, "model.layers." + std::to_string(layer), config));
-  weights.norm = take({"model.norm.weight"});
-  weights.head = config.tied_head ? weights.embedding : take({"lm_head.weight"});
-  return weights;
+bool is_product(const Parameter& parameter) { return parameter.role == Role::product; }
+
+bool continues(const WeightLayout& layout, const Parameter& parameter) {
+  return !layout.parameters.empty() && layout.parameters.back().shares_tensor(parameter);
 }
 
-std::int64_t count(const std::vector<std::int64_t>& shape) {
-  std::int64_t numel = 1;
-  for (const std::int64_t n : shape) numel *= n;
-  return numel;
+void append(const Parameter& parameter, WeightLayout& layout) {
+  if (!continues(layout, parameter)) layout.bytes = aligned(layout.bytes);
+  layout.parameters.push_back({parameter, layout.bytes});
+  layout.bytes += bytes_of(parameter.numel(), layout.dtype);
 }
 
-using Shapes = std::map<std::string, std::vector<std::int64_t>>;
-
-/// Whether activations are multiplied with it; the embedding is looked up.
-bool is_product(const std::string& name, const Shapes& shapes) {
-  return shapes.at(name).size() == 2 && name != embedding_name;
+/// What the products of the model are multiplied with.
+std::vector<Parameter> products_of(const ModelConfig& config) {
+  std::vector<Parameter> parameters = parameters_of(config);
+  Parameter tied_head = *std::ranges::find(parameters, Slot::embedding, &Parameter::slot);
+  tied_head.slot = Slot::head;
+  tied_head.role = Role::product;
+  if (config.tied_head) parameters.push_back(std::move(tied_head));
+  std::erase_if(parameters, std::not_fn(is_product));
+  return parameters;
 }
 
-void append_group(const std::vector<std::string>& names, const Shapes& shapes,
-                  WeightLayout& layout) {
-  layout.bytes = aligned(layout.bytes);
-  for (const std::string& name : names) {
-    layout.slots.push_back({name, shapes.at(name), layout.bytes, count(shapes.at(name))});
-    layout.bytes +=
-        layout.slots.back().numel * static_cast<std::int64_t>(at::elementSize(layout.dtype));
+Matrix& matrix_of(Weights& weights, const Parameter& parameter) {
+  const auto layer = [&]() -> LayerWeights& { return weights.layers.at(parameter.layer); };
+  switch (parameter.slot) {
+    case Slot::qkv_proj:
+      return layer().qkv;
+    case Slot::o_proj:
+      return layer().o;
+    case Slot::gate_up_proj:
+      return layer().gate_up;
+    case Slot::down_proj:
+      return layer().down;
+    default:
+      RVSWEEP_EXPECT(parameter.slot == Slot::head, "a product must be with a matrix");
+      return weights.head;
+  }
+}
+
+at::Tensor& tensor_of(Weights& weights, const Parameter& parameter) {
+  const auto layer = [&]() -> LayerWeights& { return weights.layers.at(parameter.layer); };
+  switch (parameter.slot) {
+    case Slot::embedding:
+      return weights.embedding;
+    case Slot::input_norm:
+      return layer().input_norm;
+    case Slot::qkv_bias:
+      return layer().qkv.bias;
+    case Slot::o_bias:
+      return layer().o.bias;
+    case Slot::mlp_norm:
+      return layer().mlp_norm;
+    default:
+      RVSWEEP_EXPECT(parameter.slot == Slot::norm, "a matrix must be taken by matrix_of");
+      return weights.norm;
   }
 }
 
 }  // namespace
 
-WeightLayout weight_layout(const ModelConfig& config, at::ScalarType dtype, Parameters parameters) {
-  const auto shapes = parameter_shapes(config);
-  WeightLayout layout;
-  layout.dtype = dtype;
-  const auto append = [&](const std::vector<std::string>& names) {
-    if (parameters == Parameters::all || !is_product(names.front(), shapes))
-      append_group(names, shapes, layout);
-    return at::Tensor();
-  };
-  take_all(append, config);
+WeightLayout weight_layout(const ModelConfig& config, at::ScalarType dtype) {
+  WeightLayout layout{dtype, {}, 0};
+  for (const Parameter& parameter : parameters_of(config)) append(parameter, layout);
+  return layout;
+}
+
+WeightLayout lookups_and_vectors(const ModelConfig& config, at::ScalarType dtype) {
+  WeightLayout layout{dtype, {}, 0};
+  for (const Parameter& parameter : parameters_of(config))
+    if (!is_product(parameter)) append(parameter, layout);
   return layout;
 }
 
 std::vector<WeightLayout> product_matrices(const ModelConfig& config, at::ScalarType dtype) {
-  const auto shapes = parameter_shapes(config);
   std::vector<WeightLayout> matrices;
-  const auto append = [&](const std::vector<std::string>& names) {
-    matrices.push_back({dtype, {}, 0});
-    append_group(names, shapes, matrices.back());
-  };
-  const auto append_product = [&](const std::vector<std::string>& names) {
-    if (is_product(names.front(), shapes)) append(names);
-    return at::Tensor();
-  };
-  take_all(append_product, config);
-  if (config.tied_head) append({embedding_name});
+  for (const Parameter& parameter : products_of(config)) {
+    if (matrices.empty() || !continues(matrices.back(), parameter))
+      matrices.push_back({dtype, {}, 0});
+    append(parameter, matrices.back());
+  }
   return matrices;
 }
 
-Weights weights_in(const at::Tensor& block, const ModelConfig& config, const WeightLayout& layout,
-                   const std::vector<at::Tensor>& matrices) {
-  RVSWEEP_EXPECT(block.numel() == layout.bytes, "the block holds the layout");
-  std::map<std::string, const WeightSlot*> slots;
-  for (const WeightSlot& slot : layout.slots) slots[slot.name] = &slot;
-  auto next_matrix = matrices.begin();
-  const auto take = [&](const std::vector<std::string>& names) {
-    const auto first = slots.find(names.front());
-    if (first == slots.end()) return *next_matrix++;
-    std::vector<std::int64_t> shape = first->second->shape;
+void put_matrix(Weights& weights, const Parameter& parameter, Matrix matrix) {
+  Matrix& of_slot = matrix_of(weights, parameter);
+  matrix.bias = of_slot.bias;
+  of_slot = std::move(matrix);
+}
+
+Weights weights_in(const at::Tensor& block, const ModelConfig& config, const WeightLayout& layout) {
+  RVSWEEP_EXPECT(block.numel() == layout.bytes, "the block must hold the layout");
+  Weights weights;
+  weights.layers.resize(config.n_layers);
+  const auto end = layout.parameters.end();
+  for (auto first = layout.parameters.begin(), next = first; first != end; first = next) {
+    Shape shape = first->shape;
+    std::int64_t numel = 0;
     shape.front() = 0;
-    for (const std::string& name : names) shape.front() += slots.at(name)->shape.front();
-    const auto bytes = count(shape) * static_cast<std::int64_t>(at::elementSize(layout.dtype));
-    return block.narrow(0, first->second->offset, bytes).view(layout.dtype).view(shape);
-  };
-  Weights weights = take_all(take, config);
-  if (config.tied_head && !matrices.empty()) weights.head = *next_matrix++;
-  RVSWEEP_EXPECT(next_matrix == matrices.end(), "every matrix has its use");
+    for (; next != end && next->shares_tensor(*first); ++next) {
+      shape.front() += next->shape.front();
+      numel += next->numel();
+    }
+    const at::Tensor data = block.narrow(0, first->offset, bytes_of(numel, layout.dtype))
+                                .view(layout.dtype)
+                                .view(shape);
+    if (is_product(*first))
+      put_matrix(weights, *first, matrix_of_rows(data));
+    else
+      tensor_of(weights, *first) = data;
+  }
+  if (config.tied_head) weights.head = matrix_of_rows(weights.embedding);
   return weights;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -36,7 +37,7 @@ TensorEntry parse_entry(const std::filesystem::path& file, const std::string& na
     if (!whole_numbers(header.at("shape")) || !whole_numbers(header.at("data_offsets")))
       throw InputError(where, "its header entry is malformed", copy_again);
     entry.dtype = header.at("dtype").get<std::string>();
-    entry.shape = header.at("shape").get<std::vector<std::int64_t>>();
+    entry.shape = header.at("shape").get<Shape>();
     const auto offsets = header.at("data_offsets").get<std::vector<std::uint64_t>>();
     if (offsets.size() != 2)
       throw InputError(where, "data_offsets are not two numbers", copy_again);
@@ -133,16 +134,6 @@ TensorIndex read_shards(const std::filesystem::path& folder, const std::filesyst
   return all;
 }
 
-std::string show(const std::vector<std::int64_t>& shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
-
-bool passed_over(const ModelConfig& config, const std::string& name) {
-  return name.ends_with(".rotary_emb.inv_freq") || (config.tied_head && name == "lm_head.weight");
-}
-
 }  // namespace
 
 TensorIndex read_safetensors_index(const std::filesystem::path& folder) {
@@ -153,56 +144,6 @@ TensorIndex read_safetensors_index(const std::filesystem::path& folder) {
     throw InputError(folder.string(), "holds neither model.safetensors nor its index",
                      "convert the weights to safetensors, or correct model.path");
   return read_file_header(single);
-}
-
-std::map<std::string, std::vector<std::int64_t>> parameter_shapes(const ModelConfig& c) {
-  const std::int64_t q = c.n_heads * c.head_dim;
-  std::map<std::string, std::vector<std::int64_t>> shapes;
-  shapes["model.embed_tokens.weight"] = {c.vocab_size, c.hidden_size};
-  shapes["model.norm.weight"] = {c.hidden_size};
-  if (!c.tied_head) shapes["lm_head.weight"] = {c.vocab_size, c.hidden_size};
-  for (std::int64_t layer = 0; layer < c.n_layers; ++layer) {
-    const std::string scope = "model.layers." + std::to_string(layer);
-    shapes[scope + ".input_layernorm.weight"] = {c.hidden_size};
-    shapes[scope + ".post_attention_layernorm.weight"] = {c.hidden_size};
-    shapes[scope + ".self_attn.q_proj.weight"] = {q, c.hidden_size};
-    shapes[scope + ".self_attn.k_proj.weight"] = {c.kv_dim(), c.hidden_size};
-    shapes[scope + ".self_attn.v_proj.weight"] = {c.kv_dim(), c.hidden_size};
-    shapes[scope + ".self_attn.o_proj.weight"] = {c.hidden_size, q};
-    shapes[scope + ".mlp.gate_proj.weight"] = {c.intermediate_size, c.hidden_size};
-    shapes[scope + ".mlp.up_proj.weight"] = {c.intermediate_size, c.hidden_size};
-    shapes[scope + ".mlp.down_proj.weight"] = {c.hidden_size, c.intermediate_size};
-    if (c.qkv_bias) {
-      shapes[scope + ".self_attn.q_proj.bias"] = {q};
-      shapes[scope + ".self_attn.k_proj.bias"] = {c.kv_dim()};
-      shapes[scope + ".self_attn.v_proj.bias"] = {c.kv_dim()};
-    }
-    if (c.o_bias) shapes[scope + ".self_attn.o_proj.bias"] = {c.hidden_size};
-  }
-  return shapes;
-}
-
-void check_tensors(const ModelConfig& config, const TensorIndex& index) {
-  const auto parameters = parameter_shapes(config);
-  for (const auto& [name, shape] : parameters) {
-    const auto found = index.find(name);
-    if (found == index.end())
-      throw InputError("", "parameter " + name + " is in none of the model's safetensors files",
-                       "config.json and weights must come from the same model");
-    const auto& entry = found->second;
-    const std::string where = entry.file.string() + " tensor " + name;
-    if (entry.shape != shape)
-      throw InputError(where,
-                       "has shape " + show(entry.shape) + " where config.json means " + show(shape),
-                       "config.json and weights must come from the same model");
-    if (entry.dtype != "F32" && entry.dtype != "BF16" && entry.dtype != "F16")
-      throw InputError(where, "dtype " + entry.dtype + " is not supported",
-                       "use float32, bfloat16 or float16 weights, not quantised ones");
-  }
-  for (const auto& [name, entry] : index)
-    if (!parameters.contains(name) && !passed_over(config, name))
-      throw InputError(entry.file.string() + " tensor " + name, "is not a parameter of this model",
-                       "the architecture has parts that rvsweep does not know");
 }
 
 }  // namespace rvsweep

@@ -2,11 +2,15 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+
 #include "plan/arm_text.hpp"
 #include "plan/control.hpp"
 
 namespace rvsweep {
 namespace {
+
+using arm_text::name_of;
 
 std::string format_heads(const std::vector<std::int64_t>& heads) {
   std::string text;
@@ -14,38 +18,67 @@ std::string format_heads(const std::vector<std::int64_t>& heads) {
   return heads.empty() ? "all" : text;
 }
 
-}  // namespace
-
-std::string kind_name(const ArmSpec& arm) {
-  switch (arm.kind) {
-    case ArmKind::base:
-      return "base";
-    case ArmKind::source:
-      return "source";
-    case ArmKind::kv_cache:
-      return "kv_cache";
-    case ArmKind::site:
-      return info_of(arm.site).name;
-  }
-  broken_contract("arm.kind", __FILE__, __LINE__, "an arm of unknown kind");
+std::string settings_of(const SiteTarget& site, Entry /*entry*/) {
+  return " decode=" + name_of(arm_text::decode, site.decode) +
+         " window=" + std::to_string(site.window) +
+         " window_policy=" + name_of(arm_text::window_policy, site.window_policy);
 }
 
-std::string ArmSpec::canonical() const {
-  using arm_text::name_of;
-  std::string text = kind_name(*this);
-  if (!is_patched()) return text;
-  text += " layers=" + format_layers(layers);
-  if (kind == ArmKind::site) {
-    text += " decode=" + name_of(arm_text::decode, decode) + " window=" + std::to_string(window) +
-            " window_policy=" + name_of(arm_text::window_policy, window_policy);
-  } else {
-    text += " entry=" + name_of(arm_text::entry, entry) +
-            " growth=" + name_of(arm_text::growth, growth) +
-            " align=" + name_of(arm_text::align, align) + " what=" + name_of(arm_text::what, what) +
-            " positions=" + format_positions(positions);
-  }
-  text += " heads=" + format_heads(heads) + " alpha=" + fmt::format("{}", alpha) +
-          " direction=" + name_of(arm_text::direction, direction);
+std::string settings_of(const CacheTarget& cache, Entry entry) {
+  return " entry=" + name_of(arm_text::entry, entry) +
+         " growth=" + name_of(arm_text::growth, cache.growth) +
+         " align=" + name_of(arm_text::align, cache.align) +
+         " what=" + name_of(arm_text::what, cache.what) +
+         " positions=" + format_positions(cache.positions);
+}
+
+/// All but the donor, which the arm's control names.
+std::string canonical_of(const Patch& patch, Entry entry) {
+  return kind_name(patch) + " layers=" + format_layers(patch.layers) +
+         std::visit([&](const auto& target) { return settings_of(target, entry); }, patch.target) +
+         " heads=" + format_heads(patch.heads) + " alpha=" + fmt::format("{}", patch.alpha);
+}
+
+template <class TextOf>
+std::string join_patches(const Arm& arm, TextOf text_of) {
+  std::string text;
+  for (const Patch& patch : arm.patches) text += (text.empty() ? "" : " & ") + text_of(patch);
+  return text;
+}
+
+}  // namespace
+
+std::string kind_name(const Patch& patch) {
+  return patch.site() != nullptr ? info_of(patch.site()->site).name : "kv_cache";
+}
+
+std::string kind_name(const Arm& arm) {
+  if (!arm.is_patched()) return arm.direction == Direction::source_to_base ? "base" : "source";
+  return join_patches(arm, [](const Patch& patch) { return kind_name(patch); });
+}
+
+std::int64_t heads_of(const Patch& patch, const ModelConfig& model) {
+  return patch.site() != nullptr ? site_heads(patch.site()->site, model) : model.n_kv_heads;
+}
+
+std::set<std::string> keyword_files(const std::vector<Arm>& arms) {
+  std::set<std::string> files;
+  for (const Arm& arm : arms)
+    for (const Patch& patch : arm.patches)
+      if (patch.cache() != nullptr && patch.cache()->positions.kind == PositionsKind::keywords)
+        files.insert(patch.cache()->positions.file);
+  return files;
+}
+
+bool Arm::takes_from(DonorPrompt prompt) const {
+  return std::ranges::any_of(patches, [&](const Patch& p) { return p.donor.prompt == prompt; });
+}
+
+std::string Arm::canonical() const {
+  if (!is_patched()) return kind_name(*this);
+  std::string text =
+      join_patches(*this, [&](const Patch& patch) { return canonical_of(patch, entry); }) +
+      " direction=" + name_of(arm_text::direction, direction);
   if (!preset.empty()) text += " preset=" + preset;
   if (truncate_at != 0) text += " truncate=" + std::to_string(truncate_at);
   if (control != Control::none) text += " control=" + info_of(control).name;

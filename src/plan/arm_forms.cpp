@@ -1,5 +1,9 @@
+#include "plan/arm_forms.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
-#include <charconv>
+#include <functional>
 #include <map>
 #include <set>
 #include <sstream>
@@ -7,75 +11,144 @@
 #include "plan/arm_text.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/nearest.hpp"
+#include "rvsweep/core/parse_number.hpp"
 #include "rvsweep/core/split.hpp"
-#include "rvsweep/plan/arm.hpp"
+#include "rvsweep/plan/canonical_shapes.hpp"
 
 namespace rvsweep {
 namespace {
 
-using Settings = std::map<std::string, std::string>;
-
-/// A setting of an arm: its default and, where it is a choice, what may be written.
+/// A setting of an arm: its default, what may be written, and what that does to the arm.
 struct Setting {
   std::string name;
   std::string default_value;         // empty: must be given
   std::vector<std::string> choices;  // empty: free text
+  std::function<void(Arm& arm, const std::string& text, const ModelConfig& model)> set;
 };
 
-/// An arm or preset as it is written, and the settings that mean something for it.
+/// An arm or preset as it is written: what it is before its settings, and those that it takes.
 struct ArmForm {
   std::string name;
-  ArmKind kind;
-  Site site;
+  Arm arm;
   std::vector<Setting> settings;
-  Settings fixed;  // of a preset
 };
 
-/// The settings of a site's arm; `heads` means something only where the site has heads.
+/// The arm itself, or the target of its patch.
+template <class Part>
+Part& part_of(Arm& arm) {
+  if constexpr (std::is_same_v<Part, Arm>)
+    return arm;
+  else
+    return std::get<Part>(arm.patches.back().target);
+}
+
+/// A choice, which `names` lists in the order of its enum; its default is that of the field.
+template <class Part, class Enum>
+Setting choice(const std::string& name, const std::vector<std::string>& names, Enum Part::*field) {
+  return {name, arm_text::name_of(names, Part{}.*field), names,
+          [&names, field](Arm& arm, const std::string& text, const ModelConfig&) {
+            const auto found = std::find(names.begin(), names.end(), text);
+            RVSWEEP_EXPECT(found != names.end(), "check_setting admits the choices only");
+            part_of<Part>(arm).*field = static_cast<Enum>(found - names.begin());
+          }};
+}
+
+std::vector<std::int64_t> parse_heads(const std::string& text, std::int64_t n_heads) {
+  std::set<std::int64_t> heads;
+  if (text == "all") return {};
+  for (const std::string& part : split(text, '+')) {
+    const auto head = parse_number<std::int64_t>(part);
+    if (!head || *head < 0 || *head >= n_heads)
+      throw InputError(
+          "", "heads=" + text + " is not a choice",
+          "write all, or heads from 0 to " + std::to_string(n_heads - 1) + " joined by +");
+    heads.insert(*head);
+  }
+  if (std::ssize(heads) == n_heads) return {};
+  return {heads.begin(), heads.end()};
+}
+
+double parse_alpha(const std::string& text) {
+  const auto alpha = parse_number<double>(text);
+  if (!alpha || !(*alpha >= 0 && *alpha <= 1))
+    throw InputError("", "alpha=" + text + " is not a share", "write a number from 0 to 1");
+  return *alpha;
+}
+
+Setting layers_setting() {
+  return {"layers", "", {}, [](Arm& arm, const std::string& text, const ModelConfig& model) {
+            arm.patches.back().layers = parse_layer_sets(text, model.n_layers).front();
+          }};
+}
+
+Setting heads_setting() {
+  return {"heads", "all", {}, [](Arm& arm, const std::string& text, const ModelConfig& model) {
+            Patch& patch = arm.patches.back();
+            patch.heads = parse_heads(text, heads_of(patch, model));
+          }};
+}
+
+Setting alpha_setting() {
+  return {"alpha", "1", {}, [](Arm& arm, const std::string& text, const ModelConfig&) {
+            arm.patches.back().alpha = parse_alpha(text);
+          }};
+}
+
+Setting positions_setting() {
+  return {"positions", "all", {}, [](Arm& arm, const std::string& text, const ModelConfig&) {
+            part_of<CacheTarget>(arm).positions = parse_positions(text);
+          }};
+}
+
+Setting direction_setting() { return choice("direction", arm_text::direction, &Arm::direction); }
+
+std::vector<Setting> cache_settings() {
+  return {layers_setting(),
+          choice("entry", arm_text::entry, &Arm::entry),
+          choice("growth", arm_text::growth, &CacheTarget::growth),
+          choice("align", arm_text::align, &CacheTarget::align),
+          choice("what", arm_text::what, &CacheTarget::what),
+          positions_setting(),
+          heads_setting(),
+          alpha_setting(),
+          direction_setting()};
+}
+
+/// `heads` means something only where the site has heads.
 std::vector<Setting> site_settings(const SiteInfo& site) {
-  std::vector<Setting> settings{{"layers", "", {}},
-                                {"decode", "prefill", arm_text::decode},
-                                {"window_policy", "refuse", arm_text::window_policy},
-                                {"alpha", "1", {}},
-                                {"direction", "source_to_base", arm_text::direction}};
-  if (site.heads != SiteHeads::none) settings.push_back({"heads", "all", {}});
+  std::vector<Setting> settings{
+      layers_setting(), choice("decode", arm_text::decode, &SiteTarget::decode),
+      choice("window_policy", arm_text::window_policy, &SiteTarget::window_policy), alpha_setting(),
+      direction_setting()};
+  if (site.heads != SiteHeads::none) settings.push_back(heads_setting());
   return settings;
 }
 
+/// An arm that pins the notebook's cache arithmetic, window rule and truncation (lines 162-203,
+/// 228-290, 690-790).
+ArmForm notebook_preset(const std::string& name, Entry entry, const Patch& patch) {
+  Arm arm;
+  arm.preset = name;
+  arm.truncate_at = notebook_truncation;
+  arm.entry = entry;
+  arm.patches = {patch};
+  return {"preset:" + name, arm, {layers_setting(), direction_setting()}};
+}
+
 std::vector<ArmForm> make_arm_forms() {
-  const Setting layers{"layers", "", {}};
-  const Setting direction{"direction", "source_to_base", arm_text::direction};
-  std::vector<ArmForm> forms{{"base", ArmKind::base, Site::v, {}, {}},
-                             {"source", ArmKind::source, Site::v, {}, {}},
-                             {"kv_cache",
-                              ArmKind::kv_cache,
-                              Site::v,
-                              {layers,
-                               {"entry", "hold_last", arm_text::entry},
-                               {"growth", "append", arm_text::growth},
-                               {"align", "rerotate", arm_text::align},
-                               {"what", "kv", arm_text::what},
-                               {"positions", "all", {}},
-                               {"heads", "all", {}},
-                               {"alpha", "1", {}},
-                               direction},
-                              {}}};
+  const auto patched = [](const Patch& patch) { return Arm{.patches = {patch}}; };
+  std::vector<ArmForm> forms{{"base", {}, {}},
+                             {"source", {.direction = Direction::base_to_source}, {}},
+                             {"kv_cache", patched({CacheTarget{}}), cache_settings()}};
   for (const SiteInfo& site : all_sites())
-    forms.push_back({site.name, ArmKind::site, site.site, site_settings(site), {}});
-  // The notebook pins cache arithmetic, window rule and truncation (lines 162-203, 228-290,
-  // 690-790).
-  forms.push_back({"preset:notebook_b",
-                   ArmKind::site,
-                   Site::v,
-                   {layers, direction},
-                   {{"decode", "persist"}, {"window_policy", "shrink"}}});
+    forms.push_back({site.name, patched({SiteTarget{.site = site.site}}), site_settings(site)});
+  forms.push_back(notebook_preset(
+      "notebook_b", Entry::hold_last,
+      {SiteTarget{.window_policy = WindowPolicy::shrink, .decode = Decode::persist}}));
   for (const auto& [name, growth] :
-       {std::pair("preset:notebook_c_v1", "frozen"), std::pair("preset:notebook_c_v2", "compound")})
-    forms.push_back({name,
-                     ArmKind::kv_cache,
-                     Site::v,
-                     {layers, direction},
-                     {{"entry", "refeed"}, {"align", "as_is"}, {"growth", growth}}});
+       {std::pair("notebook_c_v1", Growth::frozen), std::pair("notebook_c_v2", Growth::compound)})
+    forms.push_back(notebook_preset(name, Entry::refeed,
+                                    {CacheTarget{.growth = growth, .align = Align::as_is}}));
   return forms;
 }
 
@@ -84,7 +157,7 @@ const std::vector<ArmForm>& arm_forms() {
   return forms;
 }
 
-constexpr std::int64_t notebook_truncation = 512;  // tokens, max_length of the notebook
+using Settings = std::map<std::string, std::string>;
 
 const ArmForm& find_form(const std::string& name, const std::string& where) {
   std::vector<std::string> names;
@@ -96,12 +169,6 @@ const ArmForm& find_form(const std::string& name, const std::string& where) {
                    "did you mean " + nearest_name(name, names) + "?");
 }
 
-std::string joined(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const auto& part : parts) text += (text.empty() ? "" : ", ") + part;
-  return text;
-}
-
 void check_setting(const ArmForm& form, const std::string& name, const std::string& value,
                    const std::string& where) {
   std::vector<std::string> names{"label"};
@@ -111,7 +178,7 @@ void check_setting(const ArmForm& form, const std::string& name, const std::stri
     const auto& choices = setting.choices;
     if (!choices.empty() && std::find(choices.begin(), choices.end(), value) == choices.end())
       throw InputError(where, name + "=" + value + " is not a choice of " + form.name,
-                       "choose from " + joined(choices));
+                       fmt::format("choose from {}", fmt::join(choices, ", ")));
     return;
   }
   if (name != "label")
@@ -147,97 +214,55 @@ std::vector<Settings> written_settings(const ArmForm& form, std::istringstream& 
   return all;
 }
 
-/// Position of the written value among the choices of the enum, which list in the enum's order.
-template <class Enum>
-Enum choose(const Settings& settings, const std::string& name,
-            const std::vector<std::string>& names) {
-  const auto found = std::find(names.begin(), names.end(), settings.at(name));
-  RVSWEEP_EXPECT(found != names.end(), "check_setting admits the choices only");
-  return static_cast<Enum>(found - names.begin());
-}
-
-std::vector<std::int64_t> parse_heads(const std::string& text, std::int64_t n_heads) {
-  std::set<std::int64_t> heads;
-  if (text == "all") return {};
-  for (const std::string& part : split(text, '+')) {
-    std::int64_t head = 0;
-    const char* end = part.data() + part.size();
-    const auto [rest, error] = std::from_chars(part.data(), end, head);
-    if (error != std::errc() || rest != end || head < 0 || head >= n_heads)
-      throw InputError(
-          "", "heads=" + text + " is not a choice",
-          "write all, or heads from 0 to " + std::to_string(n_heads - 1) + " joined by +");
-    heads.insert(head);
-  }
-  if (std::ssize(heads) == n_heads) return {};
-  return {heads.begin(), heads.end()};
-}
-
-double parse_alpha(const std::string& text) {
-  double alpha = 0;
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, alpha);
-  if (error != std::errc() || rest != end || !(alpha >= 0 && alpha <= 1))
-    throw InputError("", "alpha=" + text + " is not a share", "write a number from 0 to 1");
-  return alpha;
-}
-
 /// What a reader needs to tell arms apart: the kind, its layers and every setting off its default.
-std::string default_label(const ArmForm& form, const Settings& settings, const LayerSet& layers) {
-  std::string label = form.name.starts_with("preset:") ? form.name.substr(7) : form.name;
-  if (!layers.empty()) label += " " + format_layers(layers);
+std::string default_label(const ArmForm& form, const Settings& settings) {
+  std::string label = form.arm.preset.empty() ? form.name : form.arm.preset;
   for (const Setting& setting : form.settings) {
     const std::string& value = settings.at(setting.name);
-    if (setting.name == "layers" || value == setting.default_value) continue;
+    if (value == setting.default_value) continue;
     const bool is_number = setting.name == "heads" || setting.name == "alpha";
     label += " " + (is_number || setting.name == "what" ? setting.name + "=" : "") + value;
   }
   return label;
 }
 
-ArmSpec make_arm(const ArmForm& form, const Settings& settings, const LayerSet& layers,
-                 const ModelConfig& model, std::int64_t window) {
-  ArmSpec arm;
-  arm.kind = form.kind;
-  arm.site = form.site;
-  arm.layers = layers;
-  if (form.name.starts_with("preset:")) {
-    arm.preset = form.name.substr(7);
-    arm.truncate_at = notebook_truncation;
-  }
-  if (arm.is_patched())
-    arm.direction = choose<Direction>(settings, "direction", arm_text::direction);
-  if (const auto alpha = settings.find("alpha"); alpha != settings.end())
-    arm.alpha = parse_alpha(alpha->second);
-  if (const auto heads = settings.find("heads"); heads != settings.end())
-    arm.heads = parse_heads(heads->second, site_heads(arm.site, model));
-  if (arm.kind == ArmKind::site) {
-    arm.decode = choose<Decode>(settings, "decode", arm_text::decode);
-    arm.window_policy = choose<WindowPolicy>(settings, "window_policy", arm_text::window_policy);
-    arm.window = window;
-  } else if (arm.kind == ArmKind::kv_cache) {
-    arm.entry = choose<Entry>(settings, "entry", arm_text::entry);
-    arm.growth = choose<Growth>(settings, "growth", arm_text::growth);
-    arm.align = choose<Align>(settings, "align", arm_text::align);
-    if (form.fixed.empty()) {
-      arm.what = choose<What>(settings, "what", arm_text::what);
-      arm.positions = parse_positions(settings.at("positions"));
-    }
-  }
+Arm make_arm(const ArmForm& form, const Settings& settings, const ModelConfig& model,
+             std::int64_t window) {
+  Arm arm = form.arm;
+  for (Patch& patch : arm.patches)
+    if (auto* site = std::get_if<SiteTarget>(&patch.target)) site->window = window;
+  for (const auto& [name, text] : settings)
+    for (const Setting& setting : form.settings)
+      if (setting.name == name) setting.set(arm, text, model);
   const auto label = settings.find("label");
-  arm.label = label != settings.end() ? label->second : default_label(form, settings, layers);
+  arm.label = label != settings.end() ? label->second : default_label(form, settings);
   return arm;
 }
 
-std::vector<ArmSpec> parse_line(const ConfigValue& line, const ModelConfig& model,
-                                std::int64_t window) {
+/// One arm, or several where `layers` stands for several bands. Throws InputError (message only).
+std::vector<Arm> arms_of(const ArmForm& form, Settings settings, const ModelConfig& model,
+                         std::int64_t window) {
+  if (!form.arm.is_patched()) return {make_arm(form, settings, model, window)};
+  std::vector<Arm> arms;
+  for (const LayerSet& layers : parse_layer_sets(settings.at("layers"), model.n_layers)) {
+    settings["layers"] = format_layers(layers);
+    arms.push_back(make_arm(form, settings, model, window));
+    if (form.arm.preset == "notebook_b" && layers.size() != 1)
+      throw InputError("",
+                       "preset:notebook_b patches one layer, not " + std::to_string(layers.size()),
+                       "give one layer, or use v_proj decode=persist");
+  }
+  return arms;
+}
+
+std::vector<Arm> parse_line(const ConfigValue& line, const ModelConfig& model,
+                            std::int64_t window) {
   std::istringstream words(line.text);
   std::string name;
   words >> name;
   const ArmForm& form = find_form(name, line.where);
-  std::vector<ArmSpec> arms;
+  std::vector<Arm> arms;
   for (Settings settings : written_settings(form, words, line.where)) {
-    settings.insert(form.fixed.begin(), form.fixed.end());
     for (const Setting& setting : form.settings) {
       if (setting.default_value.empty() && !settings.contains(setting.name))
         throw InputError(line.where, form.name + " needs " + setting.name + "=",
@@ -245,16 +270,7 @@ std::vector<ArmSpec> parse_line(const ConfigValue& line, const ModelConfig& mode
       settings.try_emplace(setting.name, setting.default_value);
     }
     try {
-      std::vector<LayerSet> layer_sets{{}};
-      if (settings.contains("layers"))
-        layer_sets = parse_layer_sets(settings.at("layers"), model.n_layers);
-      for (const LayerSet& layers : layer_sets) {
-        arms.push_back(make_arm(form, settings, layers, model, window));
-        if (arms.back().preset == "notebook_b" && layers.size() != 1)
-          throw InputError(
-              "", "preset:notebook_b patches one layer, not " + std::to_string(layers.size()),
-              "give one layer, or use v_proj decode=persist");
-      }
+      for (Arm& arm : arms_of(form, settings, model, window)) arms.push_back(std::move(arm));
     } catch (const InputError& error) {
       throw InputError(line.where, error.what());
     }
@@ -264,12 +280,12 @@ std::vector<ArmSpec> parse_line(const ConfigValue& line, const ModelConfig& mode
 
 }  // namespace
 
-std::vector<ArmSpec> parse_arms(const std::vector<ConfigValue>& lines, const ModelConfig& model,
-                                std::int64_t window) {
-  std::vector<ArmSpec> arms;
+std::vector<Arm> parse_arms(const std::vector<ConfigValue>& lines, const ModelConfig& model,
+                            std::int64_t window) {
+  std::vector<Arm> arms;
   std::map<std::string, std::string> spec_at, label_at;
   for (const ConfigValue& line : lines) {
-    for (ArmSpec& arm : parse_line(line, model, window)) {
+    for (Arm& arm : parse_line(line, model, window)) {
       if (const auto [at, is_new] = spec_at.emplace(arm.canonical(), line.where); !is_new)
         throw InputError(line.where,
                          "arm \"" + arm.canonical() + "\" is already given at " + at->second,

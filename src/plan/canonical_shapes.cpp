@@ -1,6 +1,6 @@
 #include "rvsweep/plan/canonical_shapes.hpp"
 
-#include "rvsweep/model_config/safetensors.hpp"
+#include "rvsweep/plan/memory_budget.hpp"
 
 namespace rvsweep {
 namespace {
@@ -31,22 +31,6 @@ std::int64_t automatic_bundle_rows(const ModelConfig& config, const std::string&
   std::int64_t rows = gpu ? 256 : 128;
   while (rows > 8 && rows * kv_bytes(config, columns, dtype) > budget) rows /= 2;
   return rows;
-}
-
-std::int64_t dtype_bytes(const std::string& dtype) { return dtype == "float32" ? 4 : 2; }
-
-std::int64_t kv_bytes(const ModelConfig& config, std::int64_t columns, const std::string& dtype) {
-  return 2 * config.n_layers * config.kv_dim() * columns * dtype_bytes(dtype);
-}
-
-std::int64_t weight_bytes(const ModelConfig& config, const std::string& dtype) {
-  std::int64_t numbers = 0;
-  for (const auto& [name, shape] : parameter_shapes(config)) {
-    std::int64_t count = 1;
-    for (const std::int64_t n : shape) count *= n;
-    numbers += count;
-  }
-  return numbers * dtype_bytes(dtype);
 }
 
 }  // namespace rvsweep

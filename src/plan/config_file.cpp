@@ -1,45 +1,15 @@
 #include "rvsweep/plan/config_file.hpp"
 
-#include <boost/program_options/errors.hpp>
-#include <boost/program_options/options_description.hpp>
-#include <boost/program_options/parsers.hpp>
 #include <fstream>
-#include <set>
 #include <sstream>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/ini.hpp"
 #include "rvsweep/core/nearest.hpp"
 #include "rvsweep/core/split.hpp"
 
 namespace rvsweep {
 namespace {
-
-namespace po = boost::program_options;
-
-/// Boost parses but does not say where: the lines of every section.key, in order, and malformed
-/// ones.
-struct KeyLines {
-  std::map<std::string, std::vector<int>> of_key;
-  int malformed = 0;  // the first line that is neither comment, section nor key = value
-
-  explicit KeyLines(const std::string& text) {
-    std::istringstream stream(text);
-    std::string line, section;
-    for (int number = 1; std::getline(stream, line); ++number) {
-      line = trimmed(line.substr(0, line.find('#')));
-      if (line.empty()) continue;
-      if (line.front() == '[' && line.back() == ']') {
-        section = line.substr(1, line.size() - 2) + ".";
-        // Boost reads "[]" out of bounds and takes "[a.]" for "[a]".
-        if ((section.size() == 1 || section.ends_with("..")) && malformed == 0) malformed = number;
-      } else if (const auto equals = line.find('='); equals != std::string::npos) {
-        of_key[section + trimmed(line.substr(0, equals))].push_back(number);
-      } else if (malformed == 0) {
-        malformed = number;
-      }
-    }
-  }
-};
 
 const ConfigKey& known_key(const std::string& name, const std::string& where) {
   std::vector<std::string> names;
@@ -50,39 +20,26 @@ const ConfigKey& known_key(const std::string& name, const std::string& where) {
   throw InputError(where, "unknown key " + name, "did you mean " + nearest_name(name, names) + "?");
 }
 
-std::string read_text(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream text;
-  if (!stream || std::filesystem::is_directory(file) || !(text << stream.rdbuf()))
-    throw InputError(file.string(), "cannot be read as a config file", "check the --config option");
-  return text.str();
-}
-
-ConfigValues parse_text(const std::string& text, const std::string& file) {
-  const KeyLines lines(text);
-  if (lines.malformed != 0)
-    throw InputError(file + ":" + std::to_string(lines.malformed),
-                     "is neither [section], key = value nor # comment", "correct the line");
-  std::istringstream stream(text);
-  po::parsed_options parsed(nullptr);
-  try {
-    parsed = po::parse_config_file(stream, po::options_description(), /*allow_unregistered=*/true);
-  } catch (const po::error& error) {
-    throw InputError(file, error.what(), "correct the file");
-  }
+ConfigValues read_values(std::istream& stream, const std::string& file) {
   ConfigValues values;
-  for (const auto& option : parsed.options) {
-    auto& written = values[option.string_key];
-    const auto& at = lines.of_key.at(option.string_key);
-    const std::string where = file + ":" + std::to_string(at.at(written.size()));
-    const ConfigKey& key = known_key(option.string_key, where);
+  for (IniEntry& entry : read_ini(stream, file)) {
+    const std::string where = file + ":" + std::to_string(entry.line);
+    const ConfigKey& key = known_key(entry.key, where);
+    auto& written = values[entry.key];
     if (!written.empty() && !key.repeatable)
       throw InputError(
           where, key.name + " is written a second time (first at " + written.front().where + ")",
           "keep one of the two");
-    written.push_back({trimmed(option.value.front()), where});
+    written.push_back({std::move(entry.value), where});
   }
   return values;
+}
+
+ConfigValues read_config_file(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream || std::filesystem::is_directory(file) || stream.peek() == EOF)
+    throw InputError(file.string(), "cannot be read as a config file", "check the --config option");
+  return read_values(stream, file.string());
 }
 
 ConfigValues read_sets(const std::vector<std::string>& sets) {
@@ -154,7 +111,7 @@ ConfigValues read_config(const std::vector<std::filesystem::path>& files,
   const auto take = [&](const ConfigValues& later) {
     for (const auto& [name, values] : later) merged[name] = values;
   };
-  for (const auto& file : files) take(parse_text(read_text(file), file.string()));
+  for (const auto& file : files) take(read_config_file(file));
   take(read_sets(sets));
   for (const ConfigKey& key : config_keys())
     if (key.required && !merged.contains(key.name))
@@ -164,25 +121,41 @@ ConfigValues read_config(const std::vector<std::filesystem::path>& files,
 }
 
 ConfigValues read_config_text(const std::string& text, const std::string& where) {
-  return parse_text(text, where);
+  std::istringstream stream(text);
+  return read_values(stream, where);
 }
 
-std::string dump_config(const ConfigValues& values) {
-  std::string text, section;
+ConfigLines config_lines(const ConfigValues& values) {
+  ConfigLines lines;
   for (const ConfigKey& key : config_keys()) {
-    const auto dot = key.name.find('.');
-    if (key.name.substr(0, dot) != section) {
-      text += (text.empty() ? "[" : "\n[") + (section = key.name.substr(0, dot)) + "]\n";
-    }
-    const std::string name = key.name.substr(dot + 1);
     const auto found = values.find(key.name);
-    if (found == values.end()) {
-      if (!key.repeatable) text += name + " = " + key.default_value + "\n";
-    } else {
-      for (const auto& value : found->second) text += name + " = " + value.text + "\n";
-    }
+    if (found != values.end())
+      for (const auto& value : found->second) lines.emplace_back(key.name, value.text);
+    else if (!key.repeatable)
+      lines.emplace_back(key.name, key.default_value);
+  }
+  return lines;
+}
+
+ConfigLines read_config_lines(const std::string& text) {
+  std::istringstream stream(text);
+  ConfigLines lines;
+  for (IniEntry& entry : read_ini(stream, "the stored configuration"))
+    lines.emplace_back(std::move(entry.key), std::move(entry.value));
+  return lines;
+}
+
+std::string config_text(const ConfigLines& lines) {
+  std::string text, section;
+  for (const auto& [key, value] : lines) {
+    const auto dot = key.find('.');
+    if (key.substr(0, dot) != section)
+      text += (text.empty() ? "[" : "\n[") + (section = key.substr(0, dot)) + "]\n";
+    text += key.substr(dot + 1) + " = " + value + "\n";
   }
   return text;
 }
+
+std::string dump_config(const ConfigValues& values) { return config_text(config_lines(values)); }
 
 }  // namespace rvsweep

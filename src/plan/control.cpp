@@ -35,33 +35,47 @@ std::optional<LayerSet> wrong_band(const LayerSet& layers, std::int64_t n_layers
   return band;
 }
 
-ArmSpec full_swap(const ArmSpec& of, std::int64_t n_layers) {
-  ArmSpec arm;
-  arm.kind = ArmKind::kv_cache;
+/// The whole cache swapped, for all arms of one direction and truncation.
+Arm full_swap(const Arm& of, std::int64_t n_layers) {
+  Patch patch{CacheTarget{}};
+  for (std::int64_t layer = 0; layer < n_layers; ++layer) patch.layers.push_back(layer);
+  Arm arm;
   arm.direction = of.direction;
   arm.truncate_at = of.truncate_at;
-  for (std::int64_t layer = 0; layer < n_layers; ++layer) arm.layers.push_back(layer);
+  arm.patches = {patch};
   arm.label = of.direction == Direction::source_to_base ? "full_swap" : "full_swap base_to_source";
   if (of.truncate_at != 0) arm.label += " cut to " + std::to_string(of.truncate_at) + " tokens";
   return arm;
 }
 
-ArmSpec control_of(const ArmSpec& arm, const ControlInfo& info, std::int64_t n_layers) {
-  ArmSpec result = info.control == Control::full_swap ? full_swap(arm, n_layers) : arm;
+/// Moves every patch to a band outside its layers, or says why the arm cannot run.
+void move_bands(Arm& arm, std::int64_t n_layers) {
+  for (Patch& patch : arm.patches) {
+    const std::string layers = format_layers(patch.layers);
+    arm.control_of += (arm.control_of.empty() ? "" : " & ") + layers;
+    if (const auto band = wrong_band(patch.layers, n_layers))
+      patch.layers = *band;
+    else if (arm.refusal.empty())
+      arm.refusal = "no band of " + std::to_string(patch.layers.size()) +
+                    " layers lies outside layers " + layers;
+  }
+}
+
+Arm control_of(const Arm& arm, const ControlInfo& info, std::int64_t n_layers) {
+  Arm result = info.control == Control::full_swap ? full_swap(arm, n_layers) : arm;
   result.control = info.control;
+  for (Patch& patch : result.patches) patch.donor = info.donor;
   if (info.control != Control::full_swap) result.label = arm.label + " | " + info.name;
   if (info.control == Control::reverse)
     result.direction = arm.direction == Direction::source_to_base ? Direction::base_to_source
                                                                   : Direction::source_to_base;
-  if (info.control == Control::wrong_band) {
-    result.control_of = format_layers(arm.layers);
-    if (const auto band = wrong_band(arm.layers, n_layers))
-      result.layers = *band;
-    else
-      result.refusal = "no band of " + std::to_string(arm.layers.size()) +
-                       " layers lies outside layers " + format_layers(arm.layers);
-  }
+  if (info.control == Control::wrong_band) move_bands(result, n_layers);
   return result;
+}
+
+bool applies_to(const ControlInfo& info, const Arm& arm) {
+  const auto is_cache = [](const Patch& patch) { return patch.cache() != nullptr; };
+  return arm.is_patched() && (info.for_sites || std::ranges::all_of(arm.patches, is_cache));
 }
 
 }  // namespace
@@ -69,18 +83,18 @@ ArmSpec control_of(const ArmSpec& arm, const ControlInfo& info, std::int64_t n_l
 std::span<const ControlInfo> all_controls() {
   using enum Control;
   static const std::array<ControlInfo, 12> controls{{
-      {none, "none", DonorPrompt::pair, Derivation::none, true},
-      {self, "self", DonorPrompt::self, Derivation::none, true},
-      {full_swap, "full_swap", DonorPrompt::pair, Derivation::none, false},
-      {other_base, "other_base", DonorPrompt::other_base, Derivation::none, true},
-      {other_source, "other_source", DonorPrompt::other_source, Derivation::none, true},
-      {filler, "filler", DonorPrompt::filler, Derivation::none, false},
-      {gaussian, "gaussian", DonorPrompt::pair, Derivation::gaussian, true},
-      {shuffled, "shuffled", DonorPrompt::pair, Derivation::shuffled, false},
-      {zero, "zero", DonorPrompt::pair, Derivation::zero, true},
-      {mean, "mean", DonorPrompt::donor_side, Derivation::mean, false},
-      {wrong_band, "wrong_band", DonorPrompt::pair, Derivation::none, false},
-      {reverse, "reverse", DonorPrompt::pair, Derivation::none, true},
+      {none, "none", {}, true},
+      {self, "self", {DonorPrompt::self}, true},
+      {full_swap, "full_swap", {}, false},
+      {other_base, "other_base", {DonorPrompt::other_base}, true},
+      {other_source, "other_source", {DonorPrompt::other_source}, true},
+      {filler, "filler", {DonorPrompt::filler}, false},
+      {gaussian, "gaussian", {DonorPrompt::pair, Derivation::gaussian}, true},
+      {shuffled, "shuffled", {DonorPrompt::pair, Derivation::shuffled}, false},
+      {zero, "zero", {DonorPrompt::pair, Derivation::zero}, true},
+      {mean, "mean", {DonorPrompt::donor_side, Derivation::mean}, false},
+      {wrong_band, "wrong_band", {}, false},
+      {reverse, "reverse", {}, true},
   }};
   return controls;
 }
@@ -89,19 +103,19 @@ const ControlInfo& info_of(Control control) {
   return all_controls()[static_cast<std::size_t>(control)];
 }
 
-std::vector<ArmSpec> control_arms(const std::vector<ConfigValue>& lines,
-                                  const std::vector<ArmSpec>& arms, const ModelConfig& model) {
+std::vector<Arm> control_arms(const std::vector<ConfigValue>& lines, const std::vector<Arm>& arms,
+                              const ModelConfig& model) {
   static const std::string limit = "control_of=";
-  std::vector<ArmSpec> controls;
+  std::vector<Arm> controls;
   std::set<std::string> specs;
   for (const ConfigValue& line : lines) {
     const auto at = line.text.find(limit);
     const std::string only = at == std::string::npos ? "" : trimmed(line.text.substr(at + 11));
-    if (at != std::string::npos && std::none_of(arms.begin(), arms.end(), [&](const ArmSpec& arm) {
+    if (at != std::string::npos && std::none_of(arms.begin(), arms.end(), [&](const Arm& arm) {
           return arm.is_patched() && arm.label == only;
         })) {
       std::vector<std::string> known;
-      for (const ArmSpec& arm : arms) known.push_back(arm.label);
+      for (const Arm& arm : arms) known.push_back(arm.label);
       throw InputError(
           line.where, "no patched arm has the label \"" + only + "\"",
           known.empty() ? "add one" : "did you mean " + nearest_name(only, known) + "?");
@@ -109,11 +123,10 @@ std::vector<ArmSpec> control_arms(const std::vector<ConfigValue>& lines,
     for (const std::string& part : split(line.text.substr(0, at), ',')) {
       const ControlInfo& info = find_control(trimmed(part), line.where);
       bool any = false;
-      for (const ArmSpec& arm : arms) {
-        if (!arm.is_patched() || (!only.empty() && arm.label != only)) continue;
-        if (arm.kind == ArmKind::site && !info.for_sites) continue;
+      for (const Arm& arm : arms) {
+        if (!applies_to(info, arm) || (!only.empty() && arm.label != only)) continue;
         any = true;
-        ArmSpec control = control_of(arm, info, model.n_layers);
+        Arm control = control_of(arm, info, model.n_layers);
         if (!specs.insert(control.canonical()).second) {
           if (info.control == Control::full_swap) continue;  // one for all arms of a direction
           throw InputError(line.where,

@@ -3,23 +3,12 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
-#include <set>
 
+#include "plan/control.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/philox.hpp"
 
 namespace rvsweep {
-namespace {
-
-std::set<std::string> keyword_files(const Plan& plan) {
-  std::set<std::string> files;
-  for (const ArmSpec& arm : plan.arms)
-    if (arm.positions.kind == PositionsKind::keywords) files.insert(arm.positions.file);
-  return files;
-}
-
-}  // namespace
-
 Donors::Donors(const Plan& plan, std::uint64_t seed, const PlanText& text)
     : plan_(plan),
       order_(permutation(xxh3_fields({std::to_string(seed), "derangement"}), 0,
@@ -33,7 +22,7 @@ Donors::Donors(const Plan& plan, std::uint64_t seed, const PlanText& text)
       const std::int64_t m = plan.prompts[donor_side(pair, direction).value].n_tokens;
       if (m > 0) shortest = std::min(shortest, m);
     }
-  for (const std::string& file : keyword_files(plan)) {
+  for (const std::string& file : keyword_files(plan.arms)) {
     auto& of_prompt = keyword_tokens_[file];
     for (std::int32_t p = 0; p < std::ssize(plan.prompts); ++p)
       of_prompt[p] = text.keyword_tokens(file, plan.texts[p]);
@@ -69,50 +58,53 @@ std::optional<PromptIndex> Donors::other(PairIndex pair, DonorPrompt which, Dire
   return std::nullopt;
 }
 
-Roles Donors::roles(const ArmSpec& arm, PairIndex pair_index) const {
+Roles Donors::roles(const Arm& arm, PairIndex pair_index) const {
   const PromptPair& pair = plan_.pairs[pair_index.value];
-  const bool from_source =
-      arm.kind == ArmKind::source || arm.direction == Direction::base_to_source;
   Roles roles;
-  roles.base = from_source ? pair.source : pair.base;
-  roles.counterpart = from_source ? pair.base : pair.source;
+  roles.base = arm.direction == Direction::source_to_base ? pair.base : pair.source;
+  roles.counterpart = donor_side(pair, arm.direction);
   roles.n = length(roles.base, arm.truncate_at);
-  if (!arm.is_patched()) return roles;
-  const ControlInfo& control = info_of(arm.control);
-  roles.derivation = control.derivation;
-  roles.donor = roles.counterpart;
-  switch (control.donor) {
+  roles.n_window = roles.n - tokens_after_window(roles.base, roles.n);
+  for (const Patch& patch : arm.patches)
+    roles.donors.push_back(donor_of(patch, arm, roles, pair_index));
+  return roles;
+}
+
+PatchDonor Donors::donor_of(const Patch& patch, const Arm& arm, const Roles& roles,
+                            PairIndex pair) const {
+  PatchDonor donor{roles.counterpart, patch.donor.derivation};
+  const bool wants_keywords =
+      patch.cache() != nullptr && patch.cache()->positions.kind == PositionsKind::keywords;
+  switch (patch.donor.prompt) {
     case DonorPrompt::pair:
       break;
     case DonorPrompt::self:
-      roles.donor = roles.base;
+      donor.prompt = roles.base;
       break;
     case DonorPrompt::other_base:
     case DonorPrompt::other_source:
-      if (const auto other = this->other(pair_index, control.donor, arm.direction, roles.base))
-        roles.donor = *other;
+      if (const auto found = other(pair, patch.donor.prompt, arm.direction, roles.base))
+        donor.prompt = *found;
       else
-        roles.refusal = control.name + " needs another pair with a prompt of its own";
+        donor.refusal = info_of(arm.control).name + " needs another pair with a prompt of its own";
       break;
     case DonorPrompt::filler:
-      roles.donor = filler_prompt;
-      roles.m = length(roles.counterpart, arm.truncate_at);
-      if (roles.m > std::ssize(plan_.filler_tokens))
-        roles.refusal = "the filler text has " + std::to_string(plan_.filler_tokens.size()) +
-                        " tokens, the donor prompt " + std::to_string(roles.m);
+      donor.prompt = filler_prompt;
+      donor.m = length(roles.counterpart, arm.truncate_at);
+      if (donor.m > std::ssize(plan_.filler_tokens))
+        donor.refusal = "the filler text has " + std::to_string(plan_.filler_tokens.size()) +
+                        " tokens, the donor prompt " + std::to_string(donor.m);
       break;
     case DonorPrompt::donor_side:
-      roles.m = shortest_[static_cast<std::size_t>(arm.direction)];
-      if (arm.positions.kind == PositionsKind::keywords)
-        roles.refusal = "the mean over prompts has no text and so no keywords";
-      return roles;
+      donor.m = donor.m_window = shortest_[static_cast<std::size_t>(arm.direction)];
+      if (wants_keywords) donor.refusal = "the mean over prompts has no text and so no keywords";
+      return donor;
   }
-  if (roles.donor != filler_prompt) roles.m = length(roles.donor, arm.truncate_at);
-  roles.n_window = roles.n - tokens_after_window(roles.base, roles.n);
-  roles.m_window = roles.m - tokens_after_window(roles.donor, roles.m);
-  if (arm.positions.kind == PositionsKind::keywords)
-    roles.keyword_tokens = keyword_tokens_.at(arm.positions.file).at(roles.donor.value);
-  return roles;
+  if (donor.prompt != filler_prompt) donor.m = length(donor.prompt, arm.truncate_at);
+  donor.m_window = donor.m - tokens_after_window(donor.prompt, donor.m);
+  if (wants_keywords)
+    donor.keyword_tokens = keyword_tokens_.at(patch.cache()->positions.file).at(donor.prompt.value);
+  return donor;
 }
 
 }  // namespace rvsweep

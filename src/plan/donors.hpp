@@ -1,7 +1,8 @@
 #pragma once
-// Who gives to whom: the base and donor of every (pair, arm), controls included.
+// Who gives to whom: the base of every (pair, arm) and the donor of each of its patches.
 #include <array>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,15 +10,21 @@
 
 namespace rvsweep {
 
-/// Base and donor of a row, its direction resolved.
-struct Roles {
-  PromptIndex base, counterpart;  // the recipient's prompt and the pair's other one
-  PromptIndex donor;              // filler_prompt for the filler; of patched arms
+/// The donor of one patch of a row.
+struct PatchDonor {
+  PromptIndex prompt = {};  // filler_prompt for the filler; not read for zero and mean
   Derivation derivation = Derivation::none;
-  std::int64_t n = 0, m = 0;  // tokens of base and donor, truncated where the arm says so
-  std::int64_t n_window = 0, m_window = 0;   // those up to the window's end
-  std::vector<std::int32_t> keyword_tokens;  // of the donor, for positions=keywords
-  std::string refusal;                       // why the control has no donor
+  std::int64_t m = 0;                             // its tokens, truncated where the arm says so
+  std::int64_t m_window = 0;                      // those up to the window's end
+  std::vector<std::int32_t> keyword_tokens = {};  // for positions=keywords
+  std::string refusal = {};                       // why there is none; empty where there is
+};
+
+/// Base and donors of a row, its direction resolved.
+struct Roles {
+  PromptIndex base, counterpart;     // the recipient's prompt and the pair's other one
+  std::int64_t n = 0, n_window = 0;  // of base, as m and m_window of a donor
+  std::vector<PatchDonor> donors;    // by patch of the arm
 };
 
 class Donors {
@@ -25,11 +32,12 @@ class Donors {
   /// `plan` has its prompts, filler, pairs and arms and must outlive the object.
   Donors(const Plan& plan, std::uint64_t seed, const PlanText& text);
 
-  Roles roles(const ArmSpec& arm, PairIndex pair) const;
-  /// How many of those first `length` tokens come behind the user's text.
+  Roles roles(const Arm& arm, PairIndex pair) const;
+  /// How many of the prompt's first `length` tokens lie beyond the window's end.
   std::int64_t tokens_after_window(PromptIndex prompt, std::int64_t length) const;
 
  private:
+  PatchDonor donor_of(const Patch& patch, const Arm& arm, const Roles& roles, PairIndex pair) const;
   std::optional<PromptIndex> other(PairIndex pair, DonorPrompt which, Direction direction,
                                    PromptIndex recipient) const;
   std::int64_t length(PromptIndex prompt, std::int64_t truncate_at) const;

@@ -31,7 +31,7 @@ const typename Map::mapped_type* find_in(const Map& map, const Key& key) {
 
 }  // namespace
 
-void take_over(const Plan& before, Plan& plan) {
+void keep_numbers_and_bundles(const Plan& before, Plan& plan) {
   const auto text_and_group = [](const Plan& of, const PlannedPrompt& p) {
     return std::pair(p.text_hash, of.groups[static_cast<std::size_t>(p.group)]);
   };

@@ -1,11 +1,11 @@
 #include "rvsweep/plan/layers.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <set>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/parse_number.hpp"
 #include "rvsweep/core/split.hpp"
 
 namespace rvsweep {
@@ -15,23 +15,18 @@ const char* const grammar =
     "write layers as 24, 16:32, 75%, 50%:100%, 0:8+24:32 or width:4/stride:2";
 
 std::int64_t whole_number(const std::string& text) {
-  std::int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || rest != end || value < 0)
-    throw InputError("", "\"" + text + "\" is not a layer", grammar);
-  return value;
+  const auto value = parse_number<std::int64_t>(text);
+  if (!value || *value < 0) throw InputError("", "\"" + text + "\" is not a layer", grammar);
+  return *value;
 }
 
 /// A boundary between layers: 0..n_layers.
 std::int64_t boundary(const std::string& text, std::int64_t n_layers) {
   if (!text.ends_with('%')) return whole_number(text);
-  double share = 0;
-  const char* end = text.data() + text.size() - 1;
-  const auto [rest, error] = std::from_chars(text.data(), end, share);
-  if (error != std::errc() || rest != end || !(share >= 0 && share <= 100))
+  const auto share = parse_number<double>(std::string_view(text).substr(0, text.size() - 1));
+  if (!share || !(*share >= 0 && *share <= 100))
     throw InputError("", "\"" + text + "\" is not a share of depth", grammar);
-  return static_cast<std::int64_t>(std::floor(share * static_cast<double>(n_layers) / 100.0));
+  return static_cast<std::int64_t>(std::floor(*share * static_cast<double>(n_layers) / 100.0));
 }
 
 std::string of_model(std::int64_t n_layers) {

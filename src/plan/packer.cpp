@@ -12,6 +12,13 @@ namespace {
 /// A context as the packer tells it from others: the prompt and how many of its tokens are read.
 using ContextKey = std::pair<std::int32_t, std::int64_t>;
 
+/// The context that a donor is or is made from; none for zero and mean.
+std::optional<ContextKey> key_of(const PatchDonor& donor) {
+  if (donor.derivation == Derivation::mean || donor.derivation == Derivation::zero)
+    return std::nullopt;
+  return ContextKey{donor.prompt.value, donor.m};
+}
+
 class Packer {
  public:
   Packer(Plan& plan, const SweepConfig& config, const ModelConfig& model, const Donors& donors,
@@ -44,11 +51,13 @@ class Packer {
   struct Needs {
     Roles roles;
     ContextKey base;
-    std::optional<ContextKey> donor, reference, counterpart;
+    std::optional<ContextKey> reference, counterpart;
 
     std::vector<ContextKey> all() const {
       std::vector<ContextKey> keys{base};
-      for (const auto& key : {donor, reference, counterpart})
+      for (const PatchDonor& donor : roles.donors)
+        if (const auto key = key_of(donor)) keys.push_back(*key);
+      for (const auto& key : {reference, counterpart})
         if (key) keys.push_back(*key);
       return keys;
     }
@@ -63,11 +72,12 @@ class Packer {
     return {prompt.value, plan_.prompts[prompt.value].n_tokens};
   }
 
-  const ArmSpec& arm_of(std::int64_t row) const { return plan_.arms[plan_.rows[row].arm.value]; }
+  const Arm& arm_of(std::int64_t row) const { return plan_.arms[plan_.rows[row].arm.value]; }
 
   Needs needs(std::int64_t row) const {
-    const ArmSpec& arm = arm_of(row);
-    Needs needs{donors_.roles(arm, plan_.rows[row].pair), {}, {}, {}, {}};
+    const Arm& arm = arm_of(row);
+    Needs needs;
+    needs.roles = donors_.roles(arm, plan_.rows[row].pair);
     const Roles& roles = needs.roles;
     const auto cut = [&](PromptIndex prompt) {
       ContextKey key = whole(prompt);
@@ -75,12 +85,9 @@ class Packer {
       return key;
     };
     needs.base = cut(roles.base);
-    const bool reads_donor =
-        roles.derivation != Derivation::mean && roles.derivation != Derivation::zero;
-    if (arm.is_patched() && reads_donor) needs.donor = ContextKey{roles.donor.value, roles.m};
     if (!compares_logits_) return needs;
     // Arms without a patch are compared with the pair's base, others with their recipient.
-    const bool swapped = arm.kind == ArmKind::source;
+    const bool swapped = !arm.is_patched() && arm.direction == Direction::base_to_source;
     const auto reference = swapped ? roles.counterpart : roles.base;
     const auto counterpart = swapped ? roles.base : roles.counterpart;
     if (usable(reference)) needs.reference = cut(reference);
@@ -118,9 +125,8 @@ class Packer {
     for (const auto& [prompt, length] : contexts_of(pair, false))
       longest = std::max(longest, length);
     for (const std::int64_t row : runnable_rows(pair))
-      if (const ArmSpec& arm = arm_of(row); info_of(arm.control).derivation == Derivation::mean ||
-                                            info_of(arm.control).derivation == Derivation::zero)
-        longest = std::max(longest, donors_.roles(arm, plan_.rows[row].pair).m);
+      for (const PatchDonor& donor : donors_.roles(arm_of(row), plan_.rows[row].pair).donors)
+        longest = std::max(longest, donor.m);
     return canonical_length(longest);
   }
 
@@ -172,7 +178,7 @@ class Packer {
 
   void add_row(std::int64_t index) {
     const PlannedRow& planned = plan_.rows[index];
-    const ArmSpec& arm = arm_of(index);
+    const Arm& arm = arm_of(index);
     const std::string& pair_id = plan_.pairs[planned.pair.value].id;
     Needs needed = needs(index);
     const auto keys = needed.all();
@@ -182,41 +188,48 @@ class Packer {
     PlannedBundleRow row;
     row.row = planned.number;
     row.base = context(needed.base);
-    if (needed.donor) row.donor = context(*needed.donor);
+    for (PatchDonor& donor : needed.roles.donors) add_donor(donor, arm, pair_id);
     if (needed.reference) row.reference = context(*needed.reference);
     if (needed.counterpart) row.counterpart = context(*needed.counterpart);
     bundle_.rows.push_back(row);
-    if (!needed.roles.keyword_tokens.empty()) {
-      bundle_.keyword_tokens.resize(bundle_.rows.size());
-      bundle_.keyword_tokens.back() = std::move(needed.roles.keyword_tokens);
+  }
+
+  void add_donor(PatchDonor& patch_donor, const Arm& arm, const std::string& pair_id) {
+    const auto key = key_of(patch_donor);
+    const std::int16_t of = key ? context(*key) : std::int16_t{-1};
+    bundle_.donors.push_back(of);
+    if (!patch_donor.keyword_tokens.empty()) {
+      bundle_.keyword_tokens.resize(bundle_.donors.size());
+      bundle_.keyword_tokens.back() = std::move(patch_donor.keyword_tokens);
     }
-    if (needed.roles.derivation == Derivation::none) return;
-    DerivedDonor donor{needed.roles.derivation, bundle_.rows.back().donor, needed.roles.m};
+    if (patch_donor.derivation == Derivation::none) return;
+    DerivedDonor donor{patch_donor.derivation, of, patch_donor.m};
     if (donor.of >= 0) donor.pair_id = pair_id;
     if (donor.derivation == Derivation::mean) donor.direction = arm.direction;
     if (donor.derivation == Derivation::shuffled)
       donor.cells = donor.tokens - (arm.entry == Entry::hold_last ? 1 : 0);
-    derived_rows_.emplace_back(bundle_.rows.size() - 1, derived(donor));
+    derived_donors_.emplace_back(bundle_.donors.size() - 1, derived(donor));
   }
 
   void close() {
     if (bundle_.contexts.empty()) return;
     // Derived donors come after all contexts, whose number is known only now.
-    for (const auto& [row, place] : derived_rows_)
-      bundle_.rows[row].donor =
+    for (const auto& [donor, place] : derived_donors_)
+      bundle_.donors[donor] =
           static_cast<std::int16_t>(static_cast<std::int16_t>(bundle_.contexts.size()) + place);
     bundle_.id = BundleId(static_cast<std::int32_t>(plan_.bundles.size()));
     const auto n_rows = std::ssize(bundle_.rows);
     bundle_.shape = {canonical_rows(std::ssize(bundle_.contexts)), length_,
                      n_rows == 0 ? 0 : canonical_rows(n_rows)};
     bundle_.cost = tokens_fed();
-    if (!bundle_.keyword_tokens.empty()) bundle_.keyword_tokens.resize(bundle_.rows.size());
+    if (!bundle_.keyword_tokens.empty()) bundle_.keyword_tokens.resize(bundle_.donors.size());
     bundle_.contexts.shrink_to_fit();  // kept as long as the sweep runs
     bundle_.rows.shrink_to_fit();
+    bundle_.donors.shrink_to_fit();
     plan_.bundles.push_back(std::move(bundle_));
     bundle_ = {};
     place_.clear();
-    derived_rows_.clear();
+    derived_donors_.clear();
   }
 
   /// Texts read again are fed once more. `forced` feeds both continuations to every row, and
@@ -238,7 +251,7 @@ class Packer {
   std::int64_t length_ = 0;
   PlannedBundle bundle_;
   std::map<ContextKey, std::int16_t> place_;  // in bundle_.contexts
-  std::vector<std::pair<std::size_t, std::int16_t>> derived_rows_;
+  std::vector<std::pair<std::size_t, std::int16_t>> derived_donors_;
   std::vector<bool> recorded_;    // prompts whose geometry some bundle stores
   std::int64_t rows_before_ = 0;  // rows with a smaller number have their bundle
 };

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <set>
 
+#include "plan/arm_forms.hpp"
+#include "plan/control.hpp"
 #include "plan/donors.hpp"
 #include "plan/extend.hpp"
 #include "plan/numbered_texts.hpp"
 #include "plan/packer.hpp"
 #include "plan/plan_prompts.hpp"
+#include "plan/refusal.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
@@ -21,16 +24,13 @@ void plan_rows(Plan& plan, const SweepConfig& config, const ModelConfig& model,
                     static_cast<std::size_t>(config.generation.samples));
   NumberedTexts refusals(plan.refusals);
   std::vector<std::string> specs;
-  for (const ArmSpec& arm : plan.arms) specs.push_back(arm.canonical());
+  for (const Arm& arm : plan.arms) specs.push_back(arm.canonical());
   for (std::int32_t pair = 0; pair < std::ssize(plan.pairs); ++pair) {
     for (std::int32_t a = 0; a < std::ssize(plan.arms); ++a) {
-      const ArmSpec& arm = plan.arms[a];
+      const Arm& arm = plan.arms[a];
       const Roles roles = donors.roles(arm, PairIndex(pair));
-      std::string refusal = refusal_of(arm, {roles.n, roles.m, roles.n_window, roles.m_window},
-                                       roles.keyword_tokens, config.generation, model)
-                                .value_or("");
-      if (refusal.empty()) refusal = roles.refusal;
-      const std::int32_t refused = refusals.number_of(refusal);
+      const std::int32_t refused =
+          refusals.number_of(refusal_of(arm, roles, config.generation, model));
       for (std::int32_t sample = 0; sample < config.generation.samples; ++sample) {
         const RowId id(xxh3_fields({plan.pairs[pair].id, specs[a], std::to_string(sample)}));
         plan.rows.push_back(
@@ -40,17 +40,12 @@ void plan_rows(Plan& plan, const SweepConfig& config, const ModelConfig& model,
   }
 }
 
-bool uses(const Plan& plan, DonorPrompt donor) {
-  return std::any_of(plan.arms.begin(), plan.arms.end(),
-                     [&](const ArmSpec& arm) { return info_of(arm.control).donor == donor; });
-}
-
-/// Of the directions in which a control averages over donors.
+/// Of the directions in which an arm averages over donors.
 MeanPrompts mean_prompts(const Plan& plan) {
   MeanPrompts prompts;
   for (const Direction direction : {Direction::source_to_base, Direction::base_to_source}) {
-    if (std::none_of(plan.arms.begin(), plan.arms.end(), [&](const ArmSpec& arm) {
-          return arm.control == Control::mean && arm.direction == direction;
+    if (std::ranges::none_of(plan.arms, [&](const Arm& arm) {
+          return arm.direction == direction && arm.takes_from(DonorPrompt::donor_side);
         }))
       continue;
     std::set<std::int32_t> seen;
@@ -85,27 +80,25 @@ const std::string& Plan::refusal(const PlannedRow& row) const {
   return refusals.at(static_cast<std::size_t>(row.refusal));
 }
 
-std::vector<ArmSpec> all_arms(const SweepConfig& config, const ModelConfig& model) {
+std::vector<Arm> all_arms(const SweepConfig& config, const ModelConfig& model) {
   auto arms = parse_arms(config.arms, model, config.window);
   const auto controls = control_arms(config.controls, arms, model);
   arms.insert(arms.end(), controls.begin(), controls.end());
   return arms;
 }
 
-Plan make_plan(const SweepConfig& config, const ModelConfig& model, const PromptSource& prompts,
-               const PlanText& text, const std::string& device, const std::string& dtype,
-               Texts texts, const Plan* before) {
+Plan make_plan(const PlanInput& input) {
+  const auto& [config, model, prompts, text, device, dtype, texts, before] = input;
   Plan plan;
   plan.early_layer = layer_of(config.early_layer, "model.early_layer", model.n_layers);
   plan.late_layer = layer_of(config.late_layer, "model.late_layer", model.n_layers);
   plan.arms = all_arms(config, model);
-  const bool has_keywords = std::any_of(plan.arms.begin(), plan.arms.end(), [](const auto& arm) {
-    return arm.positions.kind == PositionsKind::keywords;
-  });
+  const bool has_keywords = !keyword_files(plan.arms).empty();
   PromptPlanner planner(plan, text, config, model, texts == Texts::kept || has_keywords);
   plan.pairs = prompts([&](Prompt prompt) { planner.add(std::move(prompt)); });
   planner.finish();
-  if (uses(plan, DonorPrompt::filler)) {
+  if (std::ranges::any_of(plan.arms,
+                          [](const Arm& arm) { return arm.takes_from(DonorPrompt::filler); })) {
     plan.filler = text.filler;
     plan.filler_tokens = text.encode(text.filler);
   }
@@ -116,7 +109,7 @@ Plan make_plan(const SweepConfig& config, const ModelConfig& model, const Prompt
   plan.mean_prompts = mean_prompts(plan);
   const Donors donors(plan, config.seed, text);
   plan_rows(plan, config, model, donors);
-  if (before != nullptr) take_over(*before, plan);
+  if (before != nullptr) keep_numbers_and_bundles(*before, plan);
   pack_bundles(plan, config, model, donors, before);
   return plan;
 }
@@ -137,14 +130,18 @@ Bundle complete_bundle(const Plan& plan, BundleId id) {
     context.tokens.resize(static_cast<std::size_t>(c.n_tokens));
     bundle.contexts.push_back(std::move(context));
   }
-  for (std::size_t r = 0; r < planned.rows.size(); ++r) {
-    const PlannedBundleRow& in_bundle = planned.rows[r];
+  std::size_t d = 0;  // into planned.donors
+  for (const PlannedBundleRow& in_bundle : planned.rows) {
     const PlannedRow& row = plan.rows.at(place_of(in_bundle.row.value, plan.row_places));
     const std::string& pair_id = plan.pairs.at(static_cast<std::size_t>(row.pair.value)).id;
     bundle.rows.push_back({in_bundle.row, row.arm, row.sample, xxh3(pair_id), in_bundle.base,
-                           in_bundle.donor, in_bundle.reference, in_bundle.counterpart});
-    if (!planned.keyword_tokens.empty())
-      bundle.rows.back().keyword_tokens = planned.keyword_tokens[r];
+                           in_bundle.reference, in_bundle.counterpart});
+    const Arm& arm = plan.arms.at(static_cast<std::size_t>(row.arm.value));
+    for (std::size_t patch = 0; patch < arm.patches.size(); ++patch, ++d) {
+      bundle.rows.back().donors.push_back({planned.donors.at(d)});
+      if (!planned.keyword_tokens.empty())
+        bundle.rows.back().donors.back().keyword_tokens = planned.keyword_tokens[d];
+    }
   }
   return bundle;
 }

@@ -30,10 +30,11 @@ void PromptPlanner::add(Prompt prompt) {
 
 void PromptPlanner::finish() {
   start();
-  take_over(std::exchange(running_, {}));
+  append(std::exchange(running_, {}));
 }
 
-/// Takes over the block that is being encoded and has the collected prompts encoded meanwhile.
+/// Appends the block that is being encoded to the plan; the collected prompts are encoded
+/// meanwhile.
 void PromptPlanner::start() {
   Block done = std::exchange(running_, {});
   running_.prompts = std::exchange(collected_, {});
@@ -56,23 +57,23 @@ void PromptPlanner::start() {
           }
           return encoded;
         }));
-  take_over(std::move(done));
+  append(std::move(done));
 }
 
-void PromptPlanner::take_over(Block block) {
+void PromptPlanner::append(Block block) {
   auto prompt = block.prompts.cbegin();
   for (auto& share : block.shares) {
     const Encoded encoded = share.get();
     std::span<const std::int32_t> ids = encoded.ids;
     for (const auto& [n_tokens, after_user] : encoded.prompts) {
-      take_over(*prompt++, ids.first(n_tokens), after_user);
+      append(*prompt++, ids.first(n_tokens), after_user);
       ids = ids.subspan(n_tokens);
     }
   }
 }
 
-void PromptPlanner::take_over(const Prompt& prompt, std::span<const std::int32_t> ids,
-                              std::int32_t after_user) {
+void PromptPlanner::append(const Prompt& prompt, std::span<const std::int32_t> ids,
+                           std::int32_t after_user) {
   PlannedPrompt planned;
   planned.number = PromptIndex(static_cast<std::int32_t>(plan_.prompts.size()));
   planned.n_tokens = static_cast<std::int32_t>(ids.size());

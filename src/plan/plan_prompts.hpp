@@ -39,8 +39,8 @@ class PromptPlanner {
   };
 
   void start();
-  void take_over(Block block);
-  void take_over(const Prompt& prompt, std::span<const std::int32_t> ids, std::int32_t after_user);
+  void append(Block block);
+  void append(const Prompt& prompt, std::span<const std::int32_t> ids, std::int32_t after_user);
   std::string geometry_refusal(const PlannedPrompt& prompt) const;
 
   Plan& plan_;

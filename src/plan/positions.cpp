@@ -1,9 +1,9 @@
-#include "plan/positions.hpp"
+#include "rvsweep/plan/positions.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/parse_number.hpp"
 #include "rvsweep/core/split.hpp"
 
 namespace rvsweep {
@@ -16,11 +16,9 @@ namespace {
 }
 
 std::int64_t whole_number(const std::string& number, const std::string& text) {
-  std::int64_t value = 0;
-  const char* end = number.data() + number.size();
-  const auto [rest, error] = std::from_chars(number.data(), end, value);
-  if (error != std::errc() || rest != end || value < 0) refuse(text);
-  return value;
+  const auto value = parse_number<std::int64_t>(number);
+  if (!value || *value < 0) refuse(text);
+  return *value;
 }
 
 }  // namespace
@@ -64,7 +62,7 @@ std::string format_positions(const Positions& positions) {
     case PositionsKind::keywords:
       return "keywords:" + positions.file;
   }
-  broken_contract("positions.kind", __FILE__, __LINE__, "positions of an unknown kind");
+  RVSWEEP_UNREACHABLE("positions of an unknown kind");
 }
 
 CellMap map_cells(const Positions& positions, std::int64_t base_cached, std::int64_t donor_cached,

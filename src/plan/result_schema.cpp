@@ -1,15 +1,42 @@
 #include "rvsweep/plan/result_schema.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/split.hpp"
+#include "rvsweep/plan/canonical_shapes.hpp"
+
+// Shapes: L layers, W tokens of the window, N new tokens at most.
 
 namespace rvsweep {
 namespace {
 
-using enum ColumnType;
+ColumnType type_of(ColumnKey<std::int8_t>) { return ColumnType::status; }
+ColumnType type_of(ColumnKey<std::int32_t>) { return ColumnType::int32; }
+ColumnType type_of(ColumnKey<std::int64_t>) { return ColumnType::int64; }
+ColumnType type_of(ColumnKey<float>) { return ColumnType::float32; }
+ColumnType type_of(ColumnKey<double>) { return ColumnType::float64; }
+ColumnType type_of(ColumnKey<std::string>) { return ColumnType::utf8; }
+
+/// What a column holds.
+struct Meaning {
+  std::vector<std::int64_t> shape = {};
+  std::string units = "1";
+  std::string description = "";
+  std::string definition = "";
+};
+
+template <class T>
+ColumnSpec define(ColumnKey<T> key, const Meaning& meaning) {
+  return {.name = key.name,
+          .type = type_of(key),
+          .shape = meaning.shape,
+          .units = meaning.units,
+          .description = meaning.description,
+          .definition = meaning.definition};
+}
 
 const char* const r_v_definition =
     "r_v/1: pr[late] / pr[early], pr/1 of the window's V at the sweep's late and early layer";
@@ -19,122 +46,226 @@ const char* const r_v_definition =
 std::vector<ColumnSpec> prompt_columns(const SweepConfig& config, const ModelConfig& model) {
   const auto L = model.n_layers, W = config.window;
   return {
-      {"spectra",
-       float32,
-       {L, W},
-       "1",
-       "singular values of V of the last W prompt positions at every layer, descending; NaN where "
-       "the "
-       "prompt has no geometry (see reason)",
-       "spectra/1: singular values, computed in float64, of the [W, n_kv_heads*head_dim] output of "
-       "v_proj"},
-      {"pr",
-       float64,
-       {L},
-       "1",
-       "participation ratio of V by layer",
-       "pr/1: (sum lambda)^2 / sum lambda^2, lambda = sigma^2"},
-      {"effective_rank",
-       float64,
-       {L},
-       "1",
-       "effective rank of V by layer (Roy & Vetterli 2007)",
-       "effective_rank/1: exp(-sum q ln q), q = sigma / sum sigma"},
-      {"spectral_entropy",
-       float64,
-       {L},
-       "nats",
-       "entropy of the normalised spectrum of V by layer",
-       "spectral_entropy/1: -sum p ln p, p = lambda / sum lambda"},
-      {"stable_rank",
-       float64,
-       {L},
-       "1",
-       "stable rank of V by layer",
-       "stable_rank/1: sum lambda / lambda_max"},
-      {"nuclear_ratio",
-       float64,
-       {L},
-       "1",
-       "squared nuclear over squared Frobenius norm by layer",
-       "nuclear_ratio/1: (sum sigma)^2 / sum sigma^2"},
-      {"r_v", float64, {}, "1", "R_V of the prompt", r_v_definition},
+      define(columns::spectra,
+             {.shape = {L, W},
+              .description = "singular values of V of the last W prompt positions at every layer, "
+                             "descending; NaN where the prompt has no geometry (see reason)",
+              .definition = "spectra/1: singular values, computed in float64, of the "
+                            "[W, n_kv_heads*head_dim] output of v_proj"}),
+      define(columns::pr, {.shape = {L},
+                           .description = "participation ratio of V by layer",
+                           .definition = "pr/1: (sum lambda)^2 / sum lambda^2, lambda = sigma^2"}),
+      define(columns::effective_rank,
+             {.shape = {L},
+              .description = "effective rank of V by layer (Roy & Vetterli 2007)",
+              .definition = "effective_rank/1: exp(-sum q ln q), q = sigma / sum sigma"}),
+      define(columns::spectral_entropy,
+             {.shape = {L},
+              .units = "nats",
+              .description = "entropy of the normalised spectrum of V by layer",
+              .definition = "spectral_entropy/1: -sum p ln p, p = lambda / sum lambda"}),
+      define(columns::stable_rank, {.shape = {L},
+                                    .description = "stable rank of V by layer",
+                                    .definition = "stable_rank/1: sum lambda / lambda_max"}),
+      define(columns::nuclear_ratio,
+             {.shape = {L},
+              .description = "squared nuclear over squared Frobenius norm by layer",
+              .definition = "nuclear_ratio/1: (sum sigma)^2 / sum sigma^2"}),
+      define(columns::r_v, {.description = "R_V of the prompt", .definition = r_v_definition}),
   };
 }
 
 namespace {
 
-/// Columns that exist where tokens are generated.
-std::vector<ColumnSpec> generation_columns(std::int64_t N) {
+std::vector<ColumnSpec> outcome_columns() {
   return {
-      {"tokens", int32, {N}, "token id", "generated tokens, EOS included; -1 after the end", ""},
-      {"n_generated", int32, {}, "tokens", "number of generated tokens, EOS counted", ""},
-      {"text", utf8, {}, "1", "generated text without special tokens", ""},
-      {"stop_reason", utf8, {}, "1", "eos or length", ""},
-      {"n_generated_v",
-       int32,
-       {},
-       "tokens",
-       "generated tokens that were fed and so have V: all but the last one",
-       ""}};
+      define(columns::status,
+             {.description = "whether the row ran: ok, refused, failed (pending: not yet)"}),
+      define(columns::reason,
+             {.description = "why the row was refused or failed; empty where it is ok"}),
+  };
 }
 
-/// Read-outs of logits; L layers, N new tokens at most.
-void add_logit_columns(const ReadoutsConfig& readouts, std::int64_t L, std::int64_t N,
-                       std::vector<ColumnSpec>& columns) {
-  const auto add = [&](ColumnSpec spec) { columns.push_back(std::move(spec)); };
-  if (readouts.first_token) {
-    add({"kl_first",
-         float64,
-         {},
-         "nats",
-         "KL(unpatched reference || row) at the position that the first token is drawn from; the "
-         "reference is the recipient's prompt, the pair's base for unpatched rows",
-         "kl_first/1: sum p (ln p - ln q) over the vocabulary in float64, temperature 1"});
-    add({"lse_difference",
-         float64,
-         {},
-         "nats",
-         "log-sum-exp of the recursive token set less that of the task token set, at the position "
-         "that the first token is drawn from",
-         "lse_difference/1: LSE(logits of recursive set) - LSE(logits of task set)"});
-  }
-  if (readouts.forced && N > 0)
-    for (const std::string of : {"source", "base"}) {
-      const std::string along =
-          "the greedy unpatched continuation of the " +
-          std::string(of == "base" ? "reference prompt" : "pair's other prompt");
-      add({"kl_forced_" + of,
-           float64,
-           {},
-           "nats",
-           "mean over the tokens of " + along + ", fed to both, of KL(unpatched reference || row)",
-           "kl_forced/1: kl_first/1 at every position that a token of it is predicted from"});
-      add({"logprob_" + of,
-           float64,
-           {},
-           "nats per token",
-           "mean log-likelihood of " + along + ", row minus unpatched reference",
-           "logprob/1: mean of ln q(token) - ln p(token)"});
-    }
-  if (const auto lens = logit_lens_layers(readouts, L); !lens.empty()) {
-    const std::vector<std::int64_t> shape{std::ssize(lens), logit_lens_top};
-    add({"logit_lens_token", int32, shape, "token id",
-         "logit lens at the first generated position: the most likely tokens when the residual "
-         "stream after each chosen layer goes through the final norm and the head, by layer as "
-         "in readouts.logit_lens, descending",
-         ""});
-    add({"logit_lens_logprob", float32, shape, "nats", "log-probabilities of logit_lens_token",
-         "logit_lens/1: log_softmax(head(norm(resid_post)))"});
-  }
-  if (readouts.step_trace && N > 0)
-    add({"step_pr",
-         float32,
-         {L, N},
-         "1",
-         "participation ratio of V of the last W tokens, prompt and fed ones, after the t-th fed "
-         "token (t = 0: the prompt's last); NaN where there are fewer or none was fed",
-         "pr/1"});
+std::vector<ColumnSpec> proof_columns() {
+  return {
+      define(columns::cells_changed,
+             {.units = "cells",
+              .description = "proof that the patch fired: (layer, position, KV head) donor cells "
+                             "written"}),
+      define(columns::cells_dropped,
+             {.units = "cells", .description = "donor cells outside base, left out"}),
+      define(columns::change_norm,
+             {.description = "proof that the patch fired: sqrt(sum (new - old)^2) over written K "
+                             "and V, old being base's cell at the aligned position, 0 where there "
+                             "is none",
+              .definition = "change_norm/1"}),
+      define(columns::future_keys,
+             {.units = "cells",
+              .description = "donor keys whose rotation exceeds the first fed query's position"}),
+  };
+}
+
+std::vector<ColumnSpec> generation_columns(std::int64_t N) {
+  return {
+      define(columns::tokens, {.shape = {N},
+                               .units = "token id",
+                               .description = "generated tokens, EOS included; -1 after the end"}),
+      define(columns::n_generated,
+             {.units = "tokens", .description = "number of generated tokens, EOS counted"}),
+      define(columns::text, {.description = "generated text without special tokens"}),
+      define(columns::stop_reason, {.description = "eos or length"}),
+      define(columns::n_generated_v,
+             {.units = "tokens",
+              .description = "generated tokens that were fed and so have V: all but the last one"}),
+  };
+}
+
+std::vector<ColumnSpec> prompt_window_columns(std::int64_t L, std::int64_t W) {
+  return {
+      define(columns::spectra_prompt,
+             {.shape = {L, W},
+              .description = "singular values of the row's own V, patch included, of the last W "
+                             "prompt positions as the first generated position attends to them; "
+                             "NaN where a layer has fewer than W",
+              .definition = "spectra/1"}),
+      define(columns::r_v_prompt,
+             {.description = "R_V of spectra_prompt", .definition = r_v_definition}),
+  };
+}
+
+std::vector<ColumnSpec> generated_window_columns(std::int64_t L, std::int64_t W) {
+  return {
+      define(columns::spectra_generated,
+             {.shape = {L, W},
+              .description = "singular values of the row's own V of the last W fed generated "
+                             "tokens; NaN where n_generated_v < W",
+              .definition = "spectra/1"}),
+      define(columns::r_v_generated,
+             {.description = "R_V of spectra_generated", .definition = r_v_definition}),
+  };
+}
+
+std::vector<ColumnSpec> reencoded_columns() {
+  return {define(columns::r_v_reencoded,
+                 {.description = "R_V of prompt + \" \" + text read again by the unpatched model, "
+                                 "cut at " +
+                                 std::to_string(notebook_truncation) +
+                                 " tokens, as in the notebook (measure_rv_on_text)",
+                  .definition = r_v_definition})};
+}
+
+std::vector<ColumnSpec> notebook_columns() {
+  return {define(columns::r_v_notebook,
+                 {.description = "notebook_b rows only: R_V from V captured before the patch was "
+                                 "applied (the notebook's hook order), which the patch cannot move "
+                                 "at its own layer; not a result",
+                  .definition = r_v_definition})};
+}
+
+std::vector<ColumnSpec> keyword_columns(const std::vector<RegexFamily>& families) {
+  std::vector<ColumnSpec> result{
+      define(columns::keyword_count,
+             {.description = "how many of the notebook's 24 keywords occur in the text",
+              .definition = "keyword_count/1: substrings of the lower-cased text, presence not "
+                            "count, 0..24"}),
+      define(columns::keyword_rate,
+             {.units = "per 100 words",
+              .description = "words equal to one of the 24 keywords, per 100 words; NaN for a text "
+                             "without words",
+              .definition = "keyword_rate/1: whole words"}),
+  };
+  for (const RegexFamily& family : families)
+    result.push_back(define(
+        ColumnKey<std::int32_t>{family.name.c_str()},
+        {.units = "matches", .description = family.description, .definition = family.definition}));
+  return result;
+}
+
+std::vector<ColumnSpec> copying_columns() {
+  return {
+      define(columns::keyword_count_new,
+             {.description = "how many of the notebook's 24 keywords occur in the text and not in "
+                             "the donor's prompt (the row's own where it has no donor)",
+              .definition = "keyword_count_new/1: substrings of the lower-cased text that are none "
+                            "of the lower-cased prompt, presence not count, 0..24"}),
+      define(columns::copied_ngrams,
+             {.description = "share of the text's word 4-grams that occur in the donor's prompt "
+                             "(the row's own where it has no donor); NaN for a text of fewer than "
+                             "4 words",
+              .definition = "copied_ngrams/1: 4-grams of the text found in the prompt / 4-grams of "
+                            "the text, over lower-cased words (runs of letters, digits, "
+                            "apostrophes and bytes beyond ASCII)"}),
+      define(columns::repeated_ngrams,
+             {.description = "share of the text's word 4-grams that occurred earlier in it; NaN "
+                             "for a text of fewer than 4 words",
+              .definition = "repeated_ngrams/1: 1 - distinct 4-grams / all 4-grams, over words as "
+                            "copied_ngrams has them (seq-rep-4 of Welleck et al. 2020)"}),
+      define(columns::repetitive,
+             {.description = "1 where the text repeats itself so much that its other scores mean "
+                             "little, else 0",
+              .definition = "repetitive/1: repeated_ngrams >= 0.3"}),
+  };
+}
+
+std::vector<ColumnSpec> first_token_columns() {
+  return {
+      define(columns::kl_first,
+             {.units = "nats",
+              .description = "KL(unpatched reference || row) at the position that the first token "
+                             "is drawn from; the reference is the recipient's prompt, the pair's "
+                             "base for unpatched rows",
+              .definition = "kl_first/1: sum p (ln p - ln q) over the vocabulary in float64, "
+                            "temperature 1"}),
+      define(columns::lse_difference,
+             {.units = "nats",
+              .description = "log-sum-exp of the recursive token set less that of the task token "
+                             "set, at the position that the first token is drawn from",
+              .definition = "lse_difference/1: LSE(logits of recursive set) - LSE(logits of task "
+                            "set)"}),
+  };
+}
+
+std::vector<ColumnSpec> forced_columns(ColumnKey<double> kl, ColumnKey<double> logprob,
+                                       const std::string& prompt) {
+  const std::string along = "the greedy unpatched continuation of the " + prompt;
+  return {
+      define(kl, {.units = "nats",
+                  .description = "mean over the tokens of " + along +
+                                 ", fed to both, of KL(unpatched reference || row)",
+                  .definition = "kl_forced/1: kl_first/1 at every position that a token of it is "
+                                "predicted from"}),
+      define(logprob,
+             {.units = "nats per token",
+              .description = "mean log-likelihood of " + along + ", row minus unpatched reference",
+              .definition = "logprob/1: mean of ln q(token) - ln p(token)"}),
+  };
+}
+
+std::vector<ColumnSpec> logit_lens_columns(std::int64_t n_layers) {
+  const std::vector<std::int64_t> shape{n_layers, logit_lens_top};
+  return {
+      define(columns::logit_lens_token,
+             {.shape = shape,
+              .units = "token id",
+              .description = "logit lens at the first generated position: the most likely tokens "
+                             "when the residual stream after each chosen layer goes through the "
+                             "final norm and the head, by layer as in readouts.logit_lens, "
+                             "descending"}),
+      define(columns::logit_lens_logprob,
+             {.shape = shape,
+              .units = "nats",
+              .description = "log-probabilities of logit_lens_token",
+              .definition = "logit_lens/1: log_softmax(head(norm(resid_post)))"}),
+  };
+}
+
+std::vector<ColumnSpec> step_trace_columns(std::int64_t L, std::int64_t N) {
+  return {define(columns::step_pr,
+                 {.shape = {L, N},
+                  .description = "participation ratio of V of the last W tokens, prompt and fed "
+                                 "ones, after the t-th fed token (t = 0: the prompt's last); NaN "
+                                 "where there are fewer or none was fed",
+                  .definition = "pr/1"})};
 }
 
 }  // namespace
@@ -154,139 +285,37 @@ LayerSet logit_lens_layers(const ReadoutsConfig& readouts, std::int64_t n_layers
 }
 
 std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig& model,
-                                    const std::vector<ArmSpec>& arms,
+                                    const std::vector<Arm>& arms,
                                     const std::vector<RegexFamily>& families) {
+  const ReadoutsConfig& readouts = config.readouts;
   const auto L = model.n_layers, W = config.window, N = config.generation.max_new_tokens;
-  std::vector<ColumnSpec> columns{
-      {"status",
-       status,
-       {},
-       "1",
-       "whether the row ran: ok, refused, failed (pending: not yet)",
-       ""},
-      {"reason", utf8, {}, "1", "why the row was refused or failed; empty where it is ok", ""},
-      {"cells_changed",
-       int64,
-       {},
-       "cells",
-       "proof that the patch fired: (layer, position, KV head) donor cells written",
-       ""},
-      {"cells_dropped", int64, {}, "cells", "donor cells outside base, left out", ""},
-      {"change_norm",
-       float64,
-       {},
-       "1",
-       "proof that the patch fired: sqrt(sum (new - old)^2) over written K and V, old being base's "
-       "cell at the aligned position, 0 where there is none",
-       "change_norm/1"},
-      {"future_keys",
-       int32,
-       {},
-       "cells",
-       "donor keys whose rotation exceeds the first fed query's position",
-       ""},
-      {"geometry_reason",
-       utf8,
-       {},
-       "1",
-       "why geometry of the row is NaN; empty where it is not",
-       ""},
+  const auto lens = std::ssize(logit_lens_layers(readouts, L));
+  const bool generates = N > 0;
+  const bool notebook_b =
+      std::any_of(arms.begin(), arms.end(), [](const Arm& a) { return a.preset == "notebook_b"; });
+  std::vector<ColumnSpec> result;
+  const auto add = [&](std::vector<ColumnSpec> group) {
+    std::move(group.begin(), group.end(), std::back_inserter(result));
   };
-  const auto add = [&](ColumnSpec spec) { columns.push_back(std::move(spec)); };
-  if (N > 0)
-    for (ColumnSpec& spec : generation_columns(N)) add(std::move(spec));
-  if (config.readouts.spectra_prompt) {
-    add({"spectra_prompt",
-         float32,
-         {L, W},
-         "1",
-         "singular values of the row's own V, patch included, of the last W prompt positions as "
-         "the "
-         "first generated position attends to them; NaN where a layer has fewer than W",
-         "spectra/1"});
-    add({"r_v_prompt", float64, {}, "1", "R_V of spectra_prompt", r_v_definition});
+  add(outcome_columns());
+  add(proof_columns());
+  add({define(columns::geometry_reason,
+              {.description = "why geometry of the row is NaN; empty where it is not"})});
+  if (generates) add(generation_columns(N));
+  if (readouts.spectra_prompt) add(prompt_window_columns(L, W));
+  if (readouts.spectra_generated && generates) add(generated_window_columns(L, W));
+  if (readouts.reencode && generates) add(reencoded_columns());
+  if (notebook_b) add(notebook_columns());
+  if (readouts.keywords && generates) add(keyword_columns(families));
+  if (readouts.copying) add(copying_columns());
+  if (readouts.first_token) add(first_token_columns());
+  if (readouts.forced && generates) {
+    add(forced_columns(columns::kl_forced_source, columns::logprob_source, "pair's other prompt"));
+    add(forced_columns(columns::kl_forced_base, columns::logprob_base, "reference prompt"));
   }
-  if (config.readouts.spectra_generated && N > 0) {
-    add({"spectra_generated",
-         float32,
-         {L, W},
-         "1",
-         "singular values of the row's own V of the last W fed generated tokens; NaN where "
-         "n_generated_v < W",
-         "spectra/1"});
-    add({"r_v_generated", float64, {}, "1", "R_V of spectra_generated", r_v_definition});
-  }
-  if (config.readouts.reencode && N > 0)
-    add({"r_v_reencoded",
-         float64,
-         {},
-         "1",
-         "R_V of prompt + \" \" + text read again by the unpatched model, cut at 512 tokens, as in "
-         "the "
-         "notebook (measure_rv_on_text)",
-         r_v_definition});
-  const bool notebook_b = std::any_of(arms.begin(), arms.end(),
-                                      [](const ArmSpec& a) { return a.preset == "notebook_b"; });
-  if (notebook_b)
-    add({"r_v_notebook",
-         float64,
-         {},
-         "1",
-         "notebook_b rows only: R_V from V captured before the patch was applied (the notebook's "
-         "hook "
-         "order), which the patch cannot move at its own layer; not a result",
-         r_v_definition});
-  if (config.readouts.keywords && N > 0) {
-    add({"keyword_count",
-         int32,
-         {},
-         "1",
-         "how many of the notebook's 24 keywords occur in the text",
-         "keyword_count/1: substrings of the lower-cased text, presence not count, 0..24"});
-    add({"keyword_rate",
-         float64,
-         {},
-         "per 100 words",
-         "words equal to one of the 24 keywords, per 100 words; NaN for a text without words",
-         "keyword_rate/1: whole words"});
-    for (const RegexFamily& family : families)
-      add({family.name, int32, {}, "matches", family.description, family.definition});
-  }
-  if (config.readouts.copying) {
-    add({"keyword_count_new",
-         int32,
-         {},
-         "1",
-         "how many of the notebook's 24 keywords occur in the text and not in the donor's prompt "
-         "(the row's own where it has no donor)",
-         "keyword_count_new/1: substrings of the lower-cased text that are none of the lower-cased "
-         "prompt, presence not count, 0..24"});
-    add({"copied_ngrams",
-         float64,
-         {},
-         "1",
-         "share of the text's word 4-grams that occur in the donor's prompt (the row's own where "
-         "it "
-         "has no donor); NaN for a text of fewer than 4 words",
-         "copied_ngrams/1: 4-grams of the text found in the prompt / 4-grams of the text, over "
-         "lower-cased words (runs of letters, digits, apostrophes and bytes beyond ASCII)"});
-    add({"repeated_ngrams",
-         float64,
-         {},
-         "1",
-         "share of the text's word 4-grams that occurred earlier in it; NaN for a text of fewer "
-         "than 4 words",
-         "repeated_ngrams/1: 1 - distinct 4-grams / all 4-grams, over words as copied_ngrams has "
-         "them (seq-rep-4 of Welleck et al. 2020)"});
-    add({"repetitive",
-         int32,
-         {},
-         "1",
-         "1 where the text repeats itself so much that its other scores mean little, else 0",
-         "repetitive/1: repeated_ngrams >= 0.3"});
-  }
-  add_logit_columns(config.readouts, L, N, columns);
-  return columns;
+  if (lens > 0) add(logit_lens_columns(lens));
+  if (readouts.step_trace && generates) add(step_trace_columns(L, N));
+  return result;
 }
 
 }  // namespace rvsweep

@@ -2,8 +2,6 @@
 
 #include <limits>
 
-#include "rvsweep/core/error.hpp"
-
 namespace rvsweep {
 
 std::int64_t item_size(const ColumnSpec& spec) {
@@ -31,7 +29,15 @@ ColumnValues fill_values(const ColumnSpec& spec, std::int64_t items) {
     case ColumnType::status:
       return std::vector<std::int8_t>(count, static_cast<std::int8_t>(RowStatus::pending));
   }
-  broken_contract("spec.type", __FILE__, __LINE__, "column " + spec.name + " has an unknown type");
+  RVSWEEP_UNREACHABLE("column " + spec.name + " has an unknown type");
+}
+
+ItemTable empty_table(const std::vector<ColumnSpec>& specs, std::vector<std::int64_t> index) {
+  ItemTable table;
+  table.index = std::move(index);
+  for (const ColumnSpec& spec : specs)
+    table.columns.push_back({spec, fill_values(spec, std::ssize(table.index))});
+  return table;
 }
 
 }  // namespace rvsweep

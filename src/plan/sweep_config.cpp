@@ -1,11 +1,13 @@
 #include "rvsweep/plan/sweep_config.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <map>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/parse_number.hpp"
 #include "rvsweep/core/split.hpp"
 #include "rvsweep/tokenizer/chat_template.hpp"
 
@@ -33,12 +35,10 @@ class Values {
 
   template <class T>
   static T number_of(const std::string& name, const ConfigValue& value, T least, T most) {
-    T result{};
-    const char* end = value.text.data() + value.text.size();
-    const auto [rest, error] = std::from_chars(value.text.data(), end, result);
-    if (error != std::errc() || rest != end || !(result >= least && result <= most))
+    const auto result = parse_number<T>(value.text);
+    if (!result || !(*result >= least && *result <= most))
       refuse(name, value, "must be a number from " + show(least) + " to " + show(most));
-    return result;
+    return *result;
   }
 
   bool yes_or_no(const std::string& name) const {
@@ -47,11 +47,8 @@ class Values {
 
   std::string choice(const std::string& name, const std::vector<std::string>& choices) const {
     const ConfigValue value = text(name);
-    if (std::find(choices.begin(), choices.end(), value.text) == choices.end()) {
-      std::string list;
-      for (const auto& c : choices) list += (list.empty() ? "" : ", ") + c;
-      refuse(name, value, "must be one of " + list);
-    }
+    if (std::find(choices.begin(), choices.end(), value.text) == choices.end())
+      refuse(name, value, fmt::format("must be one of {}", fmt::join(choices, ", ")));
     return value.text;
   }
 
@@ -121,6 +118,21 @@ Pairing parse_pairing(const Values& values) {
   return pairing;
 }
 
+ReadoutsConfig parse_readouts(const Values& values) {
+  ReadoutsConfig readouts;
+  readouts.spectra_prompt = values.yes_or_no("readouts.spectra_prompt");
+  readouts.spectra_generated = values.yes_or_no("readouts.spectra_generated");
+  readouts.keywords = values.yes_or_no("readouts.keywords");
+  readouts.first_token = values.yes_or_no("readouts.first_token");
+  readouts.reencode = values.yes_or_no("readouts.reencode");
+  readouts.copying = values.yes_or_no("readouts.copying");
+  readouts.families = values.text("readouts.families").text;
+  readouts.forced = values.yes_or_no("readouts.forced");
+  readouts.step_trace = values.yes_or_no("readouts.step_trace");
+  readouts.logit_lens = values.text("readouts.logit_lens");
+  return readouts;
+}
+
 }  // namespace
 
 SweepConfig parse_sweep_config(const ConfigValues& written) {
@@ -156,16 +168,7 @@ SweepConfig parse_sweep_config(const ConfigValues& written) {
   config.dtype = values.choice("run.dtype", {"auto", "float32", "bfloat16", "float16"});
   if (values.text("run.threads").text != "auto")
     config.threads = values.number<int>("run.threads", 1, 1024);
-  config.readouts.spectra_prompt = values.yes_or_no("readouts.spectra_prompt");
-  config.readouts.spectra_generated = values.yes_or_no("readouts.spectra_generated");
-  config.readouts.keywords = values.yes_or_no("readouts.keywords");
-  config.readouts.first_token = values.yes_or_no("readouts.first_token");
-  config.readouts.reencode = values.yes_or_no("readouts.reencode");
-  config.readouts.copying = values.yes_or_no("readouts.copying");
-  config.readouts.families = values.text("readouts.families").text;
-  config.readouts.forced = values.yes_or_no("readouts.forced");
-  config.readouts.step_trace = values.yes_or_no("readouts.step_trace");
-  config.readouts.logit_lens = values.text("readouts.logit_lens");
+  config.readouts = parse_readouts(values);
   config.token_sets = values.text("readouts.token_sets").text;
   config.filler = values.text("prompts.filler").text;
   config.seed = values.number<std::uint64_t>("sweep.seed", 0, UINT64_MAX);
@@ -175,7 +178,7 @@ SweepConfig parse_sweep_config(const ConfigValues& written) {
     config.arms = arms->second;
   if (const auto controls = written.find("sweep.control"); controls != written.end())
     config.controls = controls->second;
-  config.text = dump_config(written);
+  config.lines = config_lines(written);
   return config;
 }
 

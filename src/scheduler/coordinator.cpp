@@ -10,7 +10,7 @@ namespace rvsweep {
 
 Coordinator::Coordinator(const std::vector<WorkItem>& items, int ranks, int max_attempts)
     : ranks_(ranks), max_attempts_(max_attempts) {
-  RVSWEEP_EXPECT(ranks > 0, "a sweep needs a rank");
+  RVSWEEP_EXPECT(ranks > 0, "work needs a rank");
   items_.reserve(items.size());
   for (const auto& [id, cost, attempts] : items) {
     RVSWEEP_EXPECT(id >= 0, "item ids are 0 or more, not " + std::to_string(id));

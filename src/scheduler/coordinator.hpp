@@ -1,6 +1,6 @@
 #pragma once
-// Who does what next: the state of a sweep on rank 0, without any input or output. Times are
-// seconds since the start of the sweep.
+// Who does what next: the state of the work on rank 0, without any input or output. Times are
+// seconds since its start.
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -12,12 +12,11 @@
 
 namespace rvsweep {
 
-/// Every item is pending, held by a rank, done or failed. A rank holds at most two: one to compute
-/// and one to go on with at once. The second is given only while more items are pending than there
-/// are ranks, so that at the end of a sweep no item waits behind another while a rank is idle.
-/// Items with failed attempts come after all others, and the last attempt of one that has failed
-/// before runs while no rank holds anything else: what ends the job then is that item, and nothing
-/// else is lost with it.
+/// Every item is pending, held by a rank, done or failed. A rank holds at most two: the one that it
+/// computes and its next. The second is given only while more items are pending than there are
+/// ranks, so that at the end no item waits behind another while a rank is idle.
+/// Items with failed attempts come after all others. The last attempt of one that has failed before
+/// runs while no rank holds anything else: if it ends the process, no other item is lost with it.
 /// Item ids and ranks that do not exist are ContractErrors.
 class Coordinator {
  public:

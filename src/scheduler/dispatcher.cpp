@@ -67,33 +67,33 @@ void Dispatcher::take(const Message& report) {
     case Tag::ready:
       return coordinator_.rank_ready(rank, now());
     case Tag::done: {
-      const ItemNote note = decode_note(report.payload);
+      const auto note = from_bytes<ItemNote>(report.payload);
       if (coordinator_.item_done(note.id, rank, now()))
         tell(events_.on_done, note.id, rank, note.body);
       return;
     }
     case Tag::failed: {
-      const ItemNote note = decode_note(report.payload);
+      const auto note = from_bytes<ItemNote>(report.payload);
       if (const auto attempts = coordinator_.item_failed(note.id, rank, now()))
-        tell(events_.on_failed, FailedAttempt{note.id, rank, decode_text(note.body), *attempts,
+        tell(events_.on_failed, FailedAttempt{note.id, rank, note.reason, *attempts,
                                               *attempts == source_.max_attempts});
       return;
     }
     case Tag::returned: {
-      const ItemNote note = decode_note(report.payload);
+      const auto note = from_bytes<ItemNote>(report.payload);
       coordinator_.item_returned(note.id, rank, now());
       tell(events_.on_returned, note.id, rank);
       return;
     }
     case Tag::output_error: {
-      const ItemNote note = decode_note(report.payload);
-      end_by_output_error(decode_text(note.body));
+      const auto note = from_bytes<ItemNote>(report.payload);
+      end_by_output_error(note.reason);
       coordinator_.item_returned(note.id, rank, now());
       tell(events_.on_returned, note.id, rank);
       return;
     }
     case Tag::heartbeat:
-      return coordinator_.heartbeat(rank, decode_activity(report.payload), now());
+      return coordinator_.heartbeat(rank, from_bytes<Activity>(report.payload), now());
     case Tag::stop:
       tell(events_.on_stop_seen, rank);
       return begin_stop();
@@ -102,7 +102,7 @@ void Dispatcher::take(const Message& report) {
       ++goodbyes_;
       return;
     default:
-      RVSWEEP_EXPECT(false, "tag " + std::to_string(report.tag) + " is no report to rank 0");
+      RVSWEEP_UNREACHABLE("tag " + std::to_string(report.tag) + " is no report to rank 0");
   }
 }
 
@@ -111,7 +111,7 @@ void Dispatcher::hand_out() {
   if (assignments.empty()) return;
   if (tell(events_.on_assigned, assignments)) {
     for (const auto& [id, rank] : assignments)
-      send(rank, Tag::assign, encode_note(id, source_.payload(id)));
+      send(rank, Tag::assign, to_bytes(ItemNote{id, source_.payload(id)}));
   } else {
     for (const auto& [id, rank] : assignments) coordinator_.item_returned(id, rank, now());
   }
@@ -141,7 +141,7 @@ void Dispatcher::poll() {
   if (!finished) return;
   finish_sent_ = true;
   for (int rank = 0; rank < communicator_.size(); ++rank)
-    send(rank, Tag::finish, encode_outcome(outcome()));
+    send(rank, Tag::finish, to_bytes(outcome()));
 }
 
 WorkOutcome Dispatcher::outcome() const {

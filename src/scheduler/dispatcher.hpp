@@ -1,6 +1,5 @@
 #pragma once
-// Rank 0's side of a sweep: carries the coordinator's decisions to the ranks and their reports to
-// it.
+// Rank 0's side of the work: sends out what the coordinator decides and tells it what ranks report.
 #include <chrono>
 
 #include "rvsweep/comm/silence.hpp"
@@ -18,16 +17,16 @@ class Dispatcher {
 
   /// Takes one report of a rank.
   void take(const Message& report);
-  /// Hands out work, ticks, begins to stop and ends the sweep, where it is time to. RankLost where
+  /// Hands out items, ticks, begins to stop and ends the work, each when it is due. RankLost where
   /// a rank has been silent for too long.
   void poll();
-  /// Every rank has said goodbye: no message of this sweep is under way.
+  /// Every rank has said goodbye: none of their messages is under way.
   bool finished() const { return goodbyes_ == communicator_.size(); }
 
  private:
   double now() const;
   void send(int rank, Tag tag, Bytes payload = {});
-  /// False where the event could not write and so ended the sweep.
+  /// False where the event could not write and so ended the work.
   template <class Event, class... Facts>
   bool tell(const Event& event, const Facts&... facts);
   void end_by_output_error(const std::string& message);

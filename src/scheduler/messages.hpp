@@ -1,10 +1,8 @@
 #pragma once
-// What ranks say to each other during a sweep, and its bytes. All ranks run the same binary on the
-// same kind of machine, so numbers travel as they lie in memory.
+// What ranks say to each other while they work: a tag and the bytes of what stands beside it here.
 #include <cstdint>
-#include <span>
 #include <string>
-#include <string_view>
+#include <tuple>
 
 #include "rvsweep/scheduler/work.hpp"
 
@@ -12,38 +10,29 @@ namespace rvsweep {
 
 enum class Tag : int {
   // rank 0 to a rank
-  assign,    // item, its payload
+  assign,    // ItemNote: compute this
   withdraw,  // give back what has not started
   pulse,     // rank 0 lives
-  finish,    // the sweep is over: its outcome
+  finish,    // WorkOutcome: the work is over
   // a rank to rank 0
   ready,
-  done,          // item, its outcome
-  failed,        // item, reason
-  returned,      // item: not started
-  output_error,  // item, message: the sweep must end
-  heartbeat,     // what the rank computes
+  done,          // ItemNote
+  failed,        // ItemNote
+  returned,      // ItemNote: not started
+  output_error,  // ItemNote: the work must end
+  heartbeat,     // Activity: what the rank computes
   stop,          // the rank was asked to stop
   goodbye        // the last message
 };
 
 inline bool is_order(Tag tag) { return tag <= Tag::finish; }
 
-/// A message about one item.
+/// A message about one item, with what its tag calls for.
 struct ItemNote {
   std::int32_t id = 0;
-  Bytes body;
+  Bytes body = {};          // payload or outcome
+  std::string reason = {};  // why it failed
+  static auto fields(auto& self) { return std::tie(self.id, self.body, self.reason); }
 };
-
-Bytes encode_note(std::int32_t id, std::span<const std::byte> body = {});
-Bytes encode_note(std::int32_t id, std::string_view text);
-Bytes encode_activity(const Activity& activity);
-Bytes encode_outcome(const WorkOutcome& outcome);
-
-/// Bytes that no encode_ made are a ContractError.
-ItemNote decode_note(const Bytes& bytes);
-Activity decode_activity(const Bytes& bytes);
-WorkOutcome decode_outcome(const Bytes& bytes);
-std::string decode_text(const Bytes& bytes);
 
 }  // namespace rvsweep

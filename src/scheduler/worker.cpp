@@ -10,6 +10,18 @@ namespace {
 
 constexpr std::chrono::seconds heartbeat_interval{1};
 
+Tag tag_of(ResultKind kind) {
+  switch (kind) {
+    case ResultKind::done:
+      return Tag::done;
+    case ResultKind::failed:
+      return Tag::failed;
+    case ResultKind::output_error:
+      break;
+  }
+  return Tag::output_error;
+}
+
 }  // namespace
 
 Worker::Worker(Communicator& communicator, const Executor& executor, const StopPolicy& stop)
@@ -29,40 +41,29 @@ void Worker::obey(const Message& order) {
   rank_zero_.heard(0);
   switch (static_cast<Tag>(order.tag)) {
     case Tag::assign: {
-      ItemNote note = decode_note(order.payload);
+      auto note = from_bytes<ItemNote>(order.payload);
       compute_.submit(note.id, std::move(note.body));
       return;
     }
     case Tag::withdraw:
-      for (std::int32_t id : compute_.withdraw()) report(Tag::returned, encode_note(id));
+      for (std::int32_t id : compute_.withdraw()) report(Tag::returned, to_bytes(ItemNote{id}));
       return;
     case Tag::pulse:
       return;
     case Tag::finish:
-      outcome_ = decode_outcome(order.payload);
+      outcome_ = from_bytes<WorkOutcome>(order.payload);
       report(Tag::goodbye);
       return;
     default:
-      RVSWEEP_EXPECT(false, "tag " + std::to_string(order.tag) + " is no order to a rank");
+      RVSWEEP_UNREACHABLE("tag " + std::to_string(order.tag) + " is no order to a rank");
   }
 }
 
 bool Worker::poll() {
   if (outcome_) return false;  // goodbye was the last message
   const std::vector<ComputeResult> results = compute_.take_results();
-  for (const ComputeResult& result : results) {
-    switch (result.kind) {
-      case ResultKind::done:
-        report(Tag::done, encode_note(result.id, result.outcome));
-        break;
-      case ResultKind::failed:
-        report(Tag::failed, encode_note(result.id, result.message));
-        break;
-      case ResultKind::output_error:
-        report(Tag::output_error, encode_note(result.id, result.message));
-        break;
-    }
-  }
+  for (const ComputeResult& result : results)
+    report(tag_of(result.kind), to_bytes(ItemNote{result.id, result.outcome, result.message}));
   if (!stop_reported_ && stop_requested_ && stop_requested_()) {
     stop_reported_ = true;
     report(Tag::stop);
@@ -72,7 +73,7 @@ bool Worker::poll() {
   if (rank_zero_.lost_rank()) throw RankLost("rank 0", rank_zero_.limit());
   if (now >= next_heartbeat_) {
     next_heartbeat_ = now + heartbeat_interval;
-    report(Tag::heartbeat, encode_activity(compute_.activity()));
+    report(Tag::heartbeat, to_bytes(compute_.activity()));
   }
   return !results.empty();
 }

@@ -1,5 +1,5 @@
 #pragma once
-// A rank's part in a sweep: obeys rank 0, computes, reports.
+// A rank's part in the work: obeys rank 0, computes, reports.
 #include <chrono>
 #include <functional>
 
@@ -22,7 +22,7 @@ class Worker {
   bool poll();
   void wait_for_result(std::chrono::microseconds longest) { compute_.wait_for_result(longest); }
 
-  /// Once rank 0 has ended the sweep.
+  /// Once rank 0 has ended the work.
   const std::optional<WorkOutcome>& outcome() const { return outcome_; }
 
  private:

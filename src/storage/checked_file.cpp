@@ -5,6 +5,7 @@
 #include <array>
 #include <string_view>
 
+#include "rvsweep/core/descriptor.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/storage/files.hpp"
@@ -42,15 +43,13 @@ std::string read_first_block(const Descriptor& descriptor) {
 }
 
 std::optional<FileKind> kind_in(std::string_view block) {
-  for (std::size_t i = 0; i < kind_names.size(); ++i) {
-    if (block.starts_with("rvsweep " + std::string(kind_names[i]) + " xxh3 ")) {
+  for (std::size_t i = 0; i < kind_names.size(); ++i)
+    if (block.starts_with("rvsweep " + std::string(kind_names[i]) + " xxh3 "))
       return static_cast<FileKind>(i);
-    }
-  }
   return std::nullopt;
 }
 
-/// Stamps the file with the digest of what is on it and brings it to the disk.
+/// Writes the digest into the first line and brings the file to the disk.
 void seal(const fs::path& file, FileKind kind) {
   Descriptor descriptor(file, O_RDWR);
   descriptor.write_at(0, first_block(kind, digest_after_first_block(descriptor)));
@@ -58,7 +57,7 @@ void seal(const fs::path& file, FileKind kind) {
   descriptor.close();
 }
 
-/// A temporary file that is removed unless it was put in place.
+/// A temporary file that is removed unless it was renamed.
 class Temporary {
  public:
   explicit Temporary(const fs::path& final) : path_(temporary_name(final)) {
@@ -66,7 +65,7 @@ class Temporary {
     Descriptor(path_, O_RDWR | O_CREAT | O_EXCL).close();
   }
   ~Temporary() {
-    if (placed_) return;
+    if (renamed_) return;
     std::error_code ignored;
     fs::resize_file(path_, 0, ignored);  // HDF5 may hold it open for good, see h5::Handle
     fs::remove(path_, ignored);
@@ -74,14 +73,14 @@ class Temporary {
   Temporary(const Temporary&) = delete;
   Temporary& operator=(const Temporary&) = delete;
   const fs::path& path() const { return path_; }
-  void place(const fs::path& final) {
+  void rename_to(const fs::path& final) {
     rename_file(path_, final);
-    placed_ = true;
+    renamed_ = true;
   }
 
  private:
   fs::path path_;
-  bool placed_ = false;
+  bool renamed_ = false;
 };
 
 void fill_file(const fs::path& path, const std::function<void(const h5::Handle&)>& fill) {
@@ -97,6 +96,7 @@ std::optional<std::string> problem_on_disk(const fs::path& file, FileKind kind) 
   if (unreadable.empty()) return std::nullopt;
   return unreadable.front();
 }
+
 }  // namespace
 
 void write_checked_file(const fs::path& file, FileKind kind,
@@ -107,29 +107,36 @@ void write_checked_file(const fs::path& file, FileKind kind,
     Temporary temporary(file);
     fill_file(temporary.path(), fill);
     seal(temporary.path(), kind);
-    if (const auto problem = problem_on_disk(temporary.path(), kind)) {
+    if (const auto problem = problem_on_disk(temporary.path(), kind))
       throw OutputError(file.string(), "not written, reading it back shows: " + *problem,
                         what_to_do);
-    }
-    temporary.place(file);
+    temporary.rename_to(file);
     sync_folder(file.parent_path().empty() ? "." : file.parent_path());
   } catch (const h5::Error& error) {
     throw OutputError(file.string(), std::string("not written: ") + error.what(), what_to_do);
   }
 }
 
-std::optional<std::string> verify_checked_file(const fs::path& file, FileKind kind) {
+std::optional<std::string> digest_problem(const fs::path& file, FileKind kind) {
   try {
     const Descriptor descriptor(file, O_RDONLY);
     descriptor.drop_cache();
     const std::string block = read_first_block(descriptor);
     const std::string name(kind_names.at(static_cast<std::size_t>(kind)));
     if (kind_in(block) != kind) return "its first line does not mark it as a " + name + " file";
-    if (block != first_block(kind, digest_after_first_block(descriptor))) {
+    if (block != first_block(kind, digest_after_first_block(descriptor)))
       return "its bytes do not match its checksum";
-    }
+  } catch (const OutputError& error) {
+    return error.what();
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> verify_checked_file(const fs::path& file, FileKind kind) {
+  if (auto problem = digest_problem(file, kind)) return problem;
+  try {
     h5::open_file(file).close("closing the file");
-  } catch (const std::exception& error) {
+  } catch (const h5::Error& error) {
     return error.what();
   }
   return std::nullopt;
@@ -157,9 +164,8 @@ std::optional<FileKind> kind_of_file(const fs::path& file) {
 }
 
 h5::Handle open_checked_file(const fs::path& file, FileKind kind) {
-  if (const auto problem = verify_checked_file(file, kind)) {
+  if (const auto problem = verify_checked_file(file, kind))
     throw InputError(file.string(), *problem, "run `rvsweep verify` on the sweep folder");
-  }
   return h5::open_file(file);
 }
 

@@ -20,11 +20,15 @@ enum class FileKind { plan, segment, results };
 void write_checked_file(const std::filesystem::path& file, FileKind kind,
                         const std::function<void(const h5::Handle&)>& fill);
 
-/// Recomputes the digest from the disk and opens the file with HDF5; what is wrong, or nothing.
+/// Recomputes the digest from the disk; what is wrong, or nothing.
+std::optional<std::string> digest_problem(const std::filesystem::path& file, FileKind kind);
+
+/// The same, and whether HDF5 opens the file.
 std::optional<std::string> verify_checked_file(const std::filesystem::path& file, FileKind kind);
 
-/// Every dataset read in full: those that cannot be, each with its reason. Fletcher-32 makes
-/// damage in a compressed dataset show here. Error when the file cannot even be listed.
+/// Reads every dataset in full: the lines name those that cannot be read, with the reason.
+/// Fletcher-32 makes damage in a compressed dataset show here. h5::Error when the file cannot be
+/// listed.
 std::vector<std::string> unreadable_datasets(const std::filesystem::path& file);
 
 /// The kind that the first line names; nothing for any other file.

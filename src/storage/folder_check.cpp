@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <map>
 
+#include "rvsweep/core/descriptor.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/storage/files.hpp"
 

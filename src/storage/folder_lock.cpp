@@ -14,6 +14,9 @@
 #include <thread>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/host.hpp"
+#include "rvsweep/core/read_file.hpp"
+#include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 
 namespace rvsweep {
@@ -47,12 +50,6 @@ std::unique_ptr<Descriptor> open_lock_file(const fs::path& path, bool& created) 
   return std::make_unique<Descriptor>(path, O_RDWR | O_CREAT);
 }
 
-std::string content_of(const Descriptor& file) {
-  std::string text(4096, '\0');
-  text.resize(file.read_at(0, text.data(), text.size()));
-  return text;
-}
-
 std::optional<LockHolder> parse_holder(const std::string& text) {
   const auto json = nlohmann::json::parse(text, nullptr, false);
   try {
@@ -83,10 +80,9 @@ LockHolder this_process() {
       holder ? "process " + std::to_string(holder->pid) + " on " + holder->host + " since " +
                    holder->started + (holder->job.empty() ? "" : " (Slurm job " + holder->job + ")")
              : "a process that left no readable name";
-  if (alive) {
+  if (alive)
     throw InputError(path.string(), "the folder is in use by " + who,
                      "wait for it to end, or choose another --out folder");
-  }
   throw InputError(path.string(),
                    "the folder is locked by " + who + ", which cannot be asked from " + host_name(),
                    "if that job has ended, delete this file and run again");
@@ -103,20 +99,23 @@ bool is_stale(const std::string& text, Flock flock) {
   return flock == Flock::taken || !process_is_alive(holder->pid);
 }
 
-void write_holder(const Descriptor& file, const fs::path& path) {
+void write_holder(const Descriptor& file) {
   const LockHolder self = this_process();
   nlohmann::json holder = {{"host", self.host}, {"pid", self.pid}, {"started", self.started}};
   if (!self.job.empty()) {
     holder["job"] = self.job;
     holder["restarts"] = self.restarts;
   }
-  if (ftruncate(file.get(), 0) != 0) {
-    throw OutputError(path.string(), "cannot be written (" + reason_of(errno) + ")");
-  }
+  if (ftruncate(file.get(), 0) != 0) fail_writing(file.file(), "be written", errno);
   file.write_at(0, holder.dump() + "\n");
   file.sync();
 }
+
 }  // namespace
+
+std::optional<LockHolder> read_lock_holder(const fs::path& sweep_folder) {
+  return parse_holder(read_file(lock_file(sweep_folder)).value_or(""));
+}
 
 FolderLock::FolderLock(const fs::path& sweep_folder) : file_(lock_file(sweep_folder)) {
   create_folder(sweep_folder);
@@ -126,7 +125,7 @@ FolderLock::FolderLock(const fs::path& sweep_folder) : file_(lock_file(sweep_fol
     // Whoever created the file keeps that claim while others look into it.
     if (!created || !is_still_at(*file, file_)) file = open_lock_file(file_, created);
     const Flock flock = try_flock(*file);
-    const std::string text = content_of(*file);
+    const std::string text = file->read_all();
     if (flock == Flock::held_by_other) {
       if (!text.empty() || attempt >= attempts) refuse(file_, text, true);
     } else if (is_still_at(*file, file_)) {
@@ -141,15 +140,14 @@ FolderLock::FolderLock(const fs::path& sweep_folder) : file_(lock_file(sweep_fol
                      holder->pid, holder->host);
       }
       if (created || stale || attempt >= attempts) {
-        write_holder(*file, file_);
+        write_holder(*file);
         held_ = std::move(file);
         return;
       }
     }
-    if (attempt >= attempts) {
+    if (attempt >= attempts)
       throw InputError(file_.string(), "appears and disappears while it is being taken",
                        "run again when no other process starts in this folder");
-    }
     if (!created) file.reset();  // lets go of the flock, which the creator is waiting for
     std::this_thread::sleep_for(retry_pause);
   }

@@ -1,13 +1,14 @@
 #pragma once
-// Thin RAII over the HDF5 C API. Every return code is checked; what the library has to say becomes
-// the message of h5::Error, which the functions of this module turn into InputError (reading) or
-// OutputError (writing) with the file's name. For this module only; one thread at a time.
+// Thin RAII over the HDF5 C API, each call wrapped once. Every return code is checked; what the
+// library has to say becomes the message of h5::Error, which the functions of this module turn into
+// InputError (reading) or OutputError (writing) with the file's name. One thread at a time.
 #include <hdf5.h>
 
 #include <cstdint>
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace rvsweep::h5 {
@@ -16,9 +17,6 @@ class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
-
-/// Throws Error("<doing> failed (<HDF5's innermost message>)") when `result` is negative.
-void check(std::int64_t result, const std::string& doing);
 
 /// Owns one HDF5 identifier. The destructor closes without a check, for readers and for the way out
 /// of an error; files and datasets that were written to are closed by close().
@@ -40,7 +38,7 @@ class Handle {
   Closer closer_;
 };
 
-/// Room before the HDF5 part of a file, for the line that holds its checksum.
+/// Bytes in front of the HDF5 part of a file, for the line that holds its checksum.
 inline constexpr std::size_t user_block_bytes = 512;
 
 /// Creates (over an existing file) or opens. The format is pinned to that of HDF5 1.8 and no times
@@ -53,26 +51,42 @@ Handle open_file(const std::filesystem::path& file);
 /// The group `path` ("a/b") below `parent`, with its parents, created where missing.
 Handle ensure_group(const Handle& parent, const std::string& path);
 Handle open_group(const Handle& parent, const std::string& path);
+/// Paths of all groups and datasets below the root, sorted: "rows", "rows/status".
+std::vector<std::string> object_paths(const Handle& file);
+bool is_dataset(const Handle& file, const std::string& path);
+
+/// Types: a predefined one, variable-length UTF-8 (h5py's str), lists of unequal length, int8 with
+/// names for its values.
+Handle copy_of(hid_t predefined);
+Handle text_type();
+Handle list_type(hid_t element);
+Handle enum_type(const std::vector<std::pair<const char*, std::int8_t>>& names);
+Handle type_of(const Handle& dataset, const std::string& doing);
+bool are_equal(const Handle& type, const Handle& other, const std::string& doing);
+/// Bytes of a value; of texts and lists, of what points to them.
+std::size_t size_of(const Handle& type);
+/// Texts and lists: a read allocates them, reclaim() frees them.
+bool has_variable_length(const Handle& type);
+
+/// Chunks of `chunk_items` first-axis items, shuffled, deflated (gzip 4) and checksummed
+/// (Fletcher-32, which HDF5 does not offer for texts and lists of variable length); 0 = contiguous
+/// and unfiltered.
+Handle create_dataset(const Handle& parent, const std::string& path, const Handle& type,
+                      const std::vector<hsize_t>& extents, hsize_t chunk_items);
 Handle open_dataset(const Handle& parent, const std::string& path);
 /// Whether `path` ("a/b") is there, with its parents.
 bool has_dataset(const Handle& parent, const std::string& path);
-
-/// Chunks of `chunk_items` first-axis items, shuffled, deflated (gzip 4) and checksummed
-/// (Fletcher-32, which HDF5 does not offer for texts and lists of variable length); 0 = one
-/// contiguous, unfiltered piece.
-Handle create_dataset(const Handle& parent, const std::string& path, hid_t type,
-                      const std::vector<hsize_t>& extents, hsize_t chunk_items);
-
 /// Extents of a dataset's space; empty for a scalar.
 std::vector<hsize_t> extents_of(const Handle& dataset);
 
-/// Variable-length UTF-8 text, h5py's str.
-Handle text_type();
-
-/// A memory space of `extents`, and the part of a dataset's space from item `first` on that it
-/// fills.
-Handle simple_space(const std::vector<hsize_t>& extents);
-Handle select_items(const Handle& dataset, hsize_t first, const std::vector<hsize_t>& extents);
+/// Reads or writes extents[0] items from `first` on (a scalar: extents is empty), row-major in
+/// memory, as values of `type`. Error("<doing> failed (...)").
+void read_slab(const Handle& dataset, const Handle& type, hsize_t first,
+               const std::vector<hsize_t>& extents, void* into, const std::string& doing);
+void write_slab(const Handle& dataset, const Handle& type, hsize_t first,
+                const std::vector<hsize_t>& extents, const void* values, const std::string& doing);
+/// Frees the texts or lists that a read of these extents has allocated.
+void reclaim(const Handle& type, const std::vector<hsize_t>& extents, void* values);
 
 /// Scalar attributes of a file, group or dataset. Text is made storable first (h5_text.hpp).
 void write_attribute(const Handle& object, const std::string& name, const std::string& text);
@@ -83,9 +97,5 @@ std::string read_text_attribute(const Handle& object, const std::string& name);
 std::int64_t read_int_attribute(const Handle& object, const std::string& name);
 std::uint64_t read_uint_attribute(const Handle& object, const std::string& name);
 double read_double_attribute(const Handle& object, const std::string& name);
-
-/// Paths of all groups and datasets below the root, sorted: "rows", "rows/status".
-std::vector<std::string> object_paths(const Handle& file);
-bool is_dataset(const Handle& file, const std::string& path);
 
 }  // namespace rvsweep::h5

@@ -13,58 +13,37 @@ constexpr std::int64_t chunk_bytes = 512 * 1024;
 constexpr std::int64_t largest_chunk_items = 16384;
 constexpr std::int64_t items_at_once = largest_chunk_items;  // whole chunks
 
-Handle copy_of(hid_t predefined) { return {H5Tcopy(predefined), H5Tclose, "copying a type"}; }
-
 Handle status_type() {
-  Handle type(H5Tenum_create(H5T_STD_I8LE), H5Tclose, "making the status type");
-  const auto insert = [&](const char* name, RowStatus status) {
-    const auto value = static_cast<std::int8_t>(status);
-    check(H5Tenum_insert(type.id(), name, &value), "making the status type");
+  const auto name = [](const char* text, RowStatus status) {
+    return std::pair(text, static_cast<std::int8_t>(status));
   };
-  insert("ok", RowStatus::ok);
-  insert("refused", RowStatus::refused);
-  insert("failed", RowStatus::failed);
-  insert("pending", RowStatus::pending);
-  return type;
+  return enum_type({name("ok", RowStatus::ok), name("refused", RowStatus::refused),
+                    name("failed", RowStatus::failed), name("pending", RowStatus::pending)});
 }
 
-Handle file_type(ColumnType type) {
-  switch (type) {
-    case ColumnType::int32:
-      return copy_of(H5T_STD_I32LE);
-    case ColumnType::int64:
-      return copy_of(H5T_STD_I64LE);
-    case ColumnType::uint64:
-      return copy_of(H5T_STD_U64LE);
-    case ColumnType::float32:
-      return copy_of(H5T_IEEE_F32LE);
-    case ColumnType::float64:
-      return copy_of(H5T_IEEE_F64LE);
-    case ColumnType::utf8:
-      return text_type();
-    case ColumnType::status:
-      return status_type();
-  }
-  broken_contract("type", __FILE__, __LINE__, "unknown column type");
-}
+/// A column's type in the file (little-endian) and in memory.
+struct Types {
+  Handle file, memory;
+};
 
-Handle memory_type(ColumnType type) {
+Types types_of(ColumnType type) {
   switch (type) {
     case ColumnType::int32:
-      return copy_of(H5T_NATIVE_INT32);
+      return {copy_of(H5T_STD_I32LE), copy_of(H5T_NATIVE_INT32)};
     case ColumnType::int64:
-      return copy_of(H5T_NATIVE_INT64);
+      return {copy_of(H5T_STD_I64LE), copy_of(H5T_NATIVE_INT64)};
     case ColumnType::uint64:
-      return copy_of(H5T_NATIVE_UINT64);
+      return {copy_of(H5T_STD_U64LE), copy_of(H5T_NATIVE_UINT64)};
     case ColumnType::float32:
-      return copy_of(H5T_NATIVE_FLOAT);
+      return {copy_of(H5T_IEEE_F32LE), copy_of(H5T_NATIVE_FLOAT)};
     case ColumnType::float64:
-      return copy_of(H5T_NATIVE_DOUBLE);
+      return {copy_of(H5T_IEEE_F64LE), copy_of(H5T_NATIVE_DOUBLE)};
     case ColumnType::utf8:
+      return {text_type(), text_type()};
     case ColumnType::status:
-      return file_type(type);
+      return {status_type(), status_type()};
   }
-  broken_contract("type", __FILE__, __LINE__, "unknown column type");
+  RVSWEEP_UNREACHABLE("a column of unknown type");
 }
 
 std::vector<hsize_t> column_extents(const ColumnSpec& spec, std::int64_t items) {
@@ -77,19 +56,22 @@ hsize_t element_count(const std::vector<hsize_t>& extents) {
   return std::accumulate(extents.begin(), extents.end(), hsize_t{1}, std::multiplies<>());
 }
 
+std::int64_t element_count(const ColumnValues& values) {
+  return std::visit([](const auto& held) { return std::ssize(held); }, values);
+}
+
 /// Largest power of two of items that stays within chunk_bytes, at most the column itself.
 hsize_t chunk_items(const Handle& type, const ColumnSpec& spec, std::int64_t items) {
-  const std::int64_t item_bytes =
-      item_size(spec) * static_cast<std::int64_t>(H5Tget_size(type.id()));
+  const std::int64_t item_bytes = item_size(spec) * static_cast<std::int64_t>(size_of(type));
   std::int64_t chunk = largest_chunk_items;
   while (chunk > 1 && chunk * item_bytes > chunk_bytes) chunk /= 2;
   return static_cast<hsize_t>(std::min(chunk, items));
 }
 
-Handle create_typed(const Handle& parent, const ColumnSpec& spec, std::int64_t items, Layout layout,
-                    const Handle& type) {
-  const bool chunked = layout == Layout::compressed && items > 0 && item_size(spec) > 0;
-  Handle dataset = create_dataset(parent, spec.name, type.id(), column_extents(spec, items),
+Handle create_typed(const Handle& parent, const ColumnSpec& spec, std::int64_t items,
+                    Chunking chunking, const Handle& type) {
+  const bool chunked = chunking == Chunking::compressed && items > 0 && item_size(spec) > 0;
+  Handle dataset = create_dataset(parent, spec.name, type, column_extents(spec, items),
                                   chunked ? chunk_items(type, spec, items) : 0);
   write_attribute(dataset, "units", spec.units);
   write_attribute(dataset, "description", spec.description);
@@ -97,72 +79,46 @@ Handle create_typed(const Handle& parent, const ColumnSpec& spec, std::int64_t i
   return dataset;
 }
 
-/// Gives back what HDF5 allocated for text or lists that it read.
-class Reclaim {
- public:
-  Reclaim(const Handle& type, const Handle& space, void* buffer)
-      : type_(type), space_(space), buffer_(buffer) {}
-  ~Reclaim() { H5Dvlen_reclaim(type_.id(), space_.id(), H5P_DEFAULT, buffer_); }
-  Reclaim(const Reclaim&) = delete;
-  Reclaim& operator=(const Reclaim&) = delete;
-
- private:
-  const Handle& type_;
-  const Handle& space_;
-  void* buffer_;
-};
-
 std::vector<std::string> read_text_items(const Handle& dataset, const ColumnSpec& spec,
-                                         const Handle& memory, const Handle& source,
-                                         std::size_t count) {
-  std::vector<char*> pointers(count, nullptr);
+                                         std::int64_t first, const std::vector<hsize_t>& extents) {
+  std::vector<char*> pointers(element_count(extents), nullptr);
   const Handle type = text_type();
-  const Reclaim reclaim(type, memory, pointers.data());
-  check(H5Dread(dataset.id(), type.id(), memory.id(), source.id(), H5P_DEFAULT, pointers.data()),
-        "reading dataset " + spec.name);
+  read_slab(dataset, type, static_cast<hsize_t>(first), extents, pointers.data(),
+            "reading dataset " + spec.name);
   std::vector<std::string> texts;
-  texts.reserve(count);
+  texts.reserve(pointers.size());
   for (const char* pointer : pointers) texts.emplace_back(pointer == nullptr ? "" : pointer);
+  reclaim(type, extents, pointers.data());
   return texts;
 }
 
-/// Calls `with` for every piece [first, end) of so many items.
+/// Calls `with` for consecutive ranges [first, end) of so many items.
 template <class With>
 void for_pieces(std::int64_t items, With with) {
   for (std::int64_t first = 0; first < items; first += items_at_once)
     with(first, std::min(items, first + items_at_once));
 }
 
-Handle list_type(hid_t element) {
-  return {H5Tvlen_create(element), H5Tclose, "making the type of lists"};
-}
 }  // namespace
 
 bool fits(const ColumnSpec& spec, std::int64_t items, const ColumnValues& values) {
-  const auto count = static_cast<std::size_t>(items * item_size(spec));
   return values.index() == fill_values(spec, 0).index() &&
-         std::visit([&](const auto& held) { return held.size() == count; }, values);
+         element_count(values) == items * item_size(spec);
 }
 
 Handle create_column(const Handle& parent, const ColumnSpec& spec, std::int64_t items,
-                     Layout layout) {
-  return create_typed(parent, spec, items, layout, file_type(spec.type));
+                     Chunking chunking) {
+  return create_typed(parent, spec, items, chunking, types_of(spec.type).file);
 }
 
 void write_items(const Handle& dataset, const ColumnSpec& spec, std::int64_t first,
                  const ColumnValues& values) {
-  const std::int64_t size = item_size(spec);
-  const auto count = std::visit([](const auto& held) { return held.size(); }, values);
-  if (count == 0) return;
-  const auto items = static_cast<std::int64_t>(count) / size;
-  RVSWEEP_EXPECT(fits(spec, items, values), "values of column " + spec.name + " do not fit it");
-  const std::vector<hsize_t> extents = column_extents(spec, items);
-  const Handle memory = simple_space(extents);
-  const Handle target = select_items(dataset, static_cast<hsize_t>(first), extents);
-  const Handle type = memory_type(spec.type);
+  if (element_count(values) == 0) return;
+  const std::int64_t items = element_count(values) / item_size(spec);
+  RVSWEEP_EXPECT(fits(spec, items, values), "values of column " + spec.name + " fit it");
   const auto write = [&](const void* data) {
-    check(H5Dwrite(dataset.id(), type.id(), memory.id(), target.id(), H5P_DEFAULT, data),
-          "writing dataset " + spec.name);
+    write_slab(dataset, types_of(spec.type).memory, static_cast<hsize_t>(first),
+               column_extents(spec, items), data, "writing dataset " + spec.name);
   };
   if (const auto* texts = std::get_if<std::vector<std::string>>(&values)) {
     std::vector<std::string> storable;
@@ -178,17 +134,16 @@ void write_items(const Handle& dataset, const ColumnSpec& spec, std::int64_t fir
 }
 
 void write_column(const Handle& parent, const ColumnSpec& spec, const ColumnValues& values,
-                  Layout layout) {
-  const std::int64_t size = std::max<std::int64_t>(item_size(spec), 1);
-  const auto count = std::visit([](const auto& held) { return held.size(); }, values);
-  Handle dataset = create_column(parent, spec, static_cast<std::int64_t>(count) / size, layout);
+                  Chunking chunking) {
+  const std::int64_t items = element_count(values) / std::max<std::int64_t>(item_size(spec), 1);
+  Handle dataset = create_column(parent, spec, items, chunking);
   write_items(dataset, spec, 0, values);
   dataset.close("closing dataset " + spec.name);
 }
 
 void write_column(const Handle& parent, const ColumnSpec& spec, std::int64_t items,
-                  const PieceOf& piece, Layout layout) {
-  Handle dataset = create_column(parent, spec, items, layout);
+                  const PieceOf& piece, Chunking chunking) {
+  Handle dataset = create_column(parent, spec, items, chunking);
   for_pieces(items, [&](std::int64_t first, std::int64_t end) {
     write_items(dataset, spec, first, piece(first, end));
   });
@@ -196,36 +151,28 @@ void write_column(const Handle& parent, const ColumnSpec& spec, std::int64_t ite
 }
 
 std::int64_t count_items(const Handle& dataset, const ColumnSpec& spec) {
-  const Handle stored(H5Dget_type(dataset.id()), H5Tclose, "reading the type of " + spec.name);
-  const htri_t same = H5Tequal(stored.id(), file_type(spec.type).id());
-  check(same, "comparing the type of " + spec.name);
+  const Handle stored = type_of(dataset, "reading the type of " + spec.name);
+  const bool right_type =
+      are_equal(stored, types_of(spec.type).file, "comparing the type of " + spec.name);
   const std::vector<hsize_t> extents = extents_of(dataset);
   const bool right_shape =
       !extents.empty() && extents == column_extents(spec, static_cast<std::int64_t>(extents.at(0)));
-  if (same == 0 || !right_shape) {
+  if (!right_type || !right_shape)
     throw Error("dataset " + spec.name + " does not have the type and shape that the plan gives");
-  }
   return static_cast<std::int64_t>(extents.at(0));
 }
 
 ColumnValues read_items(const Handle& dataset, const ColumnSpec& spec, std::int64_t first,
                         std::int64_t items) {
-  ColumnValues values = fill_values(spec, items);
   const std::vector<hsize_t> extents = column_extents(spec, items);
-  if (element_count(extents) == 0) return values;
-  const Handle memory = simple_space(extents);
-  const Handle source = select_items(dataset, static_cast<hsize_t>(first), extents);
-  if (auto* texts = std::get_if<std::vector<std::string>>(&values)) {
-    *texts = read_text_items(dataset, spec, memory, source, texts->size());
-    return values;
-  }
-  const Handle type = memory_type(spec.type);
-  std::visit(
-      [&](auto& held) {
-        check(H5Dread(dataset.id(), type.id(), memory.id(), source.id(), H5P_DEFAULT, held.data()),
-              "reading dataset " + spec.name);
-      },
-      values);
+  if (element_count(extents) == 0) return fill_values(spec, items);
+  if (spec.type == ColumnType::utf8) return read_text_items(dataset, spec, first, extents);
+  ColumnValues values = fill_values(spec, items);
+  const auto read = [&](auto& held) {
+    read_slab(dataset, types_of(spec.type).memory, static_cast<hsize_t>(first), extents,
+              held.data(), "reading dataset " + spec.name);
+  };
+  std::visit(read, values);
   return values;
 }
 
@@ -243,29 +190,26 @@ void read_texts(const Handle& parent, const ColumnSpec& spec,
   });
 }
 
-void copy_column(const Handle& from, const Handle& to, const ColumnSpec& spec, Layout layout) {
+void copy_column(const Handle& from, const Handle& to, const ColumnSpec& spec, Chunking chunking) {
   const Handle dataset = open_dataset(from, spec.name);
   const auto piece = [&](std::int64_t first, std::int64_t end) {
     return read_items(dataset, spec, first, end - first);
   };
-  write_column(to, spec, count_items(dataset, spec), piece, layout);
+  write_column(to, spec, count_items(dataset, spec), piece, chunking);
 }
 
 void write_lists(const Handle& parent, const ColumnSpec& spec, std::int64_t items,
                  const std::function<Lists(std::int64_t first, std::int64_t end)>& piece,
-                 Layout layout) {
-  Handle dataset = create_typed(parent, spec, items, layout, list_type(H5T_STD_I32LE));
+                 Chunking chunking) {
+  Handle dataset = create_typed(parent, spec, items, chunking, list_type(H5T_STD_I32LE));
   const Handle type = list_type(H5T_NATIVE_INT32);
   for_pieces(items, [&](std::int64_t first, std::int64_t end) {
     Lists lists = piece(first, end);
     std::vector<hvl_t> entries;
     entries.reserve(lists.size());
     for (auto& list : lists) entries.push_back({list.size(), list.data()});
-    const std::vector<hsize_t> extents{entries.size()};
-    const Handle memory = simple_space(extents);
-    const Handle target = select_items(dataset, static_cast<hsize_t>(first), extents);
-    check(H5Dwrite(dataset.id(), type.id(), memory.id(), target.id(), H5P_DEFAULT, entries.data()),
-          "writing dataset " + spec.name);
+    write_slab(dataset, type, static_cast<hsize_t>(first), {entries.size()}, entries.data(),
+               "writing dataset " + spec.name);
   });
   dataset.close("closing dataset " + spec.name);
 }
@@ -275,51 +219,40 @@ Lists read_lists(const Handle& dataset, std::int64_t first, std::int64_t items) 
   if (items == 0) return lists;
   std::vector<hvl_t> entries(lists.size(), hvl_t{0, nullptr});
   const Handle type = list_type(H5T_NATIVE_INT32);
-  const Handle memory = simple_space({entries.size()});
-  const Handle source = select_items(dataset, static_cast<hsize_t>(first), {entries.size()});
-  const Reclaim reclaim(type, memory, entries.data());
-  check(H5Dread(dataset.id(), type.id(), memory.id(), source.id(), H5P_DEFAULT, entries.data()),
-        "reading lists");
+  read_slab(dataset, type, static_cast<hsize_t>(first), {entries.size()}, entries.data(),
+            "reading lists");
   for (std::size_t i = 0; i < lists.size(); ++i) {
     const auto* begin = static_cast<const std::int32_t*>(entries[i].p);
     lists[i].assign(begin, begin + entries[i].len);
   }
+  reclaim(type, {entries.size()}, entries.data());
   return lists;
 }
 
-void copy_lists(const Handle& from, const Handle& to, const ColumnSpec& spec, Layout layout) {
+void copy_lists(const Handle& from, const Handle& to, const ColumnSpec& spec, Chunking chunking) {
   const Handle dataset = open_dataset(from, spec.name);
   const auto piece = [&](std::int64_t first, std::int64_t end) {
     return read_lists(dataset, first, end - first);
   };
-  write_lists(to, spec, static_cast<std::int64_t>(extents_of(dataset).at(0)), piece, layout);
+  write_lists(to, spec, static_cast<std::int64_t>(extents_of(dataset).at(0)), piece, chunking);
 }
 
 void read_through(const Handle& dataset) {
   std::vector<hsize_t> extents = extents_of(dataset);
-  const Handle type(H5Dget_type(dataset.id()), H5Tclose, "reading a dataset's type");
-  const bool allocates =
-      H5Tdetect_class(type.id(), H5T_VLEN) > 0 || H5Tis_variable_str(type.id()) > 0;
-  const std::size_t element_bytes = H5Tget_size(type.id());
   if (element_count(extents) == 0) return;
+  const Handle type = type_of(dataset, "reading a dataset's type");
+  const bool allocates = has_variable_length(type);
   const hsize_t items = extents.empty() ? 1 : extents.at(0);
-  const hsize_t item_bytes = element_count(extents) / items * element_bytes;
+  const hsize_t item_bytes = element_count(extents) / items * size_of(type);
   // What texts and lists take beside their pointers is not known before they are read.
   const hsize_t most = allocates ? items_at_once : items;
   const hsize_t step = std::clamp<hsize_t>(16 * 1024 * 1024 / item_bytes, 1, most);
   std::vector<char> buffer(static_cast<std::size_t>(step * item_bytes));
   for (hsize_t first = 0; first < items; first += step) {
     if (!extents.empty()) extents[0] = std::min(step, items - first);
-    const Handle memory = simple_space(extents);
-    const Handle source =
-        extents.empty() ? simple_space({}) : select_items(dataset, first, extents);
     if (allocates) std::fill(buffer.begin(), buffer.end(), '\0');
-    const herr_t read =
-        H5Dread(dataset.id(), type.id(), memory.id(), source.id(), H5P_DEFAULT, buffer.data());
-    check(read, "reading");
-    if (allocates)
-      check(H5Dvlen_reclaim(type.id(), memory.id(), H5P_DEFAULT, buffer.data()),
-            "giving back what was read");
+    read_slab(dataset, type, first, extents, buffer.data(), "reading");
+    if (allocates) reclaim(type, extents, buffer.data());
   }
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// Columns of result_table.hpp as HDF5 datasets [items, shape...].
+// Columns of result_table.hpp as HDF5 datasets [items, shape...]. Throws h5::Error.
 #include <functional>
 
 #include "rvsweep/plan/result_table.hpp"
@@ -7,14 +7,14 @@
 
 namespace rvsweep::h5 {
 
-/// plain: contiguous, for small files that are written and read whole.
+/// none: contiguous, for small files that are written and read whole.
 /// compressed: chunks of at most 512 KiB, filtered as create_dataset does; for results.h5.
-enum class Layout { plain, compressed };
+enum class Chunking { none, compressed };
 
 /// Creates the dataset of a column below `parent` (a '/' in its name makes groups) with the
 /// attributes `units`, `description` and, for metrics, `definition`.
 Handle create_column(const Handle& parent, const ColumnSpec& spec, std::int64_t items,
-                     Layout layout);
+                     Chunking chunking);
 
 /// Writes `values` as the items from `first` on. They must fit the column's type and shape.
 void write_items(const Handle& dataset, const ColumnSpec& spec, std::int64_t first,
@@ -22,42 +22,47 @@ void write_items(const Handle& dataset, const ColumnSpec& spec, std::int64_t fir
 
 /// Creates, writes and closes a whole column.
 void write_column(const Handle& parent, const ColumnSpec& spec, const ColumnValues& values,
-                  Layout layout);
+                  Chunking chunking);
 
-/// The values of the items [first, end) of a column that is not held in one piece.
+/// Values of the items [first, end) of a column.
 using PieceOf = std::function<ColumnValues(std::int64_t first, std::int64_t end)>;
-/// The same for `items` items, of which few are asked for at a time.
+/// Streams the column: `piece` is called for consecutive ranges that fit in memory.
 void write_column(const Handle& parent, const ColumnSpec& spec, std::int64_t items,
-                  const PieceOf& piece, Layout layout);
+                  const PieceOf& piece, Chunking chunking);
 
 /// Items of an existing dataset. Error when its type or shape differs from `spec`.
 std::int64_t count_items(const Handle& dataset, const ColumnSpec& spec);
 
-/// Reads `items` items from `first` on, of a dataset that count_items has found to fit `spec`.
+/// Reads `items` items from `first` on; `spec` fits the dataset, see count_items.
 ColumnValues read_items(const Handle& dataset, const ColumnSpec& spec, std::int64_t first,
                         std::int64_t items);
 
 /// Reads all items. Error when the dataset's type or shape differs from `spec`.
 ColumnValues read_column(const Handle& parent, const ColumnSpec& spec);
 
-/// Hands the texts of a column of one text an item to `take`, holding few at a time. Error as
-/// above.
+/// The same as a vector of what the column's type is in memory.
+template <class Value>
+std::vector<Value> read_values(const Handle& parent, const ColumnSpec& spec) {
+  return std::get<std::vector<Value>>(read_column(parent, spec));
+}
+
+/// Streams a column of one text an item to `take`.
 void read_texts(const Handle& parent, const ColumnSpec& spec,
                 const std::function<void(const std::string&)>& take);
 
-/// Copies a column piece by piece. Error as above.
-void copy_column(const Handle& from, const Handle& to, const ColumnSpec& spec, Layout layout);
+/// Streams a column from one group to another.
+void copy_column(const Handle& from, const Handle& to, const ColumnSpec& spec, Chunking chunking);
 
 /// Lists of unequal length, as variable-length int32: item i of the dataset is list i.
 using Lists = std::vector<std::vector<std::int32_t>>;
-/// `piece` returns the lists [first, end), of which few are asked for at a time.
+/// Streams lists: `piece` returns those of [first, end).
 void write_lists(const Handle& parent, const ColumnSpec& spec, std::int64_t items,
                  const std::function<Lists(std::int64_t first, std::int64_t end)>& piece,
-                 Layout layout);
+                 Chunking chunking);
 Lists read_lists(const Handle& dataset, std::int64_t first, std::int64_t items);
-void copy_lists(const Handle& from, const Handle& to, const ColumnSpec& spec, Layout layout);
+void copy_lists(const Handle& from, const Handle& to, const ColumnSpec& spec, Chunking chunking);
 
-/// Reads a dataset of any type piece by piece and throws it away; Error when a piece is damaged.
+/// Reads a dataset of any type in full and discards it: Error where it is damaged.
 void read_through(const Handle& dataset);
 
 /// Whether `values` holds `items` items of the column, in its type.

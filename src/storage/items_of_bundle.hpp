@@ -10,15 +10,14 @@
 
 namespace rvsweep {
 
-/// Numbers of the items, ascending, by bundle.
+/// The items of each bundle by number (plan_file.hpp), ascending.
 struct ItemsOfBundle {
   explicit ItemsOfBundle(const BundleOfItem& items);
   std::vector<std::vector<std::int64_t>> prompts, rows;  // [n_bundles]
 };
 
-/// Compares the items of a sound segment with the plan: what is missing, doubled or out of place.
-/// InputError when the segment cannot be read.
-std::optional<std::string> items_problem(const std::filesystem::path& segment, BundleId bundle,
-                                         const ItemsOfBundle& planned);
+/// The first item that a segment holds twice or against the plan, or lacks; none where all are
+/// there once.
+std::optional<std::string> items_problem(const SoundSegment& segment, const ItemsOfBundle& planned);
 
 }  // namespace rvsweep

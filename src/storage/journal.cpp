@@ -8,16 +8,18 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
-#include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/host.hpp"
+#include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
+#include "storage/journal_event.hpp"
 
 namespace rvsweep {
 namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::size_t room = 65536;  // bytes kept free for reports
+constexpr off_t reserved_bytes = 65536;  // for reports
 
 std::string line(const nlohmann::ordered_json& event) {
   return event.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
@@ -27,41 +29,16 @@ std::string line(const char* event, BundleOfRank of) {
   return line({{"event", event}, {"bundle", of.bundle.value}, {"rank", of.rank}});
 }
 
-std::string read_all(const Descriptor& file) {
-  std::string text;
-  constexpr std::size_t piece = 1 << 20;
-  for (std::size_t got = piece; got == piece;) {
-    const std::size_t at = text.size();
-    text.resize(at + piece);
-    got = file.read_at(at, text.data() + at, piece);
-    text.resize(at + got);
-  }
-  return text;
-}
 }  // namespace
 
-struct Journal::Event {
-  std::string event, sweep;
-  std::int32_t bundle = -1;
-  int rank = -1;
-  std::vector<std::int32_t> died_in{};
-
-  /// json::exception where the line is no event.
-  static Event parse(const std::string& text) {
-    const json object = json::parse(text);
-    return {object.at("event"), object.value("sweep", ""), object.value("bundle", -1),
-            object.value("rank", -1), object.value("died_in", std::vector<std::int32_t>{})};
-  }
-};
-
 Journal::Journal(const fs::path& sweep_folder)
-    : path_(journal_file(sweep_folder)), file_(path_, O_RDWR | O_CREAT) {
-  std::string text = read_all(file_);
+    : file_(journal_file(sweep_folder), O_RDWR | O_CREAT) {
+  std::string text = file_.read_all();
   const std::size_t whole = text.rfind('\n') + 1;  // 0 where there is none
   if (whole < text.size()) {
-    spdlog::warn("{}: its last line was cut short and is removed", path_.string());
+    spdlog::warn("{}: its last line was cut short and is removed", file_.file().string());
     if (ftruncate(file_.get(), static_cast<off_t>(whole)) != 0)
-      throw OutputError(path_.string(), "cannot be written (" + reason_of(errno) + ")");
+      fail_writing(file_.file(), "be written", errno);
     text.resize(whole);
   }
   size_ = whole;
@@ -69,20 +46,19 @@ Journal::Journal(const fs::path& sweep_folder)
 }
 
 void Journal::replay(const std::string& text) {
-  std::size_t number = 0;
+  std::size_t line_number = 0;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = text.find('\n', begin);
-    ++number;
-    try {
-      apply(Event::parse(text.substr(begin, end - begin)));
-    } catch (const json::exception&) {
-      spdlog::warn("{}:{}: is no event and is passed over", path_.string(), number);
-    }
+    ++line_number;
+    if (const auto event = parse_journal_event(text.substr(begin, end - begin)))
+      apply(*event);
+    else
+      spdlog::warn("{}:{}: is no event and is passed over", file_.file().string(), line_number);
     begin = end + 1;
   }
 }
 
-void Journal::apply(const Event& event) {
+void Journal::apply(const JournalEvent& event) {
   const BundleId bundle{event.bundle};
   auto& held = held_[event.rank];
   if (event.event == "launch") {
@@ -120,7 +96,7 @@ std::vector<BundleId> Journal::suspects(const std::vector<bool>& committed) cons
 
 Attempts Journal::begin(std::uint64_t sweep_fingerprint, int ranks,
                         const std::vector<bool>& committed) {
-  Event launch{"launch", hex(sweep_fingerprint)};
+  JournalEvent launch{"launch", hex(sweep_fingerprint)};
   if (launch.sweep == sweep_)
     for (const BundleId bundle : suspects(committed)) launch.died_in.push_back(bundle.value);
   append(line({{"event", launch.event},
@@ -131,7 +107,7 @@ Attempts Journal::begin(std::uint64_t sweep_fingerprint, int ranks,
                {"sweep", launch.sweep},
                {"died_in", launch.died_in}}));
   file_.sync();
-  sync_folder(path_.parent_path());
+  sync_folder(file_.file().parent_path());
   apply(launch);
   return attempts_;
 }
@@ -145,11 +121,11 @@ void Journal::handed_out(const std::vector<BundleOfRank>& bundles) {
   std::string lines;
   for (const BundleOfRank& of : bundles) lines += line("handed_out", of);
   append(lines);
-  // File systems that cannot reserve room are accepted.
-  if (fallocate(file_.get(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(size_), room) != 0 &&
-      (errno == ENOSPC || errno == EDQUOT))
-    throw OutputError(path_.string(), "cannot be written (" + reason_of(errno) + ")",
-                      "make sure that the output folder is writable and has free space");
+  // File systems that cannot reserve bytes are accepted.
+  const int reserved =
+      fallocate(file_.get(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(size_), reserved_bytes);
+  if (reserved != 0 && (errno == ENOSPC || errno == EDQUOT))
+    fail_writing(file_.file(), "be written", errno);
   file_.sync();
 }
 

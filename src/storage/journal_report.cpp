@@ -1,9 +1,9 @@
 #include "rvsweep/storage/journal_report.hpp"
 
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "rvsweep/storage/sweep_paths.hpp"
+#include "storage/journal_event.hpp"
 
 namespace rvsweep {
 
@@ -16,37 +16,29 @@ const std::map<BundleId, BundleTrouble>& JournalTroubles::update() {
   std::string line;
   while (std::getline(stream, line) && !stream.eof()) {  // a line without its end is being written
     read_ += line.size() + 1;
-    try {
-      apply(line);
-    } catch (const nlohmann::json::exception&) {  // no event; the next launch warns of it
-    }
+    // The next launch warns of lines that are no event.
+    if (const auto event = parse_journal_event(line)) apply(*event);
   }
   return troubles_;
 }
 
-void JournalTroubles::apply(const std::string& line) {
-  const auto object = nlohmann::json::parse(line);
-  const std::string event = object.at("event");
-  const BundleId bundle(object.value("bundle", -1));
-  if (event == "launch") {
-    if (const std::string sweep = object.value("sweep", ""); sweep != sweep_) {
-      troubles_.clear();
-      sweep_ = sweep;
-    }
-    for (const std::int32_t id : object.value("died_in", std::vector<std::int32_t>{})) {
-      BundleTrouble& trouble = troubles_[BundleId(id)];
-      ++trouble.attempts;
-      trouble.reason = "the process died while computing it";
-    }
-  } else if (event == "failed") {
-    BundleTrouble& trouble = troubles_[bundle];
-    ++trouble.attempts;
-    trouble.reason = object.value("reason", "");
-  } else if (event == "set_aside") {
-    BundleTrouble& trouble = troubles_[bundle];
-    trouble.set_aside = true;
-    trouble.reason = object.value("reason", "");
-  } else if (event == "done") {
+void JournalTroubles::apply(const JournalEvent& event) {
+  const BundleId bundle(event.bundle);
+  const auto failed = [&](BundleId id, const std::string& reason) {
+    ++troubles_[id].attempts;
+    troubles_[id].reason = reason;
+  };
+  if (event.event == "launch") {
+    if (event.sweep != sweep_) troubles_.clear();
+    sweep_ = event.sweep;
+    for (const std::int32_t id : event.died_in)
+      failed(BundleId(id), "the process died while computing it");
+  } else if (event.event == "failed") {
+    failed(bundle, event.reason);
+  } else if (event.event == "set_aside") {
+    troubles_[bundle].set_aside = true;
+    troubles_[bundle].reason = event.reason;
+  } else if (event.event == "done") {
     troubles_.erase(bundle);
   }
 }

@@ -11,7 +11,7 @@ void write_probe_file(const std::filesystem::path& file, const ProbeData& probe)
   try {
     h5::Handle out = h5::create_file(file);
     const auto write = [&](const ColumnSpec& spec, const ColumnValues& values) {
-      h5::write_column(out, spec, values, h5::Layout::plain);
+      h5::write_column(out, spec, values, h5::Chunking::none);
     };
     write({"tokens", int32, {}, "token id", "the text's tokens, special ones included", ""},
           probe.tokens);

@@ -12,8 +12,8 @@
 namespace rvsweep {
 namespace {
 namespace fs = std::filesystem;
+using h5::Chunking;
 using h5::Handle;
-using h5::Layout;
 
 // Beside the columns of a table, so that no column of the plan can take its name.
 const ColumnSpec index_column = {
@@ -25,38 +25,30 @@ const char* group_of(SegmentTable table) {
 
 void write_table(const Handle& file, SegmentTable kind, const ItemTable& table) {
   const Handle group = h5::ensure_group(file, group_of(kind));
-  h5::write_column(group, index_column, table.index, Layout::plain);
+  h5::write_column(group, index_column, table.index, Chunking::none);
   const Handle columns = h5::ensure_group(group, "columns");
   for (const Column& column : table.columns) {
-    RVSWEEP_EXPECT(
-        h5::fits(column.spec, static_cast<std::int64_t>(table.index.size()), column.values),
-        "column " + column.spec.name + " has a value for every item");
-    h5::write_column(columns, column.spec, column.values, Layout::plain);
+    RVSWEEP_EXPECT(h5::fits(column.spec, std::ssize(table.index), column.values),
+                   "column " + column.spec.name + " has a value for every item");
+    h5::write_column(columns, column.spec, column.values, Chunking::none);
   }
 }
 
-std::vector<std::int64_t> read_index(const Handle& group) {
-  return std::get<std::vector<std::int64_t>>(h5::read_column(group, index_column));
+std::vector<std::int64_t> read_index(const Handle& file, SegmentTable table) {
+  return h5::read_values<std::int64_t>(h5::open_group(file, group_of(table)), index_column);
 }
 
-/// What becomes of a column that the segment lacks.
-enum class Lacking { is_an_error, gets_fill_values };
-
-ItemTable read_table(const Handle& file, SegmentTable kind, const std::vector<ColumnSpec>& columns,
-                     Lacking lacking) {
-  const Handle group = h5::open_group(file, group_of(kind));
-  ItemTable table{read_index(group), {}};
-  const Handle stored = h5::open_group(group, "columns");
+ItemTable read_table(const Handle& file, SegmentTable kind,
+                     const std::vector<ColumnSpec>& columns) {
+  ItemTable table{read_index(file, kind), {}};
+  const Handle stored = h5::open_group(h5::open_group(file, group_of(kind)), "columns");
   for (const ColumnSpec& spec : columns) {
-    if (lacking == Lacking::gets_fill_values && !h5::has_dataset(stored, spec.name)) {
-      table.columns.push_back({spec, fill_values(spec, std::ssize(table.index))});
-      continue;
-    }
-    table.columns.push_back({spec, h5::read_column(stored, spec)});
-    if (!h5::fits(spec, static_cast<std::int64_t>(table.index.size()),
-                  table.columns.back().values)) {
+    const std::int64_t items = std::ssize(table.index);
+    table.columns.push_back({spec, h5::has_dataset(stored, spec.name)
+                                       ? h5::read_column(stored, spec)
+                                       : fill_values(spec, items)});
+    if (!h5::fits(spec, items, table.columns.back().values))
       throw h5::Error("column " + spec.name + " does not have a value for every item");
-    }
   }
   return table;
 }
@@ -82,15 +74,6 @@ fs::path free_name(const fs::path& file, const std::string& suffix) {
   return name;
 }
 
-/// Runs `read` on the open segment and gives HDF5's complaints the file's name.
-template <class Read>
-auto read_from(const fs::path& segment, Read read) {
-  try {
-    return read(h5::open_file(segment));
-  } catch (const h5::Error& error) {
-    throw InputError(segment.string(), error.what(), "run `rvsweep verify` on the sweep folder");
-  }
-}
 }  // namespace
 
 void write_segment(const fs::path& sweep_folder, std::uint64_t sweep_fingerprint,
@@ -109,73 +92,60 @@ void write_segment(const fs::path& sweep_folder, std::uint64_t sweep_fingerprint
                      });
 }
 
-BundleResult read_segment(const fs::path& segment, std::uint64_t sweep_fingerprint,
-                          const std::vector<ColumnSpec>& prompt_columns,
-                          const std::vector<ColumnSpec>& row_columns) {
-  if (const auto problem = segment_problem(segment, sweep_fingerprint)) {
-    throw InputError(segment.string(), *problem, "run the sweep again to compute it anew");
-  }
-  return read_from(segment, [&](const Handle& file) {
-    return BundleResult{
-        *bundle_of_segment_name(segment.filename().string()),
-        read_table(file, SegmentTable::prompts, prompt_columns, Lacking::is_an_error),
-        read_table(file, SegmentTable::rows, row_columns, Lacking::is_an_error),
-        read_run_facts(file)};
-  });
-}
-
 ItemTable read_segment_table(const fs::path& segment, SegmentTable table,
                              const std::vector<ColumnSpec>& columns) {
-  return read_from(segment, [&](const Handle& file) {
-    return read_table(file, table, columns, Lacking::gets_fill_values);
-  });
+  try {
+    return read_table(h5::open_file(segment), table, columns);
+  } catch (const h5::Error& error) {
+    throw InputError(segment.string(), error.what(), "run `rvsweep verify` on the sweep folder");
+  }
 }
 
-std::vector<std::int64_t> read_segment_index(const fs::path& segment, SegmentTable table) {
-  return read_from(segment, [&](const Handle& file) {
-    return read_index(h5::open_group(file, group_of(table)));
-  });
-}
-
-BundleRunFacts read_segment_run_facts(const fs::path& segment) {
-  return read_from(segment, [](const Handle& file) { return read_run_facts(file); });
-}
-
-std::optional<std::string> segment_problem(const fs::path& segment,
-                                           std::uint64_t sweep_fingerprint) {
+std::variant<SoundSegment, std::string> check_segment(const fs::path& segment,
+                                                      std::uint64_t sweep_fingerprint) {
   const auto named = bundle_of_segment_name(segment.filename().string());
   if (!named) return "its name is not that of a segment";
-  if (auto problem = verify_checked_file(segment, FileKind::segment)) return problem;
+  if (const auto problem = digest_problem(segment, FileKind::segment)) return *problem;
   try {
     const Handle file = h5::open_file(segment);
     const std::uint64_t fingerprint = h5::read_uint_attribute(file, "sweep_fingerprint");
-    if (fingerprint != sweep_fingerprint) {
+    if (fingerprint != sweep_fingerprint)
       return "it belongs to another sweep (fingerprint " + hex(fingerprint) + ", not " +
              hex(sweep_fingerprint) + ")";
-    }
     const std::int64_t bundle = h5::read_int_attribute(file, "bundle");
     if (bundle != named->value) return "it holds bundle " + std::to_string(bundle);
+    return SoundSegment{*named, read_index(file, SegmentTable::prompts),
+                        read_index(file, SegmentTable::rows), read_run_facts(file)};
   } catch (const h5::Error& error) {
     return error.what();
   }
-  return std::nullopt;
+}
+
+std::vector<SoundSegment> sound_segments(const fs::path& sweep_folder,
+                                         std::uint64_t sweep_fingerprint,
+                                         std::vector<DamagedSegment>& damaged) {
+  std::vector<SoundSegment> sound;
+  damaged.clear();
+  for (const fs::path& file : list_folder(segments_folder(sweep_folder))) {
+    const auto bundle = bundle_of_segment_name(file.filename().string());
+    if (!bundle) continue;
+    auto checked = check_segment(file, sweep_fingerprint);
+    if (const auto* problem = std::get_if<std::string>(&checked))
+      damaged.push_back({file, *bundle, *problem});
+    else
+      sound.push_back(std::get<SoundSegment>(std::move(checked)));
+  }
+  std::sort(sound.begin(), sound.end(),
+            [](const auto& a, const auto& b) { return a.bundle < b.bundle; });
+  return sound;
 }
 
 std::vector<BundleId> committed_bundles(const fs::path& sweep_folder,
                                         std::uint64_t sweep_fingerprint,
                                         std::vector<DamagedSegment>& damaged) {
   std::vector<BundleId> committed;
-  damaged.clear();
-  for (const fs::path& file : list_folder(segments_folder(sweep_folder))) {
-    const auto bundle = bundle_of_segment_name(file.filename().string());
-    if (!bundle) continue;
-    if (auto problem = segment_problem(file, sweep_fingerprint)) {
-      damaged.push_back({file, *bundle, *problem});
-    } else {
-      committed.push_back(*bundle);
-    }
-  }
-  std::sort(committed.begin(), committed.end());
+  for (const SoundSegment& segment : sound_segments(sweep_folder, sweep_fingerprint, damaged))
+    committed.push_back(segment.bundle);
   return committed;
 }
 
@@ -184,10 +154,9 @@ fs::path keep_copy_for_retry(const fs::path& segment) {
   std::error_code error;
   fs::create_hard_link(segment, copy, error);
   if (error) fs::copy_file(segment, copy, error);  // a file system without hard links
-  if (error) {
+  if (error)
     throw OutputError(copy.string(), "cannot be written (" + error.message() + ")",
                       "check the free space and permissions of that folder");
-  }
   return copy;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include "rvsweep/core/descriptor.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 
@@ -27,14 +28,7 @@ std::optional<std::string> read_status(const fs::path& sweep_folder) {
   const fs::path file = status_file(sweep_folder);
   std::error_code error;
   if (!fs::exists(file, error)) return std::nullopt;
-  const Descriptor descriptor(file, O_RDONLY);
-  std::string text;
-  std::string buffer(65536, '\0');
-  for (;;) {
-    const std::size_t got = descriptor.read_at(text.size(), buffer.data(), buffer.size());
-    text.append(buffer, 0, got);
-    if (got < buffer.size()) return text;
-  }
+  return Descriptor(file, O_RDONLY).read_all();
 }
 
 }  // namespace rvsweep

@@ -1,9 +1,9 @@
 #include "rvsweep/storage/sweep_paths.hpp"
 
-#include <charconv>
 #include <cstdio>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/parse_number.hpp"
 
 namespace rvsweep {
 namespace {
@@ -11,11 +11,12 @@ constexpr std::string_view segment_prefix = "bundle-";
 constexpr std::string_view segment_suffix = ".h5";
 
 std::string segment_name(BundleId bundle) {
-  RVSWEEP_EXPECT(bundle.value >= 0, "bundles count from 0");
+  RVSWEEP_EXPECT(bundle.value >= 0, "a bundle's id is 0 or more");
   char digits[16];
   std::snprintf(digits, sizeof digits, "%06d", bundle.value);
   return std::string(segment_prefix) + digits + std::string(segment_suffix);
 }
+
 }  // namespace
 
 std::filesystem::path plan_file(const std::filesystem::path& sweep_folder) {
@@ -45,17 +46,14 @@ std::filesystem::path lock_file(const std::filesystem::path& sweep_folder) {
 
 std::optional<BundleId> bundle_of_segment_name(std::string_view file_name) {
   if (!file_name.starts_with(segment_prefix) || !file_name.ends_with(segment_suffix) ||
-      file_name.size() <= segment_prefix.size() + segment_suffix.size()) {
+      file_name.size() <= segment_prefix.size() + segment_suffix.size())
     return std::nullopt;
-  }
-  const char* begin = file_name.data() + segment_prefix.size();
-  const char* end = file_name.data() + file_name.size() - segment_suffix.size();
-  std::int32_t number = 0;
-  const auto [stop, error] = std::from_chars(begin, end, number);
-  if (error != std::errc{} || stop != end || number < 0) return std::nullopt;
+  const auto digits = file_name.substr(
+      segment_prefix.size(), file_name.size() - segment_prefix.size() - segment_suffix.size());
+  const auto bundle = parse_number<std::int32_t>(digits);
   // One name per bundle: "bundle-12.h5" is no segment.
-  if (file_name != segment_name(BundleId{number})) return std::nullopt;
-  return BundleId{number};
+  if (!bundle || *bundle < 0 || file_name != segment_name(BundleId{*bundle})) return std::nullopt;
+  return BundleId{*bundle};
 }
 
 }  // namespace rvsweep

@@ -10,8 +10,7 @@
 #include "storage/checked_file.hpp"
 #include "storage/corruption.hpp"
 #include "storage/items_of_bundle.hpp"
-#include "storage/plan_content.hpp"
-#include "storage/static_tables.hpp"
+#include "storage/plan_layout.hpp"
 
 namespace rvsweep {
 namespace {
@@ -32,9 +31,7 @@ bool check_bytes(const fs::path& file, FileKind kind, VerifyReport& report) {
     return false;
   }
   try {
-    for (const std::string& finding : unreadable_datasets(file)) {
-      add(report.damage, file, finding);
-    }
+    for (const std::string& finding : unreadable_datasets(file)) add(report.damage, file, finding);
   } catch (const std::exception& error) {
     add(report.damage, file, error.what());
   }
@@ -62,15 +59,13 @@ std::optional<ResultRows> check_results(const fs::path& file, VerifyReport& repo
     ResultRows rows;
     rows.fingerprint = h5::read_uint_attribute(opened, "sweep_fingerprint");
     rows.ids = read_row_ids(opened);
-    const ColumnValues status =
-        h5::read_column(h5::open_group(opened, "rows"), planned_status_column());
-    const auto& values = std::get<std::vector<std::int8_t>>(status);
+    const auto status =
+        h5::read_values<std::int8_t>(h5::open_group(opened, "rows"), planned_status_column());
     rows.pending =
-        std::count(values.begin(), values.end(), static_cast<std::int8_t>(RowStatus::pending));
+        std::count(status.begin(), status.end(), static_cast<std::int8_t>(RowStatus::pending));
     check_row_ids(file, rows.ids, report);
-    if (rows.pending > 0) {
+    if (rows.pending > 0)
       add(report.notes, file, std::to_string(rows.pending) + " rows pending (a partial merge)");
-    }
     return rows;
   } catch (const std::exception& error) {
     add(report.damage, file, error.what());
@@ -78,7 +73,7 @@ std::optional<ResultRows> check_results(const fs::path& file, VerifyReport& repo
   }
 }
 
-/// What the folder's other files are compared with.
+/// What of the plan the folder's other files are compared with.
 struct PlanRows {
   SweepFacts facts;
   BundleOfItem items;
@@ -117,17 +112,13 @@ std::vector<bool> check_segments(const fs::path& sweep_folder, const std::option
       continue;
     }
     if (!check_bytes(file, FileKind::segment, report) || !plan) continue;
-    try {
-      auto problem = segment_problem(file, plan->facts.segment_fingerprint());
-      if (!problem) problem = items_problem(file, *bundle, *planned);
-      if (problem) {
-        add(report.damage, file, *problem);
-      } else {
-        sound[static_cast<std::size_t>(bundle->value)] = true;
-      }
-    } catch (const std::exception& error) {
-      add(report.damage, file, error.what());
-    }
+    const auto checked = check_segment(file, plan->facts.segment_fingerprint());
+    if (const auto* problem = std::get_if<std::string>(&checked))
+      add(report.damage, file, *problem);
+    else if (const auto odd = items_problem(std::get<SoundSegment>(checked), *planned))
+      add(report.damage, file, *odd);
+    else
+      sound[static_cast<std::size_t>(bundle->value)] = true;
   }
   return sound;
 }
@@ -139,11 +130,10 @@ void count_rows(const BundleOfItem& items, const std::vector<bool>& sound, Verif
     ++(present ? report.rows_present : report.rows_missing);
   }
   const auto missing = std::count(sound.begin(), sound.end(), false);
-  if (missing > 0) {
+  if (missing > 0)
     report.notes.push_back(std::to_string(missing) + " of " + std::to_string(items.n_bundles) +
                            " bundles (" + std::to_string(report.rows_missing) +
                            " rows) have no sound segment: run the sweep again to compute them");
-  }
 }
 
 void verify_folder(const fs::path& sweep_folder, VerifyReport& report) {
@@ -160,24 +150,22 @@ void verify_folder(const fs::path& sweep_folder, VerifyReport& report) {
   const auto& generations = plan->facts.generations;
   if (std::any_of(generations.begin(), generations.end(), [&](const auto& generation) {
         return generation.fingerprint == rows->fingerprint;
-      })) {
+      }))
     add(report.notes, results, "is of the sweep before it was extended: merge again");
-  } else if (rows->fingerprint != plan->facts.fingerprint) {
+  else if (rows->fingerprint != plan->facts.fingerprint)
     add(report.damage, results, "belongs to another sweep than plan.h5: merge again");
-  } else if (rows->ids != plan->ids) {
+  else if (rows->ids != plan->ids)
     add(report.damage, results, "does not hold the rows of plan.h5 in their order: merge again");
-  }
 }
 
 void verify_file(const fs::path& file, VerifyReport& report) {
   const std::optional<FileKind> kind = kind_of_file(file);
-  if (!kind && file.extension() != ".h5") {
+  if (!kind && file.extension() != ".h5")
     throw InputError(file.string(), "is no file of rvsweep",
                      "give a sweep folder, results.h5, plan.h5 or a segment");
-  }
   if (kind == FileKind::results || (!kind && file.filename() == "results.h5")) {
     if (const auto rows = check_results(file, report)) {
-      report.rows = static_cast<std::int64_t>(rows->ids.size());
+      report.rows = std::ssize(rows->ids);
       report.rows_missing = rows->pending;
       report.rows_present = report.rows - rows->pending;
     }
@@ -185,22 +173,22 @@ void verify_file(const fs::path& file, VerifyReport& report) {
   }
   check_bytes(file, kind.value_or(FileKind::segment), report);
 }
+
 }  // namespace
 
 VerifyReport verify(const fs::path& path) {
   VerifyReport report;
   std::error_code error;
   if (!fs::exists(path, error)) throw InputError(path.string(), "does not exist");
-  if (fs::is_directory(path, error)) {
-    if (!fs::exists(plan_file(path)) && !fs::exists(segments_folder(path)) &&
-        !fs::exists(results_file(path))) {
-      throw InputError(path.string(), "is no sweep folder (it holds no plan.h5)",
-                       "give the --out folder of a run");
-    }
-    verify_folder(path, report);
-  } else {
+  if (!fs::is_directory(path, error)) {
     verify_file(path, report);
+    return report;
   }
+  if (!fs::exists(plan_file(path)) && !fs::exists(segments_folder(path)) &&
+      !fs::exists(results_file(path)))
+    throw InputError(path.string(), "is no sweep folder (it holds no plan.h5)",
+                     "give the --out folder of a run");
+  verify_folder(path, report);
   return report;
 }
 

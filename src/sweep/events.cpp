@@ -1,9 +1,11 @@
-#include "rvsweep/sweep/events.hpp"
+#include "sweep/events.hpp"
 
-#include <nlohmann/json.hpp>
+#include <algorithm>
 
+#include "rvsweep/core/host.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/experiment/bundle_runner.hpp"
+#include "rvsweep/plan/result_schema.hpp"
 #include "rvsweep/storage/segment.hpp"
 #include "rvsweep/storage/status_file.hpp"
 
@@ -50,6 +52,12 @@ void note_lost_rank(SweepFolder& folder, int rank, const std::string& host,
 
 }  // namespace
 
+BundleOutcome outcome_of(const ItemTable& rows) {
+  const auto& status = column(rows, columns::status);
+  return {std::ssize(status),
+          std::ranges::count(status, static_cast<std::int8_t>(RowStatus::failed))};
+}
+
 void begin_attempts(SweepFolder& folder, int ranks, int max_attempts) {
   folder.journal = std::make_unique<Journal>(folder.path);
   folder.attempts =
@@ -71,10 +79,9 @@ WorkEvents run_events(SweepFolder& folder, const std::vector<std::string>& hosts
   };
   events.on_done = [&folder](std::int32_t id, int rank, const Bytes& outcome) {
     folder.journal->done({BundleId{id}, rank});
-    const char* text = reinterpret_cast<const char*>(outcome.data());
-    const auto counts = nlohmann::json::parse(text, text + outcome.size());
-    folder.rows.done += counts.at("rows").get<std::int64_t>();
-    folder.rows.failed += counts.at("failed").get<std::int64_t>();
+    const auto counts = from_bytes<BundleOutcome>(outcome);
+    folder.rows.done += counts.rows;
+    folder.rows.failed += counts.failed;
   };
   events.on_failed = [&folder](const FailedAttempt& attempt) { note_failure(folder, attempt); };
   events.on_returned = [&folder](std::int32_t id, int rank) {

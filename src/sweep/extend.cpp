@@ -1,8 +1,11 @@
 #include "sweep/extend.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
+#include <span>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
@@ -53,27 +56,25 @@ bool same_pair_ids(const StoredSweep& stored, const Plan& asked) {
 
 bool takes_donors_of_all_pairs(const Plan& plan, const std::string& spec) {
   const auto arm = std::find_if(plan.arms.begin(), plan.arms.end(),
-                                [&](const ArmSpec& a) { return a.canonical() == spec; });
+                                [&](const Arm& a) { return a.canonical() == spec; });
   return arm != plan.arms.end() &&
-         (arm->control == Control::other_base || arm->control == Control::other_source ||
-          arm->control == Control::mean);
+         (arm->takes_from(DonorPrompt::other_base) || arm->takes_from(DonorPrompt::other_source) ||
+          arm->takes_from(DonorPrompt::donor_side));
 }
 
 /// What is not just more pairs, samples and arms.
 std::vector<std::string> obstacles(const StoredSweep& stored, const SweepSetup& setup,
-                                   const SweepFacts& asked) {
+                                   const SweepIdentity& asked) {
+  // ConfigLines that choose pairs are judged by the pairs that they give.
+  static const std::set<std::string> may_differ{
+      "generation.samples", "sweep.arm",           "sweep.control",         "prompts_fingerprint",
+      "prompts.pairing",    "prompts.base_groups", "prompts.source_groups", "prompts.pairs"};
   std::vector<std::string> lines;
-  for (const auto& line : differences(stored, asked)) {
-    const auto concerns = [&](const char* name) { return line.starts_with(name); };
-    // Settings that choose pairs are judged by the pairs that they give.
-    if (!concerns("generation.samples ") && !concerns("sweep.arm ") &&
-        !concerns("sweep.control ") && !concerns("prompts_fingerprint ") &&
-        !concerns("prompts.pairing ") && !concerns("prompts.source_groups ") &&
-        !concerns("prompts.base_groups ") && !concerns("prompts.pairs "))
-      lines.push_back(line);
-  }
+  for (const Difference& difference : differences(stored_identity(stored), asked))
+    if (!may_differ.contains(difference.key)) lines.push_back(difference.text());
   compare_pairs(stored, setup.plan, lines);
-  const std::set<std::string> arms(asked.arms.spec.begin(), asked.arms.spec.end());
+  std::set<std::string> arms;
+  for (const Arm& arm : setup.plan.arms) arms.insert(arm.canonical());
   for (std::size_t arm = 0; arm < stored.arms.spec.size(); ++arm)
     if (!arms.contains(stored.arms.spec[arm]))
       lines.push_back("arm " + stored.arms.label[arm] + " (" + stored.arms.spec[arm] + ") is gone");
@@ -85,16 +86,19 @@ std::vector<std::string> obstacles(const StoredSweep& stored, const SweepSetup& 
   const std::int64_t were =
       *std::max_element(stored.rows.sample.begin(), stored.rows.sample.end()) + 1;
   if (const auto are = setup.config.generation.samples; are < were)
-    lines.push_back("generation.samples was \"" + std::to_string(were) + "\", is now \"" +
-                    std::to_string(are) + "\"");
+    lines.push_back(
+        Difference{"generation.samples", std::to_string(were), std::to_string(are)}.text());
   return lines;
 }
 
 /// The generations of `stored` and itself as the last, as the pairs lie in `asked`.
 std::vector<Generation> generations_of(const StoredSweep& stored, const Plan& asked) {
   std::vector<Generation> generations = stored.generations;
-  Generation last{
-      stored.fingerprint, attribute(stored, "config"), {}, stored.n_prompts(), stored.n_rows()};
+  Generation last{stored.fingerprint,
+                  config_text(stored_identity(stored).config),
+                  {},
+                  stored.n_prompts(),
+                  stored.n_rows()};
   for (std::size_t n = 0; n < stored.pairs.id.size(); ++n)
     last.pairs.push_back(static_cast<std::int32_t>(n));
   generations.push_back(std::move(last));
@@ -126,12 +130,13 @@ std::uint64_t grown_fingerprint(std::uint64_t fingerprint,
   return hasher.digest();
 }
 
-Plan extend_sweep(const std::filesystem::path& folder, SweepSetup& setup, SweepFacts& asked) {
+Plan extend_sweep(const std::filesystem::path& folder, SweepSetup& setup,
+                  const SweepIdentity& identity, SweepFacts& facts) {
   const StoredSweep stored = read_plan_file(folder);
-  if (const auto lines = obstacles(stored, setup, asked); !lines.empty()) {
+  if (const auto lines = obstacles(stored, setup, identity); !lines.empty()) {
     constexpr std::size_t most = 20;  // lines told
-    std::string list;
-    for (std::size_t n = 0; n < std::min(lines.size(), most); ++n) list += "\n  " + lines[n];
+    const auto told = std::span(lines).first(std::min(lines.size(), most));
+    std::string list = fmt::format("\n  {}", fmt::join(told, "\n  "));
     if (lines.size() > most) list += "\n  and " + std::to_string(lines.size() - most) + " more";
     throw InputError(folder.string(), "holds a sweep that this one does not extend" + list,
                      "an extension only adds pairs, samples and arms; give another --out");
@@ -139,10 +144,11 @@ Plan extend_sweep(const std::filesystem::path& folder, SweepSetup& setup, SweepF
   const PlanText text = plan_text(setup.config, setup.tokenizer);
   const Plan before = stored_plan(stored, setup.model, text, Texts::forgotten);
   const Plan whole = std::move(setup.plan);
-  asked.generations = generations_of(stored, whole);
-  asked.fingerprint = grown_fingerprint(asked.fingerprint, asked.generations);
-  return make_plan(setup.config, setup.model, prompts_of(whole), text, setup.device, setup.dtype,
-                   Texts::kept, &before);
+  facts.generations = generations_of(stored, whole);
+  facts.fingerprint = grown_fingerprint(facts.fingerprint, facts.generations);
+  const PromptSource prompts = prompts_of(whole);
+  return make_plan(
+      {setup.config, setup.model, prompts, text, setup.device, setup.dtype, Texts::kept, &before});
 }
 
 }  // namespace rvsweep

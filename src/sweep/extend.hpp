@@ -5,7 +5,7 @@
 // their rows; rows that are new are planned into further bundles. So a kept row need not have the
 // bits that a fresh sweep of the larger job would give it, only those of its own bundle. plan.h5
 // lists the sweeps it has grown from (its generations) and results.h5 names them.
-#include "rvsweep/sweep/identity.hpp"
+#include "rvsweep/sweep/setup.hpp"
 
 namespace rvsweep {
 
@@ -14,10 +14,12 @@ namespace rvsweep {
 std::uint64_t grown_fingerprint(std::uint64_t fingerprint,
                                 const std::vector<SweepFacts::Generation>& generations);
 
-/// Makes `asked`, the larger job as a whole, an extension of the sweep in `folder`; returns its
-/// plan, with its texts. `setup` has its plan and loses it. Throws InputError naming every
-/// difference beside more pairs, samples and arms, and where more pairs would change the donors of
-/// rows that are there (other_base, other_source, mean).
-Plan extend_sweep(const std::filesystem::path& folder, SweepSetup& setup, SweepFacts& asked);
+/// Makes the larger job as a whole, of which `setup`, `identity` and `facts` tell, an extension of
+/// the sweep in `folder`; returns its plan, with its texts. `setup` loses its plan, `facts` gets
+/// generations and another fingerprint. Throws InputError naming every difference beside more
+/// pairs, samples and arms, and where more pairs would change the donors of rows that are there
+/// (other_base, other_source, mean).
+Plan extend_sweep(const std::filesystem::path& folder, SweepSetup& setup,
+                  const SweepIdentity& identity, SweepFacts& facts);
 
 }  // namespace rvsweep

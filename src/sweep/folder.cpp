@@ -1,52 +1,94 @@
 #include "sweep/folder.hpp"
 
-#include <iterator>
+#include <optional>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/log.hpp"
-#include "rvsweep/kernels/device.hpp"
-#include "rvsweep/model/weights.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/segment.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
+#include "sweep/events.hpp"
 #include "sweep/extend.hpp"
 #include "sweep/stored.hpp"
 
 namespace rvsweep {
 namespace {
 
+struct Stored {
+  SweepFacts facts;
+  SweepIdentity identity;
+};
+
+/// The sweep that the folder holds.
+std::optional<Stored> find_stored(const std::filesystem::path& folder) {
+  if (!std::filesystem::exists(plan_file(folder))) return std::nullopt;
+  SweepFacts facts = read_sweep_facts(folder);
+  SweepIdentity identity = stored_identity(facts);
+  return Stored{std::move(facts), std::move(identity)};
+}
+
+/// A folder that holds a sweep is locked at once; a new one only when the input is sound.
+std::unique_ptr<FolderLock> lock_stored(const RunOptions& options) {
+  const bool holds_sweep = std::filesystem::exists(plan_file(options.out));
+  if (options.extend && !holds_sweep)
+    throw InputError(options.out.string(), "holds no sweep that could be extended",
+                     "start one without --extend");
+  return holds_sweep ? std::make_unique<FolderLock>(options.out) : nullptr;
+}
+
+/// A stored sweep decides what the configuration leaves to `auto`.
+SweepSetup prepare(const std::optional<Stored>& stored, int automatic_threads, Launch& launch) {
+  const SweepConfig config = parse_sweep_config(launch.config);
+  const SweepIdentity kept = stored ? stored->identity : SweepIdentity{};
+  SweepSetup setup = prepare_sweep(launch.config, config.device == "auto" ? kept.device : "",
+                                   config.dtype == "auto" ? kept.dtype : "");
+  launch.device = setup.device;
+  launch.dtype = setup.dtype;
+  launch.threads = config.threads ? *config.threads : stored ? kept.threads : automatic_threads;
+  add_experiment(setup, launch);
+  return setup;
+}
+
+/// Whether the job `asked` as a whole is what `stored` is, grown or not.
+bool is_sweep(const SweepIdentity& asked, const SweepFacts& stored) {
+  return stored.fingerprint == grown_fingerprint(fingerprint_of(asked), stored.generations);
+}
+
 /// Names what tells the folder's sweep from the one asked for.
-[[noreturn]] void refuse_other_sweep(const std::filesystem::path& folder, const SweepFacts& stored,
-                                     const SweepFacts& asked) {
+void refuse_other_sweep(const std::filesystem::path& folder, const Stored& stored,
+                        const SweepIdentity& asked) {
+  if (is_sweep(asked, stored.facts)) return;
   std::string list;
-  for (const auto& line : differences(stored, asked)) list += "\n  " + line;
+  for (const Difference& difference : differences(stored.identity, asked))
+    list += "\n  " + difference.text();
   throw InputError(folder.string(), "holds another sweep" + list,
                    "give another --out, or repeat the command that made it");
 }
 
-/// Whether the job `asked` as a whole is what `stored` is, grown or not.
-bool is_sweep(const SweepFacts& asked, const SweepFacts& stored) {
-  return stored.fingerprint == grown_fingerprint(asked.fingerprint, stored.generations);
-}
-
-/// A stored sweep decides what the configuration leaves to `auto`.
-std::optional<SweepFacts> stored_facts(const std::filesystem::path& folder) {
-  if (!std::filesystem::exists(plan_file(folder))) return std::nullopt;
-  return read_sweep_facts(folder);
-}
-
-/// Rows of a segment, and how many of them failed.
-RowCounts count_rows(const SweepFolder& folder, BundleId bundle) {
-  const auto rows = read_segment_table(segment_file(folder.path, bundle), SegmentTable::rows,
-                                       folder.sweep.row_columns);
-  RowCounts counts;
-  counts.done = std::ssize(rows.index);
-  for (const Column& column : rows.columns)
-    if (column.spec.name == "status")
-      for (const auto status : std::get<std::vector<std::int8_t>>(column.values))
-        counts.failed += status == static_cast<std::int8_t>(RowStatus::failed);
-  return counts;
+/// Goes on with the folder's plan, extends it or writes the first one. With the lock held nobody
+/// else writes: a sweep that began before it was taken is seen now.
+void settle_plan(SweepFolder& folder, SweepSetup& setup, const SweepIdentity& identity,
+                 bool extend) {
+  const Texts texts = texts_needed(setup.config.readouts);
+  folder.sweep = facts_of(setup, identity);
+  auto stored = find_stored(folder.path);
+  if (stored && is_sweep(identity, stored->facts)) {
+    folder.sweep = std::move(stored->facts);
+    if (!folder.sweep.generations.empty()) {
+      setup.plan = {};
+      setup.plan = stored_plan(read_plan_file(folder.path), setup.model,
+                               plan_text(setup.config, setup.tokenizer), texts);
+    }
+  } else {
+    if (stored && !extend) refuse_other_sweep(folder.path, *stored, identity);
+    if (stored) setup.plan = extend_sweep(folder.path, setup, identity, folder.sweep);
+    write_plan_file(folder.path, folder.sweep, setup.plan);
+  }
+  folder.plan = std::move(setup.plan);
+  if (texts == Texts::forgotten) folder.plan.texts = {};
+  folder.rows.total = std::ssize(folder.plan.rows);
+  folder.rows.refused = folder.plan.n_refused();
 }
 
 void find_committed(SweepFolder& folder, bool retry_failed) {
@@ -57,7 +99,8 @@ void find_committed(SweepFolder& folder, bool retry_failed) {
   set_damaged_segments_aside(damaged);
   folder.committed.assign(folder.plan.bundles.size(), false);
   for (const BundleId bundle : sound) {
-    const RowCounts counts = count_rows(folder, bundle);
+    const BundleOutcome counts = outcome_of(read_segment_table(
+        segment_file(folder.path, bundle), SegmentTable::rows, folder.sweep.row_columns));
     if (retry_failed && counts.failed > 0) {
       const auto copy = keep_copy_for_retry(segment_file(folder.path, bundle));
       spdlog::info("bundle {} has {} failed rows and is computed again; {} keeps them",
@@ -65,7 +108,7 @@ void find_committed(SweepFolder& folder, bool retry_failed) {
       continue;
     }
     folder.committed.at(static_cast<std::size_t>(bundle.value)) = true;
-    folder.rows.done += counts.done;
+    folder.rows.done += counts.rows;
     folder.rows.failed += counts.failed;
   }
   folder.resumed = folder.rows.done;
@@ -73,65 +116,24 @@ void find_committed(SweepFolder& folder, bool retry_failed) {
 
 }  // namespace
 
-SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path& path,
-                        const FolderOptions& wanted, int automatic_threads, Launch& launch) {
+SweepFolder open_folder(const RunOptions& options, int automatic_threads, Launch& launch) {
   SweepFolder folder;
-  folder.path = path;
-  if (wanted.extend && !std::filesystem::exists(plan_file(path)))
-    throw InputError(path.string(), "holds no sweep that could be extended",
-                     "start one without --extend");
-  // A folder that holds a sweep is locked at once; a new one only when the input is sound.
-  if (std::filesystem::exists(plan_file(path))) folder.lock = std::make_unique<FolderLock>(path);
-  const auto stored = stored_facts(path);
-  const SweepConfig config = parse_sweep_config(values);
-  const auto keep = [&](const std::string& written, const std::string& name) {
-    return stored && written == "auto" ? attribute(*stored, name) : "";
-  };
-  SweepSetup setup =
-      prepare_sweep(values, keep(config.device, "device_type"), keep(config.dtype, "dtype"));
-  launch.device = setup.device;
-  launch.dtype = setup.dtype;
-  add_experiment(setup, launch);
-  launch.threads = config.threads ? *config.threads
-                   : stored       ? std::stoi(attribute(*stored, "threads_per_rank"))
-                                  : automatic_threads;
-  if (!folder.lock) folder.lock = std::make_unique<FolderLock>(path);
-  remove_leftover_temporaries(path);
-  const Placement placement = place_rank(setup.device, setup.dtype, 0);
-  const ArithmeticIdentity identity{setup.device, hardware_name(placement), setup.dtype,
-                                    launch.threads};
+  folder.path = options.out;
+  folder.lock = lock_stored(options);
+  const auto stored = find_stored(options.out);
+  SweepSetup setup = prepare(stored, automatic_threads, launch);
+  if (!folder.lock) folder.lock = std::make_unique<FolderLock>(options.out);
+  remove_leftover_temporaries(options.out);
+  SweepIdentity identity = identity_of(setup, launch.threads);
   // The model's fingerprint takes every weight byte: what differs beside it is told before.
-  if (stored && !wanted.extend) {
-    const SweepFacts asked =
-        sweep_identity(setup, identity, attribute(*stored, "model_fingerprint"));
-    if (!is_sweep(asked, *stored)) refuse_other_sweep(path, *stored, asked);
+  if (stored && !options.extend) {
+    identity.model_fingerprint = stored->identity.model_fingerprint;
+    refuse_other_sweep(options.out, *stored, identity);
   }
-  folder.sweep = sweep_facts(setup, identity, hex(model_fingerprint(setup.weights)));
-  const Texts texts = texts_needed(setup.config.readouts);
-  // From here on nobody else writes; a sweep that began meanwhile is seen now.
-  if (auto now = stored_facts(path)) {
-    if (is_sweep(folder.sweep, *now)) {
-      folder.sweep = std::move(*now);
-      if (!folder.sweep.generations.empty()) {
-        setup.plan = {};
-        setup.plan = stored_plan(read_plan_file(path), setup.model,
-                                 plan_text(setup.config, setup.tokenizer), texts);
-      }
-    } else if (wanted.extend) {
-      setup.plan = extend_sweep(path, setup, folder.sweep);
-      write_plan_file(path, folder.sweep, setup.plan);
-    } else {
-      refuse_other_sweep(path, *now, folder.sweep);
-    }
-  } else {
-    write_plan_file(path, folder.sweep, setup.plan);
-  }
+  identity.model_fingerprint = hex(model_fingerprint(setup.weights));
+  settle_plan(folder, setup, identity, options.extend);
   launch.fingerprint = folder.sweep.segment_fingerprint();
-  folder.plan = std::move(setup.plan);
-  if (texts == Texts::forgotten) folder.plan.texts = {};
-  folder.rows.total = std::ssize(folder.plan.rows);
-  folder.rows.refused = folder.plan.n_refused();
-  find_committed(folder, wanted.retry_failed);
+  find_committed(folder, options.retry_failed);
   return folder;
 }
 

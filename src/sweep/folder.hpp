@@ -7,9 +7,9 @@
 
 #include "rvsweep/storage/folder_lock.hpp"
 #include "rvsweep/storage/journal.hpp"
-#include "rvsweep/sweep/identity.hpp"
 #include "rvsweep/sweep/launch.hpp"
 #include "rvsweep/sweep/progress.hpp"
+#include "rvsweep/sweep/run.hpp"
 
 namespace rvsweep {
 
@@ -29,21 +29,14 @@ struct SweepFolder {
   }
 };
 
-/// What is wanted beside going on with a folder's sweep.
-struct FolderOptions {
-  bool extend = false;        // the folder's sweep may lack pairs, samples or arms of this one
-  bool retry_failed = false;  // bundles with failed rows are computed again
-};
-
-/// Plans the sweep, takes the folder's lock, writes plan.h5 or compares it with the one there, sets
-/// damaged segments aside and finds the committed ones. All of it before weights are loaded.
-/// Device, dtype and threads that the configuration leaves to `auto` are those of the stored sweep,
-/// or `automatic_threads` and what this machine has; they are left in `launch` for all ranks.
-/// A segment with failed rows that is to be computed again stays in place until the new one
+/// Plans the sweep of launch.config, takes the folder's lock, writes plan.h5 or compares it with
+/// the one there, sets damaged segments aside and finds the committed ones: all of it before
+/// weights are loaded. Completes `launch`: device, dtype and threads that the configuration leaves
+/// to `auto` are those of the stored sweep, or `automatic_threads` and what this machine has. A
+/// segment with failed rows that is to be computed again stays where it is until the new one
 /// replaces it; a copy is kept as NAME.retried (.retried-2, ...). Throws InputError: all that is
 /// wrong with the input, another sweep in the folder (the difference named), nothing there to
 /// extend, a folder in use; OutputError: an unwritable folder.
-SweepFolder open_folder(const ConfigValues& values, const std::filesystem::path& path,
-                        const FolderOptions& wanted, int automatic_threads, Launch& launch);
+SweepFolder open_folder(const RunOptions& options, int automatic_threads, Launch& launch);
 
 }  // namespace rvsweep

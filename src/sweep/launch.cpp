@@ -2,55 +2,12 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "rvsweep/core/cores.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 
 namespace rvsweep {
-namespace {
-
-using nlohmann::json;
-
-Bytes pack(const Launch& launch) {
-  json config = json::object();
-  for (const auto& [key, values] : launch.config)
-    for (const auto& value : values) config[key].push_back({value.text, value.where});
-  const auto packed = json::to_msgpack(
-      {config, launch.device, launch.dtype, launch.threads, launch.fingerprint, launch.work_left,
-       launch.refusal, launch.exit_code, launch.families, launch.token_sets.recursive,
-       launch.token_sets.task, launch.mean_prompts, launch.tokens_after_window});
-  Bytes bytes(packed.size());
-  std::memcpy(bytes.data(), packed.data(), packed.size());
-  return bytes;
-}
-
-Launch unpack(const Bytes& bytes) {
-  const json packed = json::from_msgpack(bytes);
-  Launch launch;
-  for (const auto& [key, values] : packed.at(0).items())
-    for (const auto& value : values)
-      launch.config[key].push_back(
-          {value.at(0).get<std::string>(), value.at(1).get<std::string>()});
-  packed.at(1).get_to(launch.device);
-  packed.at(2).get_to(launch.dtype);
-  packed.at(3).get_to(launch.threads);
-  packed.at(4).get_to(launch.fingerprint);
-  packed.at(5).get_to(launch.work_left);
-  packed.at(6).get_to(launch.refusal);
-  packed.at(7).get_to(launch.exit_code);
-  packed.at(8).get_to(launch.families);
-  packed.at(9).get_to(launch.token_sets.recursive);
-  packed.at(10).get_to(launch.token_sets.task);
-  packed.at(11).get_to(launch.mean_prompts);
-  packed.at(12).get_to(launch.tokens_after_window);
-  return launch;
-}
-
-}  // namespace
-
 void add_experiment(const SweepSetup& setup, Launch& launch) {
   launch.families = setup.families.text;
   launch.token_sets = setup.token_sets;
@@ -59,18 +16,19 @@ void add_experiment(const SweepSetup& setup, Launch& launch) {
 }
 
 Launch share_launch(Communicator& communicator, Launch launch) {
-  Bytes bytes = communicator.rank() == 0 ? pack(launch) : Bytes();
+  const bool is_root = communicator.rank() == 0;
+  Bytes bytes = is_root ? to_bytes(launch) : Bytes();
   communicator.broadcast(bytes, 0);
-  return communicator.rank() == 0 ? launch : unpack(bytes);
+  return is_root ? launch : from_bytes<Launch>(bytes);
 }
 
-int automatic_threads(Communicator& communicator, const NodePlace& place) {
+int automatic_threads(Communicator& communicator, const NodeRank& node) {
   const GivenCores cores = given_cores(std::getenv);
-  std::string own_mask = place.host + ":";
+  std::string own_mask = node.host + ":";
   for (const int cpu : cores.mask) own_mask += " " + std::to_string(cpu);
   const auto masks = communicator.all_gather(own_mask);
   const auto ranks_of_mask = std::count(masks.begin(), masks.end(), own_mask);
-  const int own = threads_for_rank(cores, static_cast<int>(ranks_of_mask), place.local_size);
+  const int own = threads_for_rank(cores, static_cast<int>(ranks_of_mask), node.local_size);
   int least = own;
   for (const auto& text : communicator.all_gather(std::to_string(own)))
     least = std::min(least, std::stoi(text));

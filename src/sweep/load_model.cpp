@@ -11,13 +11,14 @@
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/core/shared_memory.hpp"
 #include "rvsweep/model/packed_weights.hpp"
+#include "rvsweep/model/weights.hpp"
 
 namespace rvsweep {
 namespace {
 
-/// Every rank's host, rank on it and, from the machine's first, where its memory is.
-std::string place_and_handle(const NodePlace& place, const std::string& handle) {
-  return place.host + "\n" + std::to_string(place.local_rank) + "\n" + handle;
+/// A rank's host, its rank there and, where it made the machine's memory, the handle of that.
+std::string node_and_handle(const NodeRank& node, const std::string& handle) {
+  return node.host + "\n" + std::to_string(node.local_rank) + "\n" + handle;
 }
 
 /// Memory of `bytes` that this machine's ranks share; of this rank alone where it has no other or
@@ -25,13 +26,13 @@ std::string place_and_handle(const NodePlace& place, const std::string& handle) 
 std::shared_ptr<std::byte> shared_memory(const World& world, std::size_t bytes) {
   Communicator& communicator = world.communicator();
   if (communicator.size() == 1) return private_memory(bytes);
-  NodePlace maker = world.place();
+  NodeRank maker = world.node();
   maker.local_rank = 0;
   std::optional<SharedMemory> memory;
-  if (world.place().local_rank == 0) memory.emplace(bytes);
-  const std::string wanted = place_and_handle(maker, "");
+  if (world.node().local_rank == 0) memory.emplace(bytes);
+  const std::string wanted = node_and_handle(maker, "");
   for (const auto& told :
-       communicator.all_gather(place_and_handle(world.place(), memory ? memory->handle() : "")))
+       communicator.all_gather(node_and_handle(world.node(), memory ? memory->handle() : "")))
     if (!memory && told.starts_with(wanted))
       if (auto opened = SharedMemory::open(told.substr(wanted.size())))
         memory.emplace(std::move(*opened));
@@ -60,7 +61,7 @@ at::Tensor sent_block(const World& world, const WeightSource& source, const Weig
   Communicator& communicator = world.communicator();
   if (communicator.size() == 1) return load_block(source, layout, device, threads);
   std::string why_not;
-  const auto nccl = Nccl::join(communicator, world.place().host, device.index(), why_not);
+  const auto nccl = Nccl::join(communicator, world.node().host, device.index(), why_not);
   if (communicator.rank() == 0) {
     if (nccl)
       spdlog::info("weights: sent to every rank by NCCL");
@@ -87,7 +88,7 @@ Transformer load_on_every_rank(const World& world, const ModelConfig& config,
   const at::Device& device = placement.device;
   const WeightLayout whole = weight_layout(config, placement.dtype);
   Weights weights =
-      device.is_cpu()
+      is_on_host(device)
           ? shared_weights(world, config, source, placement.dtype, threads)
           : weights_in(sent_block(world, source, whole, device, threads), config, whole);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;

@@ -6,17 +6,13 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "rvsweep/storage/files.hpp"
+#include "rvsweep/core/host.hpp"
 
 namespace rvsweep {
-namespace {
 
-/// Rows per second of this run; 0 before the first.
-double rate(const RowCounts& rows, std::int64_t resumed, double seconds) {
+double rows_per_second(const RowCounts& rows, std::int64_t resumed, double seconds) {
   return seconds > 0 ? static_cast<double>(rows.done - resumed) / seconds : 0.0;
 }
-
-}  // namespace
 
 std::string clock_text(double seconds) {
   const auto total = static_cast<std::int64_t>(std::ceil(seconds));
@@ -29,7 +25,7 @@ std::string progress_line(const RowCounts& rows, std::int64_t resumed, double se
   constexpr int width = 24;
   const auto computable = std::max<std::int64_t>(1, rows.total - rows.refused);
   const auto filled = static_cast<int>(width * rows.done / computable);
-  const double per_second = rate(rows, resumed, seconds);
+  const double per_second = rows_per_second(rows, resumed, seconds);
   std::string line = fmt::format("[{}{}] {}/{} rows", std::string(filled, '#'),
                                  std::string(width - filled, '-'), rows.done, computable);
   if (per_second > 0)
@@ -41,7 +37,7 @@ std::string progress_line(const RowCounts& rows, std::int64_t resumed, double se
 
 std::string status_json(const std::string& state, const RowCounts& rows, std::int64_t resumed,
                         const Snapshot& snapshot, const std::vector<std::string>& hosts) {
-  const double per_second = rate(rows, resumed, snapshot.seconds);
+  const double per_second = rows_per_second(rows, resumed, snapshot.seconds);
   nlohmann::ordered_json status{{"state", state},
                                 {"updated", utc_now()},
                                 {"rows_total", rows.total},

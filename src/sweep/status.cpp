@@ -1,8 +1,8 @@
 #include "rvsweep/sweep/status.hpp"
 
-#include <fstream>
-
+#include "rvsweep/core/host.hpp"
 #include "rvsweep/storage/files.hpp"
+#include "rvsweep/storage/folder_lock.hpp"
 #include "rvsweep/storage/status_file.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 #include "rvsweep/sweep/progress.hpp"
@@ -27,10 +27,8 @@ std::int64_t committed_rows(const std::filesystem::path& folder, const BundleOfI
 
 /// False where the run's lock is gone or names a process of this host that is.
 bool holder_lives(const std::filesystem::path& folder) {
-  std::ifstream file(lock_file(folder));
-  const auto holder = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (!holder.is_object()) return false;
-  return holder.value("host", "") != host_name() || process_is_alive(holder.value("pid", 0L));
+  const auto holder = read_lock_holder(folder);
+  return holder && (holder->host != host_name() || process_is_alive(holder->pid));
 }
 
 }  // namespace

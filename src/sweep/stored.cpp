@@ -52,21 +52,19 @@ PromptSource prompts_of(const StoredSweep& sweep, const Generation& generation) 
 
 }  // namespace
 
-std::uint64_t stored_prompts_fingerprint(const SweepFacts& facts) {
-  return std::stoull(attribute(facts, "prompts_fingerprint"), nullptr, 16);
-}
-
 Plan stored_plan(const StoredSweep& stored, const ModelConfig& model, const PlanText& text,
                  Texts texts) {
+  const SweepIdentity identity = stored_identity(stored);
   std::optional<Plan> plan;
-  const auto add = [&](const std::string& config, const PromptSource& prompts, Texts kept) {
-    plan = make_plan(parse_sweep_config(read_config_text(config, "the stored configuration")),
-                     model, prompts, text, attribute(stored, "device_type"),
-                     attribute(stored, "dtype"), kept, plan ? &*plan : nullptr);
+  const auto add = [&](const std::string& written, const PromptSource& prompts, Texts kept) {
+    const SweepConfig config =
+        parse_sweep_config(read_config_text(written, "the stored configuration"));
+    plan = make_plan({config, model, prompts, text, identity.device, identity.dtype, kept,
+                      plan ? &*plan : nullptr});
   };
   for (const Generation& generation : stored.generations)
     add(generation.config, prompts_of(stored, generation), Texts::forgotten);
-  add(attribute(stored, "config"), all_prompts(stored), texts);
+  add(config_text(identity.config), all_prompts(stored), texts);
   return std::move(*plan);
 }
 

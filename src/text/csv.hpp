@@ -9,8 +9,8 @@
 namespace rvsweep {
 
 /// Fields are separated by commas; one that begins with a quote may hold commas, line ends and
-/// doubled quotes. A record ends with LF, CRLF or CR. A byte order mark at the start is passed
-/// over.
+/// doubled quotes. A record ends with LF, CRLF or CR. A byte order mark at the start is
+/// skipped.
 class CsvReader {
  public:
   /// `text` must outlive the reader; `file` is its name in messages.
@@ -21,7 +21,7 @@ class CsvReader {
   /// never closed, a field that is not UTF-8.
   std::optional<std::vector<std::string>> next();
 
-  /// Where the record that next() gave last begins, counted from 1.
+  /// The line on which the last record of next() begins, from 1.
   int line() const { return record_line_; }
 
  private:

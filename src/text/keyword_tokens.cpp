@@ -27,13 +27,13 @@ std::set<std::string> read_word_list(const std::filesystem::path& file) {
     throw InputError(file.string(), "cannot be read", "name a file with one word a line");
   std::set<std::string> words;
   std::string line;
-  for (int number = 1; std::getline(stream, line); ++number) {
+  for (int line_number = 1; std::getline(stream, line); ++line_number) {
     const std::string_view written = std::string_view(line).substr(0, line.find('#'));
     const Span span = without_white_space(written, {0, written.size()});
     const std::string_view word = written.substr(span.begin, span.end - span.begin);
     if (word.empty()) continue;
     if (!std::all_of(word.begin(), word.end(), in_word))
-      throw InputError(file.string() + ":" + std::to_string(number),
+      throw InputError(file.string() + ":" + std::to_string(line_number),
                        "\"" + std::string(word) + "\" is not one word",
                        "a word has letters, digits and apostrophes; write one a line");
     words.insert(ascii_lower(word));
@@ -44,7 +44,7 @@ std::set<std::string> read_word_list(const std::filesystem::path& file) {
 
 std::vector<std::int32_t> keyword_tokens(std::string_view text, std::span<const Span> spans,
                                          const std::set<std::string>& words) {
-  std::vector<std::int32_t> places;
+  std::vector<std::int32_t> found;
   for (std::size_t i = 0; i < spans.size(); ++i) {
     Span word = without_white_space(text, spans[i]);
     const std::string_view inside = text.substr(word.begin, word.end - word.begin);
@@ -52,9 +52,9 @@ std::vector<std::int32_t> keyword_tokens(std::string_view text, std::span<const 
     while (word.begin > 0 && in_word(text[word.begin - 1])) --word.begin;
     while (word.end < text.size() && in_word(text[word.end])) ++word.end;
     if (words.contains(ascii_lower(text.substr(word.begin, word.end - word.begin))))
-      places.push_back(static_cast<std::int32_t>(i));
+      found.push_back(static_cast<std::int32_t>(i));
   }
-  return places;
+  return found;
 }
 
 }  // namespace rvsweep

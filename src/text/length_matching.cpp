@@ -35,16 +35,16 @@ std::vector<std::int64_t> lengths_of(const std::vector<Candidate>& candidates) {
 
 /// Labels in an order in which each is spread evenly: systematic sampling with a drawn start.
 std::vector<std::size_t> spread(const std::vector<std::int64_t>& counts, std::uint64_t key) {
-  std::vector<std::pair<double, std::size_t>> places;
+  std::vector<std::pair<double, std::size_t>> positions;
   for (std::size_t label = 0; label < counts.size(); ++label) {
     const double start = uniform_pair(key, label)[0];
     for (std::int64_t t = 0; t < counts[label]; ++t)
-      places.emplace_back((static_cast<double>(t) + start) / static_cast<double>(counts[label]),
-                          label);
+      positions.emplace_back((static_cast<double>(t) + start) / static_cast<double>(counts[label]),
+                             label);
   }
-  std::sort(places.begin(), places.end());
+  std::sort(positions.begin(), positions.end());
   std::vector<std::size_t> order;
-  for (const auto& [place, label] : places) order.push_back(label);
+  for (const auto& [position, label] : positions) order.push_back(label);
   return order;
 }
 
@@ -71,12 +71,12 @@ std::vector<std::int32_t> closest_assignment(const std::vector<std::int64_t>& fe
       least[d] = std::min(paired, left_out);
     }
   }
-  std::vector<std::int32_t> places(n);
+  std::vector<std::int32_t> partners(n);
   for (std::size_t i = n, d = widths - 1; i-- > 0;) {
     while (!pairs_last[i * widths + d]) --d;
-    places[i] = static_cast<std::int32_t>(i + d);
+    partners[i] = static_cast<std::int32_t>(i + d);
   }
-  return places;
+  return partners;
 }
 
 std::vector<std::vector<std::int64_t>> equal_shares(const std::vector<std::int64_t>& row_sizes,
@@ -122,18 +122,18 @@ std::vector<std::pair<std::int32_t, std::int32_t>> match_lengths(Groups few, Gro
     for (const std::int64_t share : counts) unused -= share;
     counts.push_back(unused);
     const auto order = spread(counts, key("deal", group));
-    for (std::size_t place = 0; place < order.size(); ++place)
-      if (order[place] < many.size()) dealt[order[place]].push_back(few[group][place]);
+    for (std::size_t i = 0; i < order.size(); ++i)
+      if (order[i] < many.size()) dealt[order[i]].push_back(few[group][i]);
   }
   std::vector<std::pair<std::int32_t, std::int32_t>> pairs;
   for (std::size_t group = 0; group < many.size(); ++group) {
     sort_by_length(dealt[group]);
     sort_by_length(many[group]);
-    const auto places =
+    const auto partners =
         closest_assignment(lengths_of(dealt[group]), lengths_of(many[group]), key("ties", group));
-    for (std::size_t n = 0; n < places.size(); ++n)
+    for (std::size_t n = 0; n < partners.size(); ++n)
       pairs.emplace_back(dealt[group][n].prompt,
-                         many[group][static_cast<std::size_t>(places[n])].prompt);
+                         many[group][static_cast<std::size_t>(partners[n])].prompt);
   }
   return pairs;
 }

@@ -6,10 +6,9 @@
 
 namespace rvsweep {
 
-/// The places in `many` of what goes with each of `few`: distinct, ascending, and such that the sum
-/// of |few[i] - many[place]| is the least of all one-to-one assignments. Both are ascending and few
-/// is not the longer one. Where several sums are least, draws keyed by `seed` choose.
-/// Time |few| * (|many| - |few| + 1), a bit of memory for each.
+/// The one-to-one assignment with the least sum of |few[i] - many[j]|: j by i, ascending. Both
+/// arguments are ascending, and few is not the longer one. Of several such assignments, draws keyed
+/// by `seed` choose. Time |few| * (|many| - |few| + 1), a bit of memory for each.
 std::vector<std::int32_t> closest_assignment(const std::vector<std::int64_t>& few,
                                              const std::vector<std::int64_t>& many,
                                              std::uint64_t seed);

@@ -13,21 +13,21 @@
 namespace rvsweep {
 namespace {
 
-using PlacePair = std::pair<std::int32_t, std::int32_t>;  // source, base: places in the bank
-using Members = std::map<std::string, std::vector<std::int32_t>>;  // places, by group
+using IndexPair = std::pair<std::int32_t, std::int32_t>;  // source, base: indices into the bank
+using Members = std::map<std::string, std::vector<std::int32_t>>;  // indices, by group
 
 /// The groups that `wanted` names, each once.
 Members choose_groups(const Members& all, const GroupNames& wanted) {
   std::vector<std::string> known;
-  for (const auto& [name, places] : all) known.push_back(name);
+  for (const auto& [name, members] : all) known.push_back(name);
   Members chosen;
   for (const std::string& name : wanted.names) {
     const bool is_beginning = name.ends_with('*');
     const std::string beginning = is_beginning ? name.substr(0, name.size() - 1) : name;
     bool found = false;
-    for (const auto& [group, places] : all)
+    for (const auto& [group, members] : all)
       if (is_beginning ? group.starts_with(beginning) : group == name) {
-        chosen.emplace(group, places);
+        chosen.emplace(group, members);
         found = true;
       }
     if (!found)
@@ -38,14 +38,14 @@ Members choose_groups(const Members& all, const GroupNames& wanted) {
 }
 
 std::vector<std::int32_t> all_of(const Members& groups) {
-  std::vector<std::int32_t> places;
+  std::vector<std::int32_t> prompts;
   for (const auto& [name, members] : groups)
-    places.insert(places.end(), members.begin(), members.end());
-  return places;
+    prompts.insert(prompts.end(), members.begin(), members.end());
+  return prompts;
 }
 
-std::vector<PlacePair> cross(const Members& sources, const Members& bases) {
-  std::vector<PlacePair> pairs;
+std::vector<IndexPair> cross(const Members& sources, const Members& bases) {
+  std::vector<IndexPair> pairs;
   const auto partners = all_of(bases);
   for (const std::int32_t source : all_of(sources))
     for (const std::int32_t base : partners) pairs.emplace_back(source, base);
@@ -60,23 +60,24 @@ struct Random {
     return uniform_pair(xxh3_fields({seed, use, key}), xxh3(counter))[0];
   }
 
-  const std::string& id(std::int32_t place) const {
-    return bank.prompts[static_cast<std::size_t>(place)].id;
+  const std::string& id(std::int32_t prompt) const {
+    return bank.prompts[static_cast<std::size_t>(prompt)].id;
   }
 
-  /// The `count` of `places` with the smallest draws, ascending.
+  /// The `count` of `prompts` with the smallest draws, ascending.
   std::vector<std::int32_t> first_drawn(const char* use, const std::string& key,
-                                        const std::vector<std::int32_t>& places,
+                                        const std::vector<std::int32_t>& prompts,
                                         std::int64_t count) const {
     std::vector<std::pair<double, std::int32_t>> drawn;
-    for (const std::int32_t place : places) drawn.emplace_back(draw(use, key, id(place)), place);
+    for (const std::int32_t prompt : prompts)
+      drawn.emplace_back(draw(use, key, id(prompt)), prompt);
     std::partial_sort(drawn.begin(), drawn.begin() + count, drawn.end());
     std::vector<std::int32_t> first;
     for (std::int64_t n = 0; n < count; ++n) first.push_back(drawn[n].second);
     return first;
   }
 
-  std::vector<PlacePair> pairs(const Pairing& pairing, const Members& source_groups,
+  std::vector<IndexPair> pairs(const Pairing& pairing, const Members& source_groups,
                                const Members& base_groups) const {
     auto sources = all_of(source_groups);
     const auto bases = all_of(base_groups);
@@ -91,7 +92,7 @@ struct Random {
     std::vector<std::vector<std::int32_t>> partners;
     for (const std::int32_t source : sources)
       partners.push_back(first_drawn("base", id(source), bases, per_source));
-    std::vector<PlacePair> pairs;
+    std::vector<IndexPair> pairs;
     for (std::int64_t turn = 0; turn < per_source; ++turn)
       for (std::size_t s = 0; s < sources.size(); ++s)
         pairs.emplace_back(sources[s], partners[s][turn]);
@@ -100,16 +101,16 @@ struct Random {
   }
 };
 
-std::vector<PlacePair> length_matched(
+std::vector<IndexPair> length_matched(
     const PromptBank& bank, const Pairing& pairing, const Members& sources, const Members& bases,
     std::uint64_t seed, const std::function<std::int64_t(const std::string&)>& token_length) {
   const auto candidates = [&](const Members& groups) {
     std::vector<std::vector<Candidate>> all;
-    for (const auto& [name, places] : groups) {
+    for (const auto& [name, members] : groups) {
       auto& group = all.emplace_back();
-      for (const std::int32_t place : places) {
-        const Prompt& prompt = bank.prompts[static_cast<std::size_t>(place)];
-        group.push_back({place, token_length(prompt.text),
+      for (const std::int32_t index : members) {
+        const Prompt& prompt = bank.prompts[static_cast<std::size_t>(index)];
+        group.push_back({index, token_length(prompt.text),
                          xxh3_fields({std::to_string(seed), "length", prompt.id})});
       }
     }
@@ -128,20 +129,20 @@ std::vector<PlacePair> length_matched(
 }
 
 /// The pairs' own prompts, in the order of the bank.
-PromptSet prompt_set(const PromptBank& bank, const std::vector<PlacePair>& pairs) {
-  std::map<std::int32_t, PromptIndex> places;
+PromptSet prompt_set(const PromptBank& bank, const std::vector<IndexPair>& pairs) {
+  std::map<std::int32_t, PromptIndex> index_in_set;  // by index into the bank
   for (const auto& [source, base] : pairs) {
-    places[source];
-    places[base];
+    index_in_set[source];
+    index_in_set[base];
   }
   PromptSet set;
   set.fingerprint = bank.fingerprint;
-  for (auto& [place, index] : places) {
+  for (auto& [in_bank, index] : index_in_set) {
     index = PromptIndex(static_cast<std::int32_t>(set.prompts.size()));
-    set.prompts.push_back(bank.prompts[static_cast<std::size_t>(place)]);
+    set.prompts.push_back(bank.prompts[static_cast<std::size_t>(in_bank)]);
   }
   for (const auto& [source, base] : pairs) {
-    const PromptIndex s = places.at(source), b = places.at(base);
+    const PromptIndex s = index_in_set.at(source), b = index_in_set.at(base);
     set.pairs.push_back({set.prompts[s.value].id + "~" + set.prompts[b.value].id, s, b});
   }
   return set;
@@ -151,17 +152,17 @@ PromptSet prompt_set(const PromptBank& bank, const std::vector<PlacePair>& pairs
 
 PromptSet pair_bank(const PromptBank& bank, const Pairing& pairing, std::uint64_t seed,
                     const std::function<std::int64_t(const std::string& text)>& token_length) {
-  RVSWEEP_EXPECT(pairing.kind != PairingKind::listed, "listed pairs are no bank");
+  RVSWEEP_EXPECT(pairing.kind != PairingKind::listed, "the pairing is one of a bank");
   Members all;
-  for (std::size_t place = 0; place < bank.prompts.size(); ++place)
-    all[bank.prompts[place].group].push_back(static_cast<std::int32_t>(place));
+  for (std::size_t i = 0; i < bank.prompts.size(); ++i)
+    all[bank.prompts[i].group].push_back(static_cast<std::int32_t>(i));
   const Members sources = choose_groups(all, pairing.sources);
   const Members bases = choose_groups(all, pairing.bases);
-  for (const auto& [name, places] : sources)
+  for (const auto& [name, members] : sources)
     if (bases.contains(name))
       throw InputError(pairing.bases.where, "the group \"" + name + "\" is on both sides",
                        "name it in prompts.source_groups or prompts.base_groups alone");
-  std::vector<PlacePair> pairs;
+  std::vector<IndexPair> pairs;
   if (pairing.kind == PairingKind::cross)
     pairs = cross(sources, bases);
   else if (pairing.kind == PairingKind::random)

@@ -61,9 +61,9 @@ class PairBuilder {
   explicit PairBuilder(const PromptSink& sink) : sink_(sink) {}
 
   PromptIndex prompt(std::string id, std::string text, std::string group) {
-    const PromptIndex next(static_cast<std::int32_t>(places_.size()));
+    const PromptIndex next(static_cast<std::int32_t>(index_of_.size()));
     const PromptKey key{xxh3_fields({text, group}), xxh3_fields({group, text})};
-    const auto [found, is_new] = places_.try_emplace(key, next);
+    const auto [found, is_new] = index_of_.try_emplace(key, next);
     if (is_new) sink_({std::move(id), std::move(text), std::move(group)});
     return found->second;
   }
@@ -71,7 +71,7 @@ class PairBuilder {
   PromptSet set;
 
  private:
-  std::unordered_map<PromptKey, PromptIndex, FirstHash> places_;
+  std::unordered_map<PromptKey, PromptIndex, FirstHash> index_of_;
   const PromptSink& sink_;
 };
 

@@ -1,18 +1,19 @@
 #include "text/records.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/json_place.hpp"
+#include "rvsweep/core/read_file.hpp"
 #include "text/csv.hpp"
 
 namespace rvsweep {
 namespace {
-
-using nlohmann::json;
 
 std::string at(const std::filesystem::path& file, int line) {
   return file.string() + ":" + std::to_string(line);
@@ -26,14 +27,7 @@ std::string at(const std::filesystem::path& file, int line) {
 
 std::vector<std::string> json_record(const std::string& line, const RecordForm& form,
                                      const std::string& where) {
-  json object;
-  try {
-    object = json::parse(line);
-  } catch (const json::parse_error& error) {
-    // Its own message repeats the bytes read, which need not be UTF-8.
-    throw InputError(where, "is not valid JSON in UTF-8 at byte " + std::to_string(error.byte),
-                     form.example);
-  }
+  const nlohmann::json object = parse_json(line, where, form.example);
   if (!object.is_object()) throw InputError(where, "is not a JSON object", form.example);
   std::vector<std::string> values;
   for (const RecordKey& key : form.keys) {
@@ -55,12 +49,12 @@ std::uint64_t read_json_lines(std::istream& lines, const std::filesystem::path& 
                               const RecordForm& form, const TakeRecord& take) {
   Hasher hasher;
   std::string line;
-  for (int number = 1; std::getline(lines, line); ++number) {
+  for (int line_number = 1; std::getline(lines, line); ++line_number) {
     hasher.update(line);
     if (!lines.eof()) hasher.update("\n");
     if (line.find_first_not_of(" \t\r") == std::string::npos)
-      throw InputError(at(file, number), "is empty", "remove the line");
-    take(number, json_record(line, form, at(file, number)));
+      throw InputError(at(file, line_number), "is empty", "remove the line");
+    take(line_number, json_record(line, form, at(file, line_number)));
   }
   return hasher.digest();
 }
@@ -69,21 +63,21 @@ std::uint64_t read_json_lines(std::istream& lines, const std::filesystem::path& 
 std::vector<std::optional<std::size_t>> columns_of(const std::vector<std::string>& header,
                                                    const RecordForm& form,
                                                    const std::string& where) {
-  const auto place = [&](const std::string& name) -> std::optional<std::size_t> {
+  const auto column = [&](const std::string& name) -> std::optional<std::size_t> {
     const auto found = std::find(header.begin(), header.end(), name);
     if (found == header.end()) return std::nullopt;
     return found - header.begin();
   };
   std::vector<std::optional<std::size_t>> columns;
   for (const RecordKey& key : form.keys) {
-    columns.push_back(place(key.name));
+    columns.push_back(column(key.name));
     if (!columns.back() && !key.default_value) {
-      if (place(form.foreign_key)) throw InputError(where, form.foreign_record);
-      std::string names;
+      if (column(form.foreign_key)) throw InputError(where, form.foreign_record);
+      std::vector<std::string> names;
       for (const RecordKey& k : form.keys)
-        if (!k.default_value) names += (names.empty() ? "" : ",") + k.name;
+        if (!k.default_value) names.push_back(k.name);
       throw InputError(where, "has no column \"" + key.name + "\"",
-                       "the first line names the columns: " + names);
+                       fmt::format("the first line names the columns: {}", fmt::join(names, ",")));
     }
     if (std::count(header.begin(), header.end(), key.name) > 1)
       throw InputError(where, "names the column \"" + key.name + "\" twice", "keep one of them");
@@ -122,19 +116,17 @@ std::uint64_t read_records(const std::filesystem::path& file, const RecordForm& 
     throw InputError(file.string(), "cannot be read",
                      "prompts.file must name a JSONL or CSV file of pairs or prompts");
   };
+  if (file.extension() == ".csv") {
+    const auto bytes = read_file(file);
+    if (!bytes) refuse();
+    read_csv(*bytes, file, form, take);
+    return xxh3(*bytes);
+  }
   std::ifstream stream(file, std::ios::binary);
   if (!stream || std::filesystem::is_directory(file)) refuse();
-  if (file.extension() != ".csv") {
-    const std::uint64_t fingerprint = read_json_lines(stream, file, form, take);
-    if (stream.bad()) refuse();
-    return fingerprint;
-  }
-  std::ostringstream content;
-  content << stream.rdbuf();
-  if (stream.bad() || content.bad()) refuse();
-  const std::string bytes = std::move(content).str();
-  read_csv(bytes, file, form, take);
-  return xxh3(bytes);
+  const std::uint64_t fingerprint = read_json_lines(stream, file, form, take);
+  if (stream.bad()) refuse();
+  return fingerprint;
 }
 
 }  // namespace rvsweep

@@ -10,8 +10,6 @@
 namespace rvsweep {
 namespace {
 
-using nlohmann::json;
-
 void check_members(const JsonPlace& place, const std::vector<std::string>& known) {
   if (!place.value.is_object()) throw InputError(place.where(), "is not an object");
   for (const auto& [key, value] : place.value.items())
@@ -109,13 +107,7 @@ std::int32_t RegexFamily::count(std::string_view text) const {
 }
 
 RegexFamilies parse_regex_families(std::string text, const std::string& where) {
-  json tree;
-  try {
-    tree = json::parse(text);
-  } catch (const json::parse_error& error) {
-    // Its own message repeats the bytes read, which need not be UTF-8.
-    throw InputError(where, "is not valid JSON in UTF-8 at byte " + std::to_string(error.byte));
-  }
+  const nlohmann::json tree = parse_json(text, where);
   const JsonPlace file{tree, where, ""};
   check_members(file, {"description", "version", "families"});
   RegexFamilies result;

@@ -83,7 +83,7 @@ AddedTokens::AddedTokens(const JsonPlace& place, const Vocabulary& vocabulary,
                            " but takes the id " + std::to_string(id),
                        "added tokens beyond the vocabulary are numbered on from its size");
     known.emplace(token.content, id);
-    const auto [where, is_new] = places_.try_emplace(id, tokens_.size());
+    const auto [where, is_new] = index_of_id_.try_emplace(id, tokens_.size());
     if (is_new) {
       tokens_.push_back(std::move(token));
     } else {
@@ -102,7 +102,7 @@ void AddedTokens::build_matchers(const Normalizer& normalizer) {
     if (token.normalized) normalizer.apply(sought);
     token.sought = sought.text;
     if (token.sought.empty()) continue;
-    matcher.places.emplace(token.sought, i);
+    matcher.index_of.emplace(token.sought, i);
     auto& lengths = matcher.lengths[static_cast<unsigned char>(token.sought[0])];
     lengths.push_back(token.sought.size());
     std::sort(lengths.begin(), lengths.end(), std::greater<>());
@@ -113,8 +113,8 @@ void AddedTokens::build_matchers(const Normalizer& normalizer) {
 }
 
 const AddedToken* AddedTokens::with_id(std::int32_t id) const {
-  const auto found = places_.find(id);
-  return found == places_.end() ? nullptr : &tokens_[found->second];
+  const auto found = index_of_id_.find(id);
+  return found == index_of_id_.end() ? nullptr : &tokens_[found->second];
 }
 
 const AddedToken* AddedTokens::with_content(std::string_view content) const {
@@ -127,8 +127,8 @@ AddedTokens::Match AddedTokens::longest_at_front(const Matcher& matcher,
                                                  std::string_view text) const {
   for (const std::size_t length : matcher.lengths[static_cast<unsigned char>(text[0])]) {
     if (length > text.size()) continue;
-    const auto found = matcher.places.find(std::string(text.substr(0, length)));
-    if (found != matcher.places.end()) return {&tokens_[found->second], length};
+    const auto found = matcher.index_of.find(std::string(text.substr(0, length)));
+    if (found != matcher.index_of.end()) return {&tokens_[found->second], length};
   }
   return {nullptr, 0};
 }

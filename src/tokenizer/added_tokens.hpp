@@ -19,13 +19,12 @@ namespace rvsweep {
 struct AddedToken {
   std::int32_t id;
   std::string content;
-  bool single_word;  // only where no letter or digit touches it
-  bool lstrip;       // takes the white space on its left with it
-  bool rstrip;       // and on its right
-  bool normalized;   // looked for after the others, in what they left, normalized
-  bool special;      // left out when decoding
-  std::string sought =
-      "";  // content, normalized where it says so: found in texts, and what it decodes to
+  bool single_word;         // only where no letter or digit touches it
+  bool lstrip;              // takes the white space on its left with it
+  bool rstrip;              // and on its right
+  bool normalized;          // looked for after the others, in the normalized text between them
+  bool special;             // left out when decoding
+  std::string sought = "";  // content, normalized where `normalized`: what is found and decoded
 };
 
 /// A stretch of text: one added token, or ordinary text where `token` is nullptr.
@@ -58,8 +57,8 @@ class AddedTokens {
  private:
   /// Tokens that are looked for together.
   struct Matcher {
-    std::array<std::vector<std::size_t>, 256> lengths;    // by first byte, longest first
-    std::unordered_map<std::string, std::size_t> places;  // in tokens_, by what is looked for
+    std::array<std::vector<std::size_t>, 256> lengths;      // by first byte, longest first
+    std::unordered_map<std::string, std::size_t> index_of;  // into tokens_, by AddedToken::sought
   };
 
   void build_matchers(const Normalizer& normalizer);
@@ -72,7 +71,7 @@ class AddedTokens {
   bool touches_word(std::string_view before, std::string_view after) const;
 
   std::vector<AddedToken> tokens_;
-  std::unordered_map<std::int32_t, std::size_t> places_;  // in tokens_, by id
+  std::unordered_map<std::int32_t, std::size_t> index_of_id_;  // into tokens_
   Matcher verbatim_, normalized_;
   std::optional<Pattern> word_character_;  // set when a token is single_word
 };

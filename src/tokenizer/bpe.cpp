@@ -69,8 +69,8 @@ std::vector<Bpe::Symbol> Bpe::symbols_of(std::string_view word) const {
   std::vector<Symbol> symbols;
   symbols.reserve(word.size());
   const auto add = [&](std::int32_t id, std::size_t begin, std::size_t end) {
-    const auto place = static_cast<std::int32_t>(symbols.size());
-    symbols.push_back({id, place - 1, place + 1, static_cast<std::uint32_t>(begin),
+    const auto index = static_cast<std::int32_t>(symbols.size());
+    symbols.push_back({id, index - 1, index + 1, static_cast<std::uint32_t>(begin),
                        static_cast<std::uint32_t>(end)});
   };
   bool after_unknown = false;
@@ -101,9 +101,9 @@ std::vector<Bpe::Symbol> Bpe::symbols_of(std::string_view word) const {
 }
 
 void Bpe::merge(std::vector<Symbol>& symbols) const {
-  std::vector<Candidate> room;
-  room.reserve(symbols.size());
-  std::priority_queue<Candidate> candidates(std::less<Candidate>(), std::move(room));
+  std::vector<Candidate> storage;
+  storage.reserve(symbols.size());
+  std::priority_queue<Candidate> candidates(std::less<Candidate>(), std::move(storage));
   const auto consider = [&](std::int32_t left) {
     if (left < 0 || symbols[left].next < 0) return;
     if (const Merge* merge = merges_.find(symbols[left].id, symbols[symbols[left].next].id))

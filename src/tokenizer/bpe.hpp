@@ -55,8 +55,8 @@ class Bpe {
   std::int32_t unknown_id_ = -1;
   bool ignore_merges_;
   bool fuse_unknown_;
-  /// What merging makes of the bytes of a token, by id: found out once, by whichever thread comes
-  /// first. Most words of a text are such tokens.
+  /// Whether merging the bytes of a token gives that token, by id: cached, as most words of a text
+  /// are such tokens.
   enum class Whole : std::uint8_t { unknown, yes, no };
   mutable std::vector<std::atomic<Whole>> whole_;
 };

@@ -1,10 +1,10 @@
 #include "tokenizer/decoder.hpp"
 
-#include <charconv>
 #include <numeric>
 #include <optional>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/parse_number.hpp"
 #include "rvsweep/core/utf8.hpp"
 #include "tokenizer/literal_pattern.hpp"
 
@@ -23,10 +23,8 @@ void replace_all(std::string& text, const std::string& pattern, const std::strin
 /// The byte that a token "<0x0A>" stands for.
 std::optional<char> fallback_byte(const std::string& token) {
   if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return std::nullopt;
-  unsigned byte = 0;
-  const auto [rest, error] = std::from_chars(&token[3], &token[5], byte, 16);
-  if (error != std::errc() || rest != &token[5]) return std::nullopt;
-  return static_cast<char>(byte);
+  const auto byte = parse_number<unsigned>(std::string_view(token).substr(3, 2), /*base=*/16);
+  return byte ? std::optional(static_cast<char>(*byte)) : std::nullopt;
 }
 
 /// Bytes in a row become their text, or U+FFFD each where all together are not UTF-8.

@@ -20,8 +20,8 @@ void TokenStore::add(std::span<const std::int32_t> tokens) {
   packed_.add(bytes);
 }
 
-std::vector<std::int32_t> TokenStore::operator[](std::size_t number) const {
-  const std::string_view bytes = packed_[number];
+std::vector<std::int32_t> TokenStore::operator[](std::size_t index) const {
+  const std::string_view bytes = packed_[index];
   std::vector<std::int32_t> tokens;
   tokens.reserve(bytes.size());
   std::uint32_t token = 0;

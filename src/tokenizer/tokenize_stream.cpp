@@ -49,8 +49,8 @@ nlohmann::json encoded(const Tokenizer& tokenizer, const std::string& text, Toke
 int tokenize_stream(const Tokenizer& tokenizer, std::istream& in, std::ostream& out, bool json,
                     TokenizeTo what, const ChatTemplate* chat) {
   std::string line;
-  for (std::size_t number = 1; std::getline(in, line); ++number) {
-    const std::string where = "input line " + std::to_string(number);
+  for (std::size_t line_number = 1; std::getline(in, line); ++line_number) {
+    const std::string where = "input line " + std::to_string(line_number);
     nlohmann::json result;
     if (what == TokenizeTo::text) {
       result = tokenizer.decode(ids_of(line, where));

@@ -1,10 +1,10 @@
 #include "tokenizer/tokenizer_file.hpp"
 
-#include <fstream>
 #include <optional>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/read_file.hpp"
 
 namespace rvsweep {
 namespace {
@@ -12,17 +12,12 @@ namespace {
 using nlohmann::json;
 
 std::string content_of(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary | std::ios::ate);
-  if (!stream) {
-    const bool there = std::filesystem::exists(file);
-    throw InputError(file.string(), there ? "cannot be read" : "does not exist",
+  auto content = read_file(file);
+  if (!content)
+    throw InputError(file.string(),
+                     std::filesystem::exists(file) ? "cannot be read" : "does not exist",
                      "give the folder of a Hugging Face model that has its tokenizer.json");
-  }
-  std::string content(static_cast<std::size_t>(stream.tellg()), '\0');
-  stream.seekg(0);
-  if (!stream.read(content.data(), static_cast<std::streamsize>(content.size())))
-    throw InputError(file.string(), "cannot be read to its end");
-  return content;
+  return std::move(*content);
 }
 
 /// Receives the parser's events: values go into a tree, but for the entries of the two tables.

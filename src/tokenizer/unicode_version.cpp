@@ -147,7 +147,7 @@ std::string_view stand_in(char32_t code_point, std::size_t size, UnicodeVersion 
   const auto* row = std::find_if(std::begin(stand_ins), std::end(stand_ins),
                                  [&](const StandIn& s) { return s.category == category; });
   const std::string_view found = size == 2 ? row->two : size == 3 ? row->three : row->four;
-  RVSWEEP_EXPECT(found.size() == size, "a category without stand-in of this length");
+  RVSWEEP_EXPECT(found.size() == size, "every character that changed has a stand-in of its length");
   return found;
 }
 

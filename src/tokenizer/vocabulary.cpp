@@ -26,8 +26,8 @@ Vocabulary::Vocabulary(const std::vector<std::pair<std::string, std::int64_t>>& 
     taken[id] = true;
     auto [bytes, in_alphabet] = parsed(token);
     bytes_[id] = std::move(bytes);
-    const auto number = static_cast<std::int32_t>(id);
-    if (!(in_alphabet ? insert(number) : other_.emplace(token, number).second))
+    const auto token_id = static_cast<std::int32_t>(id);
+    if (!(in_alphabet ? insert(token_id) : other_.emplace(token, token_id).second))
       throw InputError(where, "token \"" + token + "\" is there twice");
   }
 }
@@ -44,16 +44,16 @@ std::string_view Vocabulary::bytes(std::int32_t id) const {
 const Vocabulary::Slot& Vocabulary::slot_of(std::string_view bytes) const {
   const auto hash = static_cast<std::uint32_t>(xxh3(bytes));
   const std::size_t mask = slots_.size() - 1;
-  std::size_t place = hash & mask;
-  while (slots_[place].id >= 0 && (slots_[place].hash != hash || bytes_[slots_[place].id] != bytes))
-    place = (place + 1) & mask;
-  return slots_[place];
+  std::size_t slot = hash & mask;
+  while (slots_[slot].id >= 0 && (slots_[slot].hash != hash || bytes_[slots_[slot].id] != bytes))
+    slot = (slot + 1) & mask;
+  return slots_[slot];
 }
 
 bool Vocabulary::insert(std::int32_t id) {
-  const std::size_t place = &slot_of(bytes_[id]) - slots_.data();
-  if (slots_[place].id >= 0) return false;
-  slots_[place] = {static_cast<std::uint32_t>(xxh3(bytes_[id])), id};
+  const std::size_t slot = &slot_of(bytes_[id]) - slots_.data();
+  if (slots_[slot].id >= 0) return false;
+  slots_[slot] = {static_cast<std::uint32_t>(xxh3(bytes_[id])), id};
   return true;
 }
 

@@ -10,7 +10,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).res
 from report_page import Page
 from synthetic_results import Sweep
 
-from analysis import report
+from analysis.cli import report
 
 
 @pytest.fixture

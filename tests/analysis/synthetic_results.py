@@ -157,7 +157,7 @@ class Sweep:
         }
 
     def _rows(self, random) -> dict[str, object]:
-        from analysis.keywords import keyword_count
+        from analysis.data.keywords import keyword_count
 
         arms, n = len(self.arms), self.pairs
         pair, arm, sample = (

@@ -6,22 +6,23 @@ import json
 import random
 import re
 import statistics
-import subprocess
-import sys
 from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
 import pytest
 from report_page import Page
+from scripts import run_script
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
-from analysis import bank, bank_checks, bank_page
-from analysis.bank_checks import Lengths, near_duplicates
-from analysis.prompt_bank import BankError, Prompt, read_banks
+from analysis.bank import checks, summary
+from analysis.bank import page as bank_page
+from analysis.bank.checks import Lengths, near_duplicates
+from analysis.bank.prompts import BankError, Prompt, read_banks, token_counts
+from analysis.cli import bank
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "jobs/prompts/bank.jsonl"
@@ -174,7 +175,7 @@ def test_near_duplicates_are_those_of_all_pairs(least):
 def test_equal_texts_are_found_after_folding_and_left_out_of_the_near_ones():
     texts = ["One two three four.", "one  TWO\nthree four. ", "One two three four", "other words here now"]
     prompts = [Prompt(str(i), text, "g", f"f:{i}") for i, text in enumerate(texts)]
-    found = bank_checks.examine(prompts, {})
+    found = checks.examine(prompts, {})
     assert found.copies == [[0, 1]] and found.near == [(1.0, 0, 2)]
 
 
@@ -186,7 +187,7 @@ def test_length_tables_and_gaps():
     counts = {group: [draw.randint(*span) for _ in range(9)] for group, span in SPANS.items()}
     prompts = [Prompt(f"{g}{i}", "t", g, "f") for g, values in counts.items() for i in range(len(values))]
     flat = np.array([n for values in counts.values() for n in values])
-    measured = bank_checks.examine(prompts, {"x": flat}).measured[0]
+    measured = checks.examine(prompts, {"x": flat}).measured[0]
     pairs = set()
     for row in measured.table:
         values = sorted(counts[row.group])
@@ -204,7 +205,7 @@ def test_length_tables_and_gaps():
 def test_keywords_are_counted_by_group():
     rows = (("a", "Notice, notice yourself."), ("a", "plain"), ("b", "a plain shelf"))
     prompts = [Prompt(str(i), text, group, "f") for i, (group, text) in enumerate(rows)]
-    first, second = bank_checks.examine(prompts, {}).leakage
+    first, second = checks.examine(prompts, {}).leakage
     # notice, self, yourself: three of the 24 in one of two prompts
     assert (first.prompts, first.mean, set(first.keywords)) == (1, 1.5, {"notice", "self", "yourself"})
     assert (second.prompts, second.mean, second.keywords) == (0, 0, [])
@@ -217,7 +218,7 @@ def test_special_tokens_count_and_truncation_and_padding_do_not(tmp_path):
     tokenizer.enable_truncation(3)
     tokenizer.enable_padding(length=8)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    assert bank.token_counts(tmp_path, ["one", "one two three four five"]).tolist() == [2, 6]
+    assert token_counts(tmp_path, ["one", "one two three four five"]).tolist() == [2, 6]
 
 
 def test_the_page_holds_what_was_found(tmp_path):
@@ -242,20 +243,15 @@ def test_the_page_holds_what_was_found(tmp_path):
 
 def test_a_bank_of_many_groups_and_copies_is_shown_in_part(tmp_path):
     prompts = [Prompt(f"p{i}", f"text {i // 3}", f"group {i}", f"f:{i}") for i in range(900)]
-    found = bank_checks.examine(prompts, {"x": np.arange(900)})
+    found = checks.examine(prompts, {"x": np.arange(900)})
     page = Page(bank_page.render(found))
     assert len(page.tables["equal"]) == 1 + bank_page.LISTED and len(page.tables["leakage"]) == 901
     assert "of 900 groups" in page.text
-    assert "and 280 more" in bank.summary(found)
+    assert "and 280 more" in summary.summary(found)
 
 
 def test_the_command_runs_as_a_file():
-    done = subprocess.run(
-        [sys.executable, bank.__file__, SHIPPED, "--tokenizer", TOKENIZER],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_script("bank", SHIPPED, "--tokenizer", TOKENIZER)
     assert done.returncode == 0 and done.stdout.startswith("320 prompts in 16 groups\n")
 
 
@@ -263,7 +259,7 @@ def test_the_command_runs_as_a_file():
 def shipped():
     prompts = read_banks([SHIPPED])
     texts = [prompt.text for prompt in prompts]
-    return bank_checks.examine(prompts, {m: bank.token_counts(ROOT / "models" / m, texts) for m in MODELS})
+    return checks.examine(prompts, {m: token_counts(ROOT / "models" / m, texts) for m in MODELS})
 
 
 def test_the_shipped_bank_has_sixteen_groups_of_twenty_different_prompts(shipped):

@@ -6,11 +6,11 @@ import pytest
 from report_page import Page, numbers
 from synthetic_results import ARMS, Sweep, add_read_outs, layer_scan
 
-from analysis import compare
-from analysis.arms import Arm
-from analysis.models import same_arm
-from analysis.results import read_results
-from analysis.runs import compare_rows
+from analysis.cli import compare
+from analysis.data.arms import Arm
+from analysis.data.results import read_results
+from analysis.data.runs import compare_rows
+from analysis.stats.matched_arms import same_arm
 
 OPTIONS = ("--bootstrap", "500")
 

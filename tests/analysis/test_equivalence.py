@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
-from analysis.equivalence import Margin, parse_margin, tost
-from analysis.resampling import Bootstrap
-from analysis.statistics import paired_difference
+from analysis.stats.equivalence import Margin, parse_margin, tost
+from analysis.stats.paired import paired_difference
+from analysis.stats.resampling import Bootstrap
 
 
 @pytest.mark.parametrize(("shift", "bound"), [(0.0, 0.4), (0.3, 0.4), (-0.5, 0.4), (0.1, 2.0)])

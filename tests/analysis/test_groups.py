@@ -5,12 +5,12 @@ import itertools
 import numpy as np
 import pytest
 
-from analysis.comparison import outcome_table
-from analysis.equivalence import Margin
-from analysis.groups import dose_level, group_effects, trends
-from analysis.outcomes import BEHAVIOUR
-from analysis.resampling import Bootstrap
-from analysis.results import read_results
+from analysis.data.outcomes import BEHAVIOUR
+from analysis.data.results import read_results
+from analysis.stats.equivalence import Margin
+from analysis.stats.group_effects import dose_level, group_effects, trends
+from analysis.stats.outcome_table import outcome_table
+from analysis.stats.resampling import Bootstrap
 
 
 def test_trend_is_the_least_squares_slope_with_its_bootstrap_interval():

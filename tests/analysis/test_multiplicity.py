@@ -7,9 +7,9 @@ import pytest
 import scipy.stats
 from statsmodels.stats.multitest import multipletests
 
-from analysis.multiplicity import holm, max_statistic
-from analysis.resampling import Bootstrap
-from analysis.statistics import sign_flip_ps
+from analysis.stats.multiplicity import holm, max_statistic
+from analysis.stats.paired import sign_flip_ps
+from analysis.stats.resampling import Bootstrap
 
 SWEEPS = 1_000
 ALPHA = 0.05

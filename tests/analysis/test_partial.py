@@ -1,15 +1,13 @@
 """Reports on sweeps that still run, and the command that holds all others."""
 
 import stat
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from report_page import Page
 from synthetic_results import set_status
 
-from analysis import command, report
+from analysis.cli import main as command
+from analysis.cli import report
 
 
 def pending(columns):
@@ -80,10 +78,3 @@ def test_one_command_holds_all(results_file, tmp_path, capsys):
     assert any(line[:2] == ["keyword_count", "source"] for line in lines)
     assert command.main(["export", str(tmp_path / "none.h5"), "-o", str(tmp_path)]) == 2
     assert "no such file" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("name", ["report", "compare", "export", "blind"])
-def test_files_run_as_scripts_from_anywhere(name, tmp_path):
-    script = Path(report.__file__).with_name(f"{name}.py")
-    done = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0 and "usage" in done.stdout

@@ -10,8 +10,9 @@ import pytest
 from report_page import Page, numbers
 from synthetic_results import ARMS, set_status
 
-from analysis import blind, report
-from analysis.ratings import krippendorff_alpha, row_id_text
+from analysis.cli import blind, report
+from analysis.data.ratings import row_id_text
+from analysis.stats.agreement import krippendorff_alpha
 
 
 def read(path):

@@ -1,15 +1,10 @@
 """The command: exit codes, messages, and what it writes where."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from scripts import run_script
 from synthetic_results import remove_rows
 
-from analysis import command_line, report
-
-SCRIPT = Path(report.__file__)
+from analysis.cli import common, report
 
 
 def test_no_external_address_in_the_style(results_file, tmp_path):
@@ -23,14 +18,8 @@ def test_no_external_address_in_the_style(results_file, tmp_path):
 def test_the_same_file_gives_the_same_bytes(results_file, tmp_path):
     path = results_file()
     for name in ("a", "b"):
-        subprocess.run(
-            [sys.executable, SCRIPT, path, "-o", tmp_path / name, "--bootstrap", "500"], check=True
-        )
+        run_script("report", path, "-o", tmp_path / name, "--bootstrap", "500", check=True)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-
-
-def run(*arguments):
-    return subprocess.run([sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True)
 
 
 def assert_refused(done, message):
@@ -54,7 +43,7 @@ def test_files_that_are_no_results_are_refused_in_one_line(tmp_path, results_fil
         (results_file(attributes={"schema_version": 2}), "has schema_version 2"),
     ]
     for path, message in cases:
-        done = assert_refused(run(path, "-o", tmp_path / "never.html"), message)
+        done = assert_refused(run_script("report", path, "-o", tmp_path / "never.html"), message)
         assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "never.html").exists()
 
@@ -91,7 +80,7 @@ def test_a_failed_write_leaves_the_old_report(results_file, tmp_path, capsys, mo
 
     output = tmp_path / "page.html"
     output.write_text("old")
-    monkeypatch.setattr(command_line.os, "replace", full_disk)
+    monkeypatch.setattr(common.os, "replace", full_disk)
     assert report.main([str(results_file(pairs=1)), "-o", str(output)]) == 2
     assert "No space left" in capsys.readouterr().err
     assert output.read_text() == "old" and not list(tmp_path.glob("*.part"))
@@ -101,11 +90,11 @@ def test_a_failed_write_leaves_the_old_report(results_file, tmp_path, capsys, mo
     "arguments", [("--bootstrap", "3"), ("--bootstrap", "many"), ("--seed", "-1"), ("--texts", "0")]
 )
 def test_bad_options_are_refused(results_file, arguments):
-    assert_refused(run(results_file(), *arguments), arguments[0])
+    assert_refused(run_script("report", results_file(), *arguments), arguments[0])
 
 
 def test_help_names_the_options():
-    done = run("--help")
+    done = run_script("report", "--help")
     assert done.returncode == 0 and {"--output", "--bootstrap", "--seed", "--texts"} <= set(
         done.stdout.replace(",", " ").split()
     )

@@ -6,18 +6,26 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from analysis import resampling
-from analysis.resampling import Bootstrap
-from analysis.statistics import (
+from analysis.stats import resampling
+from analysis.stats.paired import (
     mean_band,
     mean_with_interval,
     paired_difference,
     sample_sd,
-    sign_flip_p,
-    transfer_percent,
+    sign_flip_ps,
+    transfer_percents,
 )
+from analysis.stats.resampling import Bootstrap
 
 BOOTSTRAP = Bootstrap(resamples=20_000, seed=5)
+
+
+def sign_flip_p(differences):
+    return sign_flip_ps(differences[:, None], BOOTSTRAP)[0]
+
+
+def transfer_percent(patched, recipient, donor):
+    return transfer_percents(patched[:, None], recipient, donor, BOOTSTRAP)[0]
 
 
 def draw(n, seed=0, mean=0.3):
@@ -48,7 +56,7 @@ def test_interval_agrees_with_scipy(n):
 def test_interval_does_not_depend_on_how_resamples_are_grouped(monkeypatch):
     values = draw(30)
     whole = mean_with_interval(values, BOOTSTRAP)
-    monkeypatch.setattr("analysis.resampling.BLOCK_CELLS", 700)
+    monkeypatch.setattr("analysis.stats.resampling.BLOCK_CELLS", 700)
     resampling._kept.cache_clear()
     parts = mean_with_interval(values, BOOTSTRAP)
     assert [parts.low, parts.high] == pytest.approx([whole.low, whole.high])
@@ -108,7 +116,7 @@ def test_exact_sign_flip_equals_enumeration(n):
     values = draw(n, seed=n)
     sums = [abs(np.dot(signs, values)) for signs in itertools.product((-1, 1), repeat=n)]
     expected = np.mean([s >= abs(values.sum()) - 1e-12 for s in sums])
-    assert sign_flip_p(values, BOOTSTRAP) == pytest.approx(expected)
+    assert sign_flip_p(values) == pytest.approx(expected)
 
 
 def test_exact_sign_flip_agrees_with_scipy():
@@ -116,26 +124,26 @@ def test_exact_sign_flip_agrees_with_scipy():
     reference = scipy.stats.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
     )
-    assert sign_flip_p(values, BOOTSTRAP) == pytest.approx(reference.pvalue)
+    assert sign_flip_p(values) == pytest.approx(reference.pvalue)
 
 
 def test_monte_carlo_sign_flip_approaches_the_exact_value():
     values = draw(14, seed=6, mean=0.5)
     patterns = (np.arange(2**14)[:, None] >> np.arange(14)) & 1
     exact = np.mean(np.abs((1 - 2 * patterns) @ values) >= abs(values.sum()) - 1e-12)
-    found = sign_flip_p(values, BOOTSTRAP)
+    found = sign_flip_p(values)
     assert found > 0 and found == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 20_000))
 
 
 def test_sign_flip_counts_ties_made_by_rounding():
-    assert sign_flip_p(np.array([0.1, 0.2, -0.3]), BOOTSTRAP) == 1.0
-    assert sign_flip_p(np.zeros(4), BOOTSTRAP) == 1.0
-    assert sign_flip_p(np.full(5, 0.1), BOOTSTRAP) == 2 / 32
+    assert sign_flip_p(np.array([0.1, 0.2, -0.3])) == 1.0
+    assert sign_flip_p(np.zeros(4)) == 1.0
+    assert sign_flip_p(np.full(5, 0.1)) == 2 / 32
 
 
 def test_sign_flip_of_one_pair_or_none_is_nan():
-    assert np.isnan(sign_flip_p(np.array([np.nan]), BOOTSTRAP))
-    assert np.isnan(sign_flip_p(np.array([0.4]), BOOTSTRAP))
+    assert np.isnan(sign_flip_p(np.array([np.nan])))
+    assert np.isnan(sign_flip_p(np.array([0.4])))
 
 
 def test_paired_difference_uses_pairs_that_have_both():
@@ -164,7 +172,7 @@ def test_transfer_is_the_ratio_of_mean_changes():
     donor = recipient + random.normal(5, 1, 25)
     patched = recipient + random.normal(2, 1, 25)
     patched[4] = np.nan
-    found = transfer_percent(patched, recipient, donor, BOOTSTRAP)
+    found = transfer_percent(patched, recipient, donor)
     kept = np.isfinite(patched)
     moved, gap = (patched - recipient)[kept], (donor - recipient)[kept]
     assert found.n == 24 and found.value == pytest.approx(100 * moved.sum() / gap.sum())
@@ -180,5 +188,5 @@ def test_transfer_is_the_ratio_of_mean_changes():
 def test_transfer_is_undefined_without_a_gap():
     recipient = draw(20, 1)
     donor = recipient + np.random.default_rng(9).normal(0, 3, 20)
-    assert transfer_percent(recipient + 1, recipient, donor, BOOTSTRAP) is None
-    assert transfer_percent(np.ones(1), np.zeros(1), np.ones(1), BOOTSTRAP) is None
+    assert transfer_percent(recipient + 1, recipient, donor) is None
+    assert transfer_percent(np.ones(1), np.zeros(1), np.ones(1)) is None

@@ -11,7 +11,7 @@ import pytest
 from report_page import Page, numbers
 from synthetic_results import ARMS, Sweep, add_read_outs, layer_scan, set_status
 
-from analysis import report
+from analysis.cli import report
 
 
 def dosed(columns):

@@ -46,22 +46,22 @@ TEST(World, HasTheSizeItWasLaunchedWith) {
 }
 
 TEST(World, RanksOfOneHostHaveDifferentPlaces) {
-  const NodePlace& place = testing::world().place();
+  const NodeRank& node = testing::world().node();
   char host[256] = {};
   ASSERT_EQ(gethostname(host, sizeof host - 1), 0);
-  EXPECT_EQ(place.host, host);
+  EXPECT_EQ(node.host, host);
 
   Communicator& communicator = testing::world().communicator();
-  const auto hosts = communicator.all_gather(place.host);
-  const auto local_ranks = communicator.all_gather(std::to_string(place.local_rank));
+  const auto hosts = communicator.all_gather(node.host);
+  const auto local_ranks = communicator.all_gather(std::to_string(node.local_rank));
   std::set<std::string> here;
   int ranks_here = 0;
   for (int rank = 0; rank < communicator.size(); ++rank) {
-    if (hosts[rank] != place.host) continue;
+    if (hosts[rank] != node.host) continue;
     here.insert(local_ranks[rank]);
     ++ranks_here;
   }
-  EXPECT_EQ(place.local_size, ranks_here);
+  EXPECT_EQ(node.local_size, ranks_here);
   std::set<std::string> expected;
   for (int local = 0; local < ranks_here; ++local) expected.insert(std::to_string(local));
   EXPECT_EQ(here, expected);

@@ -2,11 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <fstream>
 #include <map>
 #include <string>
 #include <thread>
+
+#include "support/temporary_folder.hpp"
 
 namespace rvsweep {
 namespace {
@@ -14,16 +14,9 @@ namespace fs = std::filesystem;
 
 class Cores : public ::testing::Test {
  protected:
-  Cores() {
-    std::string name = (fs::temp_directory_path() / "rvsweep-cores-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) std::abort();
-    root_ = name;
-  }
-  ~Cores() override { fs::remove_all(root_); }
-
   void write(const fs::path& file, const std::string& text) {
-    fs::create_directories((root_ / file).parent_path());
-    std::ofstream(root_ / file) << text;
+    fs::create_directories((root_.path() / file).parent_path());
+    root_.write(file, text);
   }
   GivenCores found(const std::map<std::string, std::string>& environment = {}) const {
     return given_cores(
@@ -31,10 +24,10 @@ class Cores : public ::testing::Test {
           const auto at = environment.find(name);
           return at == environment.end() ? nullptr : at->second.c_str();
         },
-        root_);
+        root_.path());
   }
 
-  fs::path root_;
+  TemporaryFolder root_;
 };
 
 TEST_F(Cores, TheMaskIsWhatThisThreadMayUse) {

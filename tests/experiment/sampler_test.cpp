@@ -15,8 +15,8 @@ namespace {
 
 std::int64_t sample(const std::vector<float>& logits, double uniform,
                     const GenerationConfig& generation) {
-  return sample_tokens(at::tensor(logits).unsqueeze(0), at::tensor({uniform}, at::kDouble),
-                       generation)
+  return sample_tokens(aten_operations(), at::tensor(logits).unsqueeze(0),
+                       at::tensor({uniform}, at::kDouble), generation)
       .item<std::int64_t>();
 }
 
@@ -90,8 +90,9 @@ TEST(Sampler, FrequenciesFollowTheProbabilities) {
   const at::Tensor logits = at::randn({vocab});
   std::vector<double> uniforms(draws);
   for (int i = 0; i < draws; ++i) uniforms[i] = sampling_uniform(1, 2, 0, i);
-  const at::Tensor tokens = sample_tokens(logits.unsqueeze(0).expand({draws, vocab}).contiguous(),
-                                          at::tensor(uniforms, at::kDouble), plain());
+  const at::Tensor tokens =
+      sample_tokens(aten_operations(), logits.unsqueeze(0).expand({draws, vocab}).contiguous(),
+                    at::tensor(uniforms, at::kDouble), plain());
   const at::Tensor probabilities = logits.softmax(-1);
   for (int token = 0; token < vocab; ++token) {
     const double p = probabilities[token].item<double>();

@@ -7,98 +7,146 @@
 namespace rvsweep {
 namespace {
 
-CompiledRow compiled(ArmSpec arm, std::int64_t n, std::int64_t m) {
-  arm.layers = {1, 2};
+/// Base of n tokens, donor of m.
+struct Prompts {
   Bundle bundle;
-  bundle.contexts.resize(2);
-  bundle.contexts[0].tokens = testing::some_tokens(n, 1);
-  bundle.contexts[1].tokens = testing::some_tokens(m, 2);
   BundleRow row;
-  row.base = 0;
-  row.donor = arm.is_patched() ? 1 : -1;
-  return compile_row(arm, row, bundle, 8, testing::tiny_config());
+
+  Prompts(const Arm& arm, std::int64_t n, std::int64_t m) {
+    bundle.contexts.resize(2);
+    bundle.contexts[0].tokens = testing::some_tokens(n, 1);
+    bundle.contexts[1].tokens = testing::some_tokens(m, 2);
+    row.donors.assign(arm.patches.size(), {1});
+  }
+  CompiledRow compile(const Arm& arm) const {
+    return compile_row(arm, row, bundle, 8, testing::tiny_config());
+  }
+};
+
+CompiledRow compiled(const Arm& arm, std::int64_t n, std::int64_t m) {
+  return Prompts(arm, n, m).compile(arm);
 }
 
-ArmSpec kv(Entry entry, Align align) {
-  ArmSpec arm;
-  arm.kind = ArmKind::kv_cache;
-  arm.entry = entry;
-  arm.align = align;
-  return arm;
+Arm kv(Entry entry, const CacheTarget& target) {
+  return {.entry = entry, .patches = {{.target = target, .layers = {1, 2}}}};
+}
+
+Arm site(std::int64_t window, Decode decode = Decode::prefill) {
+  return {
+      .patches = {{.target = SiteTarget{.window = window, .decode = decode}, .layers = {1, 2}}}};
 }
 
 TEST(CompiledRow, HoldLastFeedsTheLastTokenAtItsOwnPosition) {
-  const CompiledRow plan = compiled(kv(Entry::hold_last, Align::rerotate), 20, 25);
+  const CompiledRow plan = compiled(kv(Entry::hold_last, {}), 20, 25);
   EXPECT_EQ(plan.first_position(), 19);
   EXPECT_EQ(plan.cells_at(0), 19);
   EXPECT_EQ(plan.cells_at(1), 24);
-  EXPECT_EQ(plan.rotate_by, -5);
+  EXPECT_EQ(plan.cache.at(0).rotate_by, -5);
   EXPECT_EQ(plan.first_token, testing::some_tokens(20, 1).back());
-  EXPECT_EQ(plan.future_keys, 0);
+  EXPECT_EQ(plan.future_keys(), 0);
 }
 
 TEST(CompiledRow, RefeedFeedsTheLastTokenOnceMore) {
-  const CompiledRow plan = compiled(kv(Entry::refeed, Align::as_is), 20, 25);
+  const CompiledRow plan = compiled(kv(Entry::refeed, {.align = Align::as_is}), 20, 25);
   EXPECT_EQ(plan.first_position(), 20);
   EXPECT_EQ(plan.cells_at(3), 20);
   EXPECT_EQ(plan.cells_at(2), 25);
-  EXPECT_EQ(plan.rotate_by, 0);
-  EXPECT_EQ(plan.future_keys, 4);  // donor keys 21..24 lie beyond position 20
+  EXPECT_EQ(plan.cache.at(0).rotate_by, 0);
+  EXPECT_EQ(plan.future_keys(), 4);  // donor keys 21..24 lie beyond position 20
+}
+
+TEST(CompiledRow, WithoutPatchesIsNeutral) {
+  const CompiledRow plan = compiled({}, 20, 25);
+  EXPECT_TRUE(plan.sites.empty() && plan.cache.empty());
+  EXPECT_TRUE(plan.neutral);
+  EXPECT_EQ(plan.cells_at(0), 19);
+  EXPECT_EQ(plan.growth_at(0), Growth::append);
 }
 
 TEST(CompiledRow, ShrinksTheWindowToTheShorterPrompt) {
-  ArmSpec arm;
-  arm.kind = ArmKind::site;
-  arm.window = 16;
-  EXPECT_EQ(compiled(arm, 20, 25).window, 16);
-  EXPECT_EQ(compiled(arm, 9, 25).window, 9);
-  EXPECT_EQ(compiled(arm, 20, 5).window, 5);
+  EXPECT_EQ(compiled(site(16), 20, 25).sites.at(0).window, 16);
+  EXPECT_EQ(compiled(site(16), 9, 25).sites.at(0).window, 9);
+  EXPECT_EQ(compiled(site(16), 20, 5).sites.at(0).window, 5);
 }
 
 TEST(CompiledRow, EqualTokensAreNeutral) {
-  ArmSpec arm = kv(Entry::hold_last, Align::rerotate);
-  arm.layers = {1};
-  Bundle bundle;
-  bundle.contexts.resize(2);
-  auto& donor = bundle.contexts[1].tokens;
-  bundle.contexts[0].tokens = donor = testing::some_tokens(20, 1);
-  BundleRow row;
-  row.donor = 1;
-  const auto neutral = [&] {
-    return compile_row(arm, row, bundle, 8, testing::tiny_config()).neutral;
-  };
+  Arm arm = kv(Entry::hold_last, {});
+  Prompts prompts(arm, 20, 20);
+  auto& donor = prompts.bundle.contexts[1].tokens;
+  donor = prompts.bundle.contexts[0].tokens;
+  const auto neutral = [&] { return prompts.compile(arm).neutral; };
   EXPECT_TRUE(neutral());
   donor.back() += 1;  // held back, so its cell is never written
   EXPECT_TRUE(neutral());
   donor[10] += 1;
   EXPECT_FALSE(neutral());
-  arm.positions = parse_positions("first:10");  // what comes later does not change these
-  EXPECT_TRUE(neutral());
-  arm.positions = parse_positions("first:11");
+  arm.patches[0].target = CacheTarget{.positions = parse_positions("first:10")};
+  EXPECT_TRUE(neutral());  // what comes later does not change these
+  arm.patches[0].target = CacheTarget{.positions = parse_positions("first:11")};
   EXPECT_FALSE(neutral());
-  arm.alpha = 0;
+  arm.patches[0].alpha = 0;
   EXPECT_TRUE(neutral());
+}
+
+TEST(CompiledRow, IsNeutralWhereAllItsPatchesAre) {
+  Arm arm = kv(Entry::hold_last, {});
+  arm.patches.push_back(site(4).patches[0]);
+  arm.patches[0].alpha = 0;
+  EXPECT_FALSE(compiled(arm, 20, 25).neutral);
+  arm.patches[1].alpha = 0;
+  EXPECT_TRUE(compiled(arm, 20, 25).neutral);
 }
 
 TEST(CompiledRow, DonorTokensOfASite) {
-  ArmSpec arm;
-  arm.kind = ArmKind::site;
-  arm.window = 4;
-  CompiledRow plan = compiled(arm, 20, 25);
-  EXPECT_EQ(plan.donor_token(15), std::nullopt);
-  EXPECT_EQ(plan.donor_token(16), 21);
-  EXPECT_EQ(plan.donor_token(19), 24);
-  EXPECT_EQ(plan.donor_token(20), std::nullopt);
-  arm.decode = Decode::persist;
-  EXPECT_EQ(compiled(arm, 20, 25).donor_token(30), 24);
+  const CompiledRow plan = compiled(site(4), 20, 25);
+  const auto donor_token = [&](std::int64_t i) { return plan.donor_token(plan.sites.at(0), i); };
+  EXPECT_EQ(donor_token(15), std::nullopt);
+  EXPECT_EQ(donor_token(16), 21);
+  EXPECT_EQ(donor_token(19), 24);
+  EXPECT_EQ(donor_token(20), std::nullopt);
+  const CompiledRow persist = compiled(site(4, Decode::persist), 20, 25);
+  EXPECT_EQ(persist.donor_token(persist.sites.at(0), 30), 24);
 }
 
 TEST(CompiledRow, LeftAlignedKeysAreNotTurned) {
-  ArmSpec arm = kv(Entry::hold_last, Align::rerotate);
-  arm.positions = parse_positions("first:3");
-  EXPECT_EQ(compiled(arm, 20, 25).rotate_by, 0);
-  arm.positions = parse_positions("last:3");
-  EXPECT_EQ(compiled(arm, 20, 25).rotate_by, -5);
+  const auto rotate_by = [](const std::string& positions) {
+    const Arm arm = kv(Entry::hold_last, {.positions = parse_positions(positions)});
+    return compiled(arm, 20, 25).cache.at(0).rotate_by;
+  };
+  EXPECT_EQ(rotate_by("first:3"), 0);
+  EXPECT_EQ(rotate_by("last:3"), -5);
+}
+
+TEST(CompiledRow, TellsEveryPatchByItsLayers) {
+  Arm arm = kv(Entry::refeed, {.growth = Growth::frozen, .align = Align::as_is});
+  arm.patches.push_back({.target = CacheTarget{.positions = parse_positions("last:2"),
+                                               .growth = Growth::compound,
+                                               .align = Align::as_is},
+                         .layers = {3}});
+  arm.patches.push_back({.target = SiteTarget{.window = 4}, .layers = {3}});
+  arm.patches.push_back({.target = SiteTarget{.site = Site::q, .window = 4}, .layers = {2, 3}});
+  Prompts prompts(arm, 20, 25);
+  prompts.row.donors[3].index = 0;
+  const CompiledRow plan = prompts.compile(arm);
+  ASSERT_EQ(plan.cache.size(), 2u);
+  ASSERT_EQ(plan.sites.size(), 2u);
+  EXPECT_EQ(plan.cells_at(0), 20);
+  EXPECT_EQ(plan.cells_at(1), 25);  // the donor's whole cache
+  EXPECT_EQ(plan.cells_at(3), 20);  // some of its cells
+  EXPECT_EQ(plan.growth_at(0), Growth::append);
+  EXPECT_EQ(plan.growth_at(2), Growth::frozen);
+  EXPECT_EQ(plan.growth_at(3), Growth::compound);
+  EXPECT_FALSE(plan.patches_cache(0));
+  EXPECT_TRUE(plan.patches_cache(3));
+  EXPECT_FALSE(plan.patches_site(1));
+  EXPECT_TRUE(plan.patches_site(2));
+  EXPECT_EQ(plan.first_site_layer(), 2);
+  EXPECT_EQ(plan.sites[0].heads.size(), 2u);  // KV heads
+  EXPECT_EQ(plan.sites[1].heads.size(), 4u);  // query heads
+  EXPECT_EQ(plan.sites[0].donor, 1);
+  EXPECT_EQ(plan.sites[1].donor, 0);
+  EXPECT_EQ(plan.future_keys(), 4 + 2);  // keys 21..24; the last two of them once more
+  EXPECT_EQ(layer_heads(plan.sites[1]), 2 * 4);
 }
 
 }  // namespace

@@ -1,3 +1,5 @@
+#include "rvsweep/intervention/derived_donors.hpp"
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/randn.h>
@@ -6,7 +8,6 @@
 #include <cmath>
 #include <set>
 
-#include "rvsweep/intervention/contexts.hpp"
 #include "support/tiny_transformer.hpp"
 
 namespace rvsweep {

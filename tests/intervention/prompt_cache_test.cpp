@@ -39,14 +39,16 @@ CompiledRow last_two_cells() {
   plan.base = base_slot;
   plan.n = 5;
   plan.cached = 4;
-  plan.donor = donor_slot;
-  plan.m = 7;
-  plan.donor_cached = 6;
-  plan.cells = {{5, 3}, {4, 2}};
-  plan.cells_dropped = 3;
-  plan.heads = {false, true};
-  plan.cache_layers = {false, true, false, false};
-  plan.writes_k = false;
+  CompiledCachePatch patch;
+  patch.donor = donor_slot;
+  patch.m = 7;
+  patch.donor_cached = 6;
+  patch.cells = {{5, 3}, {4, 2}};
+  patch.cells_dropped = 3;
+  patch.heads = {false, true};
+  patch.layers = {false, true, false, false};
+  patch.writes_k = false;
+  plan.cache = {patch};
   return plan;
 }
 
@@ -58,7 +60,8 @@ struct Composed {
 Composed compose(const CompiledRow& plan, const KvCache& contexts) {
   Composed composed{KvCache::allocate(testing::tiny_config(), {}, 1, T), {}};
   std::vector<PatchProof> proofs(1);
-  compose_prompt_caches(testing::tiny_transformer(), contexts, {plan}, composed.cache, proofs);
+  copy_base_cells(contexts, {plan}, composed.cache);
+  patch_prompt_caches(testing::tiny_transformer(), contexts, {plan}, composed.cache, proofs);
   composed.proof = proofs.front();
   return composed;
 }
@@ -89,7 +92,7 @@ TEST(PromptCache, WritesTheDonorsCellsOfTheChosenHeadLayerAndComponent) {
 
 TEST(PromptCache, AlphaIsTheDonorsShare) {
   CompiledRow plan = last_two_cells();
-  plan.alpha = 0.25;
+  plan.cache[0].alpha = 0.25;
   const Composed composed = compose(plan, numbered_contexts());
   const double expected = 0.75 * number(1, base_slot, 1, 6) + 0.25 * number(1, donor_slot, 1, 6);
   EXPECT_FLOAT_EQ(at(composed.cache.v, 1, 1, 7), expected);
@@ -100,9 +103,9 @@ TEST(PromptCache, TurnsDonorKeysForwardAndNothingElse) {
   contexts.k.zero_();
   contexts.k.select(-1, 0).fill_(1.0);  // frequency 1: one radian a position
   CompiledRow plan = last_two_cells();
-  plan.writes_k = true;
-  plan.writes_v = false;
-  plan.rotate_by = 2;
+  plan.cache[0].writes_k = true;
+  plan.cache[0].writes_v = false;
+  plan.cache[0].rotate_by = 2;
   const Composed composed = compose(plan, contexts);
   const at::Tensor written = composed.cache.k[1][0][1][7], kept = composed.cache.k[1][0][1][5];
   EXPECT_NEAR(written[0].item<double>(), std::cos(2.0), 1e-6);
@@ -114,12 +117,59 @@ TEST(PromptCache, TurnsDonorKeysForwardAndNothingElse) {
 
 TEST(PromptCache, ProvesWhatWasWritten) {
   CompiledRow plan = last_two_cells();
-  plan.cache_layers[2] = true;
+  plan.cache[0].layers[2] = true;
   const PatchProof proof = compose(plan, numbered_contexts()).proof;
   EXPECT_EQ(proof.cells_changed, 2 * 2);  // cells, layers
   EXPECT_EQ(proof.cells_dropped, 3 * 2);
   const double change = number(1, donor_slot, 1, 5) - number(1, base_slot, 1, 5);  // at both cells
   EXPECT_EQ(proof.change_squared, 2 * 2 * 12 * change * change);
+}
+
+TEST(PromptCache, PatchesOfOneLayerEachAreAPatchOfBoth) {
+  CompiledRow both = last_two_cells(), each = last_two_cells();
+  both.cache[0].layers[2] = true;
+  each.cache.push_back(each.cache[0]);
+  each.cache[1].layers = {false, false, true, false};
+  const Composed of_both = compose(both, numbered_contexts());
+  const Composed of_each = compose(each, numbered_contexts());
+  EXPECT_TRUE(at::equal(of_each.cache.k, of_both.cache.k));
+  EXPECT_TRUE(at::equal(of_each.cache.v, of_both.cache.v));
+  EXPECT_EQ(of_each.proof.cells_changed, of_both.proof.cells_changed);
+  EXPECT_EQ(of_each.proof.cells_dropped, of_both.proof.cells_dropped);
+  EXPECT_EQ(of_each.proof.change_squared, of_both.proof.change_squared);
+}
+
+TEST(PromptCache, ALaterPatchWritesOverAnEarlierOne) {
+  CompiledRow plan = last_two_cells();
+  plan.cache.push_back(plan.cache[0]);
+  plan.cache[1].cells = {{4, 3}};
+  plan.cache[1].alpha = 0.5;
+  const Composed composed = compose(plan, numbered_contexts());
+  const double first = number(1, donor_slot, 1, 6), second = number(1, donor_slot, 1, 5);
+  EXPECT_FLOAT_EQ(at(composed.cache.v, 1, 1, 7), 0.5 * first + 0.5 * second);
+  EXPECT_EQ(at(composed.cache.v, 1, 1, 6), number(1, donor_slot, 1, 5));
+  EXPECT_EQ(composed.proof.cells_changed, 2 + 1);
+}
+
+TEST(PromptCache, RowsOfOneBatchHaveTheirOwnPatches) {
+  const KvCache contexts = numbered_contexts();
+  CompiledRow unpatched = last_two_cells(), twice = last_two_cells();
+  unpatched.cache.clear();
+  twice.cache.push_back(twice.cache[0]);
+  twice.cache[1].heads = {true, false};
+  const std::vector<CompiledRow> plans{unpatched, last_two_cells(), twice};
+  KvCache batch = KvCache::allocate(testing::tiny_config(), {}, 3, T);
+  std::vector<PatchProof> proofs(3);
+  copy_base_cells(contexts, plans, batch);
+  patch_prompt_caches(testing::tiny_transformer(), contexts, plans, batch, proofs);
+  for (std::int64_t r = 0; r < 3; ++r) {
+    const Composed alone = compose(plans[r], contexts);
+    EXPECT_TRUE(at::equal(batch.k.select(1, r), alone.cache.k.select(1, 0))) << r;
+    EXPECT_TRUE(at::equal(batch.v.select(1, r), alone.cache.v.select(1, 0))) << r;
+    EXPECT_EQ(proofs[r].change_squared, alone.proof.change_squared) << r;
+  }
+  EXPECT_EQ(proofs[0].cells_changed, 0);
+  EXPECT_EQ(proofs[2].cells_changed, 2 * proofs[1].cells_changed);
 }
 
 }  // namespace

@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include "experiment/behaviour.hpp"
-#include "experiment/columns.hpp"
 #include "rvsweep/core/builtin_files.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 
@@ -20,21 +19,25 @@ int main(int argc, char** argv) {
         parse_regex_families(builtin_or_file(file, "regex_families.json", "families"), file);
     SweepConfig config;
     config.readouts.copying = true;
-    const auto columns = row_columns(config, ModelConfig(), {}, families.families);
+    const auto specs = row_columns(config, ModelConfig(), {}, families.families);
     std::string line;
     while (std::getline(std::cin, line)) {
       const json given = json::parse(line);
       const auto text = given.at("text").get<std::string>();
       const auto prompt = given.at("prompt").get<std::string>();
-      ItemTable table = empty_table(columns, {0});
-      fill_behaviour({text, prompt}, families.families, 0, table);
+      ItemTable table = empty_table(specs, {0});
+      for (const auto& [row, reason] :
+           fill_behaviour({{0, text, prompt}}, families.families, table))
+        throw std::runtime_error(reason);
       json scores;
-      for (const char* name : {"keyword_count", "keyword_count_new", "repetitive"})
-        scores[name] = column<std::int32_t>(table, name)[0];
-      for (const char* name : {"keyword_rate", "copied_ngrams", "repeated_ngrams"})
-        scores[name] = column<double>(table, name)[0];
+      for (const auto key :
+           {columns::keyword_count, columns::keyword_count_new, columns::repetitive})
+        scores[key.name] = column(table, key)[0];
+      for (const auto key :
+           {columns::keyword_rate, columns::copied_ngrams, columns::repeated_ngrams})
+        scores[key.name] = column(table, key)[0];
       for (const RegexFamily& family : families.families)
-        scores[family.name] = column<std::int32_t>(table, family.name)[0];
+        scores[family.name] = column(table, ColumnKey<std::int32_t>{family.name.c_str()})[0];
       std::cout << scores << "\n";
     }
   } catch (const std::exception& error) {

@@ -2,13 +2,11 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/equal.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
-#include "kernels/cpu/amx/product.hpp"
-#include "kernels/cpu/onednn.hpp"
 #include "rvsweep/core/shared_memory.hpp"
+#include "rvsweep/kernels/operations.hpp"
 #include "support/tiny_transformer.hpp"
 
 namespace rvsweep {
@@ -38,23 +36,20 @@ Weights plain(const ModelConfig& config, at::ScalarType dtype) {
 }
 
 /// Products of a batch with every matrix, and the parameters that are not packed.
-std::vector<at::Tensor> uses(const Weights& weights, const ModelConfig& config,
-                             at::ScalarType dtype, bool with_library) {
+std::vector<at::Tensor> uses(const Weights& weights, at::ScalarType dtype, bool with_library) {
   std::vector<at::Tensor> results{weights.embedding, weights.norm};
   at::manual_seed(1);
-  const auto times = [&](const at::Tensor& matrix, std::int64_t columns, const at::Tensor& bias) {
-    const at::Tensor x = at::randn({5, 3, columns}).to(dtype);
-    results.push_back(with_library ? at::linear(x, matrix, bias) : project(x, matrix, bias));
+  const Operations& operations =
+      with_library ? aten_operations() : operations_of({at::kCPU, dtype});
+  const auto times = [&](const Matrix& matrix) {
+    const at::Tensor x = at::randn({5, 3, matrix.in}).to(dtype);
+    results.push_back(operations.product(x, matrix));
   };
-  const auto H = weights.norm.size(0);
   for (const LayerWeights& layer : weights.layers) {
     results.push_back(layer.input_norm);
-    times(layer.qkv_proj, H, layer.qkv_bias);
-    times(layer.o_proj, config.n_heads * config.head_dim, layer.o_bias);
-    times(layer.gate_up_proj, H, {});
-    times(layer.down_proj, config.intermediate_size, {});
+    for (const Matrix* matrix : {&layer.qkv, &layer.o, &layer.gate_up, &layer.down}) times(*matrix);
   }
-  times(weights.head, H, {});
+  times(weights.head);
   return results;
 }
 
@@ -78,31 +73,30 @@ TEST(PackedWeights, ProductsAreThoseOfThePlainMatrices) {
         const auto memory = private_memory(memory_for_weights(config, form));
         fill_weights(drawn(), config, form, 2, memory.get());
         const Weights packed = weights_in_memory(config, form, memory);
-        EXPECT_EQ(packed.layers[1].down_proj.is_mkldnn(), form.layout == MatrixLayout::onednn);
-        EXPECT_EQ(is_in_tiles(packed.head), form.layout == MatrixLayout::tiles);
-        expect_close(uses(packed, config, dtype, false),
-                     uses(plain(config, dtype), config, dtype, true),
+        EXPECT_EQ(packed.layers[1].down.format, form.format);
+        EXPECT_EQ(packed.head.format, form.format);
+        expect_close(uses(packed, dtype, false), uses(plain(config, dtype), dtype, true),
                      dtype == at::kFloat ? 1e-6 : 1e-2);
       }
 }
 
 TEST(PackedWeights, TheFormFollowsProcessorAndShapes) {
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    const MatrixLayout without_amx = can_pack(dtype) ? MatrixLayout::onednn : MatrixLayout::rows;
-    EXPECT_EQ(weight_form(drawn(), config_of_test(true), dtype).layout, without_amx);
-    const WeightForm form = weight_form(drawn(), config_of_test(true, true), dtype);
-    EXPECT_EQ(form.layout, has_amx() ? MatrixLayout::tiles : without_amx);
-    EXPECT_EQ(form.matrix_dtype, dtype);
-  }
-  EXPECT_EQ(weight_form(drawn(), config_of_test(true, true), at::kHalf).layout, MatrixLayout::rows);
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf})
+    for (const bool whole_blocks : {false, true}) {
+      const WeightForm form = weight_form(drawn(), config_of_test(true, whole_blocks), dtype);
+      EXPECT_EQ(form.format, fastest_format(dtype, whole_blocks));
+      EXPECT_EQ(form.matrix_dtype, dtype);
+    }
+  EXPECT_EQ(weight_form(drawn(), config_of_test(true, true), at::kHalf).format, MatrixFormat::rows);
 }
 
 TEST(PackedWeights, Float32TakesMatricesOfBfloat16FilesAsTheyAre) {
-  if (!has_amx()) GTEST_SKIP() << "this processor has no AMX";
+  if (fastest_format(at::kFloat, true) != MatrixFormat::amx_tiles)
+    GTEST_SKIP() << "this processor has no AMX";
   const ModelConfig config = config_of_test(false, true);
   WeightSource source;
-  for (const auto& [name, shape] : parameter_shapes(config))
-    source.files[name] = {"", "BF16", shape};
+  for (const Parameter& parameter : parameters_of(config))
+    source.files[parameter.name] = {"", "BF16", parameter.shape};
   EXPECT_EQ(weight_form(source, config, at::kFloat).matrix_dtype, at::kBFloat16);
   source.files.at("model.norm.weight").dtype = "F32";
   EXPECT_EQ(weight_form(source, config, at::kFloat).matrix_dtype, at::kBFloat16);
@@ -124,8 +118,8 @@ TEST(PackedWeights, WhatOneHasFilledAnotherFindsDone) {
     fill_weights(drawn(), config, form, 1, first.get());
     fill_weights({}, config, form, 1, second.get());  // would fail, had it anything to read
     make_read_only(second.get(), memory.size());
-    const auto a = uses(weights_in_memory(config, form, first), config, dtype, false);
-    const auto b = uses(weights_in_memory(config, form, second), config, dtype, false);
+    const auto a = uses(weights_in_memory(config, form, first), dtype, false);
+    const auto b = uses(weights_in_memory(config, form, second), dtype, false);
     for (std::size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i], b[i])) << i;
   }
 }

@@ -64,18 +64,5 @@ TEST(Rope, Llama3ScalingKeepsHighAndSlowsLowFrequencies) {
   for (int i = 1; i < 32; ++i) EXPECT_LT(after[i].item<float>(), after[i - 1].item<float>());
 }
 
-TEST(Rope, HeadsOfManyTokensAtOnceAreRotatedLikeEachAlone) {
-  const at::Tensor frequencies = inverse_frequencies(testing::tiny_config());
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    const at::Tensor x = at::randn({3, 20, 5, 12}).to(dtype).narrow(2, 1, 3);
-    const Rotation rotation = rotation_at(at::arange(60).view({3, 20}), frequencies);  // [3, 20, 6]
-    const at::Tensor alone = rotate(x, {rotation.cos.unsqueeze(2), rotation.sin.unsqueeze(2)});
-    rotate_heads(x, rotation);
-    const at::Tensor difference = (x - alone).abs().to(at::kFloat);
-    EXPECT_LT(difference.max().item<float>(), dtype == at::kFloat ? 1e-6F : 0.04F);
-    EXPECT_LT(difference.mean().item<float>(), dtype == at::kFloat ? 1e-7F : 1e-4F);
-  }
-}
-
 }  // namespace
 }  // namespace rvsweep

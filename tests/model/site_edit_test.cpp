@@ -9,7 +9,7 @@
 namespace rvsweep {
 namespace {
 
-TEST(Patch, WeightOneGivesTheValuesBitsAndZeroKeepsTheOldOnes) {
+TEST(SiteEdit, WeightOneGivesTheValuesBitsAndZeroKeepsTheOldOnes) {
   const at::Tensor old = at::randn({3, 2, 2, 4}) * 1e3, values = at::randn({3, 2, 2, 4}) * 1e-3;
   at::Tensor weight = at::zeros({3, 2, 2, 1});
   weight[1].fill_(1.0F);
@@ -19,7 +19,7 @@ TEST(Patch, WeightOneGivesTheValuesBitsAndZeroKeepsTheOldOnes) {
   EXPECT_TRUE(at::equal(now[2], old[2]));
 }
 
-TEST(Patch, OtherLayersAndSitesAreLeftAlone) {
+TEST(SiteEdit, OtherLayersAndSitesAreLeftAlone) {
   const at::Tensor old = at::randn({1, 1, 1, 2}), weight = at::zeros({1, 1, 1, 1}) + 1;
   EXPECT_TRUE(
       at::equal(apply_edits({{Site::v, 5, old + 1, weight}}, nullptr, Site::v, 4, old), old));

@@ -33,11 +33,11 @@ Fed feed(const Transformer& model, const std::vector<std::vector<std::int32_t>>&
     }
   }
   Fed fed{KvCache::allocate(model.config(), model.placement(), rows, columns), {}};
-  const AttentionBias bias = causal_bias(model.config(), model.placement(), lengths, 0, columns);
+  const LayerVisibility seen = causal_visibility(4, lengths, columns);
   ForwardInput input;
   input.tokens = tokens;
   input.positions = positions;
-  input.bias = &bias;
+  input.seen = &seen;
   input.last_kv_layer = last_kv_layer;
   if (last_kv_layer == 4) input.outputs = Outputs::every_query;
   const at::Tensor residual = model.forward(input, fed.cache);
@@ -58,12 +58,12 @@ TEST(Transformer, TokenByTokenEqualsAllAtOnce) {
   const Fed at_once = feed(model, {prompt}, 7);
   KvCache cache = KvCache::allocate(model.config(), model.placement(), 1, 7);
   for (std::int64_t i = 0; i < 7; ++i) {
-    const AttentionBias bias = causal_bias(model.config(), model.placement(), {i + 1}, i, i + 1);
+    const LayerVisibility seen = causal_visibility(4, {i + 1}, i + 1);
     ForwardInput input;
     input.tokens = at::zeros({1, 1}, at::kLong) + prompt[i];
     input.positions = at::zeros({1, 1}, at::kLong) + i;
     input.column = i;
-    input.bias = &bias;
+    input.seen = &seen;
     input.last_kv_layer = 4;
     input.outputs = Outputs::last_query;
     const at::Tensor logits = model.unembed(model.forward(input, cache));
@@ -89,17 +89,17 @@ TEST(Transformer, AKvHeadServesItsOwnGroupOfQueryHeads) {
   const Transformer model = testing::tiny_transformer();  // 4 query heads, 2 KV heads
   const auto z_with = [&](std::vector<SiteEdit> patches) {
     KvCache cache = KvCache::allocate(model.config(), model.placement(), 1, 7);
-    const AttentionBias bias = causal_bias(model.config(), model.placement(), {7}, 0, 7);
-    std::vector<SiteCapture> records{{Site::z, 0, 7}};
+    const LayerVisibility seen = causal_visibility(4, {7}, 7);
+    std::vector<SiteCapture> captures{{Site::z, 0, 7}};
     ForwardInput input;
     input.tokens = at::arange(7, at::kLong).unsqueeze(0) + 11;
     input.positions = at::arange(7, at::kLong).unsqueeze(0);
-    input.bias = &bias;
-    input.patches = std::move(patches);
-    input.records = &records;
+    input.seen = &seen;
+    input.edits = std::move(patches);
+    input.captures = &captures;
     input.last_kv_layer = 4;
     model.forward(input, cache);
-    return records.front().values[0];  // [queries, query heads, hd]
+    return captures.front().values[0];  // [queries, query heads, hd]
   };
   at::Tensor weight = at::zeros({1, 7, 2, 1});
   weight.select(2, 1).fill_(1.0);

@@ -41,19 +41,17 @@ class Sources : public ::testing::Test {
   void write_files() {
     nlohmann::json header;
     std::string data;
-    std::int64_t parameter = 0;
-    for (const auto& [name, shape] : parameter_shapes(config)) {
+    std::int64_t i = 0;
+    for (const Parameter& parameter : parameters_of(config)) {
       const auto begin = data.size();
-      std::int64_t numel = 1;
-      for (const auto n : shape) numel *= n;
       const char* const dtype[] = {"F32", "BF16", "F16"};
-      if (parameter % 3 == 0) append<float>(data, parameter, numel);
-      if (parameter % 3 == 1) append<at::BFloat16>(data, parameter, numel);
-      if (parameter % 3 == 2) append<at::Half>(data, parameter, numel);
-      header[name] = {{"dtype", dtype[parameter % 3]},
-                      {"shape", shape},
-                      {"data_offsets", {begin, data.size()}}};
-      ++parameter;
+      if (i % 3 == 0) append<float>(data, i, parameter.numel());
+      if (i % 3 == 1) append<at::BFloat16>(data, i, parameter.numel());
+      if (i % 3 == 2) append<at::Half>(data, i, parameter.numel());
+      header[parameter.name] = {{"dtype", dtype[i % 3]},
+                                {"shape", parameter.shape},
+                                {"data_offsets", {begin, data.size()}}};
+      ++i;
     }
     const std::string text = header.dump();
     std::string length(8, '\0');
@@ -74,39 +72,19 @@ class Sources : public ::testing::Test {
   TemporaryFolder folder;
 };
 
-TEST_F(Sources, TheLayoutHoldsEveryParameterOnceAndKeepsProductsTogether) {
-  const WeightLayout layout = weight_layout(config, at::kBFloat16);
-  std::set<std::string> names;
-  std::int64_t end = 0;
-  std::string before;
-  for (const WeightSlot& slot : layout.slots) {
-    names.insert(slot.name);
-    EXPECT_GE(slot.offset, end);
-    const bool follows = slot.name.find(".k_proj.") != std::string::npos ||
-                         slot.name.find(".v_proj.") != std::string::npos ||
-                         slot.name.find(".up_proj.") != std::string::npos;
-    EXPECT_TRUE(follows ? slot.offset == end : slot.offset % 64 == 0) << slot.name;
-    end = slot.offset + 2 * slot.numel;
-  }
-  EXPECT_EQ(end, layout.bytes);
-  EXPECT_EQ(names.size(), layout.slots.size());
-  for (const auto& [name, shape] : parameter_shapes(config)) EXPECT_TRUE(names.contains(name));
-}
-
 TEST_F(Sources, EveryNumberArrivesFromEveryFormatInEveryFormat) {
   write_files();
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
     const WeightLayout layout = weight_layout(config, dtype);
     const at::Tensor loaded = block(files(), dtype, 3);
-    const auto shapes = parameter_shapes(config);
-    for (const WeightSlot& slot : layout.slots) {
-      const auto parameter = std::distance(shapes.begin(), shapes.find(slot.name));
-      const auto bytes = slot.numel * static_cast<std::int64_t>(at::elementSize(dtype));
+    for (std::int64_t p = 0; p < std::ssize(layout.parameters); ++p) {
+      const StoredParameter& parameter = layout.parameters[p];
+      const auto bytes = parameter.numel() * static_cast<std::int64_t>(at::elementSize(dtype));
       const at::Tensor numbers =
-          loaded.narrow(0, slot.offset, bytes).view(dtype).to(at::kFloat).contiguous();
+          loaded.narrow(0, parameter.offset, bytes).view(dtype).to(at::kFloat).contiguous();
       const float* data = numbers.const_data_ptr<float>();
-      for (std::int64_t i = 0; i < slot.numel; ++i)
-        ASSERT_EQ(data[i], value(parameter, i)) << slot.name << " " << i;
+      for (std::int64_t i = 0; i < parameter.numel(); ++i)
+        ASSERT_EQ(data[i], value(p, i)) << parameter.name << " " << i;
     }
   }
 }
@@ -134,6 +112,8 @@ TEST_F(Sources, DrawnNumbersAreNearlyNormal) {
               5 * 0.0025 / std::sqrt(20001));
   EXPECT_TRUE(at::equal(w.norm, w.norm * 0 + 1));
   EXPECT_TRUE(at::equal(w.layers[2].input_norm, w.norm));
+  EXPECT_TRUE(at::equal(w.layers[2].mlp_norm, w.norm));
+  EXPECT_TRUE(at::equal(w.layers[2].qkv.bias, w.layers[2].qkv.bias * 0));
 }
 
 TEST_F(Sources, DrawnNumbersDependOnSeedAndNameAlone) {
@@ -141,10 +121,10 @@ TEST_F(Sources, DrawnNumbersDependOnSeedAndNameAlone) {
   EXPECT_TRUE(at::equal(one, block(drawn(3), at::kFloat, 4)));
   EXPECT_FALSE(at::equal(one, block(drawn(4), at::kFloat, 1)));
   const Weights w = weights(drawn(3), at::kFloat), narrow = weights(drawn(3), at::kBFloat16);
-  EXPECT_FALSE(at::equal(w.layers[0].down_proj, w.layers[1].down_proj));
-  EXPECT_TRUE(at::equal(w.layers[1].down_proj.to(at::kBFloat16), narrow.layers[1].down_proj));
+  EXPECT_FALSE(at::equal(w.layers[0].down.data, w.layers[1].down.data));
+  EXPECT_TRUE(at::equal(w.layers[1].down.data.to(at::kBFloat16), narrow.layers[1].down.data));
   config.n_layers = 2;
-  EXPECT_TRUE(at::equal(w.layers[1].down_proj, weights(drawn(3), at::kFloat).layers[1].down_proj));
+  EXPECT_TRUE(at::equal(w.layers[1].down.data, weights(drawn(3), at::kFloat).layers[1].down.data));
 }
 
 TEST_F(Sources, TheFingerprintSeesEveryByteTheConfigAndTheSeed) {

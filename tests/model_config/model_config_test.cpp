@@ -151,15 +151,27 @@ TEST_F(Config, TakesTheHeadWidthThatIsWritten) {
   EXPECT_EQ(m.kv_dim(), 1024);
 }
 
-TEST_F(Config, KnowsWhichProjectionsHaveBiases) {
-  const ModelConfig qwen = load(with(llama3, "model_type", "qwen2"));
-  EXPECT_TRUE(qwen.qkv_bias);
-  EXPECT_FALSE(qwen.o_bias);
-  const ModelConfig biased = load(with(llama3, "attention_bias", true));
-  EXPECT_TRUE(biased.qkv_bias);
-  EXPECT_TRUE(biased.o_bias);
-  const ModelConfig mistral = load(with(llama3, "model_type", "mistral"));
-  EXPECT_FALSE(mistral.qkv_bias);
+// As transformers' configuration and modelling files have it, except Mistral with attention_bias:
+// transformers ignores the key there, while weights without these biases are refused here.
+TEST_F(Config, TakesFromItsFamilyWhatFamiliesDifferIn) {
+  struct Case {
+    const char* model_type;
+    bool attention_bias, qkv_bias, o_bias;
+    std::optional<std::int64_t> sliding_window;
+  };
+  for (const Case& expected : {Case{"llama", false, false, false, {}},
+                               {"llama", true, true, true, {}},
+                               {"mistral", false, false, false, 4096},
+                               {"mistral", true, true, false, 4096},
+                               {"qwen2", false, true, false, {}},
+                               {"qwen2", true, true, false, {}}}) {
+    const json family = with(llama3, "model_type", expected.model_type);
+    const ModelConfig m = load(with(family, "attention_bias", expected.attention_bias));
+    EXPECT_EQ(m.model_type, expected.model_type);
+    EXPECT_EQ(m.qkv_bias, expected.qkv_bias) << expected.model_type;
+    EXPECT_EQ(m.o_bias, expected.o_bias) << expected.model_type;
+    EXPECT_EQ(m.sliding_window, expected.sliding_window) << expected.model_type;
+  }
 }
 
 TEST_F(Config, KnowsATiedHead) {
@@ -205,11 +217,6 @@ TEST_F(Config, ASlidingWindowThatIsOffOrUsedByNoLayerDoesNot) {
   const json mixed = {"full_attention", "sliding_attention"};
   EXPECT_FALSE(load(with(qwen, "layer_types", full)).sliding_window);
   EXPECT_EQ(load(with(qwen, "layer_types", mixed)).sliding_window, 4096);
-}
-
-// transformers leaves a value out that is its default, and Mistral's default is a window of 4096.
-TEST_F(Config, MistralWithoutTheKeyHasTheWindowOfItsDefault) {
-  EXPECT_EQ(load(with(llama3, "model_type", "mistral")).sliding_window, 4096);
 }
 
 TEST_F(Config, AMissingOrMalformedFileIsNamed) {
@@ -268,7 +275,9 @@ TEST_F(Config, HeadsThatDoNotDivideAreRefused) {
 }
 
 TEST_F(Config, WhatIsNotSupportedIsRefusedByName) {
-  EXPECT_TRUE(says(refusal(with(llama3, "model_type", "gpt2")), {"config.json", "\"gpt2\""}));
+  EXPECT_TRUE(
+      says(refusal(with(llama3, "model_type", "gpt2")),
+           {"config.json: model_type \"gpt2\" is not supported: rvsweep runs dense Llama"}));
   EXPECT_TRUE(says(refusal(with(llama3, "model_type", "mixtral")), {"\"mixtral\""}));
   EXPECT_TRUE(says(refusal(with(llama3, "quantization_config", {{"quant_method", "gptq"}})),
                    {"quantization_config"}));

@@ -11,7 +11,6 @@ namespace rvsweep {
 namespace {
 
 using nlohmann::json;
-using Shape = std::vector<std::int64_t>;
 
 std::string header_length(std::uint64_t length) {
   std::string bytes;
@@ -225,112 +224,6 @@ TEST_F(Shards, ATensorInAnotherShardThanListedIsNamed) {
 TEST_F(Shards, AListedTensorThatIsMissingIsNamed) {
   list({{"a", "one.safetensors"}, {"b", "two.safetensors"}, {"c", "two.safetensors"}});
   EXPECT_TRUE(says(refusal_of_folder(), {path("two.safetensors"), "tensor c"}));
-}
-
-ModelConfig tiny() {
-  ModelConfig config;
-  config.model_type = "llama";
-  config.n_layers = 2;
-  config.hidden_size = 6;
-  config.intermediate_size = 10;
-  config.n_heads = 4;
-  config.n_kv_heads = 2;
-  config.head_dim = 4;
-  config.vocab_size = 20;
-  return config;
-}
-
-TensorIndex index_of(const ModelConfig& config) {
-  TensorIndex index;
-  for (const auto& [name, shape] : parameter_shapes(config))
-    index[name] = {"model.safetensors", "F32", shape, 0, 0};
-  return index;
-}
-
-TEST(ParameterShapes, AreHuggingFacesNamesAndShapes) {
-  const auto shapes = parameter_shapes(tiny());
-  EXPECT_EQ(shapes.size(), 3u + 2u * 9u);
-  EXPECT_EQ(shapes.at("model.embed_tokens.weight"), (Shape{20, 6}));
-  EXPECT_EQ(shapes.at("lm_head.weight"), (Shape{20, 6}));
-  EXPECT_EQ(shapes.at("model.norm.weight"), (Shape{6}));
-  const std::string layer = "model.layers.1.";
-  EXPECT_EQ(shapes.at(layer + "self_attn.q_proj.weight"), (Shape{16, 6}));
-  EXPECT_EQ(shapes.at(layer + "self_attn.k_proj.weight"), (Shape{8, 6}));
-  EXPECT_EQ(shapes.at(layer + "self_attn.v_proj.weight"), (Shape{8, 6}));
-  EXPECT_EQ(shapes.at(layer + "self_attn.o_proj.weight"), (Shape{6, 16}));
-  EXPECT_EQ(shapes.at(layer + "mlp.gate_proj.weight"), (Shape{10, 6}));
-  EXPECT_EQ(shapes.at(layer + "mlp.up_proj.weight"), (Shape{10, 6}));
-  EXPECT_EQ(shapes.at(layer + "mlp.down_proj.weight"), (Shape{6, 10}));
-  EXPECT_EQ(shapes.at(layer + "input_layernorm.weight"), (Shape{6}));
-  EXPECT_EQ(shapes.at(layer + "post_attention_layernorm.weight"), (Shape{6}));
-}
-
-TEST(ParameterShapes, FollowTiedHeadAndBiases) {
-  ModelConfig config = tiny();
-  config.tied_head = true;
-  EXPECT_FALSE(parameter_shapes(config).contains("lm_head.weight"));
-  config.qkv_bias = true;
-  const auto shapes = parameter_shapes(config);
-  EXPECT_EQ(shapes.at("model.layers.0.self_attn.q_proj.bias"), (Shape{16}));
-  EXPECT_EQ(shapes.at("model.layers.0.self_attn.v_proj.bias"), (Shape{8}));
-  EXPECT_FALSE(shapes.contains("model.layers.0.self_attn.o_proj.bias"));
-  config.o_bias = true;
-  EXPECT_EQ(parameter_shapes(config).at("model.layers.0.self_attn.o_proj.bias"), (Shape{6}));
-}
-
-TEST(CheckTensors, AcceptsAWholeModelInAnySupportedDtype) {
-  TensorIndex index = index_of(tiny());
-  check_tensors(tiny(), index);
-  index["model.norm.weight"].dtype = "BF16";
-  index["lm_head.weight"].dtype = "F16";
-  check_tensors(tiny(), index);
-}
-
-TEST(CheckTensors, NamesAMissingParameter) {
-  for (const auto& [name, shape] : parameter_shapes(tiny())) {
-    TensorIndex index = index_of(tiny());
-    index.erase(name);
-    EXPECT_TRUE(says(refusal_message([&] { check_tensors(tiny(), index); }), {name}));
-  }
-}
-
-TEST(CheckTensors, NamesAnUnusedTensor) {
-  TensorIndex index = index_of(tiny());
-  index["model.layers.2.mlp.up_proj.weight"] = {"shard.safetensors", "F32", {10, 6}, 0, 0};
-  EXPECT_TRUE(says(refusal_message([&] { check_tensors(tiny(), index); }),
-                   {"shard.safetensors", "model.layers.2.mlp.up_proj.weight"}));
-  index = index_of(tiny());
-  index["model.layers.0.self_attn.v_proj.bias"] = {"shard.safetensors", "F32", {8}, 0, 0};
-  EXPECT_TRUE(says(refusal_message([&] { check_tensors(tiny(), index); }),
-                   {"model.layers.0.self_attn.v_proj.bias"}));
-}
-
-TEST(CheckTensors, PassesOverRotaryBuffersAndACopyOfATiedHead) {
-  ModelConfig config = tiny();
-  config.tied_head = true;
-  TensorIndex index = index_of(config);
-  index["model.layers.0.self_attn.rotary_emb.inv_freq"] = {"f", "F32", {2}, 0, 0};
-  index["lm_head.weight"] = {"f", "F32", {20, 6}, 0, 0};
-  check_tensors(config, index);
-  index["model.layers.0.self_attn.rotary_emb.inv_freq_2"] = {"f", "F32", {2}, 0, 0};
-  EXPECT_TRUE(says(refusal_message([&] { check_tensors(config, index); }), {"inv_freq_2"}));
-}
-
-TEST(CheckTensors, NamesAWrongShapeAndBothShapes) {
-  TensorIndex index = index_of(tiny());
-  index["model.layers.0.self_attn.k_proj.weight"].shape = {6, 8};
-  EXPECT_TRUE(
-      says(refusal_message([&] { check_tensors(tiny(), index); }),
-           {"model.safetensors", "model.layers.0.self_attn.k_proj.weight", "[6, 8]", "[8, 6]"}));
-}
-
-TEST(CheckTensors, NamesAQuantisedTensor) {
-  for (const std::string dtype : {"I8", "U8", "F8_E4M3", "F64"}) {
-    TensorIndex index = index_of(tiny());
-    index["model.norm.weight"].dtype = dtype;
-    EXPECT_TRUE(says(refusal_message([&] { check_tensors(tiny(), index); }),
-                     {"model.norm.weight", dtype, "not supported"}));
-  }
 }
 
 }  // namespace

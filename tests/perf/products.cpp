@@ -10,9 +10,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "kernels/cpu/amx/product.hpp"
+#include "kernels/cpu/onednn.hpp"
 #include "rvsweep/core/shared_memory.hpp"
 #include "rvsweep/kernels/caching_allocator.hpp"
+#include "rvsweep/kernels/operations.hpp"
 #include "rvsweep/model/packed_weights.hpp"
 
 namespace rvsweep {
@@ -31,36 +32,30 @@ std::vector<Layout> layouts_of(const WeightSource& source, const ModelConfig& co
   std::vector<Layout> layouts;
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     const bool wide = dtype == at::kFloat;
-    if (can_pack(dtype))
+    if (cpu::can_pack(dtype))
       layouts.push_back(
-          {wide ? "float32, oneDNN" : "bfloat16, oneDNN", {dtype, MatrixLayout::onednn, dtype}});
-    if (weight_form(source, config, dtype).layout != MatrixLayout::tiles) continue;
+          {wide ? "float32, oneDNN" : "bfloat16, oneDNN", {dtype, MatrixFormat::onednn, dtype}});
+    if (weight_form(source, config, dtype).format != MatrixFormat::amx_tiles) continue;
     layouts.push_back(
-        {wide ? "float32, AMX" : "bfloat16, AMX", {dtype, MatrixLayout::tiles, dtype}});
+        {wide ? "float32, AMX" : "bfloat16, AMX", {dtype, MatrixFormat::amx_tiles, dtype}});
     if (wide)
       layouts.push_back(
-          {"float32 times bfloat16, AMX", {dtype, MatrixLayout::tiles, at::kBFloat16}});
+          {"float32 times bfloat16, AMX", {dtype, MatrixFormat::amx_tiles, at::kBFloat16}});
   }
   return layouts;
 }
 
 /// Every matrix of `weights` once, times `rows` rows; its multiplications and additions.
-double step(const Weights& weights, const ModelConfig& config, const at::Tensor& x) {
-  const auto rows = x.size(0), H = config.hidden_size;
-  double operations = 0;
-  const auto times = [&](const at::Tensor& matrix, std::int64_t in, std::int64_t out) {
-    project(x.narrow(1, 0, in).contiguous(), matrix);
-    operations += 2.0 * static_cast<double>(rows * in * out);
+double step(const Weights& weights, const Operations& operations, const at::Tensor& x) {
+  double count = 0;
+  const auto times = [&](const Matrix& matrix) {
+    operations.product(x.narrow(1, 0, matrix.in).contiguous(), matrix);
+    count += 2.0 * static_cast<double>(x.size(0) * matrix.in * matrix.out);
   };
-  const auto Q = config.n_heads * config.head_dim;
-  for (const LayerWeights& layer : weights.layers) {
-    times(layer.qkv_proj, H, Q + 2 * config.kv_dim());
-    times(layer.o_proj, Q, H);
-    times(layer.gate_up_proj, H, 2 * config.intermediate_size);
-    times(layer.down_proj, config.intermediate_size, H);
-  }
-  times(weights.head, H, config.vocab_size);
-  return operations;
+  for (const LayerWeights& layer : weights.layers)
+    for (const Matrix* matrix : {&layer.qkv, &layer.o, &layer.gate_up, &layer.down}) times(*matrix);
+  times(weights.head);
+  return count;
 }
 
 void measure(const std::filesystem::path& folder, int threads) {
@@ -81,7 +76,7 @@ void measure(const std::filesystem::path& folder, int threads) {
       for (Layout& layout : layouts) {
         const at::Tensor x = at::randn({rows, widest}).to(layout.form.dtype);
         const auto begin = std::chrono::steady_clock::now();
-        operations = step(layout.weights, config, x);
+        operations = step(layout.weights, operations_of({at::kCPU, layout.form.dtype}), x);
         const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
         layout.seconds.push_back(taken.count());
       }

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "rvsweep/comm/world.hpp"
+#include "rvsweep/core/wire.hpp"
 #include "rvsweep/plan/bundle.hpp"
 #include "rvsweep/storage/journal.hpp"
 #include "scheduler/dispatcher.hpp"
@@ -48,7 +49,7 @@ WorkSource work(int items) {
     source.items.push_back({id, 1.0 + static_cast<double>(id * 7919 % 1000) * 1e-3});
   source.payload = [bundle = typical_bundle(0)](std::int32_t id) mutable {
     bundle.id = BundleId{id};
-    return pack_bundle(bundle);
+    return to_bytes(bundle);
   };
   return source;
 }
@@ -94,7 +95,7 @@ void serve_instant_ranks(int items, Journal* journal) {
       if (!is_order(static_cast<Tag>(message->tag))) {
         dispatcher.take(*message);
       } else if (static_cast<Tag>(message->tag) == Tag::assign) {
-        report(0, Tag::done, encode_note(decode_note(message->payload).id));
+        report(0, Tag::done, to_bytes(ItemNote{from_bytes<ItemNote>(message->payload).id}));
       } else {
         report(0, Tag::goodbye);
       }
@@ -103,7 +104,7 @@ void serve_instant_ranks(int items, Journal* journal) {
     for (int rank = 1; rank < simulated_ranks; ++rank)
       while (auto order = world.rank(rank).try_receive()) {
         if (static_cast<Tag>(order->tag) == Tag::assign)
-          report(rank, Tag::done, encode_note(decode_note(order->payload).id));
+          report(rank, Tag::done, to_bytes(ItemNote{from_bytes<ItemNote>(order->payload).id}));
         else
           report(rank, Tag::goodbye);
       }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "plan/arm_forms.hpp"
 #include "support/input_error.hpp"
 #include "support/sample_model_config.hpp"
 
@@ -13,22 +14,29 @@ constexpr std::int64_t window = 16;
 /// 4 query heads on 2 KV heads.
 ModelConfig model() { return testing::sample_model_config(32); }
 
-std::vector<ArmSpec> parse(const std::vector<std::string>& lines) {
+std::vector<Arm> parse(const std::vector<std::string>& lines) {
   std::vector<ConfigValue> values;
   for (std::size_t i = 0; i < lines.size(); ++i)
     values.push_back({lines[i], "job.cfg:" + std::to_string(i + 1)});
   return parse_arms(values, model(), window);
 }
 
-ArmSpec one(const std::string& line) {
+Arm one(const std::string& line) {
   const auto arms = parse({line});
   EXPECT_EQ(arms.size(), 1u) << line;
   return arms.at(0);
 }
 
-std::vector<std::string> labels(const std::vector<ArmSpec>& arms) {
+const Patch& patch_of(const Arm& arm) {
+  EXPECT_EQ(arm.patches.size(), 1u) << arm.label;
+  return arm.patches.at(0);
+}
+const SiteTarget& site_of(const Arm& arm) { return std::get<SiteTarget>(patch_of(arm).target); }
+const CacheTarget& cache_of(const Arm& arm) { return std::get<CacheTarget>(patch_of(arm).target); }
+
+std::vector<std::string> labels(const std::vector<Arm>& arms) {
   std::vector<std::string> result;
-  for (const ArmSpec& arm : arms) result.push_back(arm.label);
+  for (const Arm& arm : arms) result.push_back(arm.label);
   return result;
 }
 
@@ -39,22 +47,22 @@ std::string refusal(const std::vector<std::string>& lines) {
 using Labels = std::vector<std::string>;
 
 TEST(Arms, WithoutPatchHaveNoSettings) {
-  EXPECT_EQ(one("base").kind, ArmKind::base);
-  EXPECT_EQ(one("source").kind, ArmKind::source);
+  EXPECT_EQ(one("base").direction, Direction::source_to_base);
+  EXPECT_EQ(one("source").direction, Direction::base_to_source);
   EXPECT_EQ(one("base").canonical(), "base");
   EXPECT_EQ(one("source").canonical(), "source");
   EXPECT_EQ(one("base").label, "base");
   EXPECT_FALSE(one("base").is_patched());
+  EXPECT_FALSE(one("source").is_patched());
 }
 
 TEST(Arms, OfVProjHaveTheDefaultsOfTheContract) {
-  const ArmSpec arm = one("v_proj layers=24");
-  EXPECT_EQ(arm.kind, ArmKind::site);
-  EXPECT_EQ(arm.site, Site::v);
-  EXPECT_EQ(arm.layers, (LayerSet{24}));
-  EXPECT_EQ(arm.decode, Decode::prefill);
-  EXPECT_EQ(arm.window_policy, WindowPolicy::refuse);
-  EXPECT_EQ(arm.window, window);
+  const Arm arm = one("v_proj layers=24");
+  EXPECT_EQ(site_of(arm).site, Site::v);
+  EXPECT_EQ(patch_of(arm).layers, (LayerSet{24}));
+  EXPECT_EQ(site_of(arm).decode, Decode::prefill);
+  EXPECT_EQ(site_of(arm).window_policy, WindowPolicy::refuse);
+  EXPECT_EQ(site_of(arm).window, window);
   EXPECT_EQ(arm.direction, Direction::source_to_base);
   EXPECT_EQ(arm.truncate_at, 0);
   EXPECT_TRUE(arm.is_patched());
@@ -64,10 +72,10 @@ TEST(Arms, OfVProjHaveTheDefaultsOfTheContract) {
 }
 
 TEST(Arms, OfKvCacheHaveTheDefaultsOfTheContract) {
-  const ArmSpec arm = one("kv_cache layers=16:32");
+  const Arm arm = one("kv_cache layers=16:32");
   EXPECT_EQ(arm.entry, Entry::hold_last);
-  EXPECT_EQ(arm.growth, Growth::append);
-  EXPECT_EQ(arm.align, Align::rerotate);
+  EXPECT_EQ(cache_of(arm).growth, Growth::append);
+  EXPECT_EQ(cache_of(arm).align, Align::rerotate);
   EXPECT_EQ(arm.direction, Direction::source_to_base);
   EXPECT_EQ(arm.canonical(),
             "kv_cache layers=16:32 entry=hold_last growth=append align=rerotate what=kv "
@@ -75,35 +83,35 @@ TEST(Arms, OfKvCacheHaveTheDefaultsOfTheContract) {
 }
 
 TEST(Arms, TakeEverySetting) {
-  const ArmSpec kv = one(
+  const Arm kv = one(
       "kv_cache layers=0:8+24:32 entry=refeed growth=compound align=as_is what=kv positions=all "
       "heads=all alpha=1 direction=base_to_source label=mine");
   EXPECT_EQ(kv.entry, Entry::refeed);
-  EXPECT_EQ(kv.growth, Growth::compound);
-  EXPECT_EQ(kv.align, Align::as_is);
+  EXPECT_EQ(cache_of(kv).growth, Growth::compound);
+  EXPECT_EQ(cache_of(kv).align, Align::as_is);
   EXPECT_EQ(kv.direction, Direction::base_to_source);
   EXPECT_EQ(kv.label, "mine");
   EXPECT_EQ(kv.canonical(),
             "kv_cache layers=0:8+24:32 entry=refeed growth=compound align=as_is what=kv "
             "positions=all heads=all alpha=1 direction=base_to_source");
-  EXPECT_EQ(one("kv_cache layers=1 growth=frozen align=matched").growth, Growth::frozen);
-  EXPECT_EQ(one("kv_cache layers=1 growth=frozen align=matched").align, Align::matched);
-  const ArmSpec v = one("v_proj layers=3 decode=persist window_policy=shrink");
-  EXPECT_EQ(v.decode, Decode::persist);
-  EXPECT_EQ(v.window_policy, WindowPolicy::shrink);
+  EXPECT_EQ(cache_of(one("kv_cache layers=1 growth=frozen align=matched")).growth, Growth::frozen);
+  EXPECT_EQ(cache_of(one("kv_cache layers=1 growth=frozen align=matched")).align, Align::matched);
+  const Arm v = one("v_proj layers=3 decode=persist window_policy=shrink");
+  EXPECT_EQ(site_of(v).decode, Decode::persist);
+  EXPECT_EQ(site_of(v).window_policy, WindowPolicy::shrink);
 }
 
 TEST(Arms, TakeSharesHeadsAndPositions) {
-  const ArmSpec kv = one("kv_cache layers=1 what=v heads=1 alpha=0.25 positions=span:2:5");
-  EXPECT_EQ(kv.what, What::v);
-  EXPECT_EQ(kv.heads, std::vector<std::int64_t>{1});
-  EXPECT_EQ(kv.alpha, 0.25);
-  EXPECT_EQ(kv.positions.kind, PositionsKind::span);
+  const Arm kv = one("kv_cache layers=1 what=v heads=1 alpha=0.25 positions=span:2:5");
+  EXPECT_EQ(cache_of(kv).what, What::v);
+  EXPECT_EQ(patch_of(kv).heads, std::vector<std::int64_t>{1});
+  EXPECT_EQ(patch_of(kv).alpha, 0.25);
+  EXPECT_EQ(cache_of(kv).positions.kind, PositionsKind::span);
   EXPECT_EQ(kv.canonical(),
             "kv_cache layers=1 entry=hold_last growth=append align=rerotate what=v "
             "positions=span:2:5 heads=1 alpha=0.25 direction=source_to_base");
   EXPECT_EQ(kv.label, "kv_cache 1 what=v span:2:5 heads=1 alpha=0.25");
-  EXPECT_EQ(one("z layers=1 heads=3+0+3").heads, (std::vector<std::int64_t>{0, 3}));
+  EXPECT_EQ(patch_of(one("z layers=1 heads=3+0+3")).heads, (std::vector<std::int64_t>{0, 3}));
   EXPECT_EQ(one("v_proj layers=1 heads=0+1").canonical(), one("v_proj layers=1").canonical());
 }
 
@@ -137,28 +145,26 @@ TEST(Arms, CanonicalTextTellsAllSettingsApart) {
 }
 
 TEST(Arms, PresetsPinTheNotebook) {
-  const ArmSpec b = one("preset:notebook_b layers=75%");
-  EXPECT_EQ(b.kind, ArmKind::site);
+  const Arm b = one("preset:notebook_b layers=75%");
   EXPECT_EQ(b.preset, "notebook_b");
-  EXPECT_EQ(b.layers, (LayerSet{24}));
-  EXPECT_EQ(b.decode, Decode::persist);
-  EXPECT_EQ(b.window_policy, WindowPolicy::shrink);
-  EXPECT_EQ(b.window, window);
+  EXPECT_EQ(patch_of(b).layers, (LayerSet{24}));
+  EXPECT_EQ(site_of(b).decode, Decode::persist);
+  EXPECT_EQ(site_of(b).window_policy, WindowPolicy::shrink);
+  EXPECT_EQ(site_of(b).window, window);
   EXPECT_EQ(b.truncate_at, 512);
   EXPECT_EQ(b.label, "notebook_b 24");
   EXPECT_EQ(b.canonical(),
             "v_proj layers=24 decode=persist window=16 window_policy=shrink heads=all alpha=1 "
             "direction=source_to_base preset=notebook_b truncate=512");
-  const ArmSpec v1 = one("preset:notebook_c_v1 layers=16:32");
-  EXPECT_EQ(v1.kind, ArmKind::kv_cache);
+  const Arm v1 = one("preset:notebook_c_v1 layers=16:32");
   EXPECT_EQ(v1.entry, Entry::refeed);
-  EXPECT_EQ(v1.growth, Growth::frozen);
-  EXPECT_EQ(v1.align, Align::as_is);
+  EXPECT_EQ(cache_of(v1).growth, Growth::frozen);
+  EXPECT_EQ(cache_of(v1).align, Align::as_is);
   EXPECT_EQ(v1.truncate_at, 512);
-  const ArmSpec v2 = one("preset:notebook_c_v2 layers=16:32 direction=base_to_source");
+  const Arm v2 = one("preset:notebook_c_v2 layers=16:32 direction=base_to_source");
   EXPECT_EQ(v2.entry, Entry::refeed);
-  EXPECT_EQ(v2.growth, Growth::compound);
-  EXPECT_EQ(v2.align, Align::as_is);
+  EXPECT_EQ(cache_of(v2).growth, Growth::compound);
+  EXPECT_EQ(cache_of(v2).align, Align::as_is);
   EXPECT_EQ(v2.direction, Direction::base_to_source);
   EXPECT_EQ(v2.canonical(),
             "kv_cache layers=16:32 entry=refeed growth=compound align=as_is what=kv positions=all "
@@ -191,6 +197,27 @@ TEST(Arms, BandsAreOneArmEach) {
 }
 
 TEST(Arms, NoLineIsNoArm) { EXPECT_TRUE(parse({}).empty()); }
+
+TEST(Arms, OfSeveralPatchesNameEachInItsOrder) {
+  Arm arm = one("v_proj layers=3 direction=base_to_source");
+  arm.patches.push_back(patch_of(one("kv_cache layers=1 what=k positions=keywords:w.txt")));
+  EXPECT_EQ(kind_name(arm), "v_proj & kv_cache");
+  EXPECT_EQ(arm.canonical(),
+            "v_proj layers=3 decode=prefill window=16 window_policy=refuse heads=all alpha=1 & "
+            "kv_cache layers=1 entry=hold_last growth=append align=rerotate what=k "
+            "positions=keywords:w.txt heads=all alpha=1 direction=base_to_source");
+  EXPECT_EQ(keyword_files({one("base"), arm}), std::set<std::string>{"w.txt"});
+  EXPECT_FALSE(arm.takes_from(DonorPrompt::self));
+  arm.patches[1].donor.prompt = DonorPrompt::self;
+  EXPECT_TRUE(arm.takes_from(DonorPrompt::self));
+}
+
+TEST(Arms, ChooseFromTheHeadsOfTheirTarget) {
+  EXPECT_EQ(heads_of(patch_of(one("z layers=1")), model()), 4);
+  EXPECT_EQ(heads_of(patch_of(one("k_proj layers=1")), model()), 2);
+  EXPECT_EQ(heads_of(patch_of(one("resid_pre layers=1")), model()), 1);
+  EXPECT_EQ(heads_of(patch_of(one("kv_cache layers=1")), model()), 2);
+}
 
 TEST(RefusedArm, UnknownKindWithTheNearestOne) {
   EXPECT_TRUE(says(refusal({"base", "kv_cahce layers=1"}),

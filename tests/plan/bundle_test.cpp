@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/wire.hpp"
 
 namespace rvsweep {
 namespace {
@@ -24,18 +25,18 @@ Bundle sample() {
        7,
        std::numeric_limits<std::uint64_t>::max(),
        1,
-       0,
        1,
        0,
-       {4, 9}},
-      {RowIndex(0), ArmIndex(0), 0, 0, 0, -1},
+       {{0, {4, 9}}, {3, {}}}},
+      {RowIndex(0), ArmIndex(0), 0, 0, 0},
   };
   bundle.derived = {{Derivation::shuffled, 1, 20, 19, "a pair"}, {Derivation::mean, -1, 7}};
   return bundle;
 }
 
-TEST(PackBundle, RoundTripsEveryField) {
-  const Bundle sent = sample(), arrived = unpack_bundle(pack_bundle(sent));
+TEST(Bundle, EveryFieldTravels) {
+  const Bundle sent = sample();
+  const auto arrived = from_bytes<Bundle>(to_bytes(sent));
   EXPECT_EQ(arrived.id, sent.id);
   EXPECT_EQ(arrived.shape.contexts, 8);
   EXPECT_EQ(arrived.shape.prompt_length, 48);
@@ -57,31 +58,33 @@ TEST(PackBundle, RoundTripsEveryField) {
     EXPECT_EQ(arrived.rows[i].sample, sent.rows[i].sample);
     EXPECT_EQ(arrived.rows[i].pair_hash, sent.rows[i].pair_hash);
     EXPECT_EQ(arrived.rows[i].base, sent.rows[i].base);
-    EXPECT_EQ(arrived.rows[i].donor, sent.rows[i].donor);
     EXPECT_EQ(arrived.rows[i].reference, sent.rows[i].reference);
     EXPECT_EQ(arrived.rows[i].counterpart, sent.rows[i].counterpart);
-    EXPECT_EQ(arrived.rows[i].keyword_tokens, sent.rows[i].keyword_tokens);
+    ASSERT_EQ(arrived.rows[i].donors.size(), sent.rows[i].donors.size());
+    for (std::size_t d = 0; d < sent.rows[i].donors.size(); ++d) {
+      EXPECT_EQ(arrived.rows[i].donors[d].index, sent.rows[i].donors[d].index);
+      EXPECT_EQ(arrived.rows[i].donors[d].keyword_tokens, sent.rows[i].donors[d].keyword_tokens);
+    }
   }
 }
 
-TEST(PackBundle, RoundTripsABundleWithoutRows) {
+TEST(Bundle, TravelsWithoutRows) {
   Bundle sent = sample();
   sent.rows.clear();
   sent.shape.rows = 0;
-  const Bundle arrived = unpack_bundle(pack_bundle(sent));
+  const auto arrived = from_bytes<Bundle>(to_bytes(sent));
   EXPECT_TRUE(arrived.rows.empty());
   EXPECT_EQ(arrived.shape.rows, 0);
   EXPECT_EQ(arrived.contexts.size(), 2u);
 }
 
-TEST(UnpackBundle, RefusesForeignAndTruncatedBytes) {
-  EXPECT_THROW(unpack_bundle({}), ContractError);
-  EXPECT_THROW(unpack_bundle({std::byte{0x01}}), ContractError);
-  EXPECT_THROW(unpack_bundle(std::vector<std::byte>(64, std::byte{0xc1})), ContractError);
-  const auto whole = pack_bundle(sample());
+TEST(Bundle, RefusesForeignAndTruncatedBytes) {
+  EXPECT_THROW(from_bytes<Bundle>({}), ContractError);
+  EXPECT_THROW(from_bytes<Bundle>(Bytes(1, std::byte{0x01})), ContractError);
+  EXPECT_THROW(from_bytes<Bundle>(Bytes(64, std::byte{0xc1})), ContractError);
+  const Bytes whole = to_bytes(sample());
   for (std::size_t size = 0; size < whole.size(); ++size)
-    EXPECT_THROW(unpack_bundle({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)}),
-                 ContractError)
+    EXPECT_THROW(from_bytes<Bundle>(std::span(whole).first(size)), ContractError)
         << size << " of " << whole.size() << " bytes";
 }
 

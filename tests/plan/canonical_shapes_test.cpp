@@ -2,33 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "plan/known_models.hpp"
+
 namespace rvsweep {
 namespace {
-
-ModelConfig smollm2() {
-  ModelConfig config;
-  config.n_layers = 30;
-  config.hidden_size = 576;
-  config.intermediate_size = 1536;
-  config.n_heads = 9;
-  config.n_kv_heads = 3;
-  config.head_dim = 64;
-  config.vocab_size = 49152;
-  config.tied_head = true;
-  return config;
-}
-
-ModelConfig llama3_8b() {
-  ModelConfig config;
-  config.n_layers = 32;
-  config.hidden_size = 4096;
-  config.intermediate_size = 14336;
-  config.n_heads = 32;
-  config.n_kv_heads = 8;
-  config.head_dim = 128;
-  config.vocab_size = 128256;
-  return config;
-}
 
 TEST(CanonicalLength, IsTheTablesNextMultiple) {
   for (const auto& [n, padded] :
@@ -74,18 +51,6 @@ void expect_a_padding(Shape shape) {
 TEST(CanonicalShapes, HoldWhatTheyPadAndGrowWithIt) {
   expect_a_padding(canonical_length);
   expect_a_padding(canonical_rows);
-}
-
-TEST(Bytes, OfAKnownModel) {
-  EXPECT_EQ(dtype_bytes("float32"), 4);
-  EXPECT_EQ(dtype_bytes("bfloat16"), 2);
-  EXPECT_EQ(dtype_bytes("float16"), 2);
-  // SmolLM2-135M has 134,515,008 parameters; Llama-3-8B 8,030,261,248 and 131,072 bytes a token.
-  EXPECT_EQ(weight_bytes(smollm2(), "float32"), 4 * 134515008ll);
-  EXPECT_EQ(weight_bytes(smollm2(), "bfloat16"), 2 * 134515008ll);
-  EXPECT_EQ(weight_bytes(llama3_8b(), "bfloat16"), 2 * 8030261248ll);
-  EXPECT_EQ(kv_bytes(llama3_8b(), 1, "bfloat16"), 131072);
-  EXPECT_EQ(kv_bytes(smollm2(), 10, "float32"), 2 * 30 * 192 * 10 * 4);
 }
 
 TEST(AutomaticBundleRows, DependsOnShapeDeviceAndDtypeAlone) {

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "plan/arm_forms.hpp"
 #include "plan/sample_plan.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/philox.hpp"
@@ -20,14 +21,14 @@ std::vector<ConfigValue> lines(const std::vector<std::string>& texts) {
 }
 
 /// Controls of the arms for a model of 8 layers.
-std::vector<ArmSpec> controls(const std::vector<std::string>& arms,
-                              const std::vector<std::string>& asked) {
+std::vector<Arm> controls(const std::vector<std::string>& arms,
+                          const std::vector<std::string>& asked) {
   return control_arms(lines(asked), parse_arms(lines(arms), sample_model(), 16), sample_model());
 }
 
-std::vector<std::string> labels(const std::vector<ArmSpec>& arms) {
+std::vector<std::string> labels(const std::vector<Arm>& arms) {
   std::vector<std::string> result;
-  for (const ArmSpec& arm : arms) result.push_back(arm.label);
+  for (const Arm& arm : arms) result.push_back(arm.label);
   return result;
 }
 
@@ -68,8 +69,8 @@ TEST(Controls, WrongBandLiesBelowElseAbove) {
   const auto bands = controls({"kv_cache layers=4:8", "kv_cache layers=0:3", "kv_cache layers=2:7"},
                               {"wrong_band"});
   ASSERT_EQ(bands.size(), 3u);
-  EXPECT_EQ(format_layers(bands[0].layers), "0:4");
-  EXPECT_EQ(format_layers(bands[1].layers), "5:8");
+  EXPECT_EQ(format_layers(bands[0].patches[0].layers), "0:4");
+  EXPECT_EQ(format_layers(bands[1].patches[0].layers), "5:8");
   EXPECT_TRUE(says(bands[2].refusal, {"no band of 5 layers", "2:7"}));
   EXPECT_EQ(bands[0].refusal, "");
 }
@@ -78,6 +79,47 @@ TEST(Controls, ReverseExchangesRolesAndIsItsOwnInverse) {
   const auto reversed = controls({"v_proj layers=2 direction=base_to_source"}, {"reverse"});
   ASSERT_EQ(reversed.size(), 1u);
   EXPECT_EQ(reversed[0].direction, Direction::source_to_base);
+}
+
+/// v_proj at layer 2 and the cache at layers 4 to 7.
+Arm arm_of_two_patches() {
+  const auto arms =
+      parse_arms(lines({"v_proj layers=2", "kv_cache layers=4:8"}), sample_model(), 16);
+  Arm arm = arms[0];
+  arm.patches.push_back(arms[1].patches[0]);
+  return arm;
+}
+
+TEST(Controls, ReachEveryPatchOfAnArm) {
+  const auto of_two = [](const std::string& control) {
+    return control_arms(lines({control}), {arm_of_two_patches()}, sample_model()).at(0);
+  };
+  for (const Patch& patch : of_two("gaussian").patches) {
+    EXPECT_EQ(patch.donor.derivation, Derivation::gaussian);
+    EXPECT_EQ(patch.donor.prompt, DonorPrompt::pair);
+  }
+  for (const Patch& patch : of_two("other_base").patches)
+    EXPECT_EQ(patch.donor.prompt, DonorPrompt::other_base);
+}
+
+TEST(Controls, MoveEveryPatchToAnotherBand) {
+  std::vector<Arm> arms = parse_arms(lines({"kv_cache layers=4:8"}), sample_model(), 16);
+  arms[0].patches.push_back(arms[0].patches[0]);
+  arms[0].patches[1].layers = {0, 1};
+  const auto moved = control_arms(lines({"wrong_band"}), arms, sample_model()).at(0);
+  EXPECT_EQ(format_layers(moved.patches[0].layers), "0:4");
+  EXPECT_EQ(format_layers(moved.patches[1].layers), "6:8");
+  EXPECT_EQ(moved.refusal, "");
+  arms[0].patches[1].layers = {1, 2, 3, 4, 5, 6};
+  EXPECT_TRUE(says(control_arms(lines({"wrong_band"}), arms, sample_model()).at(0).refusal,
+                   {"no band of 6 layers", "1:7"}));
+}
+
+TEST(Controls, OfTheCacheAloneAreNotThoseOfAnArmThatPatchesASiteToo) {
+  EXPECT_TRUE(says(refusal_message([] {
+                     control_arms(lines({"mean"}), {arm_of_two_patches()}, sample_model());
+                   }),
+                   {"mean", "no arm", "kv_cache"}));
 }
 
 TEST(Controls, RefusedNamingTheirPlace) {
@@ -93,13 +135,16 @@ TEST(Controls, RefusedNamingTheirPlace) {
   EXPECT_TRUE(says(refusal({"none"}), {"none"}));
 }
 
+/// Of a row with one patch, into contexts and derived.
+std::int32_t donor_of(const BundleRow& row) { return row.donors.at(0).index; }
+
 /// Donor of every row of an arm, by text.
 std::vector<std::string> donors(const SamplePlan& plan, Control control) {
   std::vector<std::string> texts(plan.pairs.size());
   for (const Bundle& bundle : plan.bundles)
     for (const BundleRow& row : bundle.rows)
       if (plan.arms[row.arm.value].control == control)
-        texts[plan.rows[row.row.value].pair.value] = bundle.contexts.at(row.donor).text;
+        texts[plan.rows[row.row.value].pair.value] = bundle.contexts.at(donor_of(row)).text;
   return texts;
 }
 
@@ -142,8 +187,8 @@ TEST(PlannedControls, TheFillerIsAsLongAsTheDonorOrRefused) {
   const auto plan = sample_plan(
       config, prompt_set({{letters('a', 33), letters('x')}, {letters('a', 401), letters('x')}}));
   const BundleRow& row = plan.bundles[0].rows[1];
-  EXPECT_EQ(plan.bundles[0].contexts.at(row.donor).tokens, std::vector<std::int32_t>(33, 'f'));
-  EXPECT_FALSE(plan.bundles[0].contexts.at(row.donor).records_prompt);
+  EXPECT_EQ(plan.bundles[0].contexts.at(donor_of(row)).tokens, std::vector<std::int32_t>(33, 'f'));
+  EXPECT_FALSE(plan.bundles[0].contexts.at(donor_of(row)).records_prompt);
   EXPECT_TRUE(says(plan.refusal(plan.rows[3]), {"filler", "400", "401"}));
 }
 
@@ -170,7 +215,7 @@ TEST(PlannedControls, DerivedDonorsAreSharedByTheRowsOfAPair) {
   EXPECT_TRUE(plan.mean_prompts[1].empty());
   for (const Bundle& bundle : plan.bundles)
     for (const BundleRow& row : bundle.rows)
-      EXPECT_EQ(row.donor >= std::ssize(bundle.contexts),
+      EXPECT_EQ(donor_of(row) >= std::ssize(bundle.contexts),
                 plan.arms[row.arm.value].control != Control::none);
 }
 

@@ -8,6 +8,7 @@
 
 #include "plan/sample_plan.hpp"
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/wire.hpp"
 
 namespace rvsweep {
 namespace {
@@ -53,7 +54,7 @@ TEST_F(Extended, KeepsBundlesAndAppendsNewOnes) {
     const BundleId id(static_cast<std::int32_t>(b));
     Bundle expected = complete_bundle(before, id);
     for (auto& row : expected.rows) row.arm = ArmIndex(place_of_arm.at(row.arm.value));
-    EXPECT_EQ(pack_bundle(complete_bundle(plan, id)), pack_bundle(expected));
+    EXPECT_EQ(to_bytes(complete_bundle(plan, id)), to_bytes(expected));
   }
 }
 

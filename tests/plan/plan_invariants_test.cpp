@@ -5,8 +5,10 @@
 #include <random>
 #include <set>
 
+#include "plan/refusal.hpp"
 #include "plan/sample_plan.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/wire.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
 
 namespace rvsweep {
@@ -73,10 +75,9 @@ class PlanInvariants : public ::testing::TestWithParam<unsigned> {
   const SamplePlan& plan = sweep.plan;
 
   PromptIndex base_of(const PlannedRow& row) const {
-    const ArmSpec& arm = plan.arms[row.arm.value];
+    const Arm& arm = plan.arms[row.arm.value];
     const PromptPair& pair = plan.pairs[row.pair.value];
-    const bool from_source = arm.kind == ArmKind::source ||
-                             (arm.is_patched() && arm.direction == Direction::base_to_source);
+    const bool from_source = arm.direction == Direction::base_to_source;
     return from_source ? pair.source : pair.base;
   }
   PromptIndex donor_of(const PlannedRow& row) const {
@@ -103,11 +104,12 @@ TEST_P(PlanInvariants, RowIdsAreUnique) {
 TEST_P(PlanInvariants, RowsAreRefusedForTheReasonOfTheirLengths) {
   std::int64_t refused = 0;
   for (const auto& row : plan.rows) {
-    const ArmSpec& arm = plan.arms[row.arm.value];
-    const auto n = std::ssize(seen_by(row, base_of(row)));
-    const auto m = arm.is_patched() ? std::ssize(seen_by(row, donor_of(row))) : 0;
-    EXPECT_EQ(plan.refusal(row),
-              refusal_of(arm, {n, m, n, m}, {}, sweep.config.generation, sweep.model).value_or(""));
+    const Arm& arm = plan.arms[row.arm.value];
+    Roles roles;
+    roles.n = roles.n_window = std::ssize(seen_by(row, base_of(row)));
+    const auto m = std::ssize(seen_by(row, donor_of(row)));
+    roles.donors.assign(arm.patches.size(), {.m = m, .m_window = m});
+    EXPECT_EQ(plan.refusal(row), refusal_of(arm, roles, sweep.config.generation, sweep.model));
     refused += row.refusal != 0;
   }
   EXPECT_EQ(plan.n_refused(), refused);
@@ -150,8 +152,9 @@ TEST_P(PlanInvariants, ContextsFitTheirBundleDifferAndServeSomething) {
     }
     for (const BundleRow& row : bundle.rows) {
       used.at(row.base) = true;
-      for (const std::int32_t other : {row.donor, row.reference, row.counterpart})
+      for (const std::int32_t other : {row.reference, row.counterpart})
         if (other >= 0) used.at(other) = true;
+      for (const RowDonor& donor : row.donors) used.at(donor.index) = true;
     }
     EXPECT_EQ(std::count(used.begin(), used.end(), false), 0);
   }
@@ -161,7 +164,7 @@ TEST_P(PlanInvariants, RowsNameTheTokensTheirArmSees) {
   for (const Bundle& bundle : plan.bundles)
     for (const BundleRow& row : bundle.rows) {
       const PlannedRow& planned = plan.rows[row.row.value];
-      const ArmSpec& arm = plan.arms[planned.arm.value];
+      const Arm& arm = plan.arms[planned.arm.value];
       EXPECT_EQ(row.arm, planned.arm);
       EXPECT_EQ(row.sample, planned.sample);
       EXPECT_EQ(row.pair_hash, xxh3(plan.pairs[planned.pair.value].id));
@@ -169,10 +172,10 @@ TEST_P(PlanInvariants, RowsNameTheTokensTheirArmSees) {
       EXPECT_EQ(base.prompt, base_of(planned));
       EXPECT_EQ(base.tokens, seen_by(planned, base_of(planned)));
       if (!arm.is_patched()) {
-        EXPECT_EQ(row.donor, -1);
+        EXPECT_TRUE(row.donors.empty());
         continue;
       }
-      const BundleContext& donor = bundle.contexts.at(row.donor);
+      const BundleContext& donor = bundle.contexts.at(row.donors.at(0).index);
       EXPECT_EQ(donor.prompt, donor_of(planned));
       EXPECT_EQ(donor.tokens, seen_by(planned, donor_of(planned)));
     }
@@ -193,7 +196,7 @@ TEST_P(PlanInvariants, TheSamePlanEveryTime) {
   const SamplePlan again = sample_plan(sweep.config, sweep.prompts, sweep.model);
   ASSERT_EQ(again.bundles.size(), plan.bundles.size());
   for (std::size_t i = 0; i < plan.bundles.size(); ++i)
-    EXPECT_EQ(pack_bundle(again.bundles[i]), pack_bundle(plan.bundles[i]));
+    EXPECT_EQ(to_bytes(again.bundles[i]), to_bytes(plan.bundles[i]));
 }
 
 INSTANTIATE_TEST_SUITE_P(RandomSweeps, PlanInvariants, ::testing::Range(1u, 61u));

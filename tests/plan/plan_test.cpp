@@ -5,6 +5,7 @@
 #include "plan/sample_plan.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/wire.hpp"
 #include "support/input_error.hpp"
 
 namespace rvsweep {
@@ -19,7 +20,7 @@ struct Place {
   const Bundle& bundle;
   const BundleRow& row;
   const BundleContext& base() const { return bundle.contexts.at(row.base); }
-  const BundleContext& donor() const { return bundle.contexts.at(row.donor); }
+  const BundleContext& donor() const { return bundle.contexts.at(row.donors.at(0).index); }
 };
 
 Place place_of(const SamplePlan& plan, std::int64_t row) {
@@ -71,9 +72,9 @@ TEST(MakePlan, GivesEachArmItsBaseAndDonor) {
                                  "kv_cache layers=4:8 direction=base_to_source"}),
                   prompt_set({{s, b}}));
   EXPECT_EQ(place_of(plan, 0).base().text, b);
-  EXPECT_EQ(place_of(plan, 0).row.donor, -1);
+  EXPECT_TRUE(place_of(plan, 0).row.donors.empty());
   EXPECT_EQ(place_of(plan, 1).base().text, s);
-  EXPECT_EQ(place_of(plan, 1).row.donor, -1);
+  EXPECT_TRUE(place_of(plan, 1).row.donors.empty());
   for (const std::int64_t row : {2, 3}) {
     EXPECT_EQ(place_of(plan, row).base().text, b);
     EXPECT_EQ(place_of(plan, row).donor().text, s);
@@ -272,7 +273,9 @@ TEST(MakePlan, WithoutTextsIsTheSameButForThem) {
       for (const Prompt& prompt : prompts.prompts) sink(prompt);
       return prompts.pairs;
     };
-    return make_plan(config, sample_model(), source, sample_text(), "cpu", "float32", texts);
+    const ModelConfig model = sample_model();
+    const PlanText text = sample_text();
+    return make_plan({config, model, source, text, "cpu", "float32", texts});
   };
   const Plan with = plan_with(Texts::kept), without = plan_with(Texts::forgotten);
   EXPECT_TRUE(without.texts.empty());
@@ -281,7 +284,7 @@ TEST(MakePlan, WithoutTextsIsTheSameButForThem) {
     Bundle expected = complete_bundle(with, bundle.id);
     for (BundleContext& context : expected.contexts)
       if (context.prompt != filler_prompt) context.text.clear();
-    EXPECT_EQ(pack_bundle(complete_bundle(without, bundle.id)), pack_bundle(expected));
+    EXPECT_EQ(to_bytes(complete_bundle(without, bundle.id)), to_bytes(expected));
   }
 }
 

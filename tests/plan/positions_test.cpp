@@ -1,4 +1,4 @@
-#include "plan/positions.hpp"
+#include "rvsweep/plan/positions.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,8 @@
-// refusal_of: why a row cannot run.
+#include "plan/refusal.hpp"
+
 #include <gtest/gtest.h>
 
+#include "plan/arm_forms.hpp"
 #include "plan/sample_plan.hpp"
 #include "support/input_error.hpp"
 
@@ -9,15 +11,21 @@ namespace {
 
 constexpr std::int64_t positions = 100, max_new = 20;
 
-ArmSpec arm(const std::string& text) {
-  return parse_arms({{text, "here"}}, sample_model(), 16).at(0);
+Arm arm(const std::string& text) { return parse_arms({{text, "here"}}, sample_model(), 16).at(0); }
+
+/// A base of n tokens and a donor of m for each patch, its keywords the tokens 2 and 5.
+Roles roles(const Arm& of, std::int64_t n, std::int64_t m) {
+  Roles roles;
+  roles.n = roles.n_window = n;
+  roles.donors.assign(of.patches.size(), {.m = m, .m_window = m, .keyword_tokens = {2, 5}});
+  return roles;
 }
 
 std::string reason(const std::string& arm_text, std::int64_t n, std::int64_t m,
                    const ModelConfig& model = sample_model(positions)) {
   GenerationConfig generation;
   generation.max_new_tokens = max_new;
-  return refusal_of(arm(arm_text), {n, m, n, m}, {2, 5}, generation, model).value_or("");
+  return refusal_of(arm(arm_text), roles(arm(arm_text), n, m), generation, model);
 }
 
 TEST(RefusalOf, LetsOrdinaryRowsRun) {
@@ -106,6 +114,22 @@ TEST(RefusalOf, PositionsThatSelectNoCell) {
 TEST(RefusalOf, SitesLikeVProj) {
   EXPECT_TRUE(says(reason("resid_pre layers=3", 15, 30), {"resid_pre", "16 tokens", "shrink"}));
   EXPECT_EQ(reason("z layers=3 heads=0 window_policy=shrink", 1, 1), "");
+}
+
+TEST(RefusalOf, AnyPatchThatCannotBeMade) {
+  Arm two = arm("kv_cache layers=4:8");
+  two.patches.push_back(arm("v_proj layers=3").patches[0]);
+  const auto reason_of = [&](const Roles& roles) {
+    return refusal_of(two, roles, {.max_new_tokens = max_new}, sample_model(positions));
+  };
+  Roles lengths = roles(two, 30, 40);
+  EXPECT_EQ(reason_of(lengths), "");
+  lengths.donors[1].m = lengths.donors[1].m_window = 15;
+  EXPECT_TRUE(says(reason_of(lengths), {"v_proj patches the last 16 tokens", "30 and 15"}));
+  lengths.donors[0].refusal = "no donor";
+  EXPECT_EQ(reason_of(lengths), "no donor");
+  lengths.donors[0].m = 0;
+  EXPECT_EQ(reason_of(lengths), "the donor prompt is empty");
 }
 
 TEST(RefusalOf, ADonorWithoutCachedPositions) {

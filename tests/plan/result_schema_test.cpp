@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "plan/arm_forms.hpp"
 #include "plan/sample_plan.hpp"
 
 namespace rvsweep {

@@ -59,7 +59,7 @@ inline Plan make_plan(const SweepConfig& config, const ModelConfig& model, Promp
     for (Prompt& prompt : prompts.prompts) sink(std::move(prompt));
     return std::move(prompts.pairs);
   };
-  return make_plan(config, model, source, text, device, dtype, Texts::kept, before);
+  return make_plan({config, model, source, text, device, dtype, Texts::kept, before});
 }
 
 /// Pairs of (source, base) texts; equal texts are one prompt, as read_prompts makes them.

@@ -120,7 +120,7 @@ TEST(SweepConfig, KeepsArmLinesInOrderWithTheirPlaces) {
 
 TEST(SweepConfig, HoldsTheMergedConfigurationAsText) {
   const auto values = with("sweep.seed", "9");
-  EXPECT_EQ(parse_sweep_config(values).text, dump_config(values));
+  EXPECT_EQ(config_text(parse_sweep_config(values).lines), dump_config(values));
 }
 
 struct BadValue {

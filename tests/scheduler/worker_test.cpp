@@ -40,23 +40,24 @@ TEST(Worker, GivesSignsOfLifeWhileItComputesAndReturnsWhatItDidNotStart) {
   };
   Worker worker(communicator, executor, {});
   EXPECT_EQ(tag_of(next_report(communicator, worker)), Tag::ready);
-  worker.obey(order(Tag::assign, encode_note(5, "five")));
-  worker.obey(order(Tag::assign, encode_note(6, "six")));
+  worker.obey(order(Tag::assign, to_bytes(ItemNote{5, to_bytes('f')})));
+  worker.obey(order(Tag::assign, to_bytes(ItemNote{6})));
 
   const Message heartbeat = next_report(communicator, worker);
   ASSERT_EQ(tag_of(heartbeat), Tag::heartbeat);
-  EXPECT_EQ(decode_activity(heartbeat.payload).item, 5);
+  EXPECT_EQ(from_bytes<Activity>(heartbeat.payload).item, 5);
 
   worker.obey(order(Tag::withdraw));
   const Message returned = next_report(communicator, worker);
   ASSERT_EQ(tag_of(returned), Tag::returned);
-  EXPECT_EQ(decode_note(returned.payload).id, 6);
+  EXPECT_EQ(from_bytes<ItemNote>(returned.payload).id, 6);
 
   go_on.release();
   const Message done = next_report(communicator, worker);
   ASSERT_EQ(tag_of(done), Tag::done);
-  EXPECT_EQ(decode_note(done.payload).id, 5);
-  EXPECT_EQ(decode_text(decode_note(done.payload).body), "five");
+  const auto note = from_bytes<ItemNote>(done.payload);
+  EXPECT_EQ(note.id, 5);
+  EXPECT_EQ(note.body, to_bytes('f'));
 }
 
 TEST(Worker, ReportsAStopOnce) {
@@ -76,7 +77,7 @@ TEST(Worker, LeavesWithTheOutcomeAndSaysNothingAfterGoodbye) {
       communicator, [](const Bytes& payload) { return payload; }, stop_when([&] { return stop; }));
   EXPECT_EQ(tag_of(next_report(communicator, worker)), Tag::ready);
   EXPECT_FALSE(worker.outcome().has_value());
-  worker.obey(order(Tag::finish, encode_outcome({3, 1, 0, true, std::nullopt})));
+  worker.obey(order(Tag::finish, to_bytes(WorkOutcome{3, 1, 0, true, std::nullopt})));
   EXPECT_EQ(tag_of(next_report(communicator, worker)), Tag::goodbye);
   ASSERT_TRUE(worker.outcome().has_value());
   EXPECT_EQ(worker.outcome()->left(), 2);

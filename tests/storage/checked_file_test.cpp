@@ -1,6 +1,7 @@
 #include "storage/checked_file.hpp"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -10,18 +11,23 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <random>
 
+#include "rvsweep/core/descriptor.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/read_file.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "storage/h5_column.hpp"
 #include "storage/sample_sweep.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace rvsweep {
 namespace {
 namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
 
 const ColumnSpec noise_column = {"noise", ColumnType::float64, {64}, "1", "random numbers", ""};
 
@@ -32,28 +38,26 @@ std::vector<double> noise(std::size_t items) {
   return values;
 }
 
-void fill(const h5::Handle& file, std::size_t items, h5::Layout layout) {
-  h5::write_column(file, noise_column, noise(items), layout);
+void fill(const h5::Handle& file, std::size_t items, h5::Chunking chunking) {
+  h5::write_column(file, noise_column, noise(items), chunking);
   h5::write_column(file, {"text", ColumnType::utf8, {}, "1", "text", ""},
-                   std::vector<std::string>(items, "some text"), layout);
+                   std::vector<std::string>(items, "some text"), chunking);
 }
 
-void write(const fs::path& file, std::size_t items, h5::Layout layout = h5::Layout::compressed) {
+void write(const fs::path& file, std::size_t items,
+           h5::Chunking chunking = h5::Chunking::compressed) {
   write_checked_file(file, FileKind::segment,
-                     [&](const h5::Handle& h5) { fill(h5, items, layout); });
+                     [&](const h5::Handle& h5) { fill(h5, items, chunking); });
 }
 
-std::string bytes_of(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(stream), {});
-}
+std::string bytes_of(const fs::path& file) { return read_file(file).value(); }
 
 void put_bytes(const fs::path& file, const std::string& bytes) {
   std::ofstream(file, std::ios::binary | std::ios::trunc) << bytes;
 }
 
 TEST(CheckedFile, FirstLineHoldsKindAndDigestOfTheRest) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const fs::path file = folder.path() / "x.h5";
   write(file, 3);
   const std::string bytes = bytes_of(file);
@@ -67,7 +71,7 @@ TEST(CheckedFile, FirstLineHoldsKindAndDigestOfTheRest) {
 }
 
 TEST(CheckedFile, IsRefusedAsAnotherKind) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   write(folder.path() / "x.h5", 3);
   EXPECT_NE(verify_checked_file(folder.path() / "x.h5", FileKind::results), std::nullopt);
   EXPECT_THROW(open_checked_file(folder.path() / "x.h5", FileKind::plan), InputError);
@@ -76,7 +80,7 @@ TEST(CheckedFile, IsRefusedAsAnotherKind) {
 }
 
 TEST(CheckedFile, AnyFlippedBitIsFound) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const fs::path file = folder.path() / "x.h5";
   write(file, 20);
   const std::string sound = bytes_of(file);
@@ -94,7 +98,7 @@ TEST(CheckedFile, AnyFlippedBitIsFound) {
 }
 
 TEST(CheckedFile, AnyTruncationIsFound) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const fs::path file = folder.path() / "x.h5";
   write(file, 20);
   const std::string sound = bytes_of(file);
@@ -108,7 +112,7 @@ TEST(CheckedFile, AnyTruncationIsFound) {
 }
 
 TEST(CheckedFile, DamageInACompressedDatasetIsNamed) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const fs::path file = folder.path() / "x.h5";
   write(file, 2000);
   std::string bytes = bytes_of(file);
@@ -116,17 +120,17 @@ TEST(CheckedFile, DamageInACompressedDatasetIsNamed) {
   put_bytes(file, bytes);
   const std::vector<std::string> unreadable = unreadable_datasets(file);
   ASSERT_EQ(unreadable.size(), 1u);
-  EXPECT_NE(unreadable[0].find("/noise"), std::string::npos) << unreadable[0];
+  EXPECT_THAT(unreadable[0], HasSubstr("/noise"));
 }
 
 TEST(CheckedFile, AFailureLeavesTheOlderFileAndNoTemporary) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const fs::path file = folder.path() / "x.h5";
   write(file, 3);
   const std::string before = bytes_of(file);
   EXPECT_THROW(write_checked_file(file, FileKind::segment,
                                   [](const h5::Handle& h5) {
-                                    fill(h5, 5, h5::Layout::plain);
+                                    fill(h5, 5, h5::Chunking::none);
                                     throw std::runtime_error("stopped");
                                   }),
                std::runtime_error);
@@ -135,35 +139,27 @@ TEST(CheckedFile, AFailureLeavesTheOlderFileAndNoTemporary) {
 }
 
 TEST(CheckedFile, WhatTheDiskDidNotKeepIsFoundBeforeTheFileAppears) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const fs::path file = folder.path() / "x.h5";
-  try {
+  const auto write_badly = [&] {
     write_checked_file(file, FileKind::segment, [&](const h5::Handle& h5) {
-      fill(h5, 2000, h5::Layout::compressed);
+      fill(h5, 2000, h5::Chunking::compressed);
       ASSERT_GE(H5Fflush(h5.id(), H5F_SCOPE_GLOBAL), 0);
       // Behind HDF5's back, as a disk that loses a write: nothing that HDF5 returns tells of it.
       const fs::path temporary = list_folder(folder.path()).at(0);
       const std::string zeros(64, '\0');
       Descriptor(temporary, O_WRONLY).write_at(fs::file_size(temporary) / 2, zeros);
     });
-    FAIL() << "accepted a file that cannot be read";
-  } catch (const OutputError& error) {
-    EXPECT_NE(std::string(error.what()).find("/noise cannot be read"), std::string::npos)
-        << error.what();
-  }
+  };
+  EXPECT_THAT(write_badly, ThrowsMessage<OutputError>(HasSubstr("/noise cannot be read")));
   EXPECT_TRUE(list_folder(folder.path()).empty());
 }
 
 TEST(CheckedFile, AnUnwritableFolderIsNamed) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   put_bytes(folder.path() / "file", "x");
-  try {
-    write(folder.path() / "file" / "x.h5", 3);
-    FAIL() << "wrote below a regular file";
-  } catch (const OutputError& error) {
-    EXPECT_NE(std::string(error.what()).find("x.h5"), std::string::npos) << error.what();
-    EXPECT_NE(std::string(error.what()).find("Not a directory"), std::string::npos) << error.what();
-  }
+  EXPECT_THAT([&] { write(folder.path() / "file" / "x.h5", 3); },
+              ThrowsMessage<OutputError>(AllOf(HasSubstr("x.h5"), HasSubstr("Not a directory"))));
 }
 
 /// Runs `work` in a child process, which then exits in the usual way, and returns its exit status.
@@ -178,11 +174,11 @@ int status_of_child(Work work) {
 }
 
 TEST(CheckedFile, AWriterKilledHalfwayLeavesOnlyATemporary) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const fs::path file = folder.path() / "x.h5";
   const int status = status_of_child([&] {
     write_checked_file(file, FileKind::segment, [](const h5::Handle& h5) {
-      fill(h5, 50, h5::Layout::plain);
+      fill(h5, 50, h5::Chunking::none);
       raise(SIGKILL);
     });
     return 0;
@@ -211,13 +207,14 @@ bool open_objects_are_usable() {
 
 /// What a child that may write files of at most `limit` bytes makes of writing `file`.
 /// 0 = OutputError that names the file, and nothing left behind; other numbers are failures.
-int write_on_a_full_disk(const fs::path& file, std::size_t items, h5::Layout layout, rlim_t limit) {
+int write_on_a_full_disk(const fs::path& file, std::size_t items, h5::Chunking chunking,
+                         rlim_t limit) {
   const int status = status_of_child([&] {
     signal(SIGXFSZ, SIG_IGN);
     rlimit bound{limit, RLIM_INFINITY};
     setrlimit(RLIMIT_FSIZE, &bound);
     try {
-      write(file, items, layout);
+      write(file, items, chunking);
       return 1;
     } catch (const OutputError& error) {
       if (std::string(error.what()).find(file.filename().string()) == std::string::npos) return 2;
@@ -225,7 +222,7 @@ int write_on_a_full_disk(const fs::path& file, std::size_t items, h5::Layout lay
       // The process goes on: with space again, the next file is written.
       bound.rlim_cur = RLIM_INFINITY;
       setrlimit(RLIMIT_FSIZE, &bound);
-      write(file, items, layout);
+      write(file, items, chunking);
       if (verify_checked_file(file, FileKind::segment)) return 4;
       fs::remove(file);
       return open_objects_are_usable() ? 0 : 6;
@@ -237,15 +234,15 @@ int write_on_a_full_disk(const fs::path& file, std::size_t items, h5::Layout lay
 }
 
 TEST(CheckedFile, AFullDiskIsAnOutputErrorWhereverItStrikes) {
-  for (h5::Layout layout : {h5::Layout::plain, h5::Layout::compressed}) {
-    const sample::TemporaryFolder folder;
+  for (h5::Chunking chunking : {h5::Chunking::none, h5::Chunking::compressed}) {
+    const TemporaryFolder folder;
     const fs::path file = folder.path() / "x.h5";
-    write(file, 100, layout);
+    write(file, 100, chunking);
     const auto size = static_cast<rlim_t>(fs::file_size(file));
     fs::remove(file);
     for (rlim_t limit : {rlim_t{1}, rlim_t{600}, rlim_t{3000}, size / 4, size / 2, size - 4096,
                          size - 512, size - 100, size - 1}) {
-      EXPECT_EQ(write_on_a_full_disk(file, 100, layout, limit), 0)
+      EXPECT_EQ(write_on_a_full_disk(file, 100, chunking, limit), 0)
           << limit << " of " << size << " bytes";
     }
   }

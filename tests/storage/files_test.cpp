@@ -1,18 +1,20 @@
 #include "rvsweep/storage/files.hpp"
 
-#include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/host.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
-#include "storage/sample_sweep.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace rvsweep {
 namespace {
 namespace fs = std::filesystem;
+using ::testing::StartsWith;
+using ::testing::ThrowsMessage;
 
 /// An id that no process has: larger than the kernel hands out.
 constexpr long dead_pid = 2000000000;
@@ -27,7 +29,7 @@ TEST(Files, TemporaryNamesAreHiddenNeighboursAndNeverRepeat) {
 }
 
 TEST(Files, LeftoversOfTheDeadAreRemovedAndThoseOfTheLivingKept) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   create_folder(segments_folder(folder.path()));
   const fs::path mine = temporary_name(segment_file(folder.path(), BundleId{1}));
   const std::string dead =
@@ -47,49 +49,28 @@ TEST(Files, LeftoversOfTheDeadAreRemovedAndThoseOfTheLivingKept) {
 }
 
 TEST(Files, AFolderThatIsMissingHasNoLeftovers) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   EXPECT_TRUE(remove_leftover_temporaries(folder.path() / "absent").empty());
 }
 
-TEST(Files, KnowsLivingFromDeadProcesses) {
-  EXPECT_TRUE(process_is_alive(getpid()));
-  EXPECT_TRUE(process_is_alive(1));
-  EXPECT_FALSE(process_is_alive(dead_pid));
-  EXPECT_FALSE(process_is_alive(0));
-  EXPECT_FALSE(process_is_alive(-1));
-}
-
-TEST(Files, ReadsAndWritesAtOffsets) {
-  const sample::TemporaryFolder folder;
-  Descriptor file(folder.path() / "x", O_RDWR | O_CREAT);
-  file.write_at(0, "hello world");
-  file.write_at(6, "there");
-  std::string text(20, '?');
-  EXPECT_EQ(file.read_at(0, text.data(), text.size()), 11u);
-  EXPECT_EQ(text.substr(0, 11), "hello there");
-  EXPECT_EQ(file.read_at(100, text.data(), text.size()), 0u);
-  file.sync();
-  file.close();
-  sync_folder(folder.path());
+TEST(Files, AFolderIsBroughtToTheDisk) {
+  const TemporaryFolder folder;
+  EXPECT_NO_THROW(sync_folder(folder.path()));
+  EXPECT_THROW(sync_folder(folder.path() / "absent"), OutputError);
 }
 
 TEST(Files, FailuresNameTheFileAndTheReason) {
-  try {
-    Descriptor("/proc/no-such-file", O_RDONLY);
-    FAIL() << "opened a file that does not exist";
-  } catch (const OutputError& error) {
-    EXPECT_STREQ(error.what(), "/proc/no-such-file: cannot be opened (No such file or directory)");
-  }
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   touch(folder.path() / "file");
-  EXPECT_THROW(create_folder(folder.path() / "file" / "below"), OutputError);
-  EXPECT_THROW(list_folder(folder.path() / "file"), OutputError);
-  EXPECT_THROW(rename_file(folder.path() / "absent", folder.path() / "x"), OutputError);
-}
-
-TEST(Files, TimeIsWrittenInUtc) {
-  EXPECT_TRUE(testing::internal::RE::FullMatch(
-      utc_now(), "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"));
+  const auto fails = [](const fs::path& file, const std::string& problem) {
+    return ThrowsMessage<OutputError>(StartsWith(file.string() + ": " + problem));
+  };
+  const fs::path below = folder.path() / "file" / "below";
+  EXPECT_THAT([&] { create_folder(below); }, fails(below, "cannot be created (Not a directory)"));
+  EXPECT_THAT([&] { list_folder(folder.path() / "file"); },
+              fails(folder.path() / "file", "cannot be listed (Not a directory)"));
+  EXPECT_THAT([&] { rename_file(folder.path() / "absent", folder.path() / "x"); },
+              fails(folder.path() / "x", "cannot be put in place (No such file or directory)"));
 }
 
 }  // namespace

@@ -1,18 +1,21 @@
 #include "rvsweep/storage/folder_check.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "rvsweep/core/error.hpp"
 #include "storage/sample_sweep.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace rvsweep {
 namespace {
 namespace fs = std::filesystem;
+using ::testing::HasSubstr;
 
 TEST(CheckFolder, FindsThatAFolderHereWorksAndLeavesNothingBehind) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const FolderCheck check = check_folder(folder.path());
   EXPECT_EQ(check.fsync, "");
   EXPECT_EQ(check.rename, "");
@@ -27,7 +30,7 @@ TEST(CheckFolder, FindsThatAFolderHereWorksAndLeavesNothingBehind) {
 }
 
 TEST(CheckFolder, TriesTheFolderAboveOneThatIsMissing) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   EXPECT_EQ(check_folder(folder.path() / "not" / "yet").fsync, "");
   EXPECT_TRUE(fs::is_empty(folder.path()));
 }
@@ -38,12 +41,8 @@ TEST(CheckFolder, KnowsTmpfs) {
 }
 
 TEST(CheckFolder, NamesAFolderThatCannotBeWritten) {
-  try {
-    check_folder("/proc/self");  // not even root may create files there
-    FAIL() << "nothing was thrown";
-  } catch (const OutputError& error) {
-    EXPECT_NE(std::string(error.what()).find("/proc/self"), std::string::npos) << error.what();
-  }
+  EXPECT_THAT([] { check_folder("/proc/self"); },  // not even root may create files there
+              ::testing::ThrowsMessage<OutputError>(HasSubstr("/proc/self")));
 }
 
 }  // namespace

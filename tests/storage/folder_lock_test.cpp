@@ -1,26 +1,27 @@
 #include "rvsweep/storage/folder_lock.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/host.hpp"
+#include "rvsweep/core/read_file.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 #include "storage/sample_sweep.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace rvsweep {
 namespace {
 namespace fs = std::filesystem;
+using ::testing::HasSubstr;
 
-std::string text_of(const fs::path& file) {
-  std::ifstream stream(file);
-  return std::string(std::istreambuf_iterator<char>(stream), {});
-}
+std::string text_of(const fs::path& file) { return read_file(file).value(); }
 
 /// The message of the InputError that taking the lock of `folder` ends with.
 std::string refusal(const fs::path& folder) {
@@ -36,7 +37,7 @@ std::string refusal(const fs::path& folder) {
 }
 
 TEST(FolderLock, NamesItsHolderAndGoesWithIt) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const fs::path sweep = folder.path() / "new" / "sweep";
   {
     const FolderLock lock(sweep);
@@ -46,12 +47,16 @@ TEST(FolderLock, NamesItsHolderAndGoesWithIt) {
     EXPECT_EQ(holder.at("started").get<std::string>().size(), 20u);
   }
   EXPECT_FALSE(fs::exists(lock_file(sweep)));
+  EXPECT_FALSE(read_lock_holder(sweep).has_value());
   const FolderLock again(sweep);
-  EXPECT_TRUE(fs::exists(lock_file(sweep)));
+  const auto holder = read_lock_holder(sweep);
+  ASSERT_TRUE(holder.has_value());
+  EXPECT_EQ(holder->host, host_name());
+  EXPECT_EQ(holder->pid, getpid());
 }
 
 TEST(FolderLock, IsRefusedWhileAnotherProcessHoldsIt) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   int ready[2];
   ASSERT_EQ(pipe(ready), 0);
   const pid_t child = fork();
@@ -63,9 +68,9 @@ TEST(FolderLock, IsRefusedWhileAnotherProcessHoldsIt) {
   char byte = 0;
   ASSERT_EQ(read(ready[0], &byte, 1), 1);
   const std::string message = refusal(folder.path());
-  EXPECT_NE(message.find("process " + std::to_string(child)), std::string::npos) << message;
-  EXPECT_NE(message.find(host_name()), std::string::npos) << message;
-  EXPECT_NE(message.find("choose another --out"), std::string::npos) << message;
+  EXPECT_THAT(message, HasSubstr("process " + std::to_string(child)));
+  EXPECT_THAT(message, HasSubstr(host_name()));
+  EXPECT_THAT(message, HasSubstr("choose another --out"));
 
   // Its holder killed, the same lock file is stale.
   kill(child, SIGKILL);
@@ -76,23 +81,21 @@ TEST(FolderLock, IsRefusedWhileAnotherProcessHoldsIt) {
 }
 
 TEST(FolderLock, IsRefusedTwiceInOneProcess) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const FolderLock lock(folder.path());
-  EXPECT_NE(refusal(folder.path()).find("in use"), std::string::npos);
+  EXPECT_THAT(refusal(folder.path()), HasSubstr("in use"));
   EXPECT_TRUE(fs::exists(lock_file(folder.path())));
 }
 
 TEST(FolderLock, OfAnotherHostIsNeverTakenOver) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const std::string text =
       R"({"host":"far-node","pid":2000000000,"started":"2024-05-01T12:00:00Z"})";
   std::ofstream(lock_file(folder.path())) << text;
   const std::string message = refusal(folder.path());
-  EXPECT_NE(message.find("process 2000000000 on far-node since 2024-05-01T12:00:00Z"),
-            std::string::npos)
-      << message;
-  EXPECT_NE(message.find("delete this file"), std::string::npos) << message;
-  EXPECT_NE(message.find(lock_file(folder.path()).string()), std::string::npos) << message;
+  EXPECT_THAT(message, HasSubstr("process 2000000000 on far-node since 2024-05-01T12:00:00Z"));
+  EXPECT_THAT(message, HasSubstr("delete this file"));
+  EXPECT_THAT(message, HasSubstr(lock_file(folder.path()).string()));
   EXPECT_EQ(text_of(lock_file(folder.path())), text);
 }
 
@@ -117,7 +120,7 @@ TEST(FolderLock, OfAnEarlierStartOfTheSameSlurmJobIsTakenOver) {
                           {"job", job},
                           {"restarts", restarts}};
   };
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const SlurmStart second("4711", "1");
   std::ofstream(lock_file(folder.path())) << left_by("alps/4711", 0);
   {
@@ -132,13 +135,13 @@ TEST(FolderLock, OfAnEarlierStartOfTheSameSlurmJobIsTakenOver) {
        {left_by("alps/4710", 0), left_by("jura/4711", 0), left_by("alps/4711", 1)}) {
     std::ofstream(lock_file(folder.path())) << other;
     const std::string message = refusal(folder.path());
-    EXPECT_NE(message.find("far-node"), std::string::npos) << message;
-    EXPECT_NE(message.find(other.at("job").get<std::string>()), std::string::npos) << message;
+    EXPECT_THAT(message, HasSubstr("far-node"));
+    EXPECT_THAT(message, HasSubstr(other.at("job").get<std::string>()));
   }
 }
 
 TEST(FolderLock, WithAReusedProcessIdIsTakenOver) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   // The id lives (it is ours), but whoever wrote it no longer holds the flock.
   std::ofstream(lock_file(folder.path()))
       << nlohmann::json{{"host", host_name()}, {"pid", getpid()}, {"started", "2001"}};
@@ -147,23 +150,24 @@ TEST(FolderLock, WithAReusedProcessIdIsTakenOver) {
 }
 
 TEST(FolderLock, WithUnreadableContentIsLeftToTheUser) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   for (const char* text : {"garbage", "[1]", "{\"host\":1}"}) {
     std::ofstream(lock_file(folder.path())) << text;
-    EXPECT_NE(refusal(folder.path()).find("delete this file"), std::string::npos);
+    EXPECT_THAT(refusal(folder.path()), HasSubstr("delete this file"));
+    EXPECT_FALSE(read_lock_holder(folder.path()).has_value()) << text;
     EXPECT_EQ(text_of(lock_file(folder.path())), text);
   }
 }
 
 TEST(FolderLock, LeftEmptyByADyingProcessIsTakenOver) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   std::ofstream(lock_file(folder.path())) << "";
   const FolderLock lock(folder.path());
   EXPECT_EQ(nlohmann::json::parse(text_of(lock_file(folder.path()))).at("pid"), getpid());
 }
 
 TEST(FolderLock, IsWonByOneOfManyAtOnce) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   for (int round = 0; round < 20; ++round) {
     int go[2], done[2];
     ASSERT_EQ(pipe(go), 0);
@@ -201,7 +205,7 @@ TEST(FolderLock, IsWonByOneOfManyAtOnce) {
 }
 
 TEST(FolderLock, InAnUnwritableFolderIsAnOutputError) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   std::ofstream(folder.path() / "file") << "x";
   EXPECT_THROW(FolderLock(folder.path() / "file" / "sweep"), OutputError);
 }

@@ -1,5 +1,6 @@
 #include "rvsweep/storage/journal_report.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -10,6 +11,7 @@
 
 namespace rvsweep {
 namespace {
+using ::testing::HasSubstr;
 
 class Troubles : public ::testing::Test {
  protected:
@@ -45,7 +47,7 @@ TEST_F(Troubles, CountADeadProcessAndForgetAnotherSweep) {
   }
   Journal(folder.path()).begin(5, 1, committed);
   EXPECT_EQ(troubles.update().at(BundleId{3}).attempts, 1);
-  EXPECT_NE(troubles.update().at(BundleId{3}).reason.find("died"), std::string::npos);
+  EXPECT_THAT(troubles.update().at(BundleId{3}).reason, HasSubstr("died"));
   Journal(folder.path()).begin(6, 1, committed);
   EXPECT_TRUE(troubles.update().empty());
 }

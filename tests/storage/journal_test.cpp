@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/read_file.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -127,8 +128,7 @@ TEST_F(JournalTest, ATornTailIsRemovedAndTheRestCounts) {
 TEST_F(JournalTest, EveryCutOfTheFileIsTolerated) {
   launch_that_dies();
   next_launch();
-  std::ifstream in(file(), std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  const std::string text = read_file(file()).value();
   for (std::size_t size = 0; size <= text.size(); ++size) {
     std::ofstream(file(), std::ios::binary | std::ios::trunc) << text.substr(0, size);
     for (const auto& [bundle, number] : next_launch()) EXPECT_LE(number, 1) << "cut at " << size;

@@ -1,24 +1,27 @@
 #include "rvsweep/storage/merge.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <random>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/read_file.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 #include "storage/checked_file.hpp"
 #include "storage/file_dump.hpp"
 #include "storage/h5_column.hpp"
 #include "storage/sample_sweep.hpp"
+#include "support/input_error.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace rvsweep {
 namespace {
 namespace fs = std::filesystem;
+using ::testing::HasSubstr;
 
 void commit(const fs::path& folder, const sample::Sweep& sweep,
             const std::vector<std::int32_t>& bundles) {
@@ -86,7 +89,7 @@ void expect_results(const fs::path& results, const sample::Sweep& sweep,
 }
 
 TEST(Merge, LaysOutScatteredBundlesInPlanOrder) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const sample::Sweep sweep = sample::sweep();
   commit(folder.path(), sweep, {2, 0, 3, 1});
   const MergeReport report = merge(folder.path(), {});
@@ -106,7 +109,7 @@ TEST(Merge, LaysOutScatteredBundlesInPlanOrder) {
 }
 
 TEST(Merge, PutsTheItemsOfAnExtendedSweepInPlanOrderByTheirNumbers) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const sample::Sweep sweep = sample::extended_sweep();
   commit(folder.path(), sweep, {0, 1, 2, 3});
   MergeOptions in_pieces;
@@ -124,7 +127,7 @@ TEST(Merge, PutsTheItemsOfAnExtendedSweepInPlanOrderByTheirNumbers) {
 }
 
 TEST(Merge, HoldsTheStaticTablesAndAttributes) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const sample::Sweep sweep = sample::sweep();
   commit(folder.path(), sweep, {0, 1, 2, 3});
   merge(folder.path(), {});
@@ -150,7 +153,7 @@ TEST(Merge, HoldsTheStaticTablesAndAttributes) {
 }
 
 TEST(Merge, FactsOfTheRunStayUnderRun) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const sample::Sweep sweep = sample::sweep();
   commit(folder.path(), sweep, {0, 1, 2, 3});
   merge(folder.path(), {false, {{"ranks", "2"}, {"command", "rvsweep run"}}});
@@ -175,7 +178,7 @@ TEST(Merge, FactsOfTheRunStayUnderRun) {
 TEST(Merge, DoesNotDependOnOrderRanksOrMemory) {
   const sample::Sweep sweep = sample::sweep();
   std::vector<std::int32_t> order{0, 1, 2, 3};
-  const sample::TemporaryFolder first;
+  const TemporaryFolder first;
   commit(first.path(), sweep, order);
   merge(first.path(), {});
   const auto expected = sample::dump_of(results_file(first.path()));
@@ -184,7 +187,7 @@ TEST(Merge, DoesNotDependOnOrderRanksOrMemory) {
   std::mt19937 random(7);
   for (std::int64_t memory_bytes : {1, 5000, 40000}) {
     std::shuffle(order.begin(), order.end(), random);
-    const sample::TemporaryFolder other;
+    const TemporaryFolder other;
     sample::write_plan(other.path(), sweep);
     for (std::int32_t bundle : order) {
       BundleResult result = sample::bundle_result(sweep, bundle);
@@ -197,13 +200,12 @@ TEST(Merge, DoesNotDependOnOrderRanksOrMemory) {
 }
 
 TEST(Merge, DifferingRunFactsMoveNothingElseInTheFile) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const sample::Sweep sweep = sample::sweep();
   commit(folder.path(), sweep, {0, 1, 2, 3});
   const auto bytes_with = [&](const char* fact) {
     merge(folder.path(), {false, {{"fact", fact}}});
-    std::ifstream stream(results_file(folder.path()), std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(stream), {});
+    return read_file(results_file(folder.path())).value();
   };
   const std::string one = bytes_with("A"), two = bytes_with("B");
   ASSERT_EQ(one.size(), two.size());
@@ -217,7 +219,7 @@ TEST(Merge, APartialOneMarksWhatIsPending) {
   const sample::Sweep sweep = sample::sweep();
   for (const std::vector<std::int32_t>& computed :
        {std::vector<std::int32_t>{}, {1}, {0, 3}, {3, 1, 2}}) {
-    const sample::TemporaryFolder folder;
+    const TemporaryFolder folder;
     commit(folder.path(), sweep, computed);
     const MergeReport report = merge(folder.path(), {.partial = true});
     EXPECT_EQ(report.bundles_merged, static_cast<std::int32_t>(computed.size()));
@@ -234,7 +236,7 @@ TEST(Merge, APartialOneMarksWhatIsPending) {
 
 TEST(Merge, AFullOneAfterAPartialOneIsTheSameAsAtOnce) {
   const sample::Sweep sweep = sample::sweep();
-  const sample::TemporaryFolder at_once, resumed;
+  const TemporaryFolder at_once, resumed;
   commit(at_once.path(), sweep, {0, 1, 2, 3});
   merge(at_once.path(), {});
   commit(resumed.path(), sweep, {2});
@@ -246,33 +248,27 @@ TEST(Merge, AFullOneAfterAPartialOneIsTheSameAsAtOnce) {
 }
 
 std::string merge_error(const fs::path& folder) {
-  try {
-    merge(folder, {});
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  ADD_FAILURE() << "merged";
-  return "";
+  return refusal_message([&] { merge(folder, {}); });
 }
 
 TEST(Merge, AFullOneSaysHowManyBundlesAreMissing) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const sample::Sweep sweep = sample::sweep();
   commit(folder.path(), sweep, {1, 2});
   const std::string message = merge_error(folder.path());
-  EXPECT_NE(message.find("2 of 4 bundles"), std::string::npos) << message;
+  EXPECT_THAT(message, HasSubstr("2 of 4 bundles"));
   EXPECT_FALSE(fs::exists(results_file(folder.path())));
 }
 
 TEST(Merge, ADamagedSegmentIsNamedAndNeverMerged) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const sample::Sweep sweep = sample::sweep();
   commit(folder.path(), sweep, {0, 1, 2, 3});
   const fs::path segment = segment_file(folder.path(), BundleId{2});
   fs::resize_file(segment, fs::file_size(segment) - 8);
   const std::string message = merge_error(folder.path());
-  EXPECT_NE(message.find("1 of 4 bundles"), std::string::npos) << message;
-  EXPECT_NE(message.find("bundle-000002.h5"), std::string::npos) << message;
+  EXPECT_THAT(message, HasSubstr("1 of 4 bundles"));
+  EXPECT_THAT(message, HasSubstr("bundle-000002.h5"));
   const MergeReport report = merge(folder.path(), {.partial = true});
   ASSERT_EQ(report.damaged.size(), 1u);
   EXPECT_EQ(report.damaged[0].bundle, BundleId{2});
@@ -282,7 +278,7 @@ TEST(Merge, ADamagedSegmentIsNamedAndNeverMerged) {
 TEST(Merge, ASegmentWithOtherItemsThanPlannedIsDamaged) {
   const sample::Sweep sweep = sample::sweep();
   const auto expect_named = [&](std::vector<std::int64_t> index, const std::string& finding) {
-    const sample::TemporaryFolder folder;
+    const TemporaryFolder folder;
     commit(folder.path(), sweep, {0, 2, 3});
     BundleResult result = sample::bundle_result(sweep, 1);
     result.rows.index = index;
@@ -291,7 +287,7 @@ TEST(Merge, ASegmentWithOtherItemsThanPlannedIsDamaged) {
     }
     write_segment(folder.path(), sweep.fingerprint, result);
     const std::string message = merge_error(folder.path());
-    EXPECT_NE(message.find(finding), std::string::npos) << message;
+    EXPECT_THAT(message, HasSubstr(finding));
   };
   const std::vector<std::int64_t> planned =
       sample::table_of(sweep.row_columns, sweep.row_bundle, 1).index;
@@ -307,12 +303,12 @@ TEST(Merge, ASegmentWithOtherItemsThanPlannedIsDamaged) {
 }
 
 TEST(Merge, AFolderWithoutAPlanIsAnInputError) {
-  const sample::TemporaryFolder folder;
-  EXPECT_NE(merge_error(folder.path()).find("plan.h5"), std::string::npos);
+  const TemporaryFolder folder;
+  EXPECT_THAT(merge_error(folder.path()), HasSubstr("plan.h5"));
 }
 
 TEST(Merge, ColumnsInSubgroupsAndEmptySweepsWork) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   sample::Sweep empty;
   empty.prompt_columns = sample::sweep().prompt_columns;
   empty.row_columns = sample::sweep().row_columns;
@@ -324,7 +320,7 @@ TEST(Merge, ColumnsInSubgroupsAndEmptySweepsWork) {
 }
 
 TEST(Merge, AnInterruptedOneLeavesTheOlderResults) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const sample::Sweep sweep = sample::sweep();
   commit(folder.path(), sweep, {0});
   merge(folder.path(), {.partial = true});

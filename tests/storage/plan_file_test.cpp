@@ -8,6 +8,7 @@
 #include "rvsweep/storage/sweep_paths.hpp"
 #include "storage/h5_column.hpp"
 #include "storage/sample_sweep.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace rvsweep {
 namespace {
@@ -59,7 +60,7 @@ std::vector<std::string> all_of(const Store& store) {
 }
 
 void expect_round_trip(const sample::Sweep& written) {
-  const sample::TemporaryFolder parent;
+  const TemporaryFolder parent;
   const auto folder = parent.path() / "new" / "sweep";
   sample::write_plan(folder, written);
   expect_equal(read_sweep_facts(folder), written);
@@ -101,7 +102,7 @@ TEST(PlanFile, KeepsASweepWithoutPromptsOrRows) {
 }
 
 TEST(PlanFile, RefusesASweepThatContradictsItself) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const auto expect_refused = [&](auto spoil) {
     sample::Sweep facts = sample::sweep();
     Plan plan = sample::plan_of(facts);
@@ -121,7 +122,7 @@ TEST(PlanFile, RefusesASweepThatContradictsItself) {
 }
 
 TEST(PlanFile, MissingOrDamagedIsAnInputError) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   EXPECT_THROW(read_plan_file(folder.path()), InputError);
   sample::write_plan(folder.path(), sample::sweep());
   std::filesystem::resize_file(plan_file(folder.path()), 2000);
@@ -129,7 +130,7 @@ TEST(PlanFile, MissingOrDamagedIsAnInputError) {
 }
 
 TEST(PlanFile, AnUnwritableFolderIsAnOutputError) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   std::ofstream(folder.path() / "file") << "x";
   EXPECT_THROW(sample::write_plan(folder.path() / "file" / "sweep", sample::sweep()), OutputError);
 }

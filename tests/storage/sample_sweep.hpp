@@ -1,8 +1,7 @@
 #pragma once
 // A small made-up sweep with every column type, bundles that lie scattered in plan order, and
-// values that differ from item to item; and a folder that disappears at the end of a test.
+// values that differ from item to item.
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <limits>
 #include <string>
@@ -13,25 +12,6 @@
 namespace rvsweep::sample {
 
 inline constexpr std::int64_t n_layers = 3, window = 4, max_new = 5;
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "rvsweep-test-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) std::abort();
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// All of plan.h5, column by column.
 struct Sweep : SweepFacts, BundleOfItem {
@@ -101,7 +81,7 @@ inline Sweep sweep(std::int32_t n_bundles = 4) {
 }
 
 /// The sample as if it had grown from its first four prompts, two pairs and ten rows: numbers that
-/// are not the places.
+/// are not the indices.
 inline Sweep extended_sweep() {
   Sweep s = sweep();
   s.generations = {{0x1111222233334444u, "[model]\npath = modèle\n", {2, 0}, 4, 10}};
@@ -188,34 +168,33 @@ inline ColumnValues values_of(const ColumnSpec& spec, const std::vector<std::int
   return values;
 }
 
-template <class Number>
+template <class NumberOf>
 ItemTable table_of(const std::vector<ColumnSpec>& specs,
                    const std::vector<std::int32_t>& item_bundle, std::int32_t bundle,
-                   Number number_of) {
-  std::vector<std::int64_t> places;
+                   NumberOf number_of) {
+  std::vector<std::int64_t> items;
   // Descending, since a bundle's order need not be the plan's.
-  for (auto item = static_cast<std::int64_t>(item_bundle.size()) - 1; item >= 0; --item) {
-    if (item_bundle[static_cast<std::size_t>(item)] == bundle) places.push_back(item);
-  }
+  for (std::int64_t item = std::ssize(item_bundle) - 1; item >= 0; --item)
+    if (item_bundle[static_cast<std::size_t>(item)] == bundle) items.push_back(item);
   ItemTable table;
-  for (const std::int64_t place : places)
-    table.index.push_back(number_of(static_cast<std::size_t>(place)));
-  for (const ColumnSpec& spec : specs) table.columns.push_back({spec, values_of(spec, places)});
+  for (const std::int64_t item : items)
+    table.index.push_back(number_of(static_cast<std::size_t>(item)));
+  for (const ColumnSpec& spec : specs) table.columns.push_back({spec, values_of(spec, items)});
   return table;
 }
 
 inline ItemTable table_of(const std::vector<ColumnSpec>& specs,
                           const std::vector<std::int32_t>& item_bundle, std::int32_t bundle) {
   return table_of(specs, item_bundle, bundle,
-                  [](std::size_t place) { return static_cast<std::int64_t>(place); });
+                  [](std::size_t item) { return static_cast<std::int64_t>(item); });
 }
 
 inline BundleResult bundle_result(const Sweep& sweep, std::int32_t bundle) {
   return {BundleId{bundle},
           table_of(sweep.prompt_columns, sweep.prompt_bundle, bundle,
-                   [&](std::size_t place) { return sweep.number_of_prompt(place); }),
+                   [&](std::size_t p) { return sweep.number_of_prompt(p); }),
           table_of(sweep.row_columns, sweep.row_bundle, bundle,
-                   [&](std::size_t place) { return sweep.number_of_row(place); }),
+                   [&](std::size_t r) { return sweep.number_of_row(r); }),
           {bundle % 2, "node" + std::to_string(bundle % 2), "2024-05-01T12:00:00Z", 0.25 * bundle}};
 }
 

@@ -8,12 +8,13 @@
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 #include "storage/sample_sweep.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace rvsweep {
 namespace {
 
 TEST(StatusFile, HoldsTheLatestText) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   EXPECT_EQ(read_status(folder.path()), std::nullopt);
   const std::string large(200000, 'x');
   for (const std::string& text : {std::string("{\"rows\": 1}\n"), large, std::string()}) {
@@ -24,7 +25,7 @@ TEST(StatusFile, HoldsTheLatestText) {
 }
 
 TEST(StatusFile, AReaderKeepsTheTextThatItOpened) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   write_status(folder.path(), "old text");
   std::ifstream reader(status_file(folder.path()));
   write_status(folder.path(), "new");
@@ -34,7 +35,7 @@ TEST(StatusFile, AReaderKeepsTheTextThatItOpened) {
 }
 
 TEST(StatusFile, AnUnwritableFolderIsAnOutputError) {
-  const sample::TemporaryFolder folder;
+  const TemporaryFolder folder;
   std::ofstream(folder.path() / "file") << "x";
   EXPECT_THROW(write_status(folder.path() / "file", "{}"), OutputError);
   EXPECT_THROW(write_status(folder.path() / "absent", "{}"), OutputError);

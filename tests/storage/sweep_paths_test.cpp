@@ -5,7 +5,7 @@
 namespace rvsweep {
 namespace {
 
-TEST(Layout, SegmentNamesLeadBackToTheirBundle) {
+TEST(SweepPaths, SegmentNamesLeadBackToTheirBundle) {
   EXPECT_EQ(segment_file("dir", BundleId{12}), "dir/segments/bundle-000012.h5");
   for (std::int32_t bundle : {0, 12, 999999, 1000000, INT32_MAX}) {
     const std::string name = segment_file("dir", BundleId{bundle}).filename().string();
@@ -13,7 +13,7 @@ TEST(Layout, SegmentNamesLeadBackToTheirBundle) {
   }
 }
 
-TEST(Layout, OtherNamesAreNoSegments) {
+TEST(SweepPaths, OtherNamesAreNoSegments) {
   for (const char* name :
        {"bundle-12.h5", "bundle-0000012.h5", "bundle-00001x.h5", "bundle-.h5", "bundle--00012.h5",
         "bundle-000012.h5.damaged", ".bundle-000012.h5.node-1-0.tmp", "bundle-99999999999.h5", "",

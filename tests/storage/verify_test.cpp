@@ -13,6 +13,7 @@
 #include "storage/checked_file.hpp"
 #include "storage/h5_column.hpp"
 #include "storage/sample_sweep.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace rvsweep {
 namespace {
@@ -54,7 +55,7 @@ class VerifyTest : public testing::Test {
     return text;
   }
 
-  sample::TemporaryFolder folder_;
+  TemporaryFolder folder_;
   sample::Sweep sweep_ = sample::sweep();
 };
 
@@ -136,7 +137,7 @@ TEST_F(VerifyTest, ADamagedPlanDoesNotHideDamagedSegments) {
 }
 
 TEST_F(VerifyTest, ResultsOfAnotherSweepAreFound) {
-  const sample::TemporaryFolder other;
+  const TemporaryFolder other;
   sample::Sweep sweep = sample::sweep();
   sweep.fingerprint = 5;
   sample::write_plan(other.path(), sweep);

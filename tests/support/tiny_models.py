@@ -108,17 +108,17 @@ def llama(folder: Path) -> Path:
     return save(folder, model, [1, 90, 91, 92, 93, 94, 95], bos_by_template=True, shard_size="200KB")
 
 
-def llama31(folder: Path) -> Path:
+def llama31(folder: Path, attention_bias: bool = False) -> Path:
     """Llama-3.1 rope scaling, config.json as transformers 5 writes it, BOS by template."""
-    config = LlamaConfig(**COMMON, rope_parameters=LLAMA3_SCALING, rms_norm_eps=1e-5)
+    config = LlamaConfig(**COMMON, rope_parameters=LLAMA3_SCALING, rms_norm_eps=1e-5, attention_bias=attention_bias)
     model = LlamaForCausalLM(config)
     randomise(model)
     return save(folder, model, [1, 300, 301, 302], bos_by_template=True)
 
 
 def llama31_v4(folder: Path) -> Path:
-    """The same kind of model with config.json in the style of transformers 4."""
-    llama31(folder)
+    """The same with biases on q, k, v and o, and config.json in the style of transformers 4."""
+    llama31(folder, attention_bias=True)
     rewrite_in_transformers_4_style(folder)
     return folder
 

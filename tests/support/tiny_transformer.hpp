@@ -26,15 +26,16 @@ inline Transformer tiny_transformer(std::uint64_t seed = 7) {
     LayerWeights l;
     l.input_norm = at::ones({c.hidden_size}) + random({c.hidden_size});
     l.mlp_norm = at::ones({c.hidden_size}) + random({c.hidden_size});
-    l.qkv_proj = random({c.n_heads * c.head_dim + 2 * c.kv_dim(), c.hidden_size});
-    l.qkv_bias = random({c.n_heads * c.head_dim + 2 * c.kv_dim()});
-    l.o_proj = random({c.hidden_size, c.n_heads * c.head_dim});
-    l.gate_up_proj = random({2 * c.intermediate_size, c.hidden_size});
-    l.down_proj = random({c.hidden_size, c.intermediate_size});
+    const auto qkv_dim = c.n_heads * c.head_dim + 2 * c.kv_dim();
+    const at::Tensor qkv = random({qkv_dim, c.hidden_size});
+    l.qkv = matrix_of_rows(qkv, random({qkv_dim}));
+    l.o = matrix_of_rows(random({c.hidden_size, c.n_heads * c.head_dim}));
+    l.gate_up = matrix_of_rows(random({2 * c.intermediate_size, c.hidden_size}));
+    l.down = matrix_of_rows(random({c.hidden_size, c.intermediate_size}));
     w.layers.push_back(l);
   }
   w.norm = at::ones({c.hidden_size});
-  w.head = random({c.vocab_size, c.hidden_size});
+  w.head = matrix_of_rows(random({c.vocab_size, c.hidden_size}));
   return Transformer(c, w, Placement{});
 }
 

@@ -40,9 +40,9 @@ at::Tensor logits(const Transformer& model) {
   ForwardInput input;
   input.tokens = at::arange(rows, at::kLong).unsqueeze(1);
   input.positions = at::zeros({rows, 1}, at::kLong);
-  const AttentionBias bias =
-      causal_bias(model.config(), model.placement(), std::vector<std::int64_t>(rows, 1), 0, 1);
-  input.bias = &bias;
+  const LayerVisibility seen =
+      causal_visibility(model.config().n_layers, std::vector<std::int64_t>(rows, 1), 1);
+  input.seen = &seen;
   input.last_kv_layer = model.config().n_layers;
   input.outputs = Outputs::last_query;
   return model.unembed(model.forward(input, cache));

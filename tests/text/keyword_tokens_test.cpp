@@ -1,15 +1,18 @@
 #include "rvsweep/text/keyword_tokens.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
 
 #include "rvsweep/core/error.hpp"
+#include "support/input_error.hpp"
 #include "support/temporary_folder.hpp"
-#include "text/sample_tokenizer.hpp"
+#include "tokenizer/sample_tokenizer.hpp"
 
 namespace rvsweep {
 namespace {
+using ::testing::HasSubstr;
 
 using Places = std::vector<std::int32_t>;
 
@@ -46,12 +49,7 @@ class WordList : public testing::Test {
     return read_word_list(folder_.path() / "words.txt");
   }
   std::string refusal(const std::string& content) {
-    try {
-      read(content);
-    } catch (const InputError& error) {
-      return error.what();
-    }
-    return "";
+    return refusal_message([&] { read(content); });
   }
   TemporaryFolder folder_;
 };
@@ -62,10 +60,10 @@ TEST_F(WordList, OneWordALine) {
 }
 
 TEST_F(WordList, NamesTheLine) {
-  EXPECT_NE(refusal("self\ntwo words\n").find("words.txt:2: \"two words\" is not one word"),
-            std::string::npos);
-  EXPECT_NE(refusal("self-aware").find("words.txt:1"), std::string::npos);
-  EXPECT_NE(refusal("# nothing\n").find("holds no word"), std::string::npos);
+  EXPECT_THAT(refusal("self\ntwo words\n"),
+              HasSubstr("words.txt:2: \"two words\" is not one word"));
+  EXPECT_THAT(refusal("self-aware"), HasSubstr("words.txt:1"));
+  EXPECT_THAT(refusal("# nothing\n"), HasSubstr("holds no word"));
   EXPECT_THROW(read_word_list("/nowhere/words.txt"), InputError);
   EXPECT_THROW(read_word_list(folder_.path()), InputError);
 }

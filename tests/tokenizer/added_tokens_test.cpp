@@ -1,9 +1,10 @@
 #include "tokenizer/added_tokens.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "rvsweep/core/error.hpp"
-#include "text/sample_tokenizer.hpp"
+#include "tokenizer/sample_tokenizer.hpp"
 
 namespace rvsweep {
 namespace {
@@ -100,12 +101,12 @@ TEST(AddedTokens, AnIdThatIsNotTheNextIsRefused) {
 TEST(AddedTokens, SaysWhatIsMissing) {
   json entry = token(2, "<x>");
   entry.erase("lstrip");
-  try {
-    pieces({token(1, "<s>"), entry}, "");
-    FAIL();
-  } catch (const InputError& error) {
-    EXPECT_EQ(error.where(), "tokenizer.json, added_tokens[1].lstrip");
-  }
+  EXPECT_THAT(
+      [&] {
+        pieces({token(1, "<s>"), entry}, "");
+      },
+      ::testing::Throws<InputError>(
+          ::testing::Property(&InputError::where, "tokenizer.json, added_tokens[1].lstrip")));
 }
 
 }  // namespace

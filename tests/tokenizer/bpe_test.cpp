@@ -5,7 +5,8 @@
 #include <random>
 
 #include "rvsweep/core/error.hpp"
-#include "text/sample_tokenizer.hpp"
+#include "support/input_error.hpp"
+#include "tokenizer/sample_tokenizer.hpp"
 
 namespace rvsweep {
 namespace {
@@ -76,12 +77,9 @@ TEST(Bpe, BytesWithoutTokenAreDroppedOrUnknown) {
 
 TEST(Bpe, RefusesMergesOfWhatIsNotThere) {
   const Vocabulary vocabulary({{"a", 0}, {"b", 1}}, "vocab");
-  try {
-    Bpe bpe(vocabulary, {.merges = {{"a", "b"}}}, "file, model");
-    FAIL() << "a merge into a missing token was taken";
-  } catch (const InputError& error) {
-    EXPECT_STREQ(error.what(), "file, model.merges[0]: token \"ab\" is not in the vocabulary");
-  }
+  const Pairs merges{{"a", "b"}};
+  EXPECT_EQ(refusal_message([&] { Bpe(vocabulary, {.merges = merges}, "file, model"); }),
+            "file, model.merges[0]: token \"ab\" is not in the vocabulary");
   EXPECT_THROW(Bpe(vocabulary, {.unknown = "<unk>"}, "model"), InputError);
 }
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "text/sample_tokenizer.hpp"
+#include "tokenizer/sample_tokenizer.hpp"
 
 namespace rvsweep {
 namespace {

@@ -1,11 +1,13 @@
 #include "tokenizer/decoder.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "rvsweep/core/error.hpp"
+#include "support/input_error.hpp"
 
 namespace rvsweep {
 namespace {
+using ::testing::HasSubstr;
 
 using nlohmann::json;
 
@@ -41,25 +43,18 @@ TEST(Decoder, StripIsOfEveryTokenUnlessFused) {
 
 TEST(Decoder, RefusesByName) {
   const auto refusal = [](const json& component, Symbols symbols = Symbols::characters) {
-    try {
-      decoded(component, {}, symbols);
-    } catch (const InputError& error) {
-      return std::string(error.what());
-    }
-    return std::string();
+    return refusal_message([&] { decoded(component, {}, symbols); });
   };
-  EXPECT_NE(refusal(sequence({fuse, {{"type", "WordPiece"}}})).find("decoders[1]: WordPiece"),
-            std::string::npos);
-  EXPECT_NE(refusal({{"type", "ByteLevel"}}).find("decoder: ByteLevel"), std::string::npos);
-  EXPECT_NE(refusal(fuse, Symbols::bytes).find("decoder: Fuse"), std::string::npos);
-  EXPECT_NE(refusal(strip(0, 1)).find("Strip at the end is not supported"), std::string::npos);
-  EXPECT_NE(refusal({{"type", "Strip"}, {"content", " "}, {"start", -1}, {"stop", 0}})
-                .find("decoder.start: is not a whole number"),
-            std::string::npos);
-  EXPECT_NE(refusal({{"type", "Strip"}, {"content", ""}, {"start", 1}, {"stop", 0}})
-                .find("decoder.content: is empty"),
-            std::string::npos);
-  EXPECT_NE(refusal(nullptr).find("decoder: null"), std::string::npos);
+  EXPECT_THAT(refusal(sequence({fuse, {{"type", "WordPiece"}}})),
+              HasSubstr("decoders[1]: WordPiece"));
+  EXPECT_THAT(refusal({{"type", "ByteLevel"}}), HasSubstr("decoder: ByteLevel"));
+  EXPECT_THAT(refusal(fuse, Symbols::bytes), HasSubstr("decoder: Fuse"));
+  EXPECT_THAT(refusal(strip(0, 1)), HasSubstr("Strip at the end is not supported"));
+  EXPECT_THAT(refusal({{"type", "Strip"}, {"content", " "}, {"start", -1}, {"stop", 0}}),
+              HasSubstr("decoder.start: is not a whole number"));
+  EXPECT_THAT(refusal({{"type", "Strip"}, {"content", ""}, {"start", 1}, {"stop", 0}}),
+              HasSubstr("decoder.content: is empty"));
+  EXPECT_THAT(refusal(nullptr), HasSubstr("decoder: null"));
 }
 
 }  // namespace

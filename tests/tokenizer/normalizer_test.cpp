@@ -1,11 +1,13 @@
 #include "tokenizer/normalizer.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "rvsweep/core/error.hpp"
+#include "support/input_error.hpp"
 
 namespace rvsweep {
 namespace {
+using ::testing::HasSubstr;
 
 using nlohmann::json;
 
@@ -41,23 +43,14 @@ TEST(Normalizer, NothingStaysNothing) { EXPECT_EQ(normalized(mistral, "").text, 
 
 TEST(Normalizer, RefusesByName) {
   const auto refusal = [](const json& component) {
-    try {
-      normalized(component, "");
-    } catch (const InputError& error) {
-      return std::string(error.what());
-    }
-    return std::string();
+    return refusal_message([&] { normalized(component, ""); });
   };
-  EXPECT_NE(refusal({{"type", "Lowercase"}}).find("normalizer: normalizer Lowercase"),
-            std::string::npos);
-  EXPECT_NE(refusal({{"type", "Replace"}, {"pattern", {{"Regex", "x"}}}, {"content", ""}})
-                .find("normalizer.pattern: a regular expression is not supported"),
-            std::string::npos);
-  EXPECT_NE(refusal(replace("", "x")).find("pattern.String: is empty"), std::string::npos);
-  EXPECT_NE(refusal({{"type", "Prepend"}}).find("normalizer.prepend: is not a text"),
-            std::string::npos);
-  EXPECT_NE(refusal({{"type", "Sequence"}}).find("normalizer.normalizers: is not a list"),
-            std::string::npos);
+  EXPECT_THAT(refusal({{"type", "Lowercase"}}), HasSubstr("normalizer: normalizer Lowercase"));
+  EXPECT_THAT(refusal({{"type", "Replace"}, {"pattern", {{"Regex", "x"}}}, {"content", ""}}),
+              HasSubstr("normalizer.pattern: a regular expression is not supported"));
+  EXPECT_THAT(refusal(replace("", "x")), HasSubstr("pattern.String: is empty"));
+  EXPECT_THAT(refusal({{"type", "Prepend"}}), HasSubstr("normalizer.prepend: is not a text"));
+  EXPECT_THAT(refusal({{"type", "Sequence"}}), HasSubstr("normalizer.normalizers: is not a list"));
 }
 
 }  // namespace

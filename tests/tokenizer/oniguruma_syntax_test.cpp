@@ -4,18 +4,14 @@
 
 #include <utility>
 
-#include "rvsweep/core/error.hpp"
+#include "support/input_error.hpp"
 
 namespace rvsweep {
 namespace {
 
 std::string refusal(std::string_view expression) {
-  try {
-    pcre2_from_oniguruma(expression, "tokenizer.json, pre_tokenizer.pattern");
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "";
+  return refusal_message(
+      [&] { pcre2_from_oniguruma(expression, "tokenizer.json, pre_tokenizer.pattern"); });
 }
 
 TEST(OnigurumaSyntax, CopiesWhatBothReadAlike) {

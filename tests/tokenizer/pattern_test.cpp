@@ -1,8 +1,9 @@
 #include "rvsweep/tokenizer/pattern.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "rvsweep/core/error.hpp"
+#include "support/input_error.hpp"
 
 namespace rvsweep {
 namespace {
@@ -74,14 +75,9 @@ TEST(Pattern, LongRunsAreMatchedWhole) {
 }
 
 TEST(Pattern, RefusesAMalformedExpression) {
-  try {
-    Pattern("(a", "tokenizer.json, pre_tokenizer");
-    FAIL();
-  } catch (const InputError& error) {
-    EXPECT_EQ(std::string(error.what())
-                  .find("tokenizer.json, pre_tokenizer: the regular expression is malformed ("),
-              0);
-  }
+  EXPECT_THAT(refusal_message([] { Pattern("(a", "tokenizer.json, pre_tokenizer"); }),
+              ::testing::StartsWith(
+                  "tokenizer.json, pre_tokenizer: the regular expression is malformed ("));
 }
 
 }  // namespace

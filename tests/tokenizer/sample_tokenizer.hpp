@@ -1,14 +1,12 @@
 #pragma once
-// A small byte-level tokenizer.json to change at will, and a folder to load it from.
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
+// A small byte-level tokenizer.json to change at will.
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "rvsweep/tokenizer/tokenizer.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace rvsweep::sample {
 
@@ -55,32 +53,10 @@ inline nlohmann::json added_token(int id, const std::string& content, bool speci
           {"rstrip", false}, {"normalized", false}, {"special", special}};
 }
 
-/// A folder that disappears at the end of a test.
-class TokenizerFolder {
- public:
-  explicit TokenizerFolder(const std::string& content) : TokenizerFolder() {
-    std::ofstream(path_ / "tokenizer.json") << content;
-  }
-  explicit TokenizerFolder(const nlohmann::json& content) : TokenizerFolder(content.dump()) {}
-  TokenizerFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "rvsweep-text-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) std::abort();
-    path_ = name;
-  }
-  ~TokenizerFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TokenizerFolder(const TokenizerFolder&) = delete;
-  TokenizerFolder& operator=(const TokenizerFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-  Tokenizer load() const { return Tokenizer::load(path_); }
-
- private:
-  std::filesystem::path path_;
-};
-
-inline Tokenizer load(const nlohmann::json& content) { return TokenizerFolder(content).load(); }
+inline Tokenizer load(const nlohmann::json& content) {
+  const TemporaryFolder folder;
+  folder.write("tokenizer.json", content.dump());
+  return Tokenizer::load(folder.path());
+}
 
 }  // namespace rvsweep::sample

@@ -1,11 +1,13 @@
 #include "rvsweep/tokenizer/tokenize_stream.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <sstream>
 
 #include "rvsweep/core/error.hpp"
-#include "text/sample_tokenizer.hpp"
+#include "support/input_error.hpp"
+#include "tokenizer/sample_tokenizer.hpp"
 
 namespace rvsweep {
 namespace {
@@ -23,12 +25,7 @@ std::string run(const std::string& input, bool json, TokenizeTo what) {
 }
 
 std::string refusal(const std::string& input, bool json, TokenizeTo what) {
-  try {
-    run(input, json, what);
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "";
+  return refusal_message([&] { run(input, json, what); });
 }
 
 TEST(TokenizeStream, PlainLines) {
@@ -57,7 +54,7 @@ TEST(TokenizeStream, NamesTheMalformedLine) {
     EXPECT_EQ(refusal("[1]\n[2]\n" + std::string(line), true, TokenizeTo::text),
               "input line 3: is not a JSON array of token ids")
         << line;
-  EXPECT_EQ(refusal("ok\n\xFF", false, TokenizeTo::ids).find("input line 2: "), 0);
+  EXPECT_THAT(refusal("ok\n\xFF", false, TokenizeTo::ids), ::testing::StartsWith("input line 2: "));
 }
 
 TEST(TokenizeStream, SaysThatItsOutputFails) {

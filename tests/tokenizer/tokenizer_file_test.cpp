@@ -1,25 +1,24 @@
 #include "tokenizer/tokenizer_file.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
-#include "text/sample_tokenizer.hpp"
+#include "support/input_error.hpp"
+#include "support/temporary_folder.hpp"
+#include "tokenizer/sample_tokenizer.hpp"
 
 namespace rvsweep {
 namespace {
+using ::testing::HasSubstr;
 
 TokenizerFile read(const std::string& content) {
-  return read_tokenizer_file(sample::TokenizerFolder(content).path() / "tokenizer.json");
+  const TemporaryFolder folder;
+  return read_tokenizer_file(folder.write("tokenizer.json", content));
 }
 
 std::string refusal(const std::string& content) {
-  try {
-    read(content);
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "";
+  return refusal_message([&] { read(content); });
 }
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
@@ -47,31 +46,24 @@ TEST(TokenizerFile, MergesMayBeOneText) {
 }
 
 TEST(TokenizerFile, SaysWhereItIsMalformed) {
-  EXPECT_NE(refusal("{\"model\":\n {\"vocab\" {}}}").find("line 2"), std::string::npos);
-  EXPECT_NE(refusal(R"({"model": {"vocab": {"a": 1)").find("is not valid JSON"), std::string::npos);
-  EXPECT_NE(refusal("").find("is not valid JSON"), std::string::npos);
-  EXPECT_NE(refusal("[]").find("is not a JSON object"), std::string::npos);
+  EXPECT_THAT(refusal("{\"model\":\n {\"vocab\" {}}}"), HasSubstr("line 2"));
+  EXPECT_THAT(refusal(R"({"model": {"vocab": {"a": 1)"), HasSubstr("is not valid JSON"));
+  EXPECT_THAT(refusal(""), HasSubstr("is not valid JSON"));
+  EXPECT_THAT(refusal("[]"), HasSubstr("is not a JSON object"));
   for (const char* id : {"1.5", "\"1\"", "null", "{}", "[1]"})
-    EXPECT_NE(refusal(R"({"model": {"vocab": {"a": 0, "bc": )" + std::string(id) + "}}}")
-                  .find("model.vocab: the id of token \"bc\""),
-              std::string::npos)
+    EXPECT_THAT(refusal(R"({"model": {"vocab": {"a": 0, "bc": )" + std::string(id) + "}}}"),
+                HasSubstr("model.vocab: the id of token \"bc\""))
         << id;
   for (const char* merge : {"\"ab\"", "\"a b c\"", "[\"a\"]", "[\"a\", \"b\", \"c\"]", "7", "{}",
                             "[[\"a\", \"b\"]]", "[1, 2]"})
-    EXPECT_NE(refusal(R"({"model": {"merges": ["a b", )" + std::string(merge) + "]}}")
-                  .find("model.merges[1]"),
-              std::string::npos)
+    EXPECT_THAT(refusal(R"({"model": {"merges": ["a b", )" + std::string(merge) + "]}}"),
+                HasSubstr("model.merges[1]"))
         << merge;
 }
 
 TEST(TokenizerFile, NamesAMissingFile) {
-  try {
-    read_tokenizer_file("/nowhere/tokenizer.json");
-    FAIL();
-  } catch (const InputError& error) {
-    EXPECT_EQ(error.where(), "/nowhere/tokenizer.json");
-    EXPECT_NE(std::string(error.what()).find("does not exist"), std::string::npos);
-  }
+  EXPECT_THAT(refusal_message([] { read_tokenizer_file("/nowhere/tokenizer.json"); }),
+              ::testing::StartsWith("/nowhere/tokenizer.json: does not exist"));
 }
 
 }  // namespace

@@ -1,15 +1,13 @@
 #pragma once
 // The world of ranks as the scheduler sees it: point-to-point bytes and a few collectives.
-#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "rvsweep/comm/silence.hpp"
+#include "rvsweep/core/wire.hpp"
 
 namespace rvsweep {
-
-using Bytes = std::vector<std::byte>;
 
 struct Message {
   int from = 0;
@@ -24,13 +22,13 @@ class Communicator {
   virtual ~Communicator() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
-  /// Hands the message over and returns at once; it may still be under way, and moves on in later
-  /// calls of any member. A rank may send to itself. Tags are 0 or more.
+  /// Returns at once; the message may still be under way then, and makes progress in later calls of
+  /// any member. A rank may send to itself. Tags are 0 or more.
   virtual void send(int to, int tag, Bytes payload) = 0;
   /// The next message that has arrived, in order per sender; never blocks.
   virtual std::optional<Message> try_receive() = 0;
-  /// From now on a collective that takes longer than `limit` is RankLost; none: it may take for
-  /// ever, as at the start.
+  /// From now on a collective that takes longer than `limit` throws RankLost. None, as at the
+  /// start: it may take for ever.
   virtual void set_patience(std::optional<Seconds> limit) = 0;
   /// Collectives: every rank calls them in the same order. Waiting ranks sleep rather than spin.
   virtual void barrier() = 0;

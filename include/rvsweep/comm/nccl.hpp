@@ -1,6 +1,6 @@
 #pragma once
-// GPU-to-GPU broadcast by NCCL, found at run time: nothing is linked, and where the library, the
-// GPUs or their number do not allow it the caller is told why and uses another way.
+// GPU-to-GPU broadcast by NCCL, which is opened at run time: nothing is linked, and where it cannot
+// be used the caller is told why.
 #include <cstddef>
 #include <memory>
 #include <optional>

@@ -1,5 +1,5 @@
 #pragma once
-// Which rank has been silent for too long, in the listener's own waking time.
+// Which rank has been silent for too long.
 #include <chrono>
 #include <optional>
 #include <stdexcept>
@@ -16,8 +16,8 @@ class RankLost : public std::runtime_error {
   RankLost(const std::string& who, Seconds limit);
 };
 
-/// Time counts only while the listener listens: a pause of its own (stopped, suspended, busy) says
-/// nothing about the others, whose messages wait meanwhile.
+/// Only time in which the listener listens counts: during a pause of its own (stopped, suspended,
+/// busy) the messages of the others wait, and their silence says nothing.
 class Silence {
  public:
   using Time = std::chrono::steady_clock::time_point;

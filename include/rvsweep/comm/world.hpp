@@ -8,10 +8,10 @@
 
 namespace rvsweep {
 
-/// Where a rank runs: chooses its device and tells ranks of one machine apart.
-struct NodePlace {
+/// Where a rank runs.
+struct NodeRank {
   std::string host;
-  int local_rank = 0;  // among the ranks that share this machine's memory, in rank order
+  int local_rank = 0;  // among the ranks of this machine, in rank order: chooses the GPU
   int local_size = 1;
 };
 
@@ -36,14 +36,14 @@ class World {
   void set_patience(std::optional<Seconds> limit);
 
   Communicator& communicator() const { return *communicator_; }
-  const NodePlace& place() const { return place_; }
+  const NodeRank& node() const { return node_; }
 
  private:
   int exceptions_before_;
   bool uses_mpi_;
   std::unique_ptr<Communicator> communicator_;
   std::optional<Seconds> patience_;
-  NodePlace place_;
+  NodeRank node_;
 };
 
 }  // namespace rvsweep

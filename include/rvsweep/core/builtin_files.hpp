@@ -1,5 +1,5 @@
 #pragma once
-// The files of configs/readouts, kept inside the program so that defaults work from any folder.
+// The files of configs/readouts, compiled in so that defaults work from any folder.
 #include <string>
 #include <string_view>
 

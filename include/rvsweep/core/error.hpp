@@ -28,17 +28,28 @@ class OutputError : public InputError {
   using InputError::InputError;
 };
 
-/// A precondition inside the program does not hold: a defect of rvsweep, never of its input.
+/// A contract inside the program does not hold: a defect of rvsweep, never of its input.
 class ContractError : public std::logic_error {
  public:
   using std::logic_error::logic_error;
 };
 
-[[noreturn]] void broken_contract(const char* condition, const char* file, int line,
-                                  const std::string& message);
+/// Throws ContractError; `how` says in which way what `message` states is broken.
+[[noreturn]] void broken_contract(const char* file, int line, const std::string& message,
+                                  const char* how);
 
 }  // namespace rvsweep
 
-/// Checks a precondition in every build type; throws ContractError.
+/// Checks in every build type that `condition` holds; `message` says in words what must hold.
 #define RVSWEEP_EXPECT(condition, message) \
-  ((condition) ? void(0) : ::rvsweep::broken_contract(#condition, __FILE__, __LINE__, (message)))
+  ((condition)                             \
+       ? void(0)                           \
+       : ::rvsweep::broken_contract(__FILE__, __LINE__, (message), #condition " does not hold"))
+
+/// Stands where control never comes; `message` says what would have brought it there.
+#define RVSWEEP_UNREACHABLE(message) \
+  ::rvsweep::broken_contract(__FILE__, __LINE__, (message), "this was to be unreachable")
+
+/// For functions of which a build has only the declaration.
+#define RVSWEEP_NOT_BUILT(what) \
+  ::rvsweep::broken_contract(__FILE__, __LINE__, what " is needed", "this build does not have it")

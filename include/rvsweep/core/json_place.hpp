@@ -5,28 +5,48 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "rvsweep/core/error.hpp"
 #include "rvsweep/core/ids.hpp"
 
 namespace rvsweep {
 
-/// A value of a JSON file and its place in it. The file's tree must outlive it.
+/// The tree of JSON text. Throws InputError of `where` and `advice`, with the byte, when it is not
+/// JSON or not UTF-8.
+nlohmann::json parse_json(const std::string& text, const std::string& where,
+                          const std::string& advice = "");
+
+/// A value of a JSON file and its path in it. The file's tree must outlive it. Every InputError
+/// names file and path, and advises `advice`.
 struct JsonPlace {
   const nlohmann::json& value;
   std::string file;
-  std::string path;  // "pre_tokenizer.pretokenizers[0]"; empty for the whole file
+  std::string path;         // "pre_tokenizer.pretokenizers[0]"; empty for the whole file
+  std::string advice = {};  // what to do about a value of the wrong type
 
   /// Member `key`, null where the object lacks it.
   JsonPlace member(const std::string& key) const;
   JsonPlace element(std::size_t index) const;
   bool is_null() const { return value.is_null(); }
 
-  /// Each throws InputError naming the place when the value has another type.
+  /// Each throws InputError when the value has another type.
   const nlohmann::json& array() const;
   std::string text() const;
   bool flag() const;
   bool flag_or(bool otherwise) const;  // `otherwise` where it is null
   std::int32_t token_id() const;       // 0 to max_token_id
   std::size_t count() const;           // a whole number from 0 to 2^31 - 1
+
+  /// Whether it has a member `key` that is not null.
+  bool has(const std::string& key) const { return value.contains(key) && !value[key].is_null(); }
+  /// Member `key` as nlohmann_json converts it to a bool, number, text or list of these. Throws
+  /// InputError when the object does not have it, or with another type.
+  template <class T>
+  T get(const std::string& key) const;
+  template <class T>
+  T get(const std::string& key, T otherwise) const {
+    return has(key) ? get<T>(key) : otherwise;
+  }
+  std::int64_t positive(const std::string& key) const;  // member `key`, above 0
 
   /// The member "type" of a component; throws where there is none.
   std::string type() const { return member("type").text(); }
@@ -36,5 +56,16 @@ struct JsonPlace {
   /// Throws InputError: `component` is not supported, `supported` says what is.
   [[noreturn]] void refuse(const std::string& component, const std::string& supported) const;
 };
+
+template <class T>
+T JsonPlace::get(const std::string& key) const {
+  if (!has(key)) throw InputError(where(), "has no \"" + key + "\"", "the file is not complete");
+  try {
+    return value[key].template get<T>();
+  } catch (const nlohmann::json::exception&) {
+    throw InputError(
+        where(), "\"" + key + "\" is " + value[key].dump() + ", which has the wrong type", advice);
+  }
+}
 
 }  // namespace rvsweep

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "rvsweep/core/descriptor.hpp"
+
 namespace rvsweep {
 
 class SharedMemory {
@@ -16,8 +18,6 @@ class SharedMemory {
   /// The memory of another process of this machine by its handle(), or none where that process
   /// cannot be seen from here (another container, another user). The maker must still hold it.
   static std::optional<SharedMemory> open(const std::string& handle);
-  SharedMemory(SharedMemory&& other) noexcept;
-  ~SharedMemory();
 
   /// Tells `open` where to look.
   std::string handle() const;
@@ -27,10 +27,10 @@ class SharedMemory {
   std::shared_ptr<std::byte> map() const;
 
  private:
-  SharedMemory() = default;
+  SharedMemory(Descriptor memory, std::size_t bytes);
 
-  int fd_ = -1;
-  std::size_t size_ = 0;
+  Descriptor memory_;
+  std::size_t size_;
 };
 
 /// `bytes` of zeros of this process alone, in large pages where the system gives them, for as long

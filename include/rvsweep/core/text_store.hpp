@@ -1,6 +1,6 @@
 #pragma once
-// Many texts that are kept for long, close together: a std::string each takes 32 bytes, and as much
-// again where it is longer than 15.
+// Many texts in few allocations: a std::string each takes 32 bytes, and as much again where it is
+// longer than 15.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -9,21 +9,21 @@
 
 namespace rvsweep {
 
-/// Texts by number, in the order in which they were added. At most 4 GiB each.
+/// Texts by index, in the order in which they were added. At most 4 GiB each.
 class TextStore {
  public:
   void add(std::string_view text);
   /// Valid until the store is assigned to or destroyed; moving the store keeps it.
-  std::string_view operator[](std::size_t number) const;
-  std::size_t size() const { return places_.size(); }
+  std::string_view operator[](std::size_t index) const;
+  std::size_t size() const { return slices_.size(); }
 
  private:
-  struct Place {
+  struct Slice {
     std::uint32_t piece, begin, size;
   };
 
   std::vector<std::vector<char>> pieces_;  // never grown beyond what they reserved
-  std::vector<Place> places_;
+  std::vector<Slice> slices_;              // by text
 };
 
 }  // namespace rvsweep

@@ -1,5 +1,5 @@
 #pragma once
-// Reading UTF-8 bytes that may be damaged.
+// Decoding UTF-8 that may be ill-formed.
 #include <cstddef>
 #include <string>
 #include <string_view>

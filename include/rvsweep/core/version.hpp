@@ -1,5 +1,5 @@
 #pragma once
-// What this program is.
+// Version of this program.
 #include <string>
 
 namespace rvsweep {

@@ -1,7 +1,8 @@
 #pragma once
 // One bundle on one device, from tokens to the columns that a segment stores.
 #include "rvsweep/core/phases.hpp"
-#include "rvsweep/experiment/generation.hpp"
+#include "rvsweep/experiment/sweep_settings.hpp"
+#include "rvsweep/intervention/derived_donors.hpp"
 #include "rvsweep/plan/result_table.hpp"
 #include "rvsweep/tokenizer/tokenizer.hpp"
 

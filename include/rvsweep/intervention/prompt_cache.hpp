@@ -1,5 +1,6 @@
 #pragma once
-// The prompt caches of a batch of rows, put together from the caches of its contexts.
+// The prompt caches of a batch of rows, made from the caches of its contexts. Columns [0, T) of
+// both hold prompt cells, right-aligned; a row's last cached cell lies in column T-1.
 #include <vector>
 
 #include "rvsweep/intervention/compiled_row.hpp"
@@ -9,12 +10,14 @@
 
 namespace rvsweep {
 
-/// Fills columns [0, T) of `rows` from `contexts` (right-aligned in T columns): base's cells, and
-/// where a row patches its cache, (1 - alpha) base + alpha donor in the written cells, donor keys
-/// turned by rotate_by first. Column T-1 holds a row's last cached cell. Adds to proofs[r], old
-/// cells being base's at the same column.
-void compose_prompt_caches(const Transformer& model, const KvCache& contexts,
-                           const std::vector<CompiledRow>& plans, KvCache& rows,
-                           std::vector<PatchProof>& proofs);
+/// Copies base's cells into columns [0, T) of `rows`.
+void copy_base_cells(const KvCache& contexts, const std::vector<CompiledRow>& plans, KvCache& rows);
+
+/// Applies the rows' cache patches, one after the other: (1 - alpha) old + alpha donor in the
+/// written cells, donor keys turned by rotate_by first. Adds to proofs[r]; where base has no cell,
+/// old counts as 0.
+void patch_prompt_caches(const Transformer& model, const KvCache& contexts,
+                         const std::vector<CompiledRow>& plans, KvCache& rows,
+                         std::vector<PatchProof>& proofs);
 
 }  // namespace rvsweep

@@ -1,46 +1,47 @@
 #pragma once
-// Patches inside the forward pass: the last W' rows of base at a site become the donor's.
+// Patches inside the forward pass: the last W' tokens of base at a site become the donor's.
 #include <vector>
 
 #include "rvsweep/intervention/compiled_row.hpp"
 #include "rvsweep/intervention/contexts.hpp"
 #include "rvsweep/intervention/proof.hpp"
+#include "rvsweep/model/transformer.hpp"
 
 namespace rvsweep {
 
-/// The patches of one forward pass over a batch of rows, with what proves them.
+/// The edits of one forward pass over a batch of rows, with what proves them.
 struct PassEdits {
-  std::vector<SiteEdit> patches;
-  std::vector<SiteCapture> records;  // of what each patch gives, for change()
-  std::vector<at::Tensor> old;       // base's values there, 0 where base has none
-  std::vector<at::Tensor> written;   // float32 [rows, queries, heads, 1], 1 where a row is written
+  std::vector<SiteEdit> edits;
+  std::vector<SiteCapture> captures;  // of what each edit gives, for change()
+  std::vector<at::Tensor> old;        // base's values there, 0 where base has none
+  std::vector<at::Tensor> written;    // float32 [rows, queries, heads, 1], 1 where a row is written
 
-  bool empty() const { return patches.empty(); }
-  /// Squared change of every row in a pass that filled `filled`, which begins with `records`:
+  bool empty() const { return edits.empty(); }
+  /// Squared change of every row in a pass that filled `filled`, which begins with `captures`:
   /// float64 [rows].
   at::Tensor change(const std::vector<SiteCapture>& filled) const;
 };
 
-/// (site, layer) that the rows patch, each once, to be recorded over `queries` tokens of every
+/// (site, layer) that the rows patch, each once, to be captured over `queries` tokens of every
 /// context.
 std::vector<SiteCapture> captures_for(const std::vector<CompiledRow>& plans, std::int64_t queries);
 
-/// The residual stream at every layer where the patches of some row begin, each once, to be
-/// recorded over `queries` tokens of every context.
+/// The residual stream at every layer where the site patches of some row begin, each once, to be
+/// captured over `queries` tokens of every context.
 std::vector<SiteCapture> streams_for(const std::vector<CompiledRow>& plans, std::int64_t queries);
 
-/// ForwardInput::last_kv_layer of a pass that fills the cache and these records.
-std::int64_t last_layer_for(const std::vector<SiteCapture>& records, std::int64_t n_layers);
+/// ForwardInput::last_kv_layer of a pass that fills the cache and these captures.
+std::int64_t last_layer_for(const std::vector<SiteCapture>& captures, std::int64_t n_layers);
 
-/// Patches of a pass whose query q of row r is the row's token first_token[r] + q (n or more:
+/// Edits of a pass whose query q of row r is the row's token first_token[r] + q (n or more:
 /// generated).
 PassEdits pass_edits(const Transformer& model, const ContextState& contexts,
                      const std::vector<CompiledRow>& plans,
                      const std::vector<std::int64_t>& first_token, std::int64_t queries);
 
-/// Feeds the `queries` prompt positions before b[n-1], which hold all that a patch reaches, under
-/// the patch, and puts their keys and values into the rows' caches. Positions before the window and
-/// layers before the first patched one keep base's cells: they never see the patch. Adds to
+/// Feeds the `queries` prompt positions before b[n-1], which hold all that site patches reach, with
+/// the rows' edits, and puts their keys and values into the rows' caches. Positions before the
+/// window and layers before the first patched one keep base's cells: no patch reaches them. Adds to
 /// proofs[r].
 void run_patched_suffix(const Transformer& model, const ContextState& contexts,
                         const std::vector<CompiledRow>& plans, std::int64_t queries, KvCache& rows,

@@ -1,5 +1,5 @@
 #pragma once
-// Where and in which number format the model runs.
+// Where and in which dtype the model runs.
 #include <ATen/core/Tensor.h>
 
 #include <string>
@@ -30,5 +30,10 @@ void use_threads(int threads);
 std::string hardware_name(const Placement& placement);
 
 std::string libtorch_version();
+
+/// Whether the host can read the elements: ranks of a node may share them, and comparing them is
+/// cheap.
+bool is_on_host(const at::Device& device);
+bool is_on_host(const at::Tensor& x);
 
 }  // namespace rvsweep

@@ -1,6 +1,5 @@
 #pragma once
-// What logits say about two runs. All sums over the vocabulary are float64, in nats, at temperature
-// 1.
+// Comparisons of logits. Sums over the vocabulary are float64, in nats, at temperature 1.
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
@@ -11,15 +10,15 @@ namespace rvsweep {
 /// log p of every token: [rows, vocab], float64.
 at::Tensor log_probabilities(const at::Tensor& logits);
 
-/// KL(p || q) of every row of log_q [rows, vocab] and the row of log_p [contexts, vocab] that p_of,
-/// int64 [rows], names: float64 [rows], >= 0 up to rounding.
+/// KL(p || q), q being row r of log_q [rows, vocab] and p row p_of[r] of log_p [contexts, vocab];
+/// p_of int64 [rows]. Returns float64 [rows], >= 0 up to rounding.
 at::Tensor kl_divergence(const at::Tensor& log_p, const at::Tensor& log_q, const at::Tensor& p_of);
 
 /// log p of one token per row: log_p [rows, vocab], tokens int64 [rows]; float64 [rows].
 at::Tensor token_log_probability(const at::Tensor& log_p, const at::Tensor& tokens);
 
-/// log sum exp of the logits of `tokens` less that of `others`: float64 [rows]; the difference of
-/// the two sets' log-probabilities.
+/// Log-sum-exp of the logits [rows, vocab] of `tokens` minus that of `others`, which is the
+/// difference of the two sets' log-probabilities: float64 [rows].
 at::Tensor log_sum_exp_difference(const at::Tensor& logits, const std::vector<std::int64_t>& tokens,
                                   const std::vector<std::int64_t>& others);
 

@@ -8,9 +8,9 @@
 namespace rvsweep {
 
 /// Singular values, descending, float64 [..., min(W, D)], of blocks [..., W, D] of any float type.
-/// Where the smallest is above a thousandth of the largest, roots of the float64 Gram matrix'
-/// eigenvalues, which takes half the time and is right to 1e-9; else a true SVD in float64, because
-/// a Gram matrix loses the tail. NaN where a block is not finite.
+/// Where the smallest is above a thousandth of the largest: roots of the eigenvalues of the float64
+/// Gram matrix, right to 1e-9 in half the time; else an SVD in float64, because a Gram matrix loses
+/// the tail. NaN where a block is not finite.
 at::Tensor singular_values(const at::Tensor& blocks);
 
 /// (sum lambda)^2 / sum lambda^2, in [1, W]. Notebook lines 113-122 call the same number both

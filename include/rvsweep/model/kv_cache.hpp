@@ -5,7 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "rvsweep/kernels/device.hpp"
+#include "rvsweep/kernels/operations.hpp"
+#include "rvsweep/kernels/visibility.hpp"
 #include "rvsweep/model_config/model_config.hpp"
 
 namespace rvsweep {
@@ -21,24 +22,19 @@ struct KvCache {
                           std::int64_t columns);
   std::int64_t rows() const { return k.size(1); }
   std::int64_t columns() const { return k.size(3); }
+  /// Columns [0, columns) of one layer.
+  CacheCells cells(std::int64_t layer, std::int64_t columns) const;
 };
 
-/// Copies what a layer makes of some tokens, from [rows, tokens, n_kv_heads, head_dim], to their
-/// cells [rows, n_kv_heads, tokens, head_dim], heads of neighbouring numbers in both. On a CPU by
-/// our own loop: libtorch's copy of such strides takes several times as long.
-void write_cells(const at::Tensor& from, const at::Tensor& cells);
-
-/// Additive attention bias per layer, float32: 0 where a cell is seen, -inf where not, ln t where
-/// it counts t times. Layers that see the same cells share one tensor.
-struct AttentionBias {
-  std::vector<at::Tensor> classes;          // [rows, 1, queries, columns] each
+/// What the rows of a batch see, layer by layer; layers that see alike share one entry.
+struct LayerVisibility {
+  std::vector<Visibility> classes;
   std::vector<std::size_t> class_of_layer;  // [n_layers]
 };
 
-/// Causal attention over right-aligned prompts of `lengths` tokens: columns [columns - length,
-/// ...). A padding column sees itself alone, so that no softmax is empty.
-AttentionBias causal_bias(const ModelConfig& config, const Placement& placement,
-                          const std::vector<std::int64_t>& lengths, std::int64_t first_query_column,
-                          std::int64_t columns);
+/// Causal attention over prompts of `lengths` tokens, right-aligned in columns [0, columns). A
+/// padding column sees itself alone, so that no softmax is empty.
+LayerVisibility causal_visibility(std::int64_t n_layers, const std::vector<std::int64_t>& lengths,
+                                  std::int64_t columns);
 
 }  // namespace rvsweep

@@ -1,6 +1,6 @@
 #pragma once
 // A model's parameters in a machine's memory, their matrices laid out for its processor.
-#include "kernels/cpu/onednn.hpp"
+#include "rvsweep/kernels/matrix.hpp"
 #include "rvsweep/model/weight_source.hpp"
 
 namespace rvsweep {
@@ -8,17 +8,16 @@ namespace rvsweep {
 /// In which form a machine keeps parameters.
 struct WeightForm {
   at::ScalarType dtype;         // of lookups and vectors, and of activations
-  MatrixLayout layout;          // of the matrices of products
-  at::ScalarType matrix_dtype;  // their numbers: dtype, or bfloat16 where a float32 run reads them
-                                // from bfloat16 files and tiles hold them
+  MatrixFormat format;          // of the matrices of products
+  at::ScalarType matrix_dtype;  // theirs: dtype, or bfloat16 where a float32 run reads them from
+                                // bfloat16 files and tiles hold them
 };
 
-/// The fastest form that this processor has for the model: tiles with AMX, for matrices of whole
-/// blocks; otherwise oneDNN's layout where can_pack(dtype).
+/// The fastest form that this processor has for the model (fastest_format).
 WeightForm weight_form(const WeightSource& source, const ModelConfig& config, at::ScalarType dtype);
 
-/// Memory for the parameters of `config`: bytes that are enough however large packed matrices turn
-/// out to be; what they do not need is never touched.
+/// Bytes for the parameters of `config`. Upper bound; the unused tail costs address space, not
+/// memory.
 std::size_t memory_for_weights(const ModelConfig& config, const WeightForm& form);
 
 /// Reads (or draws) parameters on `threads` threads into `memory`. It begins as zeros; of the

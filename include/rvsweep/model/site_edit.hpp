@@ -1,5 +1,5 @@
 #pragma once
-// Changes to what sites compute inside the forward pass, and recordings of it, as data.
+// Edits of what sites compute inside the forward pass, and captures of it, as data.
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace rvsweep {
 
 /// new = (1 - weight) * old + weight * values in float32, row by row of the batch. A weight of 0
 /// leaves a cell's bits alone, a weight of 1 gives the value's bits, so rows of one batch may carry
-/// unlike patches.
+/// unlike edits.
 struct SiteEdit {
   Site site = Site::v;
   std::int64_t layer = 0;
@@ -19,7 +19,7 @@ struct SiteEdit {
   at::Tensor weight;  // [rows, queries, heads, 1], 0..1, float32
 };
 
-/// Asks for what a site gives, patches included, at the last `queries` queries.
+/// Asks for what a site gives, edits included, at the last `queries` queries.
 struct SiteCapture {
   Site site = Site::v;
   std::int64_t layer = 0;
@@ -27,13 +27,13 @@ struct SiteCapture {
   at::Tensor values = {};  // [rows, queries, heads, dim], filled by the forward pass
 };
 
-/// Whether any patch or record is at (site, layer).
-bool has_edits(const std::vector<SiteEdit>& patches, const std::vector<SiteCapture>* records,
+/// Whether any edit or capture is at (site, layer).
+bool has_edits(const std::vector<SiteEdit>& edits, const std::vector<SiteCapture>* captures,
                Site site, std::int64_t layer);
 
-/// `x` [rows, queries, heads, dim] at (site, layer) after its patches, recorded where a record asks
-/// for it; `x` itself where nothing does.
-at::Tensor apply_edits(const std::vector<SiteEdit>& patches, std::vector<SiteCapture>* records,
+/// `x` [rows, queries, heads, dim] at (site, layer) after its edits, captured where asked for; `x`
+/// itself where there is none.
+at::Tensor apply_edits(const std::vector<SiteEdit>& edits, std::vector<SiteCapture>* captures,
                        Site site, std::int64_t layer, const at::Tensor& x);
 
 }  // namespace rvsweep

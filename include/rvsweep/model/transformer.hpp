@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "kernels/cpu/argmax.hpp"
+#include "rvsweep/kernels/operations.hpp"
 #include "rvsweep/model/kv_cache.hpp"
 #include "rvsweep/model/site_edit.hpp"
 #include "rvsweep/model/weights.hpp"
@@ -21,9 +21,9 @@ struct ForwardInput {
   at::Tensor tokens;        // [rows, queries] int64; unused where `residual` is given
   at::Tensor positions;     // [rows, queries] int64, of the rotation; >= 0
   std::int64_t column = 0;  // cache column of the first query; `queries` columns are written
-  const AttentionBias* bias = nullptr;  // over columns [0, column + queries) or more
-  std::vector<SiteEdit> patches;
-  std::vector<SiteCapture>* records = nullptr;
+  const LayerVisibility* seen = nullptr;
+  std::vector<SiteEdit> edits;
+  std::vector<SiteCapture>* captures = nullptr;
   /// The pass begins at this layer with this residual stream, [rows, queries, hidden]; undefined:
   /// at layer 0 with the tokens' embeddings.
   std::int64_t first_layer = 0;
@@ -40,6 +40,7 @@ class Transformer {
 
   const ModelConfig& config() const { return config_; }
   const Placement& placement() const { return placement_; }
+  const Operations& operations() const { return *operations_; }
   /// float32 [head_dim/2] on the model's device.
   const at::Tensor& inverse_frequencies() const { return inverse_frequencies_; }
 
@@ -55,14 +56,21 @@ class Transformer {
   /// dtype.
   at::Tensor unembed(const at::Tensor& residual) const;
 
-  /// What largest_logits and finite_rows find in those logits, for a residual stream [rows,
-  /// hidden]; on some processors without writing them.
-  LargestLogits largest_logits(const at::Tensor& residual) const;
+  /// Of those logits, for a residual stream [rows, hidden]; they need not be kept.
+  ArgMax argmax(const at::Tensor& residual) const;
 
  private:
+  struct Pass;
+  at::Tensor norm(const at::Tensor& x, const at::Tensor& weight) const;
+  at::Tensor attention_half(const Pass& pass, std::int64_t layer, const at::Tensor& x) const;
+  at::Tensor mlp_half(std::int64_t layer, const at::Tensor& x) const;
+  void add_output(const Pass& pass, Site site, std::int64_t layer, const at::Tensor& x,
+                  const Matrix& matrix, at::Tensor& stream) const;
+
   ModelConfig config_;
   Weights weights_;
   Placement placement_;
+  const Operations* operations_;
   at::Tensor inverse_frequencies_;
 };
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 
+#include "rvsweep/core/descriptor.hpp"
 #include "rvsweep/model/weights.hpp"
 #include "rvsweep/model_config/safetensors.hpp"
 
@@ -29,28 +30,23 @@ WeightSource find_weights(const std::filesystem::path& folder, const ModelConfig
 /// the seed: the model's identity.
 std::uint64_t model_fingerprint(const WeightSource& source);
 
-/// A file open for reading at any place by any thread.
+/// A file that threads may read at the same time. InputError where that fails.
 class WeightFile {
  public:
   explicit WeightFile(std::filesystem::path path);
-  ~WeightFile();
-  WeightFile(const WeightFile&) = delete;
-  WeightFile& operator=(const WeightFile&) = delete;
-
   void read(std::uint64_t offset, std::byte* into, std::size_t bytes) const;
 
  private:
-  std::filesystem::path path_;
-  int fd_;
+  Descriptor file_;
 };
 
-/// One thread's way to the numbers of parameters, read or drawn.
+/// Reads or draws elements of parameters; one per thread.
 class WeightReader {
  public:
   explicit WeightReader(const WeightSource& source) : source_(source) {}
 
-  /// Writes numbers [first, first + n) of a parameter, converted to `dtype`. `first` is even.
-  void read(const std::string& name, std::int64_t first, std::int64_t n, at::ScalarType dtype,
+  /// Writes elements [first, first + n) of a parameter, converted to `dtype`. `first` is even.
+  void read(const Parameter& parameter, std::int64_t first, std::int64_t n, at::ScalarType dtype,
             std::byte* into);
 
  private:
@@ -59,28 +55,30 @@ class WeightReader {
   std::vector<std::byte> unconverted_;
 };
 
-/// Numbers [first, first + n) of a parameter: what a thread takes at once, few enough to stay in
-/// its cache.
+/// Elements [first, first + n) of a parameter: one thread's piece of work, which stays in its
+/// cache.
 struct WeightSlice {
-  const WeightSlot* slot;
+  const StoredParameter* parameter;
   std::int64_t first, n;
 };
 
-/// Appends the slices of a slot, which must outlive them, in whole multiples of `unit` numbers.
-void append_slices(const WeightSlot& slot, std::int64_t unit, std::vector<WeightSlice>& slices);
+/// Appends the slices of a parameter, which must outlive them, in whole multiples of `unit`
+/// elements.
+void append_slices(const StoredParameter& parameter, std::int64_t unit,
+                   std::vector<WeightSlice>& slices);
 
-using Counter = std::atomic<std::uint32_t>;
+using WorkCounter = std::atomic<std::uint32_t>;
 
-/// Calls a worker of each of `threads` threads with numbers below `pieces` that none has had,
-/// `taken` counting them; that it lies in shared memory lets processes share a work. Returns when
-/// no piece is left to take; throws what the first worker that failed did.
-void take_in_turn(Counter& taken, std::size_t pieces, int threads,
-                  const std::function<std::function<void(std::size_t)>()>& make_worker);
+/// Work sharing by an atomic counter, which may lie in shared memory for processes to share it:
+/// each of `threads` threads makes a worker and calls it with the indices below `pieces` that it
+/// takes from `taken`. Returns when all are taken; rethrows the first failure.
+void share_work(WorkCounter& taken, std::size_t pieces, int threads,
+                const std::function<std::function<void(std::size_t)>()>& make_worker);
 
 /// Reads (or draws) every parameter of the layout once on `threads` threads, converts it to
 /// layout.dtype and writes it to `into` [layout.bytes]. Throws InputError when a file cannot be
 /// read. Drawn weights: norms 1, biases 0, all else nearly normal with mean 0; a parameter's
-/// numbers depend on seed and name alone, whatever the machine.
+/// elements depend on seed and name alone, whatever the machine.
 void read_parameters(const WeightSource& source, const WeightLayout& layout, int threads,
                      std::byte* into);
 

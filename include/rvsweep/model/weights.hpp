@@ -1,66 +1,66 @@
 #pragma once
-// The parameters of a Llama-family model and how blocks of memory hold them.
+// The parameters of a model as the forward pass uses them, and how blocks of memory hold them.
 #include <ATen/core/Tensor.h>
 
 #include <memory>
-#include <string>
 #include <vector>
 
-#include "rvsweep/model_config/model_config.hpp"
+#include "rvsweep/kernels/matrix.hpp"
+#include "rvsweep/model_config/parameters.hpp"
 
 namespace rvsweep {
 
 /// Parameters of one block; H hidden, I intermediate, Q = n_heads*head_dim, D =
 /// n_kv_heads*head_dim.
 struct LayerWeights {
-  at::Tensor input_norm;          // [H]
-  at::Tensor qkv_proj, qkv_bias;  // [Q + 2D, H], [Q + 2D] or undefined: rows of q, then k, then v
-  at::Tensor o_proj, o_bias;      // [H, Q], [H] or undefined
-  at::Tensor mlp_norm;            // [H]
-  at::Tensor gate_up_proj;        // [2I, H]: rows of gate, then up
-  at::Tensor down_proj;           // [H, I]
+  at::Tensor input_norm;  // [H]
+  Matrix qkv;             // [Q + 2D, H]: rows of q, then k, then v
+  Matrix o;               // [H, Q]
+  at::Tensor mlp_norm;    // [H]
+  Matrix gate_up;         // [2I, H]: rows of gate, then up
+  Matrix down;            // [H, I]
 };
 
 struct Weights {
   at::Tensor embedding;  // [vocab, H]
   std::vector<LayerWeights> layers;
   at::Tensor norm;  // [H]
-  at::Tensor head;  // [vocab, H]
+  Matrix head;      // [vocab, H]
 
-  std::shared_ptr<std::byte> memory;  // what packed matrices lie in
+  std::shared_ptr<std::byte> memory;  // that the matrices lie in, where they do not own it
 };
 
-/// Where a parameter of the model's files lies in the block.
-struct WeightSlot {
-  std::string name;  // Hugging Face's
-  std::vector<std::int64_t> shape;
+/// A parameter and where it lies in a block.
+struct StoredParameter : Parameter {
   std::int64_t offset = 0;  // bytes from the start of the block
-  std::int64_t numel = 0;
 };
 
-/// A block of parameters. Those of one product (q, k, v; gate, up) follow each other without a gap.
+/// A block of parameters as rows. Those that share a tensor (q, k, v; gate, up) follow each other
+/// without a gap; each tensor begins at a multiple of 64 bytes.
 struct WeightLayout {
   at::ScalarType dtype = at::kFloat;
-  std::vector<WeightSlot> slots;  // by offset
+  std::vector<StoredParameter> parameters;  // by offset
   std::int64_t bytes = 0;
 };
-
-/// Which parameters a layout holds: all, or all but the matrices of products.
-enum class Parameters { all, lookups_and_vectors };
 
 /// The next multiple of a cache line's 64 bytes, the widest vector register's too.
 constexpr std::int64_t aligned(std::int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
-WeightLayout weight_layout(const ModelConfig& config, at::ScalarType dtype,
-                           Parameters parameters = Parameters::all);
+/// Every parameter of the model.
+WeightLayout weight_layout(const ModelConfig& config, at::ScalarType dtype);
 
-/// The layouts of the matrices that activations are multiplied with, each alone, in the order in
-/// which the model uses them. A tied head is one of its own.
+/// The parameters of Role lookup, norm_weight and bias.
+WeightLayout lookups_and_vectors(const ModelConfig& config, at::ScalarType dtype);
+
+/// The matrices of products (Role::product), each a layout of its own, in the order in which the
+/// model uses them. A tied head is the last: the embedding once more.
 std::vector<WeightLayout> product_matrices(const ModelConfig& config, at::ScalarType dtype);
 
-/// Views of `block`, uint8 [layout.bytes] on any device. Of a layout without product_matrices these
-/// are `matrices`; otherwise a tied head is the embedding itself.
-Weights weights_in(const at::Tensor& block, const ModelConfig& config, const WeightLayout& layout,
-                   const std::vector<at::Tensor>& matrices = {});
+/// Makes `matrix` the one that the parameter is, or gives rows of, beside the bias that is there.
+void put_matrix(Weights& weights, const Parameter& parameter, Matrix matrix);
+
+/// Views of what `layout` holds in `block`, uint8 [layout.bytes] on any device; what it does not
+/// hold is undefined. A tied head is the embedding.
+Weights weights_in(const at::Tensor& block, const ModelConfig& config, const WeightLayout& layout);
 
 }  // namespace rvsweep

@@ -1,6 +1,6 @@
 #pragma once
-// config.json and generation_config.json of a Hugging Face model folder, in the writing of
-// transformers 4 and 5. What the engine does not support is refused here, by name.
+// The configuration files of a Hugging Face model folder, as transformers 4 and 5 write them. What
+// the forward pass does not support is refused here, by name.
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -11,8 +11,7 @@ namespace rvsweep {
 
 enum class RopeType { default_, linear, llama3 };
 
-/// Rotary embedding: inverse frequencies theta^(-2i/head_dim), scaled for rope types linear and
-/// llama3.
+/// Rotary embedding: inverse frequencies theta^(-2i/head_dim), which linear and llama3 scale.
 struct RopeConfig {
   RopeType type = RopeType::default_;
   double theta = 10000.0;
@@ -22,9 +21,10 @@ struct RopeConfig {
   double original_max_position_embeddings = 8192;
 };
 
-/// Shape and numerics of one Llama-family decoder.
+/// Sizes and numerics of a decoder: what the forward pass needs of config.json and of its family
+/// (src/model_config/families.hpp).
 struct ModelConfig {
-  std::string model_type;  // llama, mistral, qwen2
+  std::string model_type;  // of its family
   std::int64_t n_layers = 0;
   std::int64_t hidden_size = 0;
   std::int64_t intermediate_size = 0;
@@ -33,11 +33,11 @@ struct ModelConfig {
   std::int64_t head_dim = 0;
   std::int64_t vocab_size = 0;
   std::int64_t max_positions = 0;
-  std::optional<std::int64_t> sliding_window;  // prompts that reach it are refused, row by row
+  std::optional<std::int64_t> sliding_window;  // rows that would outgrow it are refused
   double rms_norm_eps = 1e-6;
   double initializer_range = 0.02;  // standard deviation of weights that are drawn
   RopeConfig rope;
-  bool tied_head = false;
+  bool tied_head = false;  // the embedding serves as head
   bool qkv_bias = false;
   bool o_bias = false;
   std::vector<std::int32_t> eos_token_ids;  // config.json and generation_config.json, sorted

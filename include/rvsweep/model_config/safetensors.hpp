@@ -6,15 +6,15 @@
 #include <string>
 #include <vector>
 
-#include "rvsweep/model_config/model_config.hpp"
-
 namespace rvsweep {
+
+using Shape = std::vector<std::int64_t>;
 
 /// One tensor of a safetensors file.
 struct TensorEntry {
   std::filesystem::path file;
   std::string dtype;  // F32, BF16, F16, ...
-  std::vector<std::int64_t> shape;
+  Shape shape;
   std::uint64_t begin = 0;  // byte offsets from the start of the file
   std::uint64_t end = 0;
 };
@@ -26,13 +26,5 @@ using TensorIndex = std::map<std::string, TensorEntry>;
 /// offsets outside the file or overlapping, size not matching dtype and shape, index and shards
 /// disagreeing.
 TensorIndex read_safetensors_index(const std::filesystem::path& folder);
-
-/// The parameters of a model of this shape, by their Hugging Face names.
-std::map<std::string, std::vector<std::int64_t>> parameter_shapes(const ModelConfig& config);
-
-/// Every parameter is there with its shape and a supported dtype (F32, BF16, F16), and every tensor
-/// is used; throws InputError naming the first that is not. Rotary inv_freq buffers of old folders,
-/// and the copy of a tied head, are the only tensors passed over.
-void check_tensors(const ModelConfig& config, const TensorIndex& index);
 
 }  // namespace rvsweep

@@ -1,6 +1,6 @@
 #pragma once
-// Named places of a block whose values a patch may change or a read-out record (TransformerLens'
-// hook points). The order of the enum is the order in the forward pass.
+// The activations of a block that a patch may change and a read-out record: TransformerLens' hook
+// points. The order of the enum is the order in the forward pass.
 #include <cstdint>
 #include <span>
 #include <string>
@@ -11,7 +11,7 @@ namespace rvsweep {
 
 enum class Site { resid_pre, q, k, v, z, attn_out, mlp_out, resid_post };
 
-/// What a site's vector is split into: one piece, KV heads or query heads.
+/// Which heads divide a site's vector.
 enum class SiteHeads { none, kv, query };
 
 struct SiteInfo {

@@ -1,13 +1,14 @@
 #pragma once
 // The unit of dispatch and of commit: rows that are computed as one batch, with all they need
 // beside the model and the sweep's settings, so that the rank that computes it needs no plan.
-#include <cstddef>
+// `fields` is for its way there, see core/wire.hpp.
 #include <cstdint>
 #include <string>
+#include <tuple>
 #include <vector>
 
-#include "plan/control.hpp"
 #include "rvsweep/core/ids.hpp"
+#include "rvsweep/plan/arm.hpp"
 
 namespace rvsweep {
 
@@ -25,6 +26,10 @@ struct BundleContext {
   std::string text;                      // empty where no read-out asks for it
   bool records_prompt = false;           // this bundle stores the prompt's geometry
   std::int64_t tokens_after_window = 0;  // last tokens beyond the end of its windows
+  static auto fields(auto& self) {
+    return std::tie(self.prompt, self.tokens, self.text, self.records_prompt,
+                    self.tokens_after_window);
+  }
 };
 
 /// Cells that follow from those of a context, or from all prompts of the donor side (mean).
@@ -36,19 +41,33 @@ struct DerivedDonor {
   std::string pair_id = {};  // keys the random numbers of gaussian and shuffled
   Direction direction = Direction::source_to_base;  // mean: whose donor side is averaged
   bool operator==(const DerivedDonor&) const = default;
+  static auto fields(auto& self) {
+    return std::tie(self.derivation, self.of, self.tokens, self.cells, self.pair_id,
+                    self.direction);
+  }
 };
 
-/// One row of the results. Roles are resolved: base is generated from, donor is patched in.
+/// Who gives to one patch of a row.
+struct RowDonor {
+  std::int32_t index = -1;                        // into contexts, then derived
+  std::vector<std::int32_t> keyword_tokens = {};  // for positions=keywords
+  static auto fields(auto& self) { return std::tie(self.index, self.keyword_tokens); }
+};
+
+/// One row of the results. Roles are resolved: base is generated from, donors are patched in.
 struct BundleRow {
   RowIndex row;
   ArmIndex arm;
   std::int32_t sample = 0;
   std::uint64_t pair_hash = 0;    // xxh3 of the pair id: keys the row's random numbers
   std::int32_t base = 0;          // into contexts
-  std::int32_t donor = -1;        // into contexts, then derived; -1 for unpatched arms
   std::int32_t reference = -1;    // into contexts: the unpatched run that logits are compared with
   std::int32_t counterpart = -1;  // into contexts: the other prompt of the pair
-  std::vector<std::int32_t> keyword_tokens = {};  // of the donor, for positions=keywords
+  std::vector<RowDonor> donors = {};  // by patch of the arm
+  static auto fields(auto& self) {
+    return std::tie(self.row, self.arm, self.sample, self.pair_hash, self.base, self.reference,
+                    self.counterpart, self.donors);
+  }
 };
 
 struct Bundle {
@@ -58,10 +77,9 @@ struct Bundle {
   std::vector<DerivedDonor> derived;
   std::vector<BundleRow> rows;
   double cost = 0;  // estimated multiply-adds per parameter: tokens fed
+  static auto fields(auto& self) {
+    return std::tie(self.id, self.shape, self.contexts, self.derived, self.rows, self.cost);
+  }
 };
-
-/// MessagePack, for the way to a rank. unpack throws ContractError on foreign bytes.
-std::vector<std::byte> pack_bundle(const Bundle& bundle);
-Bundle unpack_bundle(const std::vector<std::byte>& bytes);
 
 }  // namespace rvsweep

@@ -1,7 +1,8 @@
 #pragma once
-// Padded shapes of bundles. They are part of the arithmetic: a row's bits are a function of its
-// bundle's shape and its slot, so these tables decide results and are changed only with the
-// version.
+// Padded shapes of bundles and sizes of batches. They are part of the arithmetic: a row's bits are
+// a function of its bundle's shape and its slot, so these numbers decide results and are changed
+// only with the version. Beside them stand those of the kernels: Operations::prefill_tokens and the
+// formats of matrix.hpp.
 #include <cstdint>
 #include <string>
 
@@ -18,18 +19,23 @@ std::int64_t canonical_length(std::int64_t n_tokens);
 /// few entries, because each is one more path through matrix products.
 std::int64_t canonical_rows(std::int64_t n_rows);
 
+/// max_length of the notebook: what its presets and `reencode` cut a text to, in tokens.
+inline constexpr std::int64_t notebook_truncation = 512;
+
+/// Prompts averaged (mean control) and texts read again (`reencode`) go through the model in
+/// batches of so many, padded.
+inline constexpr std::int64_t reading_rows = 8;
+
+/// Prompts that are prefilled together, those of about Operations::prefill_tokens padded tokens,
+/// are whole groups of so many (canonical_rows) where there are several.
+inline constexpr std::int64_t prefill_row_group = 8;
+
+/// Rows whose KL is computed together, in float64 over the whole vocabulary.
+inline constexpr std::int64_t kl_rows = 8;
+
 /// sweep.bundle_rows = auto: a function of model shape, device type and dtype alone. The rows' keys
 /// and values must fit 4 GiB at 512 columns on a CPU, 32 GiB at 1,024 on a GPU.
 std::int64_t automatic_bundle_rows(const ModelConfig& config, const std::string& device,
                                    const std::string& dtype);
-
-/// Bytes of one number.
-std::int64_t dtype_bytes(const std::string& dtype);
-
-/// Bytes of keys and values of one row over `columns` cells in every layer.
-std::int64_t kv_bytes(const ModelConfig& config, std::int64_t columns, const std::string& dtype);
-
-/// Bytes of all parameters.
-std::int64_t weight_bytes(const ModelConfig& config, const std::string& dtype);
 
 }  // namespace rvsweep

@@ -3,7 +3,6 @@
 #include <array>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,7 +13,6 @@
 #include "rvsweep/model_config/model_config.hpp"
 #include "rvsweep/plan/arm.hpp"
 #include "rvsweep/plan/bundle.hpp"
-#include "rvsweep/plan/result_table.hpp"
 #include "rvsweep/plan/sweep_config.hpp"
 #include "rvsweep/text/prompts.hpp"
 #include "rvsweep/tokenizer/chat_template.hpp"
@@ -79,7 +77,7 @@ struct PlannedContext {
 struct PlannedBundleRow {
   RowIndex row;
   // Some 2,000 contexts and 1,000 derived donors are the most that a bundle has.
-  std::int16_t base = 0, donor = -1, reference = -1, counterpart = -1;
+  std::int16_t base = 0, reference = -1, counterpart = -1;
 };
 
 /// A bundle as the plan keeps it; complete_bundle makes it what a rank needs.
@@ -89,7 +87,8 @@ struct PlannedBundle {
   std::vector<PlannedContext> contexts;
   std::vector<DerivedDonor> derived;
   std::vector<PlannedBundleRow> rows;
-  std::vector<std::vector<std::int32_t>> keyword_tokens;  // by row; empty where no row has any
+  std::vector<std::int16_t> donors;  // of the rows' patches, row by row, as RowDonor has them
+  std::vector<std::vector<std::int32_t>> keyword_tokens;  // by donor; empty where none has any
   double cost = 0;
 };
 
@@ -120,7 +119,7 @@ struct Plan {
   std::vector<std::string> groups;
   std::vector<std::string> refusals{""};  // the first: none
   std::vector<PromptPair> pairs;
-  std::vector<ArmSpec> arms;  // of the config, then their controls
+  std::vector<Arm> arms;  // of the config, then their controls
   std::vector<PlannedRow> rows;
   std::vector<PlannedBundle> bundles;
   std::string filler;  // text of the filler control; else empty
@@ -143,36 +142,31 @@ struct Plan {
 enum class Texts { kept, forgotten };
 
 /// The arms of the configuration and then their controls.
-std::vector<ArmSpec> all_arms(const SweepConfig& config, const ModelConfig& model);
+std::vector<Arm> all_arms(const SweepConfig& config, const ModelConfig& model);
 
 /// Hands every prompt to the sink, in plan order, and returns the pairs, which name them by place.
 using PromptSource = std::function<std::vector<PromptPair>(const PromptSink& sink)>;
 
-/// `device` and `dtype` are resolved names ("cpu", "float32"). Throws InputError for what concerns
-/// the whole sweep (arms, layers) and what `prompts` throws; what concerns a row is that row's
-/// refusal. Prompts are tokenised while they come in, so that no more of their texts is held than
-/// `texts` asks for and keyword positions need.
-/// With `before`, the plan of a smaller job, the result extends it: its bundles stay first and as
-/// they are, and what they lack is packed into new ones. ContractError when a prompt or row of
-/// `before` is missing here.
-Plan make_plan(const SweepConfig& config, const ModelConfig& model, const PromptSource& prompts,
-               const PlanText& text, const std::string& device, const std::string& dtype,
-               Texts texts, const Plan* before = nullptr);
+/// What a plan is made of; all that is referred to must outlive make_plan.
+struct PlanInput {
+  const SweepConfig& config;
+  const ModelConfig& model;
+  const PromptSource& prompts;
+  const PlanText& text;
+  std::string device, dtype;  // resolved: "cpu", "float32"
+  Texts texts = Texts::kept;
+  const Plan* before = nullptr;  // the plan of a smaller job, which this one extends
+};
+
+/// Throws InputError for what concerns the whole sweep (arms, layers) and what `prompts` throws;
+/// what concerns a row is that row's refusal. Prompts are tokenised while they come in, so that no
+/// more of their texts is held than `texts` asks for and keyword positions need.
+/// The bundles of `before` stay first and as they are, and what they lack is packed into new ones.
+/// ContractError when a prompt or row of `before` is missing here.
+Plan make_plan(const PlanInput& input);
 
 /// A bundle of the plan as a rank needs it: with the tokens of its prompts, and with their texts
 /// where the plan still has them.
 Bundle complete_bundle(const Plan& plan, BundleId id);
-
-/// Tokens of base and donor, and how many of them lie up to the window's end.
-struct RowLengths {
-  std::int64_t n = 0, m = 0;
-  std::int64_t n_window = 0, m_window = 0;
-};
-
-/// Why `arm` cannot run with prompts of these lengths; none where it can. `keyword_tokens`: the
-/// donor's, for positions=keywords.
-std::optional<std::string> refusal_of(const ArmSpec& arm, const RowLengths& lengths,
-                                      const std::vector<std::int32_t>& keyword_tokens,
-                                      const GenerationConfig& generation, const ModelConfig& model);
 
 }  // namespace rvsweep

@@ -1,15 +1,62 @@
 #pragma once
 // The datasets that bundles fill, below /prompts and /rows. Read-outs that are off have none.
+#include <cstdint>
+#include <string>
 #include <vector>
 
 #include "rvsweep/model_config/model_config.hpp"
-#include "rvsweep/plan/plan.hpp"
+#include "rvsweep/plan/arm.hpp"
 #include "rvsweep/plan/result_table.hpp"
+#include "rvsweep/plan/sweep_config.hpp"
 #include "rvsweep/text/regex_families.hpp"
 
 namespace rvsweep {
 
 inline constexpr int schema_version = 1;
+
+/// Every column that bundles fill but those of regex families, which are named by their file; what
+/// each holds is said in result_schema.cpp.
+namespace columns {
+
+// /prompts
+inline constexpr ColumnKey<float> spectra{"spectra"};
+inline constexpr ColumnKey<double> pr{"pr"}, effective_rank{"effective_rank"},
+    spectral_entropy{"spectral_entropy"}, stable_rank{"stable_rank"},
+    nuclear_ratio{"nuclear_ratio"}, r_v{"r_v"};
+
+// /rows: outcome and proof
+inline constexpr ColumnKey<std::int8_t> status{"status"};  // RowStatus
+inline constexpr ColumnKey<std::string> reason{"reason"}, geometry_reason{"geometry_reason"};
+inline constexpr ColumnKey<std::int64_t> cells_changed{"cells_changed"},
+    cells_dropped{"cells_dropped"};
+inline constexpr ColumnKey<double> change_norm{"change_norm"};
+inline constexpr ColumnKey<std::int32_t> future_keys{"future_keys"};
+
+// /rows: generation
+inline constexpr ColumnKey<std::int32_t> tokens{"tokens"}, n_generated{"n_generated"},
+    n_generated_v{"n_generated_v"};
+inline constexpr ColumnKey<std::string> text{"text"}, stop_reason{"stop_reason"};
+
+// /rows: geometry
+inline constexpr ColumnKey<float> spectra_prompt{"spectra_prompt"},
+    spectra_generated{"spectra_generated"}, step_pr{"step_pr"};
+inline constexpr ColumnKey<double> r_v_prompt{"r_v_prompt"}, r_v_generated{"r_v_generated"},
+    r_v_reencoded{"r_v_reencoded"}, r_v_notebook{"r_v_notebook"};
+
+// /rows: behaviour
+inline constexpr ColumnKey<std::int32_t> keyword_count{"keyword_count"},
+    keyword_count_new{"keyword_count_new"}, repetitive{"repetitive"};
+inline constexpr ColumnKey<double> keyword_rate{"keyword_rate"}, copied_ngrams{"copied_ngrams"},
+    repeated_ngrams{"repeated_ngrams"};
+
+// /rows: logits
+inline constexpr ColumnKey<double> kl_first{"kl_first"}, lse_difference{"lse_difference"},
+    kl_forced_source{"kl_forced_source"}, logprob_source{"logprob_source"},
+    kl_forced_base{"kl_forced_base"}, logprob_base{"logprob_base"};
+inline constexpr ColumnKey<std::int32_t> logit_lens_token{"logit_lens_token"};
+inline constexpr ColumnKey<float> logit_lens_logprob{"logit_lens_logprob"};
+
+}  // namespace columns
 
 /// /prompts: spectra [L,W] and, per layer, the metrics of its singular values; r_v.
 std::vector<ColumnSpec> prompt_columns(const SweepConfig& config, const ModelConfig& model);
@@ -24,7 +71,7 @@ LayerSet logit_lens_layers(const ReadoutsConfig& readouts, std::int64_t n_layers
 /// /rows: status and reason, tokens and text, and the read-outs that are on; one column per regex
 /// family with the keywords.
 std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig& model,
-                                    const std::vector<ArmSpec>& arms,
+                                    const std::vector<Arm>& arms,
                                     const std::vector<RegexFamily>& families);
 
 }  // namespace rvsweep

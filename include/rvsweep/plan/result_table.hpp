@@ -1,11 +1,12 @@
 #pragma once
-// What a bundle hands back, as columns: plain data that the executor fills, a segment stores and
+// What a bundle hands back, as columns: plain data that experiment/ fills, a segment stores and
 // merge lays out in plan order. One table per kind of item (/prompts, /rows).
 #include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "rvsweep/core/error.hpp"
 #include "rvsweep/core/ids.hpp"
 
 namespace rvsweep {
@@ -36,11 +37,38 @@ struct Column {
   ColumnValues values;
 };
 
-/// Columns of some of the sweep's items; `index[i]` is the i-th item's place in plan order.
+/// Columns of some of the sweep's items; `index[i]` is the number of the i-th one (plan.hpp).
 struct ItemTable {
   std::vector<std::int64_t> index;
   std::vector<Column> columns;
 };
+
+/// The name of a column and the type of its values, see `columns` in result_schema.hpp.
+template <class T>
+struct ColumnKey {
+  const char* name;
+};
+
+/// The values of a column; null where the table has none, because its read-out is off. Throws
+/// std::bad_variant_access where the column is of another type.
+template <class T>
+std::vector<T>* find_column(ItemTable& table, ColumnKey<T> key) {
+  for (Column& column : table.columns)
+    if (column.spec.name == key.name) return &std::get<std::vector<T>>(column.values);
+  return nullptr;
+}
+
+/// The values of a column that the table has.
+template <class T>
+std::vector<T>& column(ItemTable& table, ColumnKey<T> key) {
+  std::vector<T>* values = find_column(table, key);
+  RVSWEEP_EXPECT(values != nullptr, std::string("the schema has column ") + key.name);
+  return *values;
+}
+template <class T>
+const std::vector<T>& column(const ItemTable& table, ColumnKey<T> key) {
+  return column(const_cast<ItemTable&>(table), key);
+}
 
 /// Facts of this particular run, kept under /run only.
 struct BundleRunFacts {
@@ -62,6 +90,9 @@ struct BundleResult {
 /// The value an item has before (or without) a result: NaN, -1 for integers, empty text, 0 for
 /// uint64.
 ColumnValues fill_values(const ColumnSpec& spec, std::int64_t items);
+
+/// A table of `index.size()` items without results.
+ItemTable empty_table(const std::vector<ColumnSpec>& specs, std::vector<std::int64_t> index);
 
 /// Number of scalars of one item: the product of `shape`.
 std::int64_t item_size(const ColumnSpec& spec);

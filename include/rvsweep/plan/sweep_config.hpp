@@ -55,7 +55,7 @@ struct SweepConfig {
   std::optional<std::int64_t> bundle_rows;  // 8..1024; none = auto
   std::vector<ConfigValue> arms, controls;
   std::string filler, token_sets;  // builtin, or a file
-  std::string text;                // the merged configuration, dump_config
+  ConfigLines lines;               // all of it, as texts
 };
 
 /// Types and ranges checked; throws InputError naming file, line and key.

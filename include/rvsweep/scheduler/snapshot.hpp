@@ -1,5 +1,5 @@
 #pragma once
-// What every rank is doing, as rank 0 knows it.
+// What every rank is doing, as far as rank 0 has heard.
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -13,14 +13,14 @@ struct Activity {
 };
 
 struct RankSnapshot {
-  bool ready = false;  // it has joined the sweep
+  bool ready = false;  // it takes items
   int items_done = 0;
   Activity activity;
-  double seconds_since_sign_of_life = 0;  // since the start of the sweep where it gave none
+  double seconds_since_sign_of_life = 0;  // since the start where it gave none
 };
 
 struct Snapshot {
-  double seconds = 0;  // since the start of the sweep
+  double seconds = 0;  // since the start
   int items = 0;       // = done + failed + held + pending
   int done = 0;
   int failed = 0;

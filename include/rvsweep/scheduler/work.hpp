@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "rvsweep/comm/communicator.hpp"
@@ -15,7 +16,7 @@ namespace rvsweep {
 struct WorkItem {
   std::int32_t id = 0;  // 0 or more, each once
   double cost = 0;      // any finite unit; larger ones go first, ties by id
-  int attempts = 0;     // that failed before this sweep began; fewer go first
+  int attempts = 0;     // that failed before; items with fewer go first
 };
 
 /// An item handed to a rank.
@@ -28,14 +29,14 @@ struct Assignment {
 struct WorkSource {
   std::vector<WorkItem> items;
   std::function<Bytes(std::int32_t id)> payload;
-  /// An item fails for good with this many failed attempts, those before the sweep counted in.
+  /// Failed attempts, earlier ones included, after which an item has failed for good.
   int max_attempts = 3;
 };
 
-/// Computes and commits one item and returns a small outcome. It runs on the rank's compute thread,
-/// always the same one during a sweep: settings that a library keeps per thread (autograd mode,
-/// current device, OpenMP threads) are set inside it. An OutputError ends the whole sweep; any
-/// other exception makes this attempt a failed one.
+/// Computes and commits one item and returns a small outcome. Always called on the rank's one
+/// compute thread: settings that a library keeps per thread (autograd mode, current device, OpenMP
+/// threads) are set inside it. An OutputError ends the work of all ranks; any other exception makes
+/// this attempt a failed one.
 using Executor = std::function<Bytes(const Bytes& payload)>;
 
 struct FailedAttempt {
@@ -47,8 +48,7 @@ struct FailedAttempt {
 };
 
 /// Rank 0 only, called from its main thread; each may be empty. Every item is done or failed for
-/// good at most once. An OutputError thrown by one of them ends the sweep like one of the
-/// executor's.
+/// good at most once. An OutputError thrown by one of them has the effect of one of the executor's.
 struct WorkEvents {
   /// Before the items go out; none of them does where this throws.
   std::function<void(const std::vector<Assignment>&)> on_assigned;
@@ -57,15 +57,15 @@ struct WorkEvents {
   std::function<void(std::int32_t id, int rank)> on_returned;  // not started, or not finished
   std::function<void(int rank)> on_stop_seen;    // the rank lives and was asked to stop
   std::function<void(const Snapshot&)> on_tick;  // at the start, each second and at the end
-  std::function<void(int rank)> on_rank_lost;    // before RankLost leaves the sweep
+  std::function<void(int rank)> on_rank_lost;    // before RankLost is thrown
 };
 
 /// When to stop early: nothing more starts, what is being computed is finished and reported.
 struct StopPolicy {
   std::function<bool()> stop_requested;  // asked on every rank, often; may be empty
   std::optional<Seconds> max_time;       // rank 0; counted from the call
-  /// All ranks: how long another one may be silent before RankLost ends the sweep. Ranks speak
-  /// every second, also while they compute.
+  /// All ranks: how long another one may be silent before RankLost is thrown. Ranks give a sign of
+  /// life every second, also while they compute.
   std::optional<Seconds> rank_timeout;
 };
 
@@ -78,6 +78,9 @@ struct WorkOutcome {
   bool stopped_early = false;               // by the StopPolicy, with items left
   std::optional<std::string> output_error;  // message of the first one
   int left() const { return items - done - failed; }
+  static auto fields(auto& self) {
+    return std::tie(self.items, self.done, self.failed, self.stopped_early, self.output_error);
+  }
 };
 
 /// Collective: all ranks enter and leave together; `source` is given on rank 0 and null elsewhere.

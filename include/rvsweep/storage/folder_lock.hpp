@@ -2,9 +2,10 @@
 // One run per sweep folder: DIR/lock names the process that works in it.
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
-#include "rvsweep/storage/files.hpp"
+#include "rvsweep/core/descriptor.hpp"
 
 namespace rvsweep {
 
@@ -16,6 +17,9 @@ struct LockHolder {
   std::string job;      // SLURM_CLUSTER_NAME/SLURM_JOB_ID; empty outside Slurm
   int restarts = 0;     // SLURM_RESTART_COUNT
 };
+
+/// Who holds the folder as its lock file says; none where there is no lock or it names nobody.
+std::optional<LockHolder> read_lock_holder(const std::filesystem::path& sweep_folder);
 
 /// Holds DIR/lock (created with O_EXCL and locked with flock) for its lifetime and removes it at
 /// the end. Not HDF5's locking, which clusters often switch off.

@@ -8,10 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "rvsweep/core/descriptor.hpp"
 #include "rvsweep/core/ids.hpp"
-#include "rvsweep/storage/files.hpp"
 
 namespace rvsweep {
+
+struct JournalEvent;
 
 struct BundleOfRank {
   BundleId bundle;
@@ -25,18 +27,18 @@ using Attempts = std::map<BundleId, int>;
 /// cannot be written.
 class Journal {
  public:
-  /// Opens the file, or creates it. A last line that a crash cut short is removed; other lines that
-  /// are no event are passed over with a warning.
+  /// Opens or creates the file. A last line that a crash cut short is removed; other lines that are
+  /// no event are skipped with a warning.
   explicit Journal(const std::filesystem::path& sweep_folder);
 
   /// A launch begins. Where the one before it died, each rank's first bundle that is not in
   /// `committed` (by bundle) counts as attempted once more: ranks compute in the order of hand-out.
-  /// Ranks that were seen alive as the job ended are cleared; where a rank was lost, it alone
-  /// counts. Returns all attempts, this sweep's only.
+  /// Ranks that were seen alive as the job ended are not blamed; where a rank was lost, it alone
+  /// is. Returns the attempts of this sweep.
   Attempts begin(std::uint64_t sweep_fingerprint, int ranks, const std::vector<bool>& committed);
 
-  /// On the disk when this returns. Room for the reports to follow is set aside beforehand, so that
-  /// a disk that is full by then does not make them fail.
+  /// On the disk when this returns. Reserves the bytes of the reports to follow, which then succeed
+  /// on a full disk too.
   void handed_out(const std::vector<BundleOfRank>& bundles);
   void done(BundleOfRank bundle);
   void failed(BundleOfRank bundle, const std::string& reason);
@@ -47,22 +49,20 @@ class Journal {
   void lost(int rank);
 
  private:
-  struct Event;
   void replay(const std::string& text);
-  void apply(const Event& event);
+  void apply(const JournalEvent& event);
   std::vector<BundleId> suspects(const std::vector<bool>& committed) const;
   void append(const std::string& lines);
 
-  std::filesystem::path path_;
   Descriptor file_;
-  std::size_t size_ = 0;
+  std::size_t size_ = 0;  // bytes
 
-  // As the events so far tell it.
+  // What the events so far add up to.
   std::string sweep_;
   Attempts attempts_;
   std::map<int, std::vector<BundleId>> held_;  // by rank, in the order of hand-out
   std::vector<int> alive_;                     // seen so as the job ended
-  int lost_ = -1;
+  int lost_ = -1;                              // the rank; -1: none
 };
 
 }  // namespace rvsweep

@@ -9,23 +9,25 @@
 
 namespace rvsweep {
 
+struct JournalEvent;
+
 struct BundleTrouble {
   int attempts = 0;        // that failed, a process that died included
   bool set_aside = false;  // its rows are stored as failed
   std::string reason;      // the latest
 };
 
+/// Follows the journal of a folder.
 class JournalTroubles {
  public:
   explicit JournalTroubles(const std::filesystem::path& sweep_folder);
 
-  /// Bundles that have failed and were not computed since. Reads what has been appended since the
-  /// last call, whole lines alone; a journal that is not there or is no longer readable adds
-  /// nothing.
+  /// Bundles that have failed and were not computed since. Reads the whole lines that were appended
+  /// since the last call; a missing or unreadable journal adds nothing.
   const std::map<BundleId, BundleTrouble>& update();
 
  private:
-  void apply(const std::string& line);
+  void apply(const JournalEvent& event);
 
   std::filesystem::path file_;
   std::size_t read_ = 0;  // bytes

@@ -17,8 +17,8 @@ struct MergeOptions {
   std::map<std::string, std::string> run_facts = {};
   /// Seconds of every rank by phase (core/phases.hpp), for /run/phases; empty: not stored.
   std::vector<std::vector<double>> phase_seconds = {};
-  /// Results held in memory at a time, beside the plan and one segment; the file's content does
-  /// not depend on it.
+  /// Bytes of results held in memory at a time, beside the plan and one segment; the file's content
+  /// does not depend on it.
   std::int64_t memory_bytes = 256 * 1024 * 1024;
 };
 

@@ -2,10 +2,11 @@
 // DIR/plan.h5: everything of results.h5 that is known before the first bundle is computed, and
 // what each bundle will add. Written at launch, and replaced by one rename when the sweep is
 // extended: before it the folder holds the smaller sweep, after it the larger one, and segments
-// stay as they are. A million rows have half a gigabyte of texts and tokens, so nobody reads more
-// of the file than is needed.
+// stay as they are. A million rows have half a gigabyte of texts and tokens: read no more of the
+// file than is needed.
 #include <cstdint>
 #include <filesystem>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,7 +18,7 @@
 
 namespace rvsweep {
 
-/// In `row_bundle` and `prompt_bundle`: no bundle computes this item.
+/// In row_bundle and prompt_bundle: no bundle computes this item.
 inline constexpr std::int32_t no_bundle = -1;
 
 /// A sweep but for its prompts, pairs and rows.
@@ -37,35 +38,36 @@ struct SweepFacts {
   struct Generation {
     std::uint64_t fingerprint = 0;    // what that sweep's results.h5 carries
     std::string config;               // its merged configuration
-    std::vector<std::int32_t> pairs;  // its pairs in its order: places in /pairs
+    std::vector<std::int32_t> pairs;  // its pairs in its order: indices into /pairs
     std::int64_t n_prompts = 0, n_rows = 0;
   };
   std::vector<Generation> generations;  // oldest first; empty for a sweep never extended
 
-  /// What segments carry: it stays when the sweep is extended.
+  /// The attribute sweep_fingerprint of segments, which an extension does not change.
   std::uint64_t segment_fingerprint() const {
     return generations.empty() ? fingerprint : generations.front().fingerprint;
   }
 };
 
-/// Which bundle computes what.
+/// Which bundle computes what. Rows and prompts are in plan order, which an extension changes;
+/// segments name them by number, which it keeps (plan.hpp).
 struct BundleOfItem {
   std::int32_t n_bundles = 0;
   std::vector<std::int32_t> row_bundle;     // [R] bundle that computes the row, or no_bundle
   std::vector<std::int32_t> prompt_bundle;  // [P] bundle that measures the prompt, or no_bundle
-  /// [R], [P] numbers by which segments name rows and prompts, as in plan.hpp; empty: the places.
+  /// [R], [P] numbers; empty: the index in plan order.
   std::vector<std::int64_t> row_number;
   std::vector<std::int32_t> prompt_number;
 
-  std::int64_t number_of_row(std::size_t place) const {
-    return row_number.empty() ? static_cast<std::int64_t>(place) : row_number[place];
+  std::int64_t number_of_row(std::size_t row) const {
+    return row_number.empty() ? static_cast<std::int64_t>(row) : row_number[row];
   }
-  std::int64_t number_of_prompt(std::size_t place) const {
-    return prompt_number.empty() ? static_cast<std::int64_t>(place) : prompt_number[place];
+  std::int64_t number_of_prompt(std::size_t prompt) const {
+    return prompt_number.empty() ? static_cast<std::int64_t>(prompt) : prompt_number[prompt];
   }
 
-  std::int64_t n_prompts() const { return static_cast<std::int64_t>(prompt_bundle.size()); }
-  std::int64_t n_rows() const { return static_cast<std::int64_t>(row_bundle.size()); }
+  std::int64_t n_prompts() const { return std::ssize(prompt_bundle); }
+  std::int64_t n_rows() const { return std::ssize(row_bundle); }
 };
 
 /// What is needed to plan a stored sweep again, and to name its rows.
@@ -85,7 +87,7 @@ struct StoredSweep : SweepFacts, BundleOfItem {
   } rows;
 };
 
-/// The bundles of a plan, as its items lie in it.
+/// The bundles of a plan, by its items.
 BundleOfItem bundle_of_item(const Plan& plan);
 
 /// Creates the sweep folder and its segments folder where missing and writes plan.h5 there; `plan`

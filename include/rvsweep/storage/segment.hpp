@@ -2,8 +2,8 @@
 // Segments: the immutable, checksummed files that hold one bundle's results each.
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "rvsweep/core/ids.hpp"
@@ -16,26 +16,23 @@ namespace rvsweep {
 void write_segment(const std::filesystem::path& sweep_folder, std::uint64_t sweep_fingerprint,
                    const BundleResult& result);
 
-/// Reads a segment whose columns are those that the plan gives. InputError when it is damaged,
-/// belongs to another sweep or has other columns.
-BundleResult read_segment(const std::filesystem::path& segment, std::uint64_t sweep_fingerprint,
-                          const std::vector<ColumnSpec>& prompt_columns,
-                          const std::vector<ColumnSpec>& row_columns);
-
 enum class SegmentTable { prompts, rows };
 
-/// One table of a segment that segment_problem has found sound. Columns that it lacks, because the
-/// sweep got them by an extension, hold their fill values.
+/// One table of a sound segment. Columns that it lacks, because the sweep got them by an extension,
+/// hold their fill values. InputError when it cannot be read or a column has another type or shape.
 ItemTable read_segment_table(const std::filesystem::path& segment, SegmentTable table,
                              const std::vector<ColumnSpec>& columns);
-/// The items that a table holds, by number.
-std::vector<std::int64_t> read_segment_index(const std::filesystem::path& segment,
-                                             SegmentTable table);
-BundleRunFacts read_segment_run_facts(const std::filesystem::path& segment);
 
-/// What is wrong with the file as the segment of its name in this sweep: bytes, sweep, bundle.
-std::optional<std::string> segment_problem(const std::filesystem::path& segment,
-                                           std::uint64_t sweep_fingerprint);
+/// A segment whose bytes, sweep and bundle have been checked.
+struct SoundSegment {
+  BundleId bundle;
+  std::vector<std::int64_t> prompts, rows;  // the items that it holds, by number
+  BundleRunFacts run;
+};
+
+/// The file as the segment of its name in this sweep, or what is wrong with it. Reads every byte.
+std::variant<SoundSegment, std::string> check_segment(const std::filesystem::path& segment,
+                                                      std::uint64_t sweep_fingerprint);
 
 struct DamagedSegment {
   std::filesystem::path file;
@@ -43,8 +40,12 @@ struct DamagedSegment {
   std::string reason;
 };
 
-/// Bundles with a sound segment, ascending; segments that cannot be used go to `damaged` (emptied
-/// first). Reads every byte of every segment.
+/// The sound segments of a folder, ascending by bundle; those that cannot be used go to `damaged`
+/// (emptied first). Reads every byte of every segment.
+std::vector<SoundSegment> sound_segments(const std::filesystem::path& sweep_folder,
+                                         std::uint64_t sweep_fingerprint,
+                                         std::vector<DamagedSegment>& damaged);
+/// The bundles of sound_segments.
 std::vector<BundleId> committed_bundles(const std::filesystem::path& sweep_folder,
                                         std::uint64_t sweep_fingerprint,
                                         std::vector<DamagedSegment>& damaged);

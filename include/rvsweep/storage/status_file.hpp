@@ -6,8 +6,8 @@
 
 namespace rvsweep {
 
-/// Replaces the file as a whole: a reader sees the old or the new text. Not brought to the disk,
-/// since a crash may lose it. OutputError when it cannot be written.
+/// Replaces the file as a whole: a reader sees the old or the new text. No fsync: a crash may lose
+/// it. OutputError when it cannot be written.
 void write_status(const std::filesystem::path& sweep_folder, const std::string& text);
 
 /// The text, or nothing when there is no such file. OutputError when it cannot be read.

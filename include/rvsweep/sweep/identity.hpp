@@ -1,65 +1,54 @@
 #pragma once
-// From a configuration to a plan and to the identity that a sweep folder keeps.
+// What tells one sweep from another: everything that decides the bits of its rows.
+#include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
-#include "rvsweep/model/weight_source.hpp"
-#include "rvsweep/plan/plan.hpp"
+#include "rvsweep/plan/config_file.hpp"
 #include "rvsweep/storage/plan_file.hpp"
-#include "rvsweep/text/regex_families.hpp"
-#include "rvsweep/text/token_sets.hpp"
-#include "rvsweep/tokenizer/tokenizer.hpp"
 
 namespace rvsweep {
 
-/// Everything that is known before weights are read.
-struct SweepSetup {
-  SweepConfig config;
-  ModelConfig model;
-  WeightSource weights;
-  Tokenizer tokenizer;
-  std::uint64_t prompts_fingerprint = 0;
-  RegexFamilies families;  // none where keywords are off
-  TokenSets token_sets;    // empty where first_token is off
-  /// Name and xxh3 of the content of every further file that decides results.
-  std::vector<std::pair<std::string, std::string>> file_fingerprints;
-  std::string device, dtype;  // resolved
-  Plan plan;
+/// xxh3 of what is read from files beside the model, 16 hexadecimal digits; empty where no row
+/// needs the file.
+struct FileFingerprints {
+  std::string prompts, families, token_sets, filler, keywords;
 };
 
-/// `device` and `dtype` override what the configuration says (a resumed sweep keeps its own);
-/// empty: resolve the configuration's. With `stored`, prompts and plan are that sweep's and no
-/// prompts file is read. A plan without texts is for looking at, see plan.hpp. Throws InputError
-/// for all that is wrong with the input.
-SweepSetup prepare_sweep(const ConfigValues& values, std::string device = "",
-                         std::string dtype = "", const StoredSweep* stored = nullptr,
-                         Texts texts = Texts::kept);
-
-/// Whether a read-out of the configuration needs the texts of prompts.
-Texts texts_needed(const ReadoutsConfig& readouts);
-
-/// What plans need of the tokenizer, which must outlive it, and of the files that `config` names.
-PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer);
-
-/// The arithmetic that a sweep's bits depend on, beside its configuration.
-struct ArithmeticIdentity {
-  std::string device, hardware, dtype;
-  int threads = 1;
+struct SweepIdentity {
+  std::int64_t schema_version = 0;
+  std::string rvsweep_version, git_commit;
+  ConfigLines config;
+  std::string model_path;
+  std::string model_fingerprint, tokenizer_fingerprint;  // 16 hexadecimal digits
+  FileFingerprints files;
+  std::int64_t n_layers = 0, early_layer = 0, late_layer = 0;
+  std::int64_t window = 0, bundle_rows = 0;
+  std::string device, hardware, dtype;  // "cpu", "AVX512 with AMX" or the GPU's name, "float32"
+  int threads = 0;                      // of one rank
+  std::string libtorch_version;
 };
 
-/// The identity as root attributes and the fingerprint over all that decides a row; nothing else of
-/// the sweep.
-SweepFacts sweep_identity(const SweepSetup& setup, const ArithmeticIdentity& identity,
-                          const std::string& model_fingerprint);
+/// Root attributes of plan.h5 and results.h5: name and text, in the order of the file. Empty texts
+/// are left out.
+using Attributes = std::vector<std::pair<std::string, std::string>>;
+Attributes attributes_of(const SweepIdentity& identity);
 
-/// The same with the arms and with the columns that bundles fill.
-SweepFacts sweep_facts(const SweepSetup& setup, const ArithmeticIdentity& identity,
-                       const std::string& model_fingerprint);
+/// The identity of a sweep in a folder; attributes that its version did not write keep their
+/// defaults.
+SweepIdentity stored_identity(const SweepFacts& facts);
 
-/// What differs between the sweep of a folder and the one asked for, one line each; empty where
-/// nothing does. The [run] section of the configuration is left to the identity attributes.
-std::vector<std::string> differences(const SweepFacts& stored, const SweepFacts& asked);
+/// Over all that decides results: not the commit, paths, or the [run] section as it was written.
+std::uint64_t fingerprint_of(const SweepIdentity& identity);
 
-/// The value of a root attribute; empty where there is none.
-std::string attribute(const SweepFacts& facts, const std::string& name);
+struct Difference {
+  std::string key;  // "section.key" of the configuration, or the name of an attribute
+  std::string was, now;
+  std::string text() const;  // `window was "16", is now "8"`
+};
+
+/// What of all that fingerprint_of covers differs between a folder's sweep and the one asked for.
+std::vector<Difference> differences(const SweepIdentity& stored, const SweepIdentity& asked);
 
 }  // namespace rvsweep

@@ -1,12 +1,13 @@
 #pragma once
 // What rank 0 decides at launch and every rank needs.
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "rvsweep/comm/world.hpp"
-#include "rvsweep/experiment/generation.hpp"
+#include "rvsweep/experiment/sweep_settings.hpp"
 #include "rvsweep/plan/config_file.hpp"
-#include "rvsweep/sweep/identity.hpp"
+#include "rvsweep/sweep/setup.hpp"
 #include "rvsweep/tokenizer/tokenizer.hpp"
 
 namespace rvsweep {
@@ -19,14 +20,17 @@ struct Launch {
   MeanPrompts mean_prompts;              // empty without a mean control
   std::int64_t tokens_after_window = 0;  // the most of any prompt
   int threads = 1;
-  std::uint64_t fingerprint = 0;  // that segments carry
+  std::uint64_t fingerprint = 0;  // attribute written into each segment
   bool work_left = true;          // some bundle is not committed yet
-  std::string refusal;            // rank 0 found the input wrong: every rank ends with `exit_code`
-  int exit_code = 0;
+  std::string refusal;            // what rank 0 found wrong with the input: every rank ends
+  static auto fields(auto& self) {
+    return std::tie(self.config, self.device, self.dtype, self.families, self.token_sets.recursive,
+                    self.token_sets.task, self.mean_prompts, self.tokens_after_window, self.threads,
+                    self.fingerprint, self.work_left, self.refusal);
+  }
 };
 
-/// Takes over what the experiment needs of rank 0's files: families, token sets, prompts to
-/// average.
+/// Fills in what the experiment needs of rank 0's files: families, token sets, prompts to average.
 void add_experiment(const SweepSetup& setup, Launch& launch);
 
 /// Collective: rank 0's launch on every rank.
@@ -35,7 +39,7 @@ Launch share_launch(Communicator& communicator, Launch launch);
 /// Collective: threads for each rank where run.threads is auto. A rank gets its share of the CPUs
 /// that it was given (affinity mask, Slurm's variables, control group), see core/cores.hpp; the
 /// least of all ranks.
-int automatic_threads(Communicator& communicator, const NodePlace& place);
+int automatic_threads(Communicator& communicator, const NodeRank& node);
 
 /// Settings of the experiment from the merged configuration and the launch; the same on every rank.
 /// Rows stop at the eos ids of config.json and generation_config.json and at the tokenizer's eos

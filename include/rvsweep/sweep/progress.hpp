@@ -11,10 +11,13 @@ namespace rvsweep {
 
 /// Rows of a sweep by what became of them.
 struct RowCounts {
-  std::int64_t total = 0, done = 0, refused = 0,
-               failed = 0;  // done: computed, failed ones included
+  std::int64_t total = 0, refused = 0;
+  std::int64_t done = 0, failed = 0;  // done: computed, the failed ones among them
   std::int64_t left() const { return total - done - refused; }
 };
+
+/// Of this run, `resumed` rows having been done before it; 0 at its start.
+double rows_per_second(const RowCounts& rows, std::int64_t resumed, double seconds);
 
 /// "[#####-----] 120/240 rows  14.2 rows/s  ETA 0:08"; `resumed` rows were done before this run.
 std::string progress_line(const RowCounts& rows, std::int64_t resumed, double seconds);

@@ -7,9 +7,9 @@
 
 namespace rvsweep {
 
-/// The last DIR/status.json with its counts brought up to what is on the disk. `state` is starting,
-/// running or merging while a run holds the folder, else finished, stopped, or died where it
-/// could not say so itself. A run on another host cannot be asked and counts as living.
+/// The last DIR/status.json, with the counts of what is on the disk now. `state` is starting,
+/// running or merging while a run holds the folder, else finished, stopped or died. A run on
+/// another host cannot be asked and counts as living.
 nlohmann::ordered_json sweep_status(const std::filesystem::path& folder, const BundleOfItem& items);
 
 /// Whether no run holds the folder any more.

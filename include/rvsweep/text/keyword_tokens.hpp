@@ -17,10 +17,10 @@ namespace rvsweep {
 /// file:line for a line that is not one word, and the file where it cannot be read or has no word.
 std::set<std::string> read_word_list(const std::filesystem::path& file);
 
-/// Places of the tokens that lie in a listed word: `spans` are the bytes of `text` that each stands
-/// for (see Encoding). White space (ASCII) at a span's ends is left out first; what remains must
-/// not be empty and must lie within one longest run of word characters that, lower-cased, is in
-/// `words`. Ascending.
+/// Indices of the tokens that lie in a listed word: `spans` are the bytes of `text` that each
+/// stands for (see Encoding). White space (ASCII) at a span's ends is left out first; what remains
+/// must not be empty and must lie within one longest run of word characters that, lower-cased, is
+/// in `words`. Ascending.
 std::vector<std::int32_t> keyword_tokens(std::string_view text, std::span<const Span> spans,
                                          const std::set<std::string>& words);
 

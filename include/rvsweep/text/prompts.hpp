@@ -40,11 +40,10 @@ struct PromptBank {
 /// pair id or one used twice, a file without pairs, a bank.
 PromptSet read_prompts(const std::filesystem::path& file);
 
-/// Takes one prompt after the other.
 using PromptSink = std::function<void(Prompt)>;
 
-/// The same, but that every prompt goes to `sink` as soon as it is read and the set has none of
-/// them: a million texts take more memory than the plan of their rows.
+/// Streams the prompts to `sink`, and the set has none of them: a million texts take more memory
+/// than the plan of their rows.
 PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink);
 
 /// A bank: {"id", "text", "group"}, none of them empty. Throws InputError naming file:line for what

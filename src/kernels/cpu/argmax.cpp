@@ -1,6 +1,5 @@
 #include "kernels/cpu/argmax.hpp"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
@@ -9,13 +8,14 @@
 #include "kernels/cpu/parallel.hpp"
 #include "kernels/cpu/simd.hpp"
 
-namespace rvsweep {
+namespace rvsweep::cpu {
 namespace {
 
-constexpr std::int64_t block = 1024;  // numbers that are compared before a place is looked for
+constexpr std::int64_t block =
+    1024;  // elements whose maximum is taken before its index is searched
 
-template <class Number>
-RVSWEEP_INLINE std::int64_t place_of_largest_in(const Number* row, std::int64_t n) {
+template <class T>
+RVSWEEP_INLINE std::int64_t argmax_of(const T* row, std::int64_t n) {
   float largest = -std::numeric_limits<float>::infinity();
   std::int64_t first = 0;  // of the block that holds it
   for (std::int64_t begin = 0; begin < n; begin += block) {
@@ -23,30 +23,30 @@ RVSWEEP_INLINE std::int64_t place_of_largest_in(const Number* row, std::int64_t 
     float of_block = largest;
 #pragma omp simd reduction(max : of_block)
     for (std::int64_t i = begin; i < end; ++i)
-      of_block = wide(row[i]) > of_block ? wide(row[i]) : of_block;
+      of_block = to_float(row[i]) > of_block ? to_float(row[i]) : of_block;
     if (of_block > largest) {
       largest = of_block;
       first = begin;
     }
   }
-  const Number* const end = row + std::min(first + block, n);
-  const Number* const found =
-      std::find_if(row + first, end, [=](Number x) { return wide(x) == largest; });
+  const T* const end = row + std::min(first + block, n);
+  const T* const found =
+      std::find_if(row + first, end, [=](T x) { return to_float(x) == largest; });
   return found == end ? 0 : found - row;
 }
-RVSWEEP_TARGET_CLONES std::int64_t place_of_largest(const float* row, std::int64_t n) {
-  return place_of_largest_in(row, n);
+RVSWEEP_TARGET_CLONES std::int64_t argmax_of_row(const float* row, std::int64_t n) {
+  return argmax_of(row, n);
 }
-RVSWEEP_TARGET_CLONES std::int64_t place_of_largest(const std::uint16_t* row, std::int64_t n) {
-  return place_of_largest_in(row, n);
+RVSWEEP_TARGET_CLONES std::int64_t argmax_of_row(const std::uint16_t* row, std::int64_t n) {
+  return argmax_of(row, n);
 }
 
 /// Infinity and NaN less themselves are NaN, everything else is 0.
-template <class Number>
-RVSWEEP_INLINE bool all_finite(const Number* row, std::int64_t n) {
+template <class T>
+RVSWEEP_INLINE bool all_finite(const T* row, std::int64_t n) {
   float sum = 0;
 #pragma omp simd reduction(+ : sum)
-  for (std::int64_t i = 0; i < n; ++i) sum += wide(row[i]) - wide(row[i]);
+  for (std::int64_t i = 0; i < n; ++i) sum += to_float(row[i]) - to_float(row[i]);
   return sum == 0;
 }
 RVSWEEP_TARGET_CLONES bool is_finite(const float* row, std::int64_t n) {
@@ -56,7 +56,7 @@ RVSWEEP_TARGET_CLONES bool is_finite(const std::uint16_t* row, std::int64_t n) {
   return all_finite(row, n);
 }
 
-/// One number per row of `logits`, made by `work(row, n)`.
+/// work(row, n) of every row of `logits`.
 template <class Result, class Work>
 at::Tensor by_row(const at::Tensor& logits, at::ScalarType type, const Work& work) {
   const at::Tensor in = logits.contiguous();
@@ -75,23 +75,16 @@ at::Tensor by_row(const at::Tensor& logits, at::ScalarType type, const Work& wor
   return out;
 }
 
-bool has_own_loops(const at::Tensor& logits) {
-  return logits.is_cpu() &&
-         (logits.scalar_type() == at::kFloat || logits.scalar_type() == at::kBFloat16);
-}
-
 }  // namespace
 
-at::Tensor largest_logits(const at::Tensor& logits) {
-  if (!has_own_loops(logits)) return logits.argmax(-1);
+at::Tensor argmax(const at::Tensor& logits) {
   return by_row<std::int64_t>(
-      logits, at::kLong, [](const auto* row, std::int64_t n) { return place_of_largest(row, n); });
+      logits, at::kLong, [](const auto* row, std::int64_t n) { return argmax_of_row(row, n); });
 }
 
 at::Tensor finite_rows(const at::Tensor& logits) {
-  if (!has_own_loops(logits)) return logits.sum(-1, /*keepdim=*/false, at::kDouble).isfinite();
   return by_row<bool>(logits, at::kBool,
                       [](const auto* row, std::int64_t n) { return is_finite(row, n); });
 }
 
-}  // namespace rvsweep
+}  // namespace rvsweep::cpu

@@ -1,22 +1,15 @@
 #pragma once
-// What every step asks of the logits: on a CPU one pass each, where libtorch's argmax alone takes
-// as long as a layer (tests/perf/profiles.md).
+// One pass each over the logits; libtorch's argmax takes as long as a layer
+// (tests/perf/profiles.md).
 #include <ATen/core/Tensor.h>
 
-namespace rvsweep {
+namespace rvsweep::cpu {
 
-/// The place of the largest number of every row, the first of equals; some place where a row is
-/// not finite. logits [rows, vocab] in any float format; returns [rows] int64.
-at::Tensor largest_logits(const at::Tensor& logits);
+/// Token of the largest of every row, the first of equals; any where a row is not finite.
+/// logits [rows, vocab], float32 or bfloat16; int64 [rows].
+at::Tensor argmax(const at::Tensor& logits);
 
-/// Both, as Transformer::largest_logits finds them.
-struct LargestLogits {
-  at::Tensor place;   // int64 [rows]
-  at::Tensor finite;  // bool [rows]
-};
-
-/// Whether all numbers of a row are finite. logits [rows, vocab] in any float format; returns
-/// [rows] bool.
+/// Whether all elements of a row are finite: bool [rows].
 at::Tensor finite_rows(const at::Tensor& logits);
 
-}  // namespace rvsweep
+}  // namespace rvsweep::cpu

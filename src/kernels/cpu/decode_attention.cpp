@@ -11,34 +11,34 @@
 #include "kernels/cpu/simd.hpp"
 #include "rvsweep/core/error.hpp"
 
-namespace rvsweep {
+namespace rvsweep::cpu {
 namespace {
 
-constexpr std::int64_t vectors = 4;             // of Lanes that a loop holds of a head at once
-constexpr std::int64_t part = vectors * lanes;  // numbers of a head in them
-constexpr std::int64_t most_queries = 4;        // that it holds
-constexpr std::int64_t keys_at_once = 4;        // whose sums are made together
+constexpr std::int64_t vectors = 4;             // Lanes of one head that the loops hold at once
+constexpr std::int64_t part = vectors * lanes;  // elements of one head that they hold
+constexpr std::int64_t max_queries = 4;         // query heads that they hold
+constexpr std::int64_t keys_at_once = 4;        // keys whose horizontal sums are taken together
 
-/// Starts to fetch `part` numbers that are needed soon, into the second-level cache.
-template <class Number>
-RVSWEEP_INLINE void bring_near(const Number* numbers) {
-  constexpr std::int64_t line = 64 / sizeof(Number);
+/// Prefetches `part` elements into the second-level cache.
+template <class T>
+RVSWEEP_INLINE void prefetch(const T* elements) {
+  constexpr std::int64_t line = 64 / sizeof(T);
 #pragma GCC unroll 4
-  for (std::int64_t i = 0; i < part; i += line) __builtin_prefetch(numbers + i, 0, 2);
+  for (std::int64_t i = 0; i < part; i += line) __builtin_prefetch(elements + i, 0, 2);
 }
 
-/// The sums of each of four, in order.
-RVSWEEP_INLINE void totals(const Lanes x[4], float sums[4]) {
-  using Places = std::int32_t __attribute__((vector_size(64)));
-  constexpr Places lower{0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23};
-  constexpr Places upper{8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31};
-  constexpr Places even{0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27};
-  constexpr Places odd{4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31};
+/// The sum of each of four vectors, in order.
+RVSWEEP_INLINE void horizontal_sums(const Lanes x[4], float sums[4]) {
+  using Indices = std::int32_t __attribute__((vector_size(64)));
+  constexpr Indices lower{0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23};
+  constexpr Indices upper{8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31};
+  constexpr Indices even{0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27};
+  constexpr Indices odd{4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31};
   const Lanes ab = __builtin_shuffle(x[0], x[1], lower) + __builtin_shuffle(x[0], x[1], upper);
   const Lanes cd = __builtin_shuffle(x[2], x[3], lower) + __builtin_shuffle(x[2], x[3], upper);
   Lanes fours = __builtin_shuffle(ab, cd, even) + __builtin_shuffle(ab, cd, odd);
-  constexpr Places by_two{2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13};
-  constexpr Places by_one{1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14};
+  constexpr Indices by_two{2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13};
+  constexpr Indices by_one{1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14};
   fours += __builtin_shuffle(fours, by_two);
   fours += __builtin_shuffle(fours, by_one);
 #pragma GCC unroll 4
@@ -46,9 +46,9 @@ RVSWEEP_INLINE void totals(const Lanes x[4], float sums[4]) {
 }
 
 /// scores [Q, C] = queries [Q, hd] times keys [C, hd] + bias [C], hd a multiple of `part`.
-template <std::int64_t Q, class Number>
-RVSWEEP_INLINE void score(const float* __restrict queries, const Number* __restrict keys,
-                          const float* __restrict bias, const Number* soon, std::int64_t C,
+template <std::int64_t Q, class T>
+RVSWEEP_INLINE void score(const float* __restrict queries, const T* __restrict keys,
+                          const float* __restrict bias, const T* next, std::int64_t C,
                           std::int64_t hd, float* __restrict scores) {
   for (std::int64_t first = 0; first < hd; first += part) {
     Lanes query[Q][vectors];
@@ -61,8 +61,8 @@ RVSWEEP_INLINE void score(const float* __restrict queries, const Number* __restr
       Lanes products[Q][keys_at_once];
 #pragma GCC unroll 4
       for (std::int64_t k = 0; k < keys_at_once; ++k) {
-        const Number* const cell = keys + std::min(c + k, C - 1) * hd + first;
-        bring_near(soon + std::min(c + k, C - 1) * hd + first);
+        const T* const cell = keys + std::min(c + k, C - 1) * hd + first;
+        prefetch(next + std::min(c + k, C - 1) * hd + first);
         Lanes key[vectors];
 #pragma GCC unroll 4
         for (std::int64_t i = 0; i < vectors; ++i) load(cell + i * lanes, key[i]);
@@ -74,7 +74,7 @@ RVSWEEP_INLINE void score(const float* __restrict queries, const Number* __restr
 #pragma GCC unroll 4
       for (std::int64_t h = 0; h < Q; ++h) {
         float sums[keys_at_once];
-        totals(products[h], sums);
+        horizontal_sums(products[h], sums);
         for (std::int64_t k = 0; k < std::min(keys_at_once, C - c); ++k) {
           float& score = scores[h * C + c + k];
           score = sums[k] + (first == 0 ? bias[c + k] : score);
@@ -85,13 +85,13 @@ RVSWEEP_INLINE void score(const float* __restrict queries, const Number* __restr
 }
 
 /// z [Q, hd] = weights [Q, C] times values [C, hd], hd a multiple of `part`.
-template <std::int64_t Q, class Number>
-RVSWEEP_INLINE void mix(const float* __restrict weights, const Number* __restrict values,
-                        const Number* soon, std::int64_t C, std::int64_t hd, float* __restrict z) {
+template <std::int64_t Q, class T>
+RVSWEEP_INLINE void mix(const float* __restrict weights, const T* __restrict values, const T* next,
+                        std::int64_t C, std::int64_t hd, float* __restrict z) {
   for (std::int64_t first = 0; first < hd; first += part) {
     Lanes sum[Q][vectors] = {};
     for (std::int64_t c = 0; c < C; ++c) {
-      bring_near(soon + c * hd + first);
+      prefetch(next + c * hd + first);
       Lanes value[vectors];
 #pragma GCC unroll 4
       for (std::int64_t i = 0; i < vectors; ++i)
@@ -109,32 +109,32 @@ RVSWEEP_INLINE void mix(const float* __restrict weights, const Number* __restric
 }
 
 /// The same for any head dimension.
-template <class Number>
-RVSWEEP_INLINE void score_any(const float* __restrict queries, const Number* __restrict keys,
+template <class T>
+RVSWEEP_INLINE void score_any(const float* __restrict queries, const T* __restrict keys,
                               const float* __restrict bias, std::int64_t g, std::int64_t C,
                               std::int64_t hd, float* __restrict scores) {
   for (std::int64_t c = 0; c < C; ++c)
     for (std::int64_t h = 0; h < g; ++h) {
       float sum = 0;
 #pragma omp simd reduction(+ : sum)
-      for (std::int64_t i = 0; i < hd; ++i) sum += queries[h * hd + i] * wide(keys[c * hd + i]);
+      for (std::int64_t i = 0; i < hd; ++i) sum += queries[h * hd + i] * to_float(keys[c * hd + i]);
       scores[h * C + c] = sum + bias[c];
     }
 }
-template <class Number>
-RVSWEEP_INLINE void mix_any(const float* __restrict weights, const Number* __restrict values,
+template <class T>
+RVSWEEP_INLINE void mix_any(const float* __restrict weights, const T* __restrict values,
                             std::int64_t g, std::int64_t C, std::int64_t hd, float* __restrict z) {
   for (std::int64_t i = 0; i < g * hd; ++i) z[i] = 0;
   for (std::int64_t c = 0; c < C; ++c)
     for (std::int64_t h = 0; h < g; ++h)
       for (std::int64_t i = 0; i < hd; ++i)
-        z[h * hd + i] += weights[h * C + c] * wide(values[c * hd + i]);
+        z[h * hd + i] += weights[h * C + c] * to_float(values[c * hd + i]);
 }
 
-/// Calls `work` with the first of so many queries and their number, as a constant.
+/// Calls `work` with the first of up to max_queries query heads and their count, a constant.
 template <class Work>
 RVSWEEP_INLINE void by_queries(std::int64_t g, const Work& work) {
-  for (std::int64_t h = 0; h < g; h += most_queries) switch (g - h) {
+  for (std::int64_t h = 0; h < g; h += max_queries) switch (g - h) {
       case 1:
         work(h, std::integral_constant<std::int64_t, 1>{});
         break;
@@ -145,25 +145,25 @@ RVSWEEP_INLINE void by_queries(std::int64_t g, const Work& work) {
         work(h, std::integral_constant<std::int64_t, 3>{});
         break;
       default:
-        work(h, std::integral_constant<std::int64_t, most_queries>{});
+        work(h, std::integral_constant<std::int64_t, max_queries>{});
     }
 }
 
-template <class Number>
-RVSWEEP_INLINE void score_group(const float* queries, const Number* keys, const float* bias,
-                                const Number* soon, std::int64_t g, std::int64_t C, std::int64_t hd,
+template <class T>
+RVSWEEP_INLINE void score_group(const float* queries, const T* keys, const float* bias,
+                                const T* next, std::int64_t g, std::int64_t C, std::int64_t hd,
                                 float* scores) {
   if (hd % part != 0) return score_any(queries, keys, bias, g, C, hd, scores);
   by_queries(g, [=](std::int64_t h, auto Q) RVSWEEP_LAMBDA {
-    score<Q>(queries + h * hd, keys, bias, soon, C, hd, scores + h * C);
+    score<Q>(queries + h * hd, keys, bias, next, C, hd, scores + h * C);
   });
 }
-template <class Number>
-RVSWEEP_INLINE void mix_group(const float* weights, const Number* values, const Number* soon,
-                              std::int64_t g, std::int64_t C, std::int64_t hd, float* z) {
+template <class T>
+RVSWEEP_INLINE void mix_group(const float* weights, const T* values, const T* next, std::int64_t g,
+                              std::int64_t C, std::int64_t hd, float* z) {
   if (hd % part != 0) return mix_any(weights, values, g, C, hd, z);
   by_queries(g, [=](std::int64_t h, auto Q)
-                    RVSWEEP_LAMBDA { mix<Q>(weights + h * C, values, soon, C, hd, z + h * hd); });
+                    RVSWEEP_LAMBDA { mix<Q>(weights + h * C, values, next, C, hd, z + h * hd); });
 }
 
 /// scores [C] to e^(score - largest); returns their sum.
@@ -179,59 +179,59 @@ RVSWEEP_INLINE float exponentials(float* __restrict scores, std::int64_t C) {
   return sum;
 }
 
-/// The queries of a KV head, its cells, and room for what lies between.
-template <class Number>
+/// The queries of a KV head, its cells, and workspace for the scores.
+template <class T>
 struct HeadOfRow {
-  const Number *q, *keys, *values;  // [g, hd], [C, hd], [C, hd]
-  const Number* next_keys;          // [C, hd], of the head that comes next
-  const float* bias;                // [C]
+  const T *q, *keys, *values;  // [g, hd], [C, hd], [C, hd]
+  const T* next_keys;          // [C, hd], of the head that comes next
+  const float* bias;           // [C]
   std::int64_t g, C, hd;
   float scale;
   float *queries, *scores, *sums, *mixed;  // [g, hd], [g, C], [g], [g, hd]
-  Number* z;                               // [g, hd]
+  T* z;                                    // [g, hd]
 };
 
-template <class Number>
-RVSWEEP_INLINE void attend_to(const HeadOfRow<Number>& in) {
+template <class T>
+RVSWEEP_INLINE void attend_to(const HeadOfRow<T>& in) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < in.g * in.hd; ++i) in.queries[i] = wide(in.q[i]) * in.scale;
+  for (std::int64_t i = 0; i < in.g * in.hd; ++i) in.queries[i] = to_float(in.q[i]) * in.scale;
   score_group(in.queries, in.keys, in.bias, in.values, in.g, in.C, in.hd, in.scores);
   for (std::int64_t h = 0; h < in.g; ++h) in.sums[h] = exponentials(in.scores + h * in.C, in.C);
   mix_group(in.scores, in.values, in.next_keys, in.g, in.C, in.hd, in.mixed);
   for (std::int64_t h = 0; h < in.g; ++h)
 #pragma omp simd
     for (std::int64_t i = h * in.hd; i < (h + 1) * in.hd; ++i)
-      narrow(in.mixed[i] / in.sums[h], in.z[i]);
+      round_to(in.mixed[i] / in.sums[h], in.z[i]);
 }
 RVSWEEP_TARGET_CLONES void attend(const HeadOfRow<float>& in) { attend_to(in); }
 RVSWEEP_TARGET_CLONES void attend(const HeadOfRow<std::uint16_t>& in) { attend_to(in); }
 
-template <class Number>
-const Number* numbers_of(const at::Tensor& x) {
-  return static_cast<const Number*>(x.const_data_ptr());
+template <class T>
+const T* elements_of(const at::Tensor& x) {
+  return static_cast<const T*>(x.const_data_ptr());
 }
 
-template <class Number>
-at::Tensor attention_of(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values,
-                        const at::Tensor& bias, double scale) {
+template <class T>
+at::Tensor attention_of(const at::Tensor& q, const CacheCells& in, const at::Tensor& bias,
+                        double scale) {
+  const auto& [keys, values] = in;
   const auto B = q.size(0), nh = q.size(1), hd = q.size(2), nkv = keys.size(1), C = keys.size(2);
   const auto g = nh / nkv;
   const at::Tensor z = at::empty({B, nh, hd}, q.options());
   at::parallel_for(0, B * nkv, 1, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> room(static_cast<std::size_t>(g * (2 * hd + C + 1)));
-    float* const mixed = room.data() + g * hd;
+    std::vector<float> workspace(static_cast<std::size_t>(g * (2 * hd + C + 1)));
+    float* const mixed = workspace.data() + g * hd;
     float* const scores = mixed + g * hd;
     const auto cells = [&](const at::Tensor& x, std::int64_t i) {
-      return numbers_of<Number>(x) + i / nkv * x.stride(0) + i % nkv * x.stride(1);
+      return elements_of<T>(x) + i / nkv * x.stride(0) + i % nkv * x.stride(1);
     };
     for (std::int64_t i = begin; i < end; ++i) {
       const auto row = i / nkv, head = i % nkv;
-      attend(HeadOfRow<Number>{numbers_of<Number>(q) + row * q.stride(0) + head * g * hd,
-                               cells(keys, i), cells(values, i),
-                               cells(keys, std::min(i + 1, end - 1)),
-                               bias.const_data_ptr<float>() + row * bias.stride(0), g, C, hd,
-                               static_cast<float>(scale), room.data(), scores, scores + g * C,
-                               mixed, static_cast<Number*>(z.data_ptr()) + i * g * hd});
+      attend(HeadOfRow<T>{elements_of<T>(q) + row * q.stride(0) + head * g * hd, cells(keys, i),
+                          cells(values, i), cells(keys, std::min(i + 1, end - 1)),
+                          bias.const_data_ptr<float>() + row * bias.stride(0), g, C, hd,
+                          static_cast<float>(scale), workspace.data(), scores, scores + g * C,
+                          mixed, static_cast<T*>(z.data_ptr()) + i * g * hd});
     }
   });
   return z;
@@ -239,15 +239,15 @@ at::Tensor attention_of(const at::Tensor& q, const at::Tensor& keys, const at::T
 
 }  // namespace
 
-at::Tensor decode_attention(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values,
-                            const at::Tensor& bias, double scale) {
+at::Tensor decode_attention(const at::Tensor& q, const CacheCells& cells, const at::Tensor& bias,
+                            double scale) {
   const auto hd = q.size(2);
-  RVSWEEP_EXPECT(q.stride(1) == hd && q.stride(2) == 1, "a row's query heads are neighbours");
-  RVSWEEP_EXPECT(keys.stride(2) == hd && values.stride(2) == hd && keys.stride(3) == 1 &&
-                     values.stride(3) == 1 && bias.stride(1) == 1,
-                 "a KV head's cells are neighbours");
-  if (q.scalar_type() == at::kFloat) return attention_of<float>(q, keys, values, bias, scale);
-  return attention_of<std::uint16_t>(q, keys, values, bias, scale);
+  RVSWEEP_EXPECT(q.stride(1) == hd && q.stride(2) == 1, "a row's query heads must be contiguous");
+  for (const at::Tensor& x : {cells.keys, cells.values})
+    RVSWEEP_EXPECT(x.stride(2) == hd && x.stride(3) == 1, "a KV head's cells must be contiguous");
+  RVSWEEP_EXPECT(bias.stride(1) == 1, "a row's bias must be contiguous");
+  if (q.scalar_type() == at::kFloat) return attention_of<float>(q, cells, bias, scale);
+  return attention_of<std::uint16_t>(q, cells, bias, scale);
 }
 
-}  // namespace rvsweep
+}  // namespace rvsweep::cpu

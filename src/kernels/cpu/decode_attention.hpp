@@ -1,15 +1,14 @@
 #pragma once
-// Attention of one query per row on a CPU, where libtorch's kernel spends most of its time on
-// setting up products of a few rows (tests/perf/profiles.md).
-#include <ATen/core/Tensor.h>
+// Attention of one query per row, where libtorch's kernel spends most of its time on setting up
+// products of a few rows (tests/perf/profiles.md).
+#include "rvsweep/kernels/operations.hpp"
 
-namespace rvsweep {
+namespace rvsweep::cpu {
 
-/// softmax(scale * q k^T + bias) v for every row and head, scores and sums in float32. float32 or
-/// bfloat16 on the CPU; a row's bits depend on nothing but that row and C.
-/// q [B, nh, hd], keys and values [B, nkv, C, hd] with cells of hd neighbouring numbers, bias
-/// float32 [B, C]; returns [B, nh, hd]. Query heads h*nh/nkv.. share KV head h.
-at::Tensor decode_attention(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values,
-                            const at::Tensor& bias, double scale);
+/// softmax(scale * q k^T + bias) v for every row and head, scores and sums in float32; a row's bits
+/// depend on nothing but that row and C. float32 or bfloat16; q [B, nh, hd], bias float32 [B, C];
+/// returns [B, nh, hd]. Query heads [i nh/nkv, (i+1) nh/nkv) share KV head i.
+at::Tensor decode_attention(const at::Tensor& q, const CacheCells& cells, const at::Tensor& bias,
+                            double scale);
 
-}  // namespace rvsweep
+}  // namespace rvsweep::cpu

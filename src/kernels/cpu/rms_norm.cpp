@@ -1,6 +1,5 @@
 #include "kernels/cpu/rms_norm.hpp"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty_like.h>
 
 #include <cmath>
@@ -8,22 +7,22 @@
 #include "kernels/cpu/parallel.hpp"
 #include "kernels/cpu/simd.hpp"
 
-namespace rvsweep {
+namespace rvsweep::cpu {
 namespace {
 
-/// One row of H numbers.
-template <class Number>
-RVSWEEP_INLINE void norm_row(const Number* __restrict x, const Number* __restrict weight,
-                             std::int64_t H, float eps, Number* __restrict out) {
+/// One row of H elements.
+template <class T>
+RVSWEEP_INLINE void norm_row(const T* __restrict x, const T* __restrict weight, std::int64_t H,
+                             float eps, T* __restrict out) {
   float squares = 0;
 #pragma omp simd reduction(+ : squares)
-  for (std::int64_t i = 0; i < H; ++i) squares += wide(x[i]) * wide(x[i]);
+  for (std::int64_t i = 0; i < H; ++i) squares += to_float(x[i]) * to_float(x[i]);
   const float scale = 1.0F / std::sqrt(squares / static_cast<float>(H) + eps);
 #pragma omp simd
   for (std::int64_t i = 0; i < H; ++i) {
-    Number quotient;
-    narrow(wide(x[i]) * scale, quotient);
-    narrow(wide(quotient) * wide(weight[i]), out[i]);
+    T quotient;
+    round_to(to_float(x[i]) * scale, quotient);
+    round_to(to_float(quotient) * to_float(weight[i]), out[i]);
   }
 }
 
@@ -37,13 +36,13 @@ RVSWEEP_TARGET_CLONES void norm_rows(const std::uint16_t* x, const std::uint16_t
   for (std::int64_t r = 0; r < rows; ++r) norm_row(x + r * H, weight, H, eps, out + r * H);
 }
 
-template <class Number>
-at::Tensor norm_on_cpu(const at::Tensor& x, const at::Tensor& weight, float eps) {
+template <class T>
+at::Tensor norm(const at::Tensor& x, const at::Tensor& weight, float eps) {
   const at::Tensor in = x.contiguous(), out = at::empty_like(in);
   const auto H = in.size(-1), rows = in.numel() / H;
-  const auto* const from = static_cast<const Number*>(in.const_data_ptr());
-  const auto* const factors = static_cast<const Number*>(weight.const_data_ptr());
-  auto* const to = static_cast<Number*>(out.data_ptr());
+  const auto* const from = static_cast<const T*>(in.const_data_ptr());
+  const auto* const factors = static_cast<const T*>(weight.const_data_ptr());
+  auto* const to = static_cast<T*>(out.data_ptr());
   constexpr std::int64_t rows_per_task = 16;
   at::parallel_for(0, rows, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
     norm_rows(from + begin * H, factors, end - begin, H, eps, to + begin * H);
@@ -54,13 +53,8 @@ at::Tensor norm_on_cpu(const at::Tensor& x, const at::Tensor& weight, float eps)
 }  // namespace
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
-  if (x.is_cpu() && x.scalar_type() == at::kFloat)
-    return norm_on_cpu<float>(x, weight, static_cast<float>(eps));
-  if (x.is_cpu() && x.scalar_type() == at::kBFloat16)
-    return norm_on_cpu<std::uint16_t>(x, weight, static_cast<float>(eps));
-  const at::Tensor wide = x.to(at::kFloat);
-  const at::Tensor scale = (wide.square().mean(-1, /*keepdim=*/true) + eps).rsqrt();
-  return (wide * scale).to(x.scalar_type()).mul_(weight);
+  const auto by_type = x.scalar_type() == at::kFloat ? norm<float> : norm<std::uint16_t>;
+  return by_type(x, weight, static_cast<float>(eps));
 }
 
-}  // namespace rvsweep
+}  // namespace rvsweep::cpu

@@ -1,6 +1,6 @@
 #pragma once
-// For the few loops of our own over numbers on a CPU: one version of a function per vector width,
-// chosen when the program starts, and sixteen numbers at once.
+// For loops of our own on a CPU: one version of a function per vector width, chosen when the
+// program starts, and vectors of 16 float32.
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -22,8 +22,8 @@ using Lanes = float __attribute__((vector_size(64)));
 constexpr std::int64_t lanes = 16;
 
 /// bfloat16, given as its bits, is the upper half of a float32.
-RVSWEEP_INLINE float wide(float x) { return x; }
-RVSWEEP_INLINE float wide(std::uint16_t x) {
+RVSWEEP_INLINE float to_float(float x) { return x; }
+RVSWEEP_INLINE float to_float(std::uint16_t x) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(x) << 16);
 }
 
@@ -40,15 +40,15 @@ RVSWEEP_INLINE void load(const std::uint16_t* from, Lanes& x) {
 RVSWEEP_INLINE void store(const Lanes& x, float* to) { std::memcpy(to, &x, sizeof x); }
 
 /// To the nearest bfloat16, ties to even; NaN stays NaN.
-RVSWEEP_INLINE void narrow(float x, float& to) { to = x; }
-RVSWEEP_INLINE void narrow(float x, std::uint16_t& to) {
+RVSWEEP_INLINE void round_to(float x, float& to) { to = x; }
+RVSWEEP_INLINE void round_to(float x, std::uint16_t& to) {
   const auto bits = std::bit_cast<std::uint32_t>(x);
   const std::uint32_t rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
   to = static_cast<std::uint16_t>(x == x ? rounded : bits >> 16 | 0x40);
 }
 
-/// e^x within two units in the last place; 0 below -87, where float32 loses places, and at most
-/// e^88. For loops over many numbers, which become vectors.
+/// e^x within two units in the last place; 0 below -87, where float32 becomes subnormal, and at
+/// most e^88. Vectorises.
 RVSWEEP_INLINE float exponential(float x) {
   constexpr float lowest = -87.0F, highest = 88.0F;
   const float bounded = x < lowest ? lowest : x > highest ? highest : x;
@@ -65,7 +65,7 @@ RVSWEEP_INLINE float exponential(float x) {
   series = series * r + 0.5F;
   series = series * r + 1.0F;
   series = series * r + 1.0F;
-  const auto exponent = std::bit_cast<std::uint32_t>(rounded) << 23;  // n in its place
+  const auto exponent = std::bit_cast<std::uint32_t>(rounded) << 23;  // n in the exponent bits
   const float power = std::bit_cast<float>(exponent + (127U << 23));
   return x < lowest ? 0.0F : x == x ? series * power : x;
 }

@@ -1,12 +1,10 @@
 #pragma once
-// The gate of the MLP.
 #include <ATen/core/Tensor.h>
 
-namespace rvsweep {
+namespace rvsweep::cpu {
 
-/// silu(gate) * up of gate_up [..., 2I], gate's I numbers first: [..., I]. SiLU is rounded to the
-/// numbers' format before the product, as in Hugging Face. On a CPU one pass of our own in place of
-/// two over strided halves (tests/perf/profiles.md); a row's bits depend on nothing but that row.
+/// silu(gate) * up of gate_up [..., 2I], gate's I elements first: [..., I]. SiLU is rounded to the
+/// dtype before the product, as in Hugging Face. One pass (tests/perf/profiles.md).
 at::Tensor swiglu(const at::Tensor& gate_up);
 
-}  // namespace rvsweep
+}  // namespace rvsweep::cpu

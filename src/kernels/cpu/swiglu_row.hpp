@@ -7,15 +7,15 @@
 namespace rvsweep {
 
 /// out [I] = silu(gate [I]) * up [I], SiLU rounded before the product.
-template <class Number>
-RVSWEEP_INLINE void gate_row(const Number* __restrict gate, const Number* __restrict up,
-                             std::int64_t I, Number* __restrict out) {
+template <class T>
+RVSWEEP_INLINE void gate_row(const T* __restrict gate, const T* __restrict up, std::int64_t I,
+                             T* __restrict out) {
 #pragma omp simd
   for (std::int64_t i = 0; i < I; ++i) {
-    const float x = wide(gate[i]);
-    Number silu;
-    narrow(x / (1.0F + exponential(-x)), silu);
-    narrow(wide(silu) * wide(up[i]), out[i]);
+    const float x = to_float(gate[i]);
+    T silu;
+    round_to(x / (1.0F + exponential(-x)), silu);
+    round_to(to_float(silu) * to_float(up[i]), out[i]);
   }
 }
 

@@ -2,13 +2,14 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/silu.h>
 #include <gtest/gtest.h>
 
-namespace rvsweep {
+namespace rvsweep::cpu {
 namespace {
 
 at::Tensor together(const at::Tensor& gate, const at::Tensor& up) {
@@ -18,7 +19,7 @@ at::Tensor together(const at::Tensor& gate, const at::Tensor& up) {
 TEST(SwiGlu, IsSiluTimesUp) {
   at::manual_seed(5);
   const at::Tensor gate = at::randn({7, 3, 100}) * 8, up = at::randn({7, 3, 100});
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kDouble}) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     const at::Tensor result = swiglu(together(gate, up).to(dtype));
     EXPECT_EQ(result.scalar_type(), dtype);
     const at::Tensor g = gate.to(dtype).to(at::kDouble), u = up.to(dtype).to(at::kDouble);
@@ -54,4 +55,4 @@ TEST(SwiGlu, ARowsBitsDependOnNothingButItself) {
 }
 
 }  // namespace
-}  // namespace rvsweep
+}  // namespace rvsweep::cpu

@@ -1,6 +1,6 @@
 #pragma once
 // Products of few rows with a float32 matrix in tiles: reading it from memory takes longer than
-// multiplying with vectors, and splitting it into terms would take longer still.
+// multiplying with vectors, and splitting it would take longer still.
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
@@ -22,21 +22,21 @@ constexpr std::int64_t inputs_of_part = 128;
 
 /// Adds to sums [group, 32] the products of the inputs [begin, end) of `rows` rows of x [rows, in],
 /// at most `group`, with the lower or upper 16 outputs of a panel.
-/// Beside them `soon` is brought near, 128 / `passes` bytes for every input from the first on.
+/// Prefetches `next` meanwhile, 128 / `passes` bytes per input.
 template <std::int64_t group>
 RVSWEEP_AMX_INLINE void add_part(const float* x, std::int64_t rows, std::int64_t in,
                                  std::int64_t begin, std::int64_t end, const float* panel,
-                                 bool upper, const std::byte* soon, std::int64_t passes,
+                                 bool upper, const std::byte* next, std::int64_t passes,
                                  float* sums) {
   constexpr std::int64_t pair_bytes = 2 * tile_block * sizeof(float), line = 64;
   const float* const outputs = panel + (upper ? tile_rows * tile_block : 0);
   __m512 sum[group][2] = {};  // of 8 outputs each, over even and odd inputs
   for (std::int64_t pair = begin / 2; pair < end / 2; ++pair) {
-    const float* const numbers = outputs + (pair / tile_rows * tile_rows + pair) * tile_block;
-    const __m512 first = _mm512_loadu_ps(numbers), second = _mm512_loadu_ps(numbers + 16);
+    const float* const elements = outputs + (pair / tile_rows * tile_rows + pair) * tile_block;
+    const __m512 first = _mm512_loadu_ps(elements), second = _mm512_loadu_ps(elements + 16);
     for (std::int64_t at = pair * pair_bytes / passes; at < (pair + 1) * pair_bytes / passes;
          at += line)
-      _mm_prefetch(soon + at, _MM_HINT_T1);
+      _mm_prefetch(next + at, _MM_HINT_T1);
 #pragma GCC unroll 8
     for (std::int64_t r = 0; r < group; ++r) {
       double two_inputs;

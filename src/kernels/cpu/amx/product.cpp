@@ -36,16 +36,10 @@ void arrange(const Pair* rows, std::int64_t out, std::int64_t in, Pair* tiles) {
 
 }  // namespace
 
-std::vector<std::int64_t> tiled_shape(std::int64_t out, std::int64_t in) {
-  return {out / tile_block, in / tile_block, 2, tile_rows, tile_rows, 2};
-}
-
-bool is_in_tiles(const at::Tensor& matrix) { return matrix.dim() == 6; }
-
 void arrange_in_tiles(const std::byte* rows, std::int64_t out, std::int64_t in,
-                      std::size_t number_bytes, std::byte* tiles) {
-  RVSWEEP_EXPECT(out % tile_block == 0 && in % tile_block == 0, "tiles are full");
-  if (number_bytes == sizeof(std::uint16_t))
+                      std::size_t element_bytes, std::byte* tiles) {
+  RVSWEEP_EXPECT(out % tile_block == 0 && in % tile_block == 0, "tiles must be full");
+  if (element_bytes == sizeof(std::uint16_t))
     arrange(reinterpret_cast<const std::uint32_t*>(rows), out, in / 2,
             reinterpret_cast<std::uint32_t*>(tiles));
   else
@@ -57,18 +51,18 @@ void arrange_in_tiles(const std::byte* rows, std::int64_t out, std::int64_t in,
 namespace {
 
 /// Rows of x that a block of 32 outputs meets before the next one does: what the cache holds.
-constexpr std::int64_t rows_at_once(std::int64_t rows, std::int64_t in, std::int64_t terms) {
-  constexpr std::int64_t cached_numbers = 1 << 19;  // bfloat16, half of a usual cache
-  return std::min(std::max(cached_numbers / (in * terms) / tile_block * tile_block, tile_block),
+constexpr std::int64_t rows_at_once(std::int64_t rows, std::int64_t in, std::int64_t parts) {
+  constexpr std::int64_t cached_elements = 1 << 19;  // bfloat16, half of a usual cache
+  return std::min(std::max(cached_elements / (in * parts) / tile_block * tile_block, tile_block),
                   divided_up(rows, tile_rows) * tile_rows);
 }
 
-/// The blocks [begin, end) of 32 numbers of the result's rows.
-template <class Number, int matrix_terms>
-RVSWEEP_AMX void multiply_panels(const Product<Number>& p, std::int64_t begin, std::int64_t end,
-                                 const Room& room) {
-  constexpr int x_terms = terms_of<Number>, products = matrix_terms == 3 ? 6 : x_terms;
-  constexpr std::int64_t number_bytes = matrix_terms == 3 ? 4 : 2;
+/// Panels [begin, end), of 32 outputs each, of a product.
+template <class T, int matrix_parts>
+RVSWEEP_AMX void multiply_panels(const Product<T>& p, std::int64_t begin, std::int64_t end,
+                                 const Workspace& workspace) {
+  constexpr int x_parts = parts_of<T>, products = matrix_parts == 3 ? 6 : x_parts;
+  constexpr std::int64_t element_bytes = matrix_parts == 3 ? 4 : 2;
   TileShapes shapes;
   for (int tile = 0; tile < 8; ++tile) {
     const bool of_matrix = tile == 4 || tile == 5;
@@ -78,42 +72,43 @@ RVSWEEP_AMX void multiply_panels(const Product<Number>& p, std::int64_t begin, s
   }
   _tile_loadconfig(&shapes);
   alignas(64) float sums[tile_block * tile_block];
-  const std::int64_t blocks = p.in / tile_block, parts = p.use == Use::gated ? 2 : 1;
-  const std::int64_t panels = (end - begin) * parts;  // gate's and up's in turns
-  const std::int64_t at_once = rows_at_once(p.rows, p.in, x_terms);
+  const std::int64_t blocks = p.in / tile_block, halves = p.epilogue == Epilogue::swiglu ? 2 : 1;
+  const std::int64_t panels = (end - begin) * halves;  // gate's and up's alternate
+  const std::int64_t at_once = rows_at_once(p.rows, p.in, x_parts);
   const std::int64_t turns = panels * divided_up(p.rows, at_once);
   const std::int64_t pairs = divided_up(at_once, 2 * tile_rows);
   const std::int64_t step = divided_up(tile_block, pairs * products);
   const auto panel_of = [&](std::int64_t turn) {
-    const std::int64_t of_result = begin + turn % panels / parts, part = turn % parts;
+    const std::int64_t of_result = begin + turn % panels / halves, half = turn % halves;
     const std::byte* const stored =
-        p.matrix + (of_result * tile_block + part * p.out) * p.in * number_bytes;
-    std::uint16_t* const near =
-        matrix_terms == 3 ? room.terms + turn % 2 * 3 * p.in * tile_block : nullptr;
-    return NextPanel<matrix_terms>{stored, near, 0, turn < turns ? p.in : 0};
+        p.matrix + (of_result * tile_block + half * p.out) * p.in * element_bytes;
+    std::uint16_t* const split_into =
+        matrix_parts == 3 ? workspace.parts + turn % 2 * 3 * p.in * tile_block : nullptr;
+    return PanelPrefetcher<matrix_parts>{stored, split_into, 0, turn < turns ? p.in : 0};
   };
-  NextPanel<matrix_terms> next = panel_of(0);
+  PanelPrefetcher<matrix_parts> next = panel_of(0);
   for (std::int64_t turn = 0; turn < turns; ++turn) {
-    next.advance(next.all);
+    next.advance(next.inputs);
     const auto* const panel =
-        matrix_terms == 3 ? next.near : reinterpret_cast<const std::uint16_t*>(next.stored);
-    const bool third_terms = next.has_third_terms();
+        matrix_parts == 3 ? next.split_into : reinterpret_cast<const std::uint16_t*>(next.stored);
+    const bool third_parts = next.has_third_parts();
     next = panel_of(turn + 1);
-    const std::int64_t output = (begin + turn % panels / parts) * tile_block;
+    const std::int64_t output = (begin + turn % panels / halves) * tile_block;
     const std::int64_t first = turn / panels * at_once;
     const std::int64_t last = std::min(p.rows, first + at_once);
-    const bool is_gate = p.use == Use::gated && turn % parts == 0;
-    if (turn % panels == 0) tile_x(p.x + first * p.in, last - first, p.in, room.x_tiles);
+    const bool is_gate = p.epilogue == Epilogue::swiglu && turn % halves == 0;
+    if (turn % panels == 0) tile_x(p.x + first * p.in, last - first, p.in, workspace.x_tiles);
     for (std::int64_t row = first; row < last; row += 2 * tile_rows) {
-      const std::uint16_t* const x = room.x_tiles + (row - first) * p.in * x_terms;
-      float* const gate_sums = room.gate_sums + (row - first) * tile_block;
+      const std::uint16_t* const x = workspace.x_tiles + (row - first) * p.in * x_parts;
+      float* const gate_sums = workspace.gate_sums + (row - first) * tile_block;
       float* const found = is_gate ? gate_sums : sums;
       if (row + tile_rows < last)
-        multiply<x_terms, matrix_terms, true>(x, panel, blocks, third_terms, found, next, step);
+        multiply<x_parts, matrix_parts, true>(x, panel, blocks, third_parts, found, next, step);
       else
-        multiply<x_terms, matrix_terms, false>(x, panel, blocks, third_terms, found, next, step);
+        multiply<x_parts, matrix_parts, false>(x, panel, blocks, third_parts, found, next, step);
       if (is_gate) continue;
-      use_sums(p, sums, gate_sums, row, std::min(2 * tile_rows, last - row), output, room.lanes);
+      apply_epilogue(p, sums, gate_sums, row, std::min(2 * tile_rows, last - row), output,
+                     workspace.lanes);
     }
   }
   _tile_release();
@@ -121,113 +116,114 @@ RVSWEEP_AMX void multiply_panels(const Product<Number>& p, std::int64_t begin, s
 
 /// The same for few rows and a float32 matrix.
 RVSWEEP_AMX void multiply_panels_of_few_rows(const Product<float>& p, std::int64_t begin,
-                                             std::int64_t end, const Room& room) {
+                                             std::int64_t end, const Workspace& workspace) {
   alignas(64) float sums[few_rows * tile_block];
   const std::int64_t bytes = p.in * tile_block * static_cast<std::int64_t>(sizeof(float));
-  const bool gated = p.use == Use::gated;
+  const bool gated = p.epilogue == Epilogue::swiglu;
   for (std::int64_t panel = begin; panel < end; ++panel) {
     const std::byte* const stored = p.matrix + panel * bytes;
     const std::byte* const next = p.matrix + std::min(panel + 1, end - 1) * bytes;
     const std::byte* const up = stored + p.out / tile_block * bytes;
-    if (gated) multiply_few_rows(p.x, p.rows, p.in, stored, up, room.gate_sums);
+    if (gated) multiply_few_rows(p.x, p.rows, p.in, stored, up, workspace.gate_sums);
     multiply_few_rows(p.x, p.rows, p.in, gated ? up : stored, next, sums);
-    use_sums(p, sums, room.gate_sums, 0, p.rows, panel * tile_block, room.lanes);
+    apply_epilogue(p, sums, workspace.gate_sums, 0, p.rows, panel * tile_block, workspace.lanes);
   }
 }
 
-template <class Number>
-Product<Number> product_of(const at::Tensor& x, const at::Tensor& tiles, Use use) {
-  RVSWEEP_EXPECT(has_amx(), "tiles are for processors with AMX");
-  const auto in = tiles.size(1) * tile_block;
-  const auto out = tiles.size(0) * tile_block / (use == Use::gated ? 2 : 1);
-  RVSWEEP_EXPECT(x.size(-1) == in && out % tile_block == 0, "a product's sizes agree");
-  return {static_cast<const Number*>(x.const_data_ptr()),
-          static_cast<const std::byte*>(tiles.const_data_ptr()),
-          nullptr,
-          x.numel() / in,
-          in,
+template <class T>
+Product<T> product_of(const at::Tensor& x, const Matrix& m, Epilogue epilogue) {
+  RVSWEEP_EXPECT(has_amx() && m.format == MatrixFormat::amx_tiles,
+                 "tiles need a processor with AMX");
+  const auto out = m.out / (epilogue == Epilogue::swiglu ? 2 : 1);
+  RVSWEEP_EXPECT(x.size(-1) == m.in && out % tile_block == 0, "a product's sizes must agree");
+  return {static_cast<const T*>(x.const_data_ptr()),
+          static_cast<const std::byte*>(m.data.const_data_ptr()),
+          m.bias.defined() ? static_cast<const T*>(m.bias.const_data_ptr()) : nullptr,
+          x.numel() / m.in,
+          m.in,
           out,
-          use,
+          epilogue,
           nullptr};
 }
 
-/// Every panel of a product. lanes [threads, rows], where it is compared: each thread has its own.
-template <class Number>
-void multiply_all(const Product<Number>& p, bool split, LanesOfRow* lanes = nullptr) {
-  const auto at_once = rows_at_once(p.rows, p.in, terms_of<Number>);
-  const auto x_numbers = at_once * p.in * terms_of<Number>;
-  const auto panel_numbers = split ? 2 * 3 * tile_block * p.in : 0;
-  const auto sum_numbers = p.use == Use::gated ? 2 * at_once * tile_block : 0;  // of 4 bytes
+/// Every panel of a product. lanes [threads, rows] of argmax: each thread has its own.
+template <class T>
+void multiply_all(const Product<T>& p, bool split, ArgMaxLanes* lanes = nullptr) {
+  const auto at_once = rows_at_once(p.rows, p.in, parts_of<T>);
+  const auto x_elements = at_once * p.in * parts_of<T>;
+  const auto panel_elements = split ? 2 * 3 * tile_block * p.in : 0;
+  const auto sum_elements =
+      p.epilogue == Epilogue::swiglu ? 2 * at_once * tile_block : 0;  // of 4 bytes
   at::parallel_for(0, p.out / tile_block, 1, [&](std::int64_t begin, std::int64_t end) {
-    const at::Tensor memory = at::empty({x_numbers + panel_numbers + sum_numbers}, at::kShort);
+    const at::Tensor memory = at::empty({x_elements + panel_elements + sum_elements}, at::kShort);
     auto* const x_tiles = static_cast<std::uint16_t*>(memory.data_ptr());
-    std::uint16_t* const terms = x_tiles + x_numbers;
-    const Room room{x_tiles, terms, reinterpret_cast<float*>(terms + panel_numbers),
-                    lanes == nullptr ? nullptr : lanes + at::get_thread_num() * p.rows};
-    if constexpr (sizeof(Number) == sizeof(float)) {
-      if (split && p.rows <= few_rows) return multiply_panels_of_few_rows(p, begin, end, room);
-      if (split) return multiply_panels<Number, 3>(p, begin, end, room);
+    std::uint16_t* const parts = x_tiles + x_elements;
+    const Workspace workspace{x_tiles, parts, reinterpret_cast<float*>(parts + panel_elements),
+                              lanes == nullptr ? nullptr : lanes + at::get_thread_num() * p.rows};
+    if constexpr (sizeof(T) == sizeof(float)) {
+      if (split && p.rows <= few_rows) return multiply_panels_of_few_rows(p, begin, end, workspace);
+      if (split) return multiply_panels<T, 3>(p, begin, end, workspace);
     }
-    multiply_panels<Number, 1>(p, begin, end, room);
+    multiply_panels<T, 1>(p, begin, end, workspace);
   });
 }
 
-template <class Number>
-void multiply_into(const at::Tensor& x, const at::Tensor& tiles, const at::Tensor& bias, Use use,
+template <class T>
+void multiply_into(const at::Tensor& x, const Matrix& m, Epilogue epilogue,
                    const at::Tensor& result) {
   const at::Tensor flat = x.contiguous();
-  Product<Number> product = product_of<Number>(flat, tiles, use);
+  Product<T> product = product_of<T>(flat, m, epilogue);
   RVSWEEP_EXPECT(result.is_contiguous() && result.numel() == product.rows * product.out,
-                 "there is a place for every number");
-  product.result = static_cast<Number*>(result.data_ptr());
-  if (bias.defined()) product.bias = static_cast<const Number*>(bias.const_data_ptr());
-  multiply_all(product, tiles.scalar_type() == at::kFloat);
+                 "the result must have an element for every sum");
+  product.result = static_cast<T*>(result.data_ptr());
+  multiply_all(product, m.data.scalar_type() == at::kFloat);
 }
 
-template <class Number>
-LargestLogits largest_of(const at::Tensor& x, const at::Tensor& tiles) {
+template <class T>
+ArgMax argmax_of(const at::Tensor& x, const Matrix& m) {
   const at::Tensor flat = x.contiguous();
-  const Product<Number> product = product_of<Number>(flat, tiles, Use::largest);
+  const Product<T> product = product_of<T>(flat, m, Epilogue::argmax);
   const auto threads = at::get_num_threads();
-  std::vector<LanesOfRow> lanes(static_cast<std::size_t>(threads * product.rows));
-  multiply_all(product, tiles.scalar_type() == at::kFloat, lanes.data());
-  const LargestLogits found{at::empty({product.rows}, at::kLong),
-                            at::empty({product.rows}, at::kBool)};
+  std::vector<ArgMaxLanes> lanes(static_cast<std::size_t>(threads * product.rows));
+  multiply_all(product, m.data.scalar_type() == at::kFloat, lanes.data());
+  const ArgMax found{at::empty({product.rows}, at::kLong), at::empty({product.rows}, at::kBool)};
   for (std::int64_t row = 0; row < product.rows; ++row) {
-    float largest = -std::numeric_limits<float>::infinity(), apart = 0;
-    std::int32_t place = 0;
+    float largest = -std::numeric_limits<float>::infinity(), nonfinite = 0;
+    std::int32_t token = 0;
     for (int thread = 0; thread < threads; ++thread) {
-      const LanesOfRow& of_row = lanes[static_cast<std::size_t>(thread * product.rows + row)];
+      const ArgMaxLanes& of_row = lanes[static_cast<std::size_t>(thread * product.rows + row)];
       for (int lane = 0; lane < 16; ++lane) {
-        apart += of_row.apart[lane];
-        const bool first = of_row.largest[lane] == largest && of_row.place[lane] < place;
+        nonfinite += of_row.nonfinite[lane];
+        const bool first = of_row.largest[lane] == largest && of_row.output[lane] < token;
         if (!first && !(of_row.largest[lane] > largest)) continue;
         largest = of_row.largest[lane];
-        place = of_row.place[lane];
+        token = of_row.output[lane];
       }
     }
-    found.place.data_ptr<std::int64_t>()[row] = place;
-    found.finite.data_ptr<bool>()[row] = apart == 0;
+    found.token.data_ptr<std::int64_t>()[row] = token;
+    found.finite.data_ptr<bool>()[row] = nonfinite == 0;
   }
   return found;
 }
 
-void check_formats(const at::Tensor& x, const at::Tensor& tiles) {
-  const bool wide = x.scalar_type() == at::kFloat;
-  RVSWEEP_EXPECT(wide || (x.scalar_type() == at::kBFloat16 && tiles.scalar_type() == at::kBFloat16),
-                 "float32 matrices are for float32");
+/// Whether x is float32; ContractError where the matrix' dtype does not go with it.
+bool is_float(const at::Tensor& x, const Matrix& m) {
+  const bool is_float = x.scalar_type() == at::kFloat;
+  RVSWEEP_EXPECT(
+      is_float || (x.scalar_type() == at::kBFloat16 && m.data.scalar_type() == at::kBFloat16),
+      "float32 matrices are for float32 activations");
+  return is_float;
 }
 
-void multiply_into(const at::Tensor& x, const at::Tensor& tiles, const at::Tensor& bias, Use use,
-                   const at::Tensor& result) {
-  check_formats(x, tiles);
-  if (x.scalar_type() == at::kFloat)
-    multiply_into<float>(x, tiles, bias, use, result);
+void multiply_by_dtype(const at::Tensor& x, const Matrix& m, Epilogue epilogue,
+                       const at::Tensor& result) {
+  if (is_float(x, m))
+    multiply_into<float>(x, m, epilogue, result);
   else
-    multiply_into<std::uint16_t>(x, tiles, bias, use, result);
+    multiply_into<std::uint16_t>(x, m, epilogue, result);
 }
 
-/// For a result of `out` numbers a row.
+/// With `out` elements a row.
 at::Tensor empty_result(const at::Tensor& x, std::int64_t out) {
   std::vector<std::int64_t> shape = x.sizes().vec();
   shape.back() = out;
@@ -249,49 +245,40 @@ bool has_amx() {
   return found;
 }
 
-at::Tensor amx_product(const at::Tensor& x, const at::Tensor& tiles, const at::Tensor& bias) {
-  const at::Tensor result = empty_result(x, tiles.size(0) * tile_block);
-  multiply_into(x, tiles, bias, Use::numbers, result);
+namespace amx {
+
+at::Tensor product(const at::Tensor& x, const Matrix& matrix) {
+  const at::Tensor result = empty_result(x, matrix.out);
+  multiply_by_dtype(x, matrix, Epilogue::store, result);
   return result;
 }
 
-at::Tensor amx_gated_product(const at::Tensor& x, const at::Tensor& tiles) {
-  const at::Tensor result = empty_result(x, tiles.size(0) * tile_block / 2);
-  multiply_into(x, tiles, {}, Use::gated, result);
+at::Tensor swiglu_product(const at::Tensor& x, const Matrix& gate_up) {
+  const at::Tensor result = empty_result(x, gate_up.out / 2);
+  multiply_by_dtype(x, gate_up, Epilogue::swiglu, result);
   return result;
 }
 
-void amx_add_product(const at::Tensor& x, const at::Tensor& tiles, const at::Tensor& bias,
-                     const at::Tensor& result) {
-  multiply_into(x, tiles, bias, Use::added, result);
+void add_product(const at::Tensor& x, const Matrix& matrix, const at::Tensor& sum) {
+  multiply_by_dtype(x, matrix, Epilogue::accumulate, sum);
 }
 
-LargestLogits amx_largest(const at::Tensor& x, const at::Tensor& tiles) {
-  check_formats(x, tiles);
-  return x.scalar_type() == at::kFloat ? largest_of<float>(x, tiles)
-                                       : largest_of<std::uint16_t>(x, tiles);
+ArgMax argmax_product(const at::Tensor& x, const Matrix& head) {
+  return is_float(x, head) ? argmax_of<float>(x, head) : argmax_of<std::uint16_t>(x, head);
 }
+
+}  // namespace amx
 #else
 bool has_amx() { return false; }
 
-at::Tensor amx_product(const at::Tensor&, const at::Tensor&, const at::Tensor&) {
-  RVSWEEP_EXPECT(false, "tiles are for processors with AMX");
-  return {};
-}
+namespace amx {
 
-at::Tensor amx_gated_product(const at::Tensor&, const at::Tensor&) {
-  RVSWEEP_EXPECT(false, "tiles are for processors with AMX");
-  return {};
-}
+at::Tensor product(const at::Tensor&, const Matrix&) { RVSWEEP_NOT_BUILT("AMX"); }
+at::Tensor swiglu_product(const at::Tensor&, const Matrix&) { RVSWEEP_NOT_BUILT("AMX"); }
+void add_product(const at::Tensor&, const Matrix&, const at::Tensor&) { RVSWEEP_NOT_BUILT("AMX"); }
+ArgMax argmax_product(const at::Tensor&, const Matrix&) { RVSWEEP_NOT_BUILT("AMX"); }
 
-void amx_add_product(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&) {
-  RVSWEEP_EXPECT(false, "tiles are for processors with AMX");
-}
-
-LargestLogits amx_largest(const at::Tensor&, const at::Tensor&) {
-  RVSWEEP_EXPECT(false, "tiles are for processors with AMX");
-  return {};
-}
+}  // namespace amx
 #endif
 
 }  // namespace rvsweep

@@ -1,13 +1,7 @@
 #pragma once
 // Products with weight matrices on the matrix units (AMX) of a processor that has them. They
-// multiply bfloat16 numbers and sum in float32, many times faster than vectors multiply float32.
-#include <ATen/core/Tensor.h>
-
-#include <cstddef>
-#include <cstdint>
-#include <vector>
-
-#include "kernels/cpu/argmax.hpp"
+// multiply bfloat16 and sum in float32, many times faster than vectors multiply float32.
+#include "rvsweep/kernels/operations.hpp"
 
 namespace rvsweep {
 
@@ -15,43 +9,31 @@ namespace rvsweep {
 /// ATEN_CPU_CAPABILITY can forbid.
 bool has_amx();
 
-/// A matrix [out, in] in tiles has a multiple of this of either.
-constexpr std::int64_t tile_block = 32;
+namespace amx {
 
-/// Its shape: blocks of 32 outputs, blocks of 32 inputs, halves of 16 outputs, pairs of inputs, the
-/// 16 outputs, the pair.
-std::vector<std::int64_t> tiled_shape(std::int64_t out, std::int64_t in);
+// The entries of Operations for matrices in amx_tiles: shapes of blocks of 32 outputs, blocks of 32
+// inputs, halves of 16 outputs, pairs of inputs, the 16 outputs, the pair. x is float32 or
+// bfloat16, the matrix bfloat16, or float32 where x is. A row's bits depend on nothing but that row
+// and matrix, and, where the matrix is float32, on whether x has more than 16 rows: few are
+// multiplied by vectors, which keep pace with memory.
+//
+// A float32 is the sum of three bfloat16 (bfloat16x3 split), so that a product of two is the sum of
+// nine (Henry, Tang and Heinecke 2019, "Leveraging the bfloat16 artificial intelligence datatype
+// for higher-precision computations"). Six are computed; the others are under 2^-24 of the whole,
+// half of float32's last place. Where the matrix is bfloat16 three are all there are. Where a block
+// of 32 outputs has elements of 16 significant bits alone (float16 weights, many quantised ones),
+// their third parts are 0 and one product less is computed.
 
-bool is_in_tiles(const at::Tensor& matrix);
+at::Tensor product(const at::Tensor& x, const Matrix& matrix);
 
-/// Writes rows [out, in] of numbers of 2 or 4 bytes as tiles, those of the first 32 outputs first.
-void arrange_in_tiles(const std::byte* rows, std::int64_t out, std::int64_t in,
-                      std::size_t number_bytes, std::byte* tiles);
+/// Gate and up, I rows each, are never written to memory. I is a multiple of 32.
+at::Tensor swiglu_product(const at::Tensor& x, const Matrix& gate_up);
 
-/// x [..., in], float32 or bfloat16, times a matrix in tiles transposed, plus `bias` [out] where
-/// defined: [..., out] in x's dtype. The matrix is bfloat16, or float32 where x is. A row's bits
-/// depend on nothing but that row, matrix and bias, and, where the matrix is float32, on whether x
-/// has more than 16 rows: few are multiplied by vectors, which keep pace with memory.
-///
-/// A float32 number is the sum of three bfloat16 numbers, so that a product of two is the sum of
-/// nine (Henry, Tang and Heinecke 2019, "Leveraging the bfloat16 artificial intelligence datatype
-/// for higher-precision computations"). Six are computed; the others are under 2^-24 of the whole,
-/// half of float32's last place. Where the matrix is bfloat16 three are all there are.
-/// Where a block of 32 outputs has numbers of 16 significant bits alone (float16 weights, many
-/// quantised ones), their third terms are 0 and one product less is computed.
-at::Tensor amx_product(const at::Tensor& x, const at::Tensor& tiles, const at::Tensor& bias = {});
+/// The bits of a product and an addition after it.
+void add_product(const at::Tensor& x, const Matrix& matrix, const at::Tensor& sum);
 
-/// swiglu (swiglu.hpp) of x times a matrix of I rows of gate, then I rows of up, I a multiple of
-/// 32: [..., I]. What lies between is never written to memory.
-at::Tensor amx_gated_product(const at::Tensor& x, const at::Tensor& tiles);
+/// Logits are never written to memory.
+ArgMax argmax_product(const at::Tensor& x, const Matrix& head);
 
-/// Adds amx_product, rounded, to `result` [..., out], which is contiguous: the bits of a product
-/// and an addition after it.
-void amx_add_product(const at::Tensor& x, const at::Tensor& tiles, const at::Tensor& bias,
-                     const at::Tensor& result);
-
-/// largest_logits and finite_rows (logit_rows.hpp) of amx_product of x [rows, in], whose numbers
-/// are never written to memory.
-LargestLogits amx_largest(const at::Tensor& x, const at::Tensor& tiles);
-
+}  // namespace amx
 }  // namespace rvsweep

@@ -12,12 +12,12 @@
 #include <immintrin.h>
 #endif
 
-// Tiles hold 16 rows of 64 bytes. x is kept as [rows/16, in/32, terms, 16, 32] bfloat16, the
-// matrix' block of 32 outputs as [in/32, 2, terms, 16, 16, 2].
+// Tiles hold 16 rows of 64 bytes. x is kept as [rows/16, in/32, parts, 16, 32] bfloat16, the
+// matrix' block of 32 outputs as [in/32, 2, parts, 16, 16, 2].
 
 namespace rvsweep::amx {
 
-constexpr std::int64_t tile_rows = 16, tile_numbers = 512;
+constexpr std::int64_t tile_rows = 16, tile_elements = 512;
 
 #ifdef RVSWEEP_AMX
 
@@ -29,85 +29,84 @@ struct alignas(64) TileShapes {
   std::uint8_t rows[16] = {};
 };
 
-/// How many bfloat16 numbers are one number.
-template <class Number>
-constexpr int terms_of = sizeof(Number) == sizeof(float) ? 3 : 1;
+/// bfloat16 parts whose sum is one element.
+template <class T>
+constexpr int parts_of = sizeof(T) == sizeof(float) ? 3 : 1;
 
-/// 32 float32 numbers as three bfloat16 ones each, `stride` apart: what the upper half of the bits
-/// says, what it leaves, and what that leaves, which is returned too.
-RVSWEEP_AMX_INLINE __m512i split(const float* numbers, std::uint16_t* terms, std::int64_t stride) {
+/// bfloat16x3 split of 32 float32 elements, the parts `stride` elements from each other: the upper
+/// 16 bits, those of the remainder, those of what remains then, which are returned too.
+RVSWEEP_AMX_INLINE __m512i split(const float* x, std::uint16_t* parts, std::int64_t stride) {
   const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xFFFF0000));
   const __m512i odd_words =
       _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27,
                        25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
-  __m512 a = _mm512_loadu_ps(numbers), b = _mm512_loadu_ps(numbers + 16);
+  __m512 a = _mm512_loadu_ps(x), b = _mm512_loadu_ps(x + 16);
   __m512i found;
-  for (int term = 0; term < 3; ++term) {
+  for (int part = 0; part < 3; ++part) {
     const __m512i a_bits = _mm512_castps_si512(a), b_bits = _mm512_castps_si512(b);
     found = _mm512_permutex2var_epi16(a_bits, odd_words, b_bits);
-    _mm512_storeu_si512(terms + term * stride, found);
+    _mm512_storeu_si512(parts + part * stride, found);
     a = _mm512_sub_ps(a, _mm512_castsi512_ps(_mm512_and_si512(a_bits, upper)));
     b = _mm512_sub_ps(b, _mm512_castsi512_ps(_mm512_and_si512(b_bits, upper)));
   }
   return found;
 }
-RVSWEEP_AMX_INLINE void split(const std::uint16_t* numbers, std::uint16_t* terms, std::int64_t) {
-  _mm512_storeu_si512(terms, _mm512_loadu_si512(numbers));
+RVSWEEP_AMX_INLINE void split(const std::uint16_t* x, std::uint16_t* parts, std::int64_t) {
+  _mm512_storeu_si512(parts, _mm512_loadu_si512(x));
 }
 
 /// x [rows, in] as tiles.
-template <class Number>
-RVSWEEP_AMX void tile_x(const Number* x, std::int64_t rows, std::int64_t in, std::uint16_t* tiles) {
-  constexpr std::int64_t terms = terms_of<Number>;
+template <class T>
+RVSWEEP_AMX void tile_x(const T* x, std::int64_t rows, std::int64_t in, std::uint16_t* tiles) {
+  constexpr std::int64_t parts = parts_of<T>;
   for (std::int64_t row = 0; row < rows; ++row) {
     std::uint16_t* const to =
-        tiles + row / tile_rows * in * terms * tile_rows + row % tile_rows * tile_block;
+        tiles + row / tile_rows * in * parts * tile_rows + row % tile_rows * tile_block;
     for (std::int64_t i = 0; i < in; i += tile_block)
-      split(x + row * in + i, to + i * terms * tile_rows, tile_numbers);
+      split(x + row * in + i, to + i * parts * tile_rows, tile_elements);
   }
 }
 
-/// A block of 32 outputs that comes next and is brought near while another one is multiplied, since
-/// memory is as slow as the products: 32 numbers at a time, bfloat16 into the cache, float32 as
-/// terms.
-template <int terms>
-struct NextPanel {
-  static constexpr std::int64_t ahead = 512;  // numbers between what is split and what is fetched
+/// Prefetches the next panel of 32 outputs during the current product: bfloat16 into L2, float32
+/// already split. Memory is as slow as the products.
+template <int parts>
+struct PanelPrefetcher {
+  static constexpr std::int64_t ahead = 512;  // elements from those that are split to those fetched
 
-  const std::byte* stored;
-  std::uint16_t* near;
-  std::int64_t done = 0, all = 0;
-  __m512i third = {};  // bits of its third terms: none where numbers have 16 significant bits
+  const std::byte* stored;            // in the matrix
+  std::uint16_t* split_into;          // [in/32, 2, 3, 16, 16, 2] of a float32 panel
+  std::int64_t done = 0, inputs = 0;  // of `inputs` inputs
+  __m512i third = {};  // OR of its third parts: 0 where elements have 16 significant bits
 
   RVSWEEP_AMX_INLINE void advance(std::int64_t n) {
-    const std::int64_t end = std::min(all, done + n);
+    const std::int64_t end = std::min(inputs, done + n);
     for (; done < end; ++done) {
-      if constexpr (terms == 3) {
-        const auto* const numbers = reinterpret_cast<const float*>(stored) + done * tile_block;
-        _mm_prefetch(numbers + ahead, _MM_HINT_T0);
-        _mm_prefetch(numbers + ahead + 16, _MM_HINT_T0);
+      if constexpr (parts == 3) {
+        const auto* const elements = reinterpret_cast<const float*>(stored) + done * tile_block;
+        _mm_prefetch(elements + ahead, _MM_HINT_T0);
+        _mm_prefetch(elements + ahead + 16, _MM_HINT_T0);
         std::uint16_t* const to =
-            near + (done / tile_rows * 3 * tile_rows + done % tile_rows) * tile_block;
-        third = _mm512_or_si512(third, split(numbers, to, tile_numbers));
+            split_into + (done / tile_rows * 3 * tile_rows + done % tile_rows) * tile_block;
+        third = _mm512_or_si512(third, split(elements, to, tile_elements));
       } else {
         _mm_prefetch(stored + done * 64, _MM_HINT_T1);
       }
     }
   }
 
-  RVSWEEP_AMX_INLINE bool has_third_terms() const {
+  RVSWEEP_AMX_INLINE bool has_third_parts() const {
     return _mm512_test_epi32_mask(third, third) != 0;
   }
 };
 
 // Tile registers: 0 to 3 sums, by rows of x and outputs; 4 and 5 the matrix; 6 and 7 x.
-/// `again`: the same tile is needed soon; others had better not drive the matrix from the cache.
-template <int terms, bool both>
+/// Non-temporal load unless the tile is `reused`, so that x does not evict the matrix.
+template <int parts, bool both>
 RVSWEEP_AMX_INLINE void load_x(const std::uint16_t* x, std::int64_t blocks, std::int64_t block,
-                               int term, bool again) {
-  const std::uint16_t* const first = x + (block * terms + term) * tile_numbers;
-  const std::uint16_t* const second = first + blocks * terms * tile_numbers;
-  if (again) {
+                               int part, bool reused) {
+  const std::uint16_t* const first = x + (block * parts + part) * tile_elements;
+  const std::uint16_t* const second = first + blocks * parts * tile_elements;
+  if (reused) {
     _tile_loadd(6, first, 64);
     if (both) _tile_loadd(7, second, 64);
   } else {
@@ -115,11 +114,11 @@ RVSWEEP_AMX_INLINE void load_x(const std::uint16_t* x, std::int64_t blocks, std:
     if (both) _tile_stream_loadd(7, second, 64);
   }
 }
-template <int terms>
-RVSWEEP_AMX_INLINE void load_matrix(const std::uint16_t* panel, std::int64_t block, int term) {
-  const std::uint16_t* const tile = panel + (2 * block * terms + term) * tile_numbers;
+template <int parts>
+RVSWEEP_AMX_INLINE void load_matrix(const std::uint16_t* panel, std::int64_t block, int part) {
+  const std::uint16_t* const tile = panel + (2 * block * parts + part) * tile_elements;
   _tile_loadd(4, tile, 64);
-  _tile_loadd(5, tile + terms * tile_numbers, 64);
+  _tile_loadd(5, tile + parts * tile_elements, 64);
 }
 template <bool both>
 RVSWEEP_AMX_INLINE void add_products() {
@@ -131,32 +130,32 @@ RVSWEEP_AMX_INLINE void add_products() {
 }
 
 /// sums [32, 32] of 16 rows of x, or of 32 with `both`, and 32 outputs; beside each of its
-/// products the next panel advances by `step`. `third_terms`: whether the matrix has any.
-template <int x_terms, int matrix_terms, bool both>
+/// products the next panel advances by `step`. `third_parts`: whether the panel has any.
+template <int x_parts, int matrix_parts, bool both>
 RVSWEEP_AMX_INLINE void multiply(const std::uint16_t* x, const std::uint16_t* panel,
-                                 std::int64_t blocks, bool third_terms, float* sums,
-                                 NextPanel<matrix_terms>& next, std::int64_t step) {
+                                 std::int64_t blocks, bool third_parts, float* sums,
+                                 PanelPrefetcher<matrix_parts>& next, std::int64_t step) {
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
   for (std::int64_t block = 0; block < blocks; ++block) {
-    load_matrix<matrix_terms>(panel, block, 0);
-    for (int term = x_terms - 1; term >= 0; --term) {
-      load_x<x_terms, both>(x, blocks, block, term, matrix_terms == 3 && term == 1);
+    load_matrix<matrix_parts>(panel, block, 0);
+    for (int part = x_parts - 1; part >= 0; --part) {
+      load_x<x_parts, both>(x, blocks, block, part, matrix_parts == 3 && part == 1);
       add_products<both>();
       next.advance(step);
     }
-    if constexpr (matrix_terms == 3) {
-      if (third_terms) {
+    if constexpr (matrix_parts == 3) {
+      if (third_parts) {
         load_matrix<3>(panel, block, 2);
-        add_products<both>();  // with the first term of x
+        add_products<both>();  // with the first part of x
         next.advance(step);
       }
       load_matrix<3>(panel, block, 1);
-      add_products<both>();  // with the first term of x
+      add_products<both>();  // with the first part of x
       next.advance(step);
-      load_x<x_terms, both>(x, blocks, block, 1, false);
+      load_x<x_parts, both>(x, blocks, block, 1, false);
       add_products<both>();
       next.advance(step);
     }

@@ -1,0 +1,1 @@
+"""Prompt banks: reading, checks, and what these find as text and as a page."""

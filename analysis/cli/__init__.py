@@ -1,0 +1,1 @@
+"""The commands: functions of their arguments that return the exit code."""

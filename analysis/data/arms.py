@@ -1,0 +1,99 @@
+"""Arms as /arms/spec states them: their settings, their layers, and which arm a control belongs to."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+UNPATCHED = ("base", "source")
+_LAYERS = re.compile(r"\d+(:\d+)?(\+\d+(:\d+)?)*")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """An entry of /arms."""
+
+    index: int
+    label: str
+    kind: str  # base, source, kv_cache or a site such as v_proj
+    spec: str  # canonical full text
+
+    @cached_property
+    def settings(self) -> dict[str, str]:
+        """`key=value` words of the spec."""
+        return dict(word.split("=", 1) for word in self.spec.split() if "=" in word)
+
+    @property
+    def control(self) -> str:
+        """Name of the control, empty for an arm that is none."""
+        return self.settings.get("control", "")
+
+    @property
+    def patched(self) -> bool:
+        return self.kind not in UNPATCHED
+
+    @property
+    def donor_is_base(self) -> bool:
+        """direction=base_to_source: the roles of the two prompts are exchanged."""
+        return self.settings.get("direction") == "base_to_source"
+
+    @cached_property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """Half-open layer ranges, ascending; empty where nothing is patched."""
+        text = self.settings.get("layers", "")
+        if not _LAYERS.fullmatch(text):
+            return ()
+        ends = (part.split(":") for part in text.split("+"))
+        return tuple((int(part[0]), int(part[-1]) + (len(part) == 1)) for part in ends)
+
+    @property
+    def band(self) -> tuple[int, int] | None:
+        """The half-open range where the arm's layers are one; None where they are several or none."""
+        return self.ranges[0] if len(self.ranges) == 1 else None
+
+    def without(self, *names: str) -> tuple[str, ...]:
+        """Kind and settings but for `names`: equal for arms that differ in these alone."""
+        kept = [f"{key}={value}" for key, value in self.settings.items() if key not in names]
+        return (self.kind, *kept)
+
+
+def controls_of(arms: list[Arm]) -> dict[int, list[Arm]]:
+    """Index of each arm that has controls -> those controls, in file order.
+
+    A control's spec is its arm's with `control=` added; reverse exchanges the direction, wrong_band
+    names its arm's layers in `of=`. full_swap is one arm for all kv_cache arms of its direction: it
+    goes with those that have other controls, or with all of them where none has.
+    """
+    main = [arm for arm in arms if arm.patched and not arm.control]
+    by_settings: dict[tuple, list[Arm]] = {}
+    for arm in main:
+        by_settings.setdefault(_identity(arm.kind, arm.settings), []).append(arm)
+    found: dict[int, list[Arm]] = {}
+    for control in arms:
+        if control.control and control.control != "full_swap":
+            for arm in by_settings.get(_identity(control.kind, _settings_of_owner(control)), []):
+                found.setdefault(arm.index, []).append(control)
+    controlled = set(found)
+    for swap in arms:
+        if swap.control == "full_swap":
+            owners = [arm for arm in main if arm.kind == "kv_cache" and _swapped_by(arm, swap)]
+            for arm in [arm for arm in owners if arm.index in controlled] or owners:
+                found.setdefault(arm.index, []).append(swap)
+    return {index: sorted(found[index], key=lambda control: control.index) for index in sorted(found)}
+
+
+def _swapped_by(arm: Arm, swap: Arm) -> bool:
+    same_truncation = arm.settings.get("truncate") == swap.settings.get("truncate")
+    return arm.donor_is_base == swap.donor_is_base and same_truncation
+
+
+def _settings_of_owner(control: Arm) -> dict[str, str]:
+    settings = {key: value for key, value in control.settings.items() if key not in ("control", "of")}
+    if control.control == "reverse" and "direction" in settings:
+        settings["direction"] = "source_to_base" if control.donor_is_base else "base_to_source"
+    if control.control == "wrong_band" and "of" in control.settings:
+        settings["layers"] = control.settings["of"]
+    return settings
+
+
+def _identity(kind: str, settings: dict[str, str]) -> tuple:
+    return (kind, *sorted(settings.items()))

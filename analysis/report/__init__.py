@@ -1,0 +1,1 @@
+"""Pages about sweeps: what their sections hold, and the templates that print it."""

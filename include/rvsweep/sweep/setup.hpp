@@ -1,0 +1,49 @@
+#pragma once
+// From a configuration to a plan, before weights are read.
+#include <string>
+
+#include "rvsweep/model/weight_source.hpp"
+#include "rvsweep/plan/plan.hpp"
+#include "rvsweep/storage/plan_file.hpp"
+#include "rvsweep/sweep/identity.hpp"
+#include "rvsweep/text/regex_families.hpp"
+#include "rvsweep/text/token_sets.hpp"
+#include "rvsweep/tokenizer/tokenizer.hpp"
+
+namespace rvsweep {
+
+struct SweepSetup {
+  SweepConfig config;
+  ModelConfig model;
+  WeightSource weights;
+  Tokenizer tokenizer;
+  RegexFamilies families;  // none where keywords are off
+  TokenSets token_sets;    // empty where first_token is off
+  FileFingerprints files;
+  std::string device, dtype;  // resolved
+  Plan plan;
+};
+
+/// `device` and `dtype` override what the configuration says (a resumed sweep keeps its own);
+/// empty: resolve the configuration's. With `stored`, prompts and plan are that sweep's and no
+/// prompts file is read. A plan without texts is for looking at, see plan.hpp. Throws InputError
+/// for all that is wrong with the input.
+SweepSetup prepare_sweep(const ConfigValues& values, std::string device = "",
+                         std::string dtype = "", const StoredSweep* stored = nullptr,
+                         Texts texts = Texts::kept);
+
+/// Whether a read-out of the configuration needs the texts of prompts.
+Texts texts_needed(const ReadoutsConfig& readouts);
+
+/// What plans need of the tokenizer, which must outlive it, and of the files that `config` names.
+PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer);
+
+/// On this machine, with `threads` a rank. model_fingerprint, which takes reading every byte of the
+/// weights, is left empty.
+SweepIdentity identity_of(const SweepSetup& setup, int threads);
+
+/// What plan.h5 holds beside prompts, pairs and rows: the identity, the arms, and the columns that
+/// bundles fill.
+SweepFacts facts_of(const SweepSetup& setup, const SweepIdentity& identity);
+
+}  // namespace rvsweep

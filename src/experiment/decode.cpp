@@ -1,0 +1,181 @@
+#include "experiment/decode.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+
+#include "experiment/sampler.hpp"
+#include "rvsweep/core/philox.hpp"
+#include "rvsweep/intervention/site_patch.hpp"
+#include "rvsweep/intervention/visibility.hpp"
+
+namespace rvsweep {
+namespace {
+
+/// Random numbers of every row and step, [steps, rows] float64; zeros for padding rows.
+at::Tensor uniforms(const GenerationConfig& generation, std::uint64_t seed, const RowBatch& batch,
+                    const Placement& placement) {
+  const auto steps = generation.max_new_tokens;
+  at::Tensor numbers = at::zeros({steps, std::ssize(batch.compiled)}, at::kDouble);
+  if (generation.temperature == 0) return numbers.to(placement.device);
+  auto cell = numbers.accessor<double, 2>();
+  for (std::size_t r = 0; r < batch.rows.size(); ++r)
+    for (std::int64_t t = 0; t < steps; ++t)
+      cell[t][static_cast<std::int64_t>(r)] =
+          sampling_uniform(seed, batch.rows[r].pair_hash, batch.rows[r].sample, t);
+  return numbers.to(placement.device);
+}
+
+/// Step t of the loop, which feeds column T + t of R rows, and what earlier ones have changed.
+struct Step {
+  std::int64_t t = 0;
+  at::Tensor tokens, positions;        // int64 [R, 1]
+  PassEdits first_edits, later_edits;  // of b[n-1]; of generated tokens
+  LayerVisibility seen;
+  at::Tensor uniforms;                   // float64 [steps, R]
+  std::vector<at::Tensor> changes = {};  // float64 [R] of each step with edits
+};
+
+Step first_step(const PreparedBundle& prepared, const RowBatch& batch,
+                const GenerationConfig& generation) {
+  const Transformer& model = prepared.model;
+  const Placement& placement = model.placement();
+  std::vector<std::int64_t> first_tokens, first_positions, fed_token, generated_token;
+  for (const CompiledRow& plan : batch.compiled) {
+    first_tokens.push_back(plan.first_token);
+    first_positions.push_back(plan.first_position());
+    fed_token.push_back(plan.n - 1);
+    generated_token.push_back(plan.n);
+  }
+  const auto on_device = [&](const std::vector<std::int64_t>& values) {
+    return at::tensor(values, at::kLong).to(placement.device).unsqueeze(1);
+  };
+  return {.tokens = on_device(first_tokens),
+          .positions = on_device(first_positions),
+          .first_edits = pass_edits(model, prepared.contexts, batch.compiled, fed_token, 1),
+          .later_edits = pass_edits(model, prepared.contexts, batch.compiled, generated_token, 1),
+          .seen = visibility_of(batch.compiled, model.config().n_layers,
+                                prepared.contexts.cache.columns()),
+          .uniforms = uniforms(generation, prepared.settings.seed, batch, placement)};
+}
+
+/// Feeds one token of every row. Returns their residual stream [R, hidden]; undefined where nobody
+/// wants logits.
+at::Tensor feed(const PreparedBundle& prepared, const DecodeOptions& options, Step& step,
+                DecodedBatch& decoded) {
+  const auto L = prepared.model.config().n_layers;
+  const PassEdits& edits = step.t == 0 ? step.first_edits : step.later_edits;
+  std::vector<SiteCapture> captures = edits.captures;
+  if (step.t == 0)
+    for (const std::int64_t layer : options.logit_lens_layers)
+      captures.push_back({Site::resid_post, layer, 1});
+  const bool wants_logits =
+      options.generation.max_new_tokens > 0 || prepared.settings.readouts.first_token;
+  ForwardInput input;
+  input.tokens = step.tokens;
+  input.positions = step.positions;
+  input.column = prepared.contexts.cache.columns() + step.t;
+  input.seen = &step.seen;
+  input.edits = edits.edits;
+  input.captures = &captures;
+  input.last_kv_layer = wants_logits ? L : last_layer_for(captures, L);
+  input.outputs = wants_logits ? Outputs::last_query : Outputs::none;
+  const at::Tensor residual = prepared.model.forward(input, decoded.cache);
+  if (!edits.empty()) step.changes.push_back(edits.change(captures));
+  if (step.t == 0)
+    decoded.residuals.assign(captures.begin() + std::ssize(edits.captures), captures.end());
+  return residual;
+}
+
+/// The tokens that follow the step's `residual`, and whether their logits are finite; undefined
+/// where none are to be generated.
+ArgMax next_tokens(const Transformer& model, const DecodeOptions& options, const Step& step,
+                   const at::Tensor& residual, DecodedBatch& decoded) {
+  const auto t = step.t;
+  const auto& [generation, lens, observe_step] = options;
+  if (t > 0 && generation.temperature == 0 && !observe_step) return model.argmax(residual);
+  const at::Tensor logits = model.unembed(residual);  // [R, vocab]
+  if (t == 0) decoded.first_logits = logits.to(at::kFloat);
+  if (observe_step) observe_step(t, logits.to(at::kFloat));
+  if (generation.max_new_tokens == 0) return {};
+  const Operations& operations = model.operations();
+  return {sample_tokens(operations, logits, step.uniforms[t], generation),
+          operations.finite_rows(logits)};
+}
+
+/// Takes each unfinished row's new token; true while some row goes on.
+bool take_tokens(const SweepSettings& settings, std::int64_t max_new_tokens,
+                 const at::Tensor& tokens, const at::Tensor& finite, std::vector<Generated>& rows) {
+  const at::Tensor tokens_on_host = tokens.to(at::kCPU), finite_on_host = finite.to(at::kCPU);
+  const auto token = tokens_on_host.accessor<std::int64_t, 1>();
+  const auto sound = finite_on_host.accessor<bool, 1>();
+  const auto limit = static_cast<std::size_t>(max_new_tokens);
+  bool some_go_on = false;
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    Generated& row = rows[r];
+    if (row.stopped_at_eos || !row.failure.empty()) continue;
+    if (!sound[static_cast<std::int64_t>(r)]) {
+      row.failure = "the logits of generated token " + std::to_string(row.tokens.size() + 1) +
+                    " are not finite numbers";
+      continue;
+    }
+    const auto taken = static_cast<std::int32_t>(token[static_cast<std::int64_t>(r)]);
+    row.tokens.push_back(taken);
+    row.stopped_at_eos =
+        std::binary_search(settings.stop_tokens.begin(), settings.stop_tokens.end(), taken);
+    some_go_on |= !row.stopped_at_eos && row.tokens.size() < limit;
+  }
+  return some_go_on;
+}
+
+/// Adds what decoding changed: at b[n-1] of every row, and at every token of its own that it was
+/// fed.
+void prove_decoding(const RowBatch& batch, std::vector<at::Tensor> changes, DecodedBatch& decoded) {
+  for (at::Tensor& change : changes) change = change.to(at::kCPU);
+  for (std::size_t r = 0; r < decoded.rows.size(); ++r) {
+    const CompiledRow& plan = batch.compiled[r];
+    if (plan.sites.empty()) continue;
+    PatchProof& proof = decoded.proofs[r];
+    const auto fed = std::max<std::int64_t>(std::ssize(decoded.rows[r].tokens), 1);
+    for (const CompiledSitePatch& patch : plan.sites)
+      proof.cells_changed += (patch.window + (patch.persist ? fed - 1 : 0)) * layer_heads(patch);
+    for (std::int64_t t = 0; t < std::min<std::int64_t>(fed, std::ssize(changes)); ++t)
+      proof.change_squared += changes[t].const_data_ptr<double>()[r];
+  }
+}
+
+}  // namespace
+
+DecodedBatch decode(const PreparedBundle& prepared, const RowBatch& batch, PreparedRows rows,
+                    const DecodeOptions& options) {
+  DecodedBatch decoded{.cache = std::move(rows.cache),
+                       .rows = std::vector<Generated>(batch.rows.size()),
+                       .proofs = std::move(rows.proofs)};
+  Step step = first_step(prepared, batch, options.generation);
+  for (bool going_on = true; going_on; ++step.t) {
+    const at::Tensor residual = feed(prepared, options, step, decoded);
+    if (!residual.defined()) break;
+    const ArgMax next = next_tokens(prepared.model, options, step, residual, decoded);
+    if (!next.token.defined()) break;
+    going_on = take_tokens(prepared.settings, options.generation.max_new_tokens, next.token,
+                           next.finite, decoded.rows);
+    step.tokens = next.token.unsqueeze(1);
+    step.positions = step.positions + 1;
+  }
+  prove_decoding(batch, std::move(step.changes), decoded);
+  decoded.proofs.resize(decoded.rows.size());
+  return decoded;
+}
+
+std::vector<Generated> continuations(const PreparedBundle& prepared, const RowBatch& unpatched) {
+  GenerationConfig greedy = prepared.settings.generation;
+  greedy.temperature = 0;
+  return decode(prepared, unpatched,
+                prepare_rows(prepared, unpatched.compiled, greedy.max_new_tokens),
+                {.generation = greedy})
+      .rows;
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,40 @@
+#include "rvsweep/experiment/mean_donors.hpp"
+
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+
+#include "experiment/prefill.hpp"
+#include "rvsweep/plan/canonical_shapes.hpp"
+
+namespace rvsweep {
+namespace {
+
+MeanDonor mean_over(const Transformer& model,
+                    const std::vector<std::vector<std::int32_t>>& prompts) {
+  const auto shorter = [](const auto& a, const auto& b) { return a.size() < b.size(); };
+  MeanDonor mean;
+  if (prompts.empty()) return mean;
+  const auto m = std::ssize(*std::min_element(prompts.begin(), prompts.end(), shorter));
+  for (auto at = prompts.begin(); at != prompts.end();) {
+    const auto end = at + std::min<std::ptrdiff_t>(reading_rows, prompts.end() - at);
+    const std::vector<std::vector<std::int32_t>> batch(at, end);
+    const auto longest = std::ssize(*std::max_element(at, end, shorter));
+    const KvCache cache =
+        prefill(model, batch, reading_rows, canonical_length(longest), model.config().n_layers - 1);
+    std::vector<std::int64_t> lengths;
+    for (const auto& prompt : batch) lengths.push_back(std::ssize(prompt));
+    add_to_mean(model, cache, lengths, m, mean);
+    at = end;
+  }
+  return mean;
+}
+
+}  // namespace
+
+MeanDonors means_over(const Transformer& model, const MeanPrompts& prompts) {
+  const c10::InferenceMode no_autograd;
+  return {mean_over(model, prompts[0]), mean_over(model, prompts[1])};
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,112 @@
+#include "experiment/prepared_bundle.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros.h>
+
+#include "experiment/prefill.hpp"
+#include "rvsweep/intervention/prompt_cache.hpp"
+#include "rvsweep/intervention/site_patch.hpp"
+
+namespace rvsweep {
+namespace {
+
+std::vector<CompiledRow> compile_rows(const SweepSettings& settings, const Bundle& bundle,
+                                      const ModelConfig& config) {
+  std::vector<CompiledRow> rows;
+  for (const BundleRow& row : bundle.rows)
+    rows.push_back(compile_row(settings.arms.at(static_cast<std::size_t>(row.arm.value)), row,
+                               bundle, bundle.shape.contexts, config));
+  rows.resize(static_cast<std::size_t>(bundle.shape.rows), padding_row(bundle, config));
+  return rows;
+}
+
+/// `values` with `more` empty slots after its own.
+at::Tensor with_slots(const at::Tensor& values, std::int64_t more) {
+  auto shape = values.sizes().vec();
+  shape[0] = more;
+  return at::cat({values, at::zeros(shape, values.options())});
+}
+
+/// How many last tokens of a prompt hold all that a site patch reaches.
+std::int64_t patched_tokens(const SweepSettings& settings) {
+  return settings.window + settings.tokens_after_window;
+}
+
+/// Fills the slots of the bundle's prompts.
+void run_prompts(PreparedBundle& prepared) {
+  const Transformer& model = prepared.model;
+  const Bundle& bundle = prepared.bundle;
+  ContextState& contexts = prepared.contexts;
+  const auto C = bundle.shape.contexts, L = model.config().n_layers;
+  const auto queries = patched_tokens(prepared.settings);
+  std::vector<SiteCapture> captures = captures_for(prepared.rows, queries);
+  const auto n_sites = std::ssize(captures);
+  for (const SiteCapture& stream : streams_for(prepared.rows, queries)) captures.push_back(stream);
+  std::vector<std::vector<std::int32_t>> prompts;
+  for (const auto& context : bundle.contexts) prompts.push_back(context.tokens);
+  const bool wants_logits = prepared.settings.readouts.first_token && !bundle.rows.empty();
+  ForwardInput input;
+  input.captures = &captures;
+  input.last_kv_layer = wants_logits ? L : last_layer_for(captures, L);
+  input.outputs = wants_logits ? Outputs::last_query : Outputs::none;
+  KvCache of_prompts{contexts.cache.k.narrow(1, 0, C), contexts.cache.v.narrow(1, 0, C)};
+  const at::Tensor residual = feed_prompts(model, prompts, input, of_prompts);
+  if (wants_logits) prepared.first_logits = model.unembed(residual).to(at::kFloat);
+  contexts.sites.assign(captures.begin(), captures.begin() + n_sites);
+  contexts.streams.assign(captures.begin() + n_sites, captures.end());
+}
+
+}  // namespace
+
+CompiledRow padding_row(const Bundle& bundle, const ModelConfig& config) {
+  return compile_row(Arm{}, BundleRow{}, bundle, bundle.shape.contexts, config);
+}
+
+PreparedBundle prepare_bundle(const Transformer& model, const SweepSettings& settings,
+                              const Bundle& bundle, const MeanDonors& means) {
+  PreparedBundle prepared{.model = model,
+                          .settings = settings,
+                          .bundle = bundle,
+                          .rows = compile_rows(settings, bundle, model.config())};
+  const auto C = bundle.shape.contexts, n_derived = std::ssize(bundle.derived);
+  prepared.contexts.cache = KvCache::allocate(model.config(), model.placement(), C + n_derived,
+                                              bundle.shape.prompt_length);
+  run_prompts(prepared);
+  if (n_derived == 0) return prepared;
+  for (SiteCapture& record : prepared.contexts.sites)
+    record.values = with_slots(record.values, n_derived);
+  derive_donors(model, bundle, settings.seed, C, means, prepared.contexts);
+  return prepared;
+}
+
+RowBatch unpatched_rows(const Bundle& bundle, const ModelConfig& config) {
+  RowBatch batch;
+  for (std::int32_t c = 0; c < std::ssize(bundle.contexts); ++c) {
+    BundleRow row;
+    row.base = c;
+    batch.compiled.push_back(compile_row(Arm{}, row, bundle, bundle.shape.contexts, config));
+    batch.rows.push_back(std::move(row));
+  }
+  batch.compiled.resize(static_cast<std::size_t>(bundle.shape.contexts),
+                        padding_row(bundle, config));
+  return batch;
+}
+
+PreparedRows prepare_rows(const PreparedBundle& prepared, const std::vector<CompiledRow>& rows,
+                          std::int64_t steps) {
+  const Transformer& model = prepared.model;
+  const KvCache& contexts = prepared.contexts.cache;
+  PreparedRows result;
+  result.cache = KvCache::allocate(model.config(), model.placement(), std::ssize(rows),
+                                   contexts.columns() + steps);
+  result.proofs.resize(rows.size());
+  copy_base_cells(contexts, rows, result.cache);
+  // What the patch reaches up to b[n-1], which is the first fed token.
+  run_patched_suffix(model, prepared.contexts, rows, patched_tokens(prepared.settings) - 1,
+                     result.cache, result.proofs);
+  patch_prompt_caches(model, contexts, rows, result.cache, result.proofs);
+  return result;
+}
+
+}  // namespace rvsweep

@@ -1,0 +1,85 @@
+#include "kernels/cpu/operations.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels/aten.hpp"
+#include "kernels/cpu/argmax.hpp"
+#include "kernels/cpu/decode_attention.hpp"
+#include "kernels/cpu/onednn.hpp"
+#include "kernels/cpu/rms_norm.hpp"
+#include "kernels/cpu/rotate.hpp"
+#include "kernels/cpu/swiglu.hpp"
+#include "kernels/cpu/write_cells.hpp"
+
+namespace rvsweep {
+namespace {
+
+void rotate_and_write(const at::Tensor& qkv, const Rotation& rotation, const CacheCells& cells) {
+  const auto nkv = cells.keys.size(1), nh = qkv.size(2) - 2 * nkv, T = qkv.size(1);
+  const auto last = [&](const at::Tensor& x) { return x.narrow(2, x.size(2) - T, T); };
+  cpu::rotate_heads(qkv.narrow(2, 0, nh + nkv), rotation);
+  cpu::write_cells(qkv.narrow(2, nh, nkv), last(cells.keys));
+  cpu::write_cells(qkv.narrow(2, nh + nkv, nkv), last(cells.values));
+}
+
+/// float32 [B, C] of one query, else the reference's.
+at::Tensor attention_bias(const Visibility& seen, const QueryColumns& queries, std::int64_t group,
+                          at::Device device) {
+  if (queries.queries > 1) return aten::attention_bias(seen, queries, group, device);
+  constexpr float hidden = -std::numeric_limits<float>::infinity();
+  const auto own = queries.column, C = queries.end();
+  const auto ln_times = static_cast<float>(std::log(static_cast<double>(own - seen.fed + 1)));
+  const at::Tensor bias = at::zeros({std::ssize(seen.rows), C}, at::kFloat);
+  auto* of_row = bias.data_ptr<float>();
+  for (const RowVisibility& row : seen.rows) {
+    const auto first = std::min<std::int64_t>(row.first, own);
+    std::fill(of_row, of_row + first, hidden);
+    if (row.compound && first < seen.fed) std::fill(of_row + first, of_row + seen.fed, ln_times);
+    if (row.frozen && seen.fed < own) std::fill(of_row + seen.fed, of_row + own, hidden);
+    of_row += C;
+  }
+  return bias;
+}
+
+at::Tensor attention(const at::Tensor& q, const CacheCells& cells, const at::Tensor& bias,
+                     double scale) {
+  if (q.size(1) > 1) return aten::attention(q, cells, bias, scale);
+  return cpu::decode_attention(q.squeeze(1), cells, bias, scale).unsqueeze(1);
+}
+
+void add_product(const at::Tensor& x, const Matrix& matrix, const at::Tensor& sum) {
+  sum.add_(cpu::product(x, matrix));
+}
+
+at::Tensor swiglu_product(const at::Tensor& x, const Matrix& gate_up) {
+  return cpu::swiglu(cpu::product(x, gate_up));
+}
+
+ArgMax argmax_product(const at::Tensor& x, const Matrix& head) {
+  const at::Tensor logits = cpu::product(x, head);
+  return {cpu::argmax(logits), cpu::finite_rows(logits)};
+}
+
+}  // namespace
+
+const Operations& cpu_operations() {
+  static const Operations operations{.rms_norm = cpu::rms_norm,
+                                     .rotate_and_write = rotate_and_write,
+                                     .attention_bias = attention_bias,
+                                     .attention = attention,
+                                     .product = cpu::product,
+                                     .add_product = add_product,
+                                     .swiglu_product = swiglu_product,
+                                     .argmax_product = argmax_product,
+                                     .argmax = cpu::argmax,
+                                     .finite_rows = cpu::finite_rows,
+                                     .prefill_tokens = 1280};
+  return operations;
+}
+
+}  // namespace rvsweep

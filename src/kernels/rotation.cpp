@@ -1,0 +1,21 @@
+#include "rvsweep/kernels/rotation.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mul.h>
+
+namespace rvsweep {
+
+at::Tensor rotate(const at::Tensor& x, const Rotation& rotation) {
+  const auto half = x.size(-1) / 2;
+  const at::Tensor cos = rotation.cos.to(x.scalar_type());
+  const at::Tensor sin = rotation.sin.to(x.scalar_type());
+  const at::Tensor a = x.narrow(-1, 0, half), b = x.narrow(-1, half, half);
+  at::Tensor rotated = at::empty(x.sizes(), x.options());
+  at::Tensor first = rotated.narrow(-1, 0, half), second = rotated.narrow(-1, half, half);
+  at::mul_out(first, a, cos).addcmul_(b, sin, -1);
+  at::mul_out(second, b, cos).addcmul_(a, sin);
+  return rotated;
+}
+
+}  // namespace rvsweep

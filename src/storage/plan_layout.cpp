@@ -1,0 +1,293 @@
+#include "storage/plan_layout.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "rvsweep/plan/result_schema.hpp"
+#include "rvsweep/storage/sweep_paths.hpp"
+#include "storage/checked_file.hpp"
+#include "storage/plan_checks.hpp"
+
+namespace rvsweep {
+
+NLOHMANN_JSON_SERIALIZE_ENUM(ColumnType, {{ColumnType::int32, "int32"},
+                                          {ColumnType::int64, "int64"},
+                                          {ColumnType::uint64, "uint64"},
+                                          {ColumnType::float32, "float32"},
+                                          {ColumnType::float64, "float64"},
+                                          {ColumnType::utf8, "utf8"},
+                                          {ColumnType::status, "status"}})
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ColumnSpec, name, type, shape, units, description, definition)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SweepFacts::Generation, fingerprint, config, pairs, n_prompts,
+                                   n_rows)
+
+namespace {
+using h5::Chunking;
+using h5::Handle;
+using nlohmann::json;
+
+ColumnSpec text_column(const char* name, const char* description) {
+  return {name, ColumnType::utf8, {}, "1", description, ""};
+}
+ColumnSpec int_column(const char* name, const char* units, const char* description) {
+  return {name, ColumnType::int32, {}, units, description, ""};
+}
+
+const ColumnSpec prompt_id = text_column("id", "name of the prompt");
+const ColumnSpec prompt_text = text_column("text", "the prompt as it was tokenised");
+const ColumnSpec prompt_group = text_column("group", "group of the prompt, as its file gives it");
+const ColumnSpec prompt_reason =
+    text_column("reason", "why the prompt has no geometry; empty where it has");
+const ColumnSpec prompt_tokens = int_column(
+    "tokens", "token id", "token ids of the prompt, the model's special tokens included");
+const ColumnSpec prompt_n_tokens = int_column("n_tokens", "tokens", "length of the prompt");
+const ColumnSpec pair_id = text_column("id", "name of the pair");
+const ColumnSpec pair_source =
+    int_column("source", "index into /prompts", "the donor prompt of the pair");
+const ColumnSpec pair_base =
+    int_column("base", "index into /prompts", "the recipient prompt of the pair");
+const ColumnSpec arm_label = text_column("label", "name of the arm in tables and figures");
+const ColumnSpec arm_kind =
+    text_column("kind", "what the arm does: base, source, v_proj, kv_cache");
+const ColumnSpec arm_spec = text_column("spec", "canonical full text of the arm's settings");
+const ColumnSpec row_id = {
+    "row_id", ColumnType::uint64, {}, "1", "64-bit hash of pair id, canonical arm and sample", ""};
+const ColumnSpec row_pair = int_column("pair", "index into /pairs", "the prompt pair of the row");
+const ColumnSpec row_arm = int_column("arm", "index into /arms", "the arm of the row");
+const ColumnSpec row_sample = int_column("sample", "1", "number of the sample, from 0");
+
+// Of plan.h5 alone.
+const ColumnSpec facts_column = {
+    "sweep",
+    ColumnType::utf8,
+    {},
+    "1",
+    "JSON: root attributes of results.h5, number of bundles, columns that bundles fill",
+    ""};
+const ColumnSpec row_bundle_column = {
+    "row_bundle", ColumnType::int32, {}, "1", "bundle that computes the row, -1 for none", ""};
+const ColumnSpec prompt_bundle_column = {"prompt_bundle",
+                                         ColumnType::int32,
+                                         {},
+                                         "1",
+                                         "bundle that measures the prompt, -1 for none",
+                                         ""};
+
+const ColumnSpec row_number_column = {
+    "row_number", ColumnType::int64, {}, "1", "number that segments name the row by", ""};
+const ColumnSpec prompt_number_column = {
+    "prompt_number", ColumnType::int32, {}, "1", "number that segments name the prompt by", ""};
+
+constexpr Chunking in_plan = Chunking::none, in_results = Chunking::compressed;
+
+TextStore read_text_store(const Handle& group, const ColumnSpec& spec) {
+  TextStore store;
+  h5::read_texts(group, spec, [&](const std::string& text) { store.add(text); });
+  return store;
+}
+
+/// Writes a column of plan.h5; `value_of(index)` returns an item's value.
+template <class ValueOf>
+void write_values(const Handle& group, const ColumnSpec& spec, std::int64_t items,
+                  ValueOf value_of) {
+  const auto piece = [&](std::int64_t first, std::int64_t end) {
+    std::vector<decltype(value_of(std::size_t{}))> values;
+    values.reserve(static_cast<std::size_t>(end - first));
+    for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(end); ++i)
+      values.push_back(value_of(i));
+    return ColumnValues(std::move(values));
+  };
+  h5::write_column(group, spec, items, piece, in_plan);
+}
+
+void write_prompts(const Handle& file, const Plan& plan) {
+  const Handle group = h5::ensure_group(file, "prompts");
+  const auto& prompts = plan.prompts;
+  const std::int64_t items = std::ssize(prompts);
+  write_values(group, prompt_id, items, [&](auto p) { return std::string(plan.prompt_ids[p]); });
+  write_values(group, prompt_text, items, [&](auto p) { return plan.texts[p]; });
+  write_values(group, prompt_group, items,
+               [&](auto p) { return plan.groups[static_cast<std::size_t>(prompts[p].group)]; });
+  write_values(group, prompt_reason, items, [&](auto p) { return plan.refusal(prompts[p]); });
+  const auto lists = [&](std::int64_t first, std::int64_t end) {
+    h5::Lists piece;
+    for (std::int64_t p = first; p < end; ++p)
+      piece.push_back(plan.tokens[static_cast<std::size_t>(p)]);
+    return piece;
+  };
+  h5::write_lists(group, prompt_tokens, items, lists, in_plan);
+  write_values(group, prompt_n_tokens, items, [&](auto p) { return prompts[p].n_tokens; });
+}
+
+void write_pairs(const Handle& file, const Plan& plan) {
+  const Handle group = h5::ensure_group(file, "pairs");
+  const auto& pairs = plan.pairs;
+  const std::int64_t items = std::ssize(pairs);
+  write_values(group, pair_id, items, [&](auto n) { return pairs[n].id; });
+  write_values(group, pair_source, items, [&](auto n) { return pairs[n].source.value; });
+  write_values(group, pair_base, items, [&](auto n) { return pairs[n].base.value; });
+}
+
+void write_arms(const Handle& file, const SweepFacts::Arms& arms) {
+  const Handle group = h5::ensure_group(file, "arms");
+  h5::write_column(group, arm_label, arms.label, in_plan);
+  h5::write_column(group, arm_kind, arms.kind, in_plan);
+  h5::write_column(group, arm_spec, arms.spec, in_plan);
+}
+
+void write_rows(const Handle& file, const Plan& plan) {
+  const Handle group = h5::ensure_group(file, "rows");
+  const auto& rows = plan.rows;
+  const std::int64_t items = std::ssize(rows);
+  write_values(group, row_id, items, [&](auto r) { return rows[r].id.value; });
+  write_values(group, row_pair, items, [&](auto r) { return rows[r].pair.value; });
+  write_values(group, row_arm, items, [&](auto r) { return rows[r].arm.value; });
+  write_values(group, row_sample, items, [&](auto r) { return rows[r].sample; });
+  write_values(group, planned_status_column(), items, [&](auto r) {
+    return static_cast<std::int8_t>(rows[r].refusal != 0 ? RowStatus::refused : RowStatus::pending);
+  });
+  write_values(group, planned_reason_column(), items,
+               [&](auto r) { return plan.refusal(rows[r]); });
+}
+
+/// Columns of a group of plan.h5.
+void copy_columns(const Handle& plan, const Handle& results, const char* group,
+                  const std::vector<ColumnSpec>& columns) {
+  const Handle from = h5::open_group(plan, group), to = h5::ensure_group(results, group);
+  for (const ColumnSpec& spec : columns) h5::copy_column(from, to, spec, in_results);
+}
+
+void write_sweep_facts(const Handle& file, const SweepFacts& facts, std::int32_t n_bundles) {
+  h5::write_attribute(file, "sweep_fingerprint", facts.fingerprint);
+  const json listed = {{"attributes", facts.attributes},
+                       {"n_bundles", n_bundles},
+                       {"prompt_columns", facts.prompt_columns},
+                       {"row_columns", facts.row_columns},
+                       {"generations", facts.generations}};
+  const std::string text = listed.dump(-1, ' ', false, json::error_handler_t::replace);
+  h5::write_column(file, facts_column, std::vector<std::string>{text}, in_plan);
+}
+
+void write_bundle_of_item(const Handle& file, const BundleOfItem& items, bool is_extended) {
+  h5::write_column(file, row_bundle_column, items.row_bundle, in_plan);
+  h5::write_column(file, prompt_bundle_column, items.prompt_bundle, in_plan);
+  if (!is_extended) return;
+  h5::write_column(file, row_number_column, items.row_number, in_plan);
+  h5::write_column(file, prompt_number_column, items.prompt_number, in_plan);
+}
+
+SweepFacts::Arms read_arms(const Handle& file) {
+  const Handle group = h5::open_group(file, "arms");
+  return {h5::read_values<std::string>(group, arm_label),
+          h5::read_values<std::string>(group, arm_kind),
+          h5::read_values<std::string>(group, arm_spec)};
+}
+
+json listed_facts(const Handle& file) {
+  return json::parse(h5::read_values<std::string>(file, facts_column).at(0));
+}
+
+SweepFacts read_sweep_facts(const Handle& file) {
+  SweepFacts facts;
+  facts.fingerprint = h5::read_uint_attribute(file, "sweep_fingerprint");
+  const json listed = listed_facts(file);
+  listed.at("attributes").get_to(facts.attributes);
+  listed.at("prompt_columns").get_to(facts.prompt_columns);
+  listed.at("row_columns").get_to(facts.row_columns);
+  listed.at("generations").get_to(facts.generations);
+  facts.arms = read_arms(file);
+  expect_sound(facts);
+  return facts;
+}
+
+BundleOfItem read_bundle_of_item(const Handle& file) {
+  BundleOfItem items;
+  const json listed = listed_facts(file);
+  listed.at("n_bundles").get_to(items.n_bundles);
+  items.row_bundle = h5::read_values<std::int32_t>(file, row_bundle_column);
+  items.prompt_bundle = h5::read_values<std::int32_t>(file, prompt_bundle_column);
+  const bool is_extended = !listed.at("generations").empty();
+  if (is_extended) {
+    items.row_number = h5::read_values<std::int64_t>(file, row_number_column);
+    items.prompt_number = h5::read_values<std::int32_t>(file, prompt_number_column);
+  }
+  expect_sound(items, is_extended);
+  return items;
+}
+
+}  // namespace
+
+ColumnSpec planned_status_column() {
+  return {
+      columns::status.name, ColumnType::status, {}, "1", "what a row without a bundle ends as", ""};
+}
+ColumnSpec planned_reason_column() {
+  return text_column(columns::reason.name, "why a row without a bundle is not computed");
+}
+
+void write_plan(const Handle& file, const SweepFacts& facts, const Plan& plan,
+                const BundleOfItem& items) {
+  write_sweep_facts(file, facts, items.n_bundles);
+  write_prompts(file, plan);
+  write_pairs(file, plan);
+  write_arms(file, facts.arms);
+  write_rows(file, plan);
+  write_bundle_of_item(file, items, !facts.generations.empty());
+}
+
+void copy_prompt_table(const Handle& plan, const Handle& results) {
+  copy_columns(plan, results, "prompts", {prompt_id, prompt_text, prompt_group, prompt_reason});
+  h5::copy_lists(h5::open_group(plan, "prompts"), h5::open_group(results, "prompts"), prompt_tokens,
+                 in_results);
+  copy_columns(plan, results, "prompts", {prompt_n_tokens});
+}
+
+void copy_pair_and_arm_tables(const Handle& plan, const Handle& results) {
+  copy_columns(plan, results, "pairs", {pair_id, pair_source, pair_base});
+  copy_columns(plan, results, "arms", {arm_label, arm_kind, arm_spec});
+}
+
+void copy_row_table(const Handle& plan, const Handle& results) {
+  copy_columns(plan, results, "rows", {row_id, row_pair, row_arm, row_sample});
+}
+
+void read_items(const Handle& file, StoredSweep& sweep) {
+  const Handle prompts = h5::open_group(file, "prompts");
+  sweep.prompts.id = read_text_store(prompts, prompt_id);
+  sweep.prompts.group = read_text_store(prompts, prompt_group);
+  h5::read_texts(prompts, prompt_text,
+                 [&](const std::string& text) { sweep.prompts.text.add(text); });
+  const Handle pairs = h5::open_group(file, "pairs");
+  sweep.pairs.id = read_text_store(pairs, pair_id);
+  sweep.pairs.source = h5::read_values<std::int32_t>(pairs, pair_source);
+  sweep.pairs.base = h5::read_values<std::int32_t>(pairs, pair_base);
+  const Handle rows = h5::open_group(file, "rows");
+  sweep.rows.row_id = h5::read_values<std::uint64_t>(rows, row_id);
+  sweep.rows.pair = h5::read_values<std::int32_t>(rows, row_pair);
+  sweep.rows.arm = h5::read_values<std::int32_t>(rows, row_arm);
+  sweep.rows.sample = h5::read_values<std::int32_t>(rows, row_sample);
+  sweep.rows.reason = read_text_store(rows, planned_reason_column());
+}
+
+std::vector<std::uint64_t> read_row_ids(const Handle& file) {
+  return h5::read_values<std::uint64_t>(h5::open_group(file, "rows"), row_id);
+}
+
+InputError not_of_this_version(const std::filesystem::path& plan, const std::exception& error) {
+  return {plan.string(),
+          std::string("is not a plan of this version of rvsweep (") + error.what() + ")",
+          "use the version that wrote it, or another --out folder"};
+}
+
+OpenPlan open_plan(const std::filesystem::path& sweep_folder) {
+  const std::filesystem::path path = plan_file(sweep_folder);
+  Handle file = open_checked_file(path, FileKind::plan);
+  try {
+    SweepFacts facts = read_sweep_facts(file);
+    BundleOfItem items = read_bundle_of_item(file);
+    return {std::move(file), std::move(facts), std::move(items)};
+  } catch (const std::exception& error) {
+    throw not_of_this_version(path, error);
+  }
+}
+
+}  // namespace rvsweep

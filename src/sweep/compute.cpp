@@ -1,0 +1,130 @@
+#include "sweep/compute.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/core/host.hpp"
+#include "rvsweep/core/log.hpp"
+#include "rvsweep/core/stop_signal.hpp"
+#include "rvsweep/experiment/bundle_runner.hpp"
+#include "rvsweep/experiment/mean_donors.hpp"
+#include "rvsweep/kernels/device.hpp"
+#include "rvsweep/plan/result_schema.hpp"
+#include "rvsweep/storage/files.hpp"
+#include "rvsweep/storage/segment.hpp"
+#include "rvsweep/sweep/load_model.hpp"
+#include "sweep/events.hpp"
+
+namespace rvsweep {
+namespace {
+
+/// Computes and commits one bundle on this rank.
+Executor make_executor(const BundleRunner& runner, const Launch& launch, const World& world,
+                       const std::filesystem::path& folder, PhaseClock& phases) {
+  return [&, threads_set = false](const Bytes& payload) mutable {
+    if (!threads_set) use_threads(launch.threads);  // a setting of the compute thread
+    threads_set = true;
+    const std::string started = utc_now();
+    const auto begin = std::chrono::steady_clock::now();
+    BundleResult result = runner.run(from_bytes<Bundle>(payload));
+    const Seconds seconds = std::chrono::steady_clock::now() - begin;
+    result.run = {world.communicator().rank(), world.node().host, started, seconds.count()};
+    {
+      const PhaseTimer timer(&phases, Phase::hdf5);
+      write_segment(folder, launch.fingerprint, result);
+    }
+    return to_bytes(outcome_of(result.rows));
+  };
+}
+
+WorkSource work_left(const SweepFolder& folder, int max_attempts) {
+  WorkSource source;
+  source.max_attempts = max_attempts;
+  for (const PlannedBundle& bundle : folder.plan.bundles) {
+    if (folder.committed[static_cast<std::size_t>(bundle.id.value)]) continue;
+    const auto attempts = folder.attempts.find(bundle.id);
+    source.items.push_back(
+        {bundle.id.value, bundle.cost, attempts == folder.attempts.end() ? 0 : attempts->second});
+  }
+  source.payload = [&folder](std::int32_t id) {
+    return to_bytes(complete_bundle(folder.plan, BundleId{id}));
+  };
+  return source;
+}
+
+void check_like_hardware(const std::vector<std::string>& hardware) {
+  const auto other = std::find_if(hardware.begin(), hardware.end(),
+                                  [&](const auto& name) { return name != hardware.front(); });
+  if (other != hardware.end())
+    throw InputError("", "ranks have unlike hardware (" + hardware.front() + ", " + *other + ")",
+                     "their bits would differ; start them on machines of one kind");
+}
+
+void tell_start(const SweepFolder& folder, const Launch& launch,
+                const std::vector<std::string>& hardware) {
+  spdlog::info("{} pairs, {} arms, {} rows ({} refused, {} done before) in {} bundles",
+               folder.plan.pairs.size(), folder.plan.arms.size(), folder.rows.total,
+               folder.rows.refused, folder.resumed, folder.plan.bundles.size());
+  spdlog::info("{} rank(s) on {} ({}), {} thread(s) each, {}", hardware.size(), launch.device,
+               hardware.front(), launch.threads, launch.dtype);
+}
+
+/// What a sweep takes beyond the phases that it adds is time in which this rank waits.
+template <class Sweep>
+WorkOutcome with_wait_timed(PhaseClock& phases, const Sweep& sweep) {
+  const auto sum = [&] {
+    const auto seconds = phases.seconds();
+    return std::accumulate(seconds.begin(), seconds.end(), 0.0);
+  };
+  const double before = sum();
+  const auto begin = std::chrono::steady_clock::now();
+  const WorkOutcome outcome = sweep();
+  const Seconds seconds = std::chrono::steady_clock::now() - begin;
+  phases.add(Phase::wait, std::max(0.0, seconds.count() - (sum() - before)));
+  return outcome;
+}
+
+Transformer load_timed(const World& world, const SweepConfig& config, const Placement& placement,
+                       int threads, PhaseClock& phases) {
+  const ModelConfig shape = load_model_config(config.model_path);
+  const PhaseTimer timer(&phases, Phase::load);
+  return load_on_every_rank(world, shape,
+                            find_weights(config.model_path, shape, config.random_weights),
+                            placement, threads);
+}
+
+}  // namespace
+
+WorkOutcome compute(const World& world, const Launch& launch, const RunOptions& options,
+                    SweepFolder* folder, const WorkEvents& events, PhaseClock& phases) {
+  Communicator& communicator = world.communicator();
+  const SweepConfig config = parse_sweep_config(launch.config);
+  const Placement placement = place_rank(launch.device, launch.dtype, world.node().local_rank);
+  const auto hardware = communicator.all_gather(hardware_name(placement));
+  check_like_hardware(hardware);
+  use_threads(launch.threads);
+  const Transformer model = load_timed(world, config, placement, launch.threads, phases);
+  const Tokenizer tokenizer = Tokenizer::load(config.model_path);
+  const SweepSettings settings = sweep_settings(config, model.config(), tokenizer, launch);
+  const BundleRunner runner{
+      .model = model,
+      .tokenizer = tokenizer,
+      .settings = settings,
+      .prompt_columns = prompt_columns(config, model.config()),
+      .row_columns = row_columns(config, model.config(), settings.arms, settings.families),
+      .means = means_over(model, launch.mean_prompts),
+      .phases = &phases};
+  std::optional<WorkSource> source;
+  if (folder != nullptr) {
+    source = work_left(*folder, options.max_attempts);
+    tell_start(*folder, launch, hardware);
+  }
+  const StopPolicy stop{stop_requested, options.max_time, options.rank_timeout};
+  const Executor executor = make_executor(runner, launch, world, options.out, phases);
+  return with_wait_timed(phases, [&] {
+    return run_work(communicator, source ? &*source : nullptr, executor, events, stop);
+  });
+}
+
+}  // namespace rvsweep

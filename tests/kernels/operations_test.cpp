@@ -1,0 +1,310 @@
+// Every entry of every table against its definition in float64.
+#include "rvsweep/kernels/operations.hpp"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/argmax.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <cmath>
+#include <limits>
+
+#include "kernels/tables.hpp"
+
+namespace rvsweep {
+namespace {
+
+using testing::StoredMatrix;
+using testing::Table;
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+constexpr double eps = 1e-5;
+
+/// Largest |x - exact|, as a share of `floor` + |exact|.
+double error_of(const at::Tensor& x, const at::Tensor& exact, double floor = 1e-3) {
+  const at::Tensor difference = (x.to(at::kDouble) - exact).abs();
+  return (difference / (exact.abs() + floor)).max().item<double>();
+}
+
+at::Tensor random(at::IntArrayRef shape, at::ScalarType dtype) {
+  return at::randn(shape).to(dtype);
+}
+
+class RmsNorm : public testing::EveryTable {};
+
+/// Hugging Face's LlamaRMSNorm, the mean square in float64 and rounded once.
+at::Tensor llama_norm(const at::Tensor& x, const at::Tensor& weight) {
+  const at::Tensor exact = x.to(at::kDouble);
+  const at::Tensor scale = ((exact * exact).mean(-1, /*keepdim=*/true) + eps).rsqrt();
+  return (exact * scale).to(x.scalar_type()) * weight;
+}
+
+TEST_P(RmsNorm, IsHuggingFaces) {
+  at::manual_seed(4);
+  for (const std::int64_t hidden : {24, 64, 576, 4096}) {
+    const at::Tensor x = (at::randn({3, 5, hidden}) * 20).to(dtype);
+    const at::Tensor weight = random({hidden}, dtype);
+    const at::Tensor norm = ops.rms_norm(x, weight, eps);
+    const at::Tensor correct = llama_norm(x, weight).to(at::kDouble);
+    EXPECT_EQ(norm.scalar_type(), dtype);
+    EXPECT_EQ(norm.sizes(), x.sizes());
+    EXPECT_LE(error_of(norm, correct), 4 * GetParam().unit());
+    // In bfloat16 only sums that lie between two elements may round otherwise.
+    const double differing =
+        (norm.to(at::kDouble) != correct).to(at::kDouble).mean().item<double>();
+    EXPECT_TRUE(dtype == at::kFloat || differing < 0.01) << differing;
+  }
+}
+
+TEST_P(RmsNorm, ARowsBitsDependOnNothingButItself) {
+  const at::Tensor x = random({40, 1, 60}, dtype), weight = random({60}, dtype);
+  const at::Tensor all = ops.rms_norm(x, weight, eps);
+  for (std::int64_t row = 0; row < x.size(0); ++row)
+    EXPECT_TRUE(at::equal(ops.rms_norm(x.narrow(0, row, 1), weight, eps), all.narrow(0, row, 1)));
+}
+
+TEST_P(RmsNorm, NanStaysInItsRow) {
+  at::Tensor x = random({2, 33}, dtype);
+  x[1][7] = std::numeric_limits<float>::quiet_NaN();
+  const at::Tensor norm = ops.rms_norm(x, random({33}, dtype), eps);
+  EXPECT_TRUE(norm[0].isfinite().all().item<bool>());
+  EXPECT_TRUE(norm[1].isnan().all().item<bool>());
+}
+
+class RotateAndWrite : public testing::EveryTable {};
+
+TEST_P(RotateAndWrite, TurnsQueriesAndKeysAndFillsTheLastColumns) {
+  const std::int64_t B = 20, T = 3, nh = 4, nkv = 2, hd = 12, C = 9;
+  const at::Tensor qkv = random({B, T, nh + 2 * nkv, hd}, dtype), before = qkv.to(at::kDouble);
+  const at::Tensor angle = at::arange(B * T * hd / 2).view({B, T, hd / 2}).to(at::kDouble) * 0.01;
+  const CacheCells cells{at::zeros({B, nkv, C, hd}, qkv.options()),
+                         at::zeros({B, nkv, C, hd}, qkv.options())};
+  ops.rotate_and_write(qkv, {angle.cos().to(at::kFloat), angle.sin().to(at::kFloat)}, cells);
+  const at::Tensor cos = angle.cos().unsqueeze(2), sin = angle.sin().unsqueeze(2);
+  const at::Tensor a = before.narrow(3, 0, hd / 2), b = before.narrow(3, hd / 2, hd / 2);
+  const at::Tensor turned = at::cat({a * cos - b * sin, b * cos + a * sin}, 3);
+  EXPECT_LT(error_of(qkv.narrow(2, 0, nh + nkv), turned.narrow(2, 0, nh + nkv), 1),
+            3 * GetParam().unit());
+  const auto written = [&](const at::Tensor& x) { return x.narrow(2, C - T, T).transpose(1, 2); };
+  EXPECT_TRUE(at::equal(written(cells.keys), qkv.narrow(2, nh, nkv)));
+  EXPECT_TRUE(at::equal(written(cells.values).to(at::kDouble), before.narrow(2, nh + nkv, nkv)));
+  for (const at::Tensor& x : {cells.keys, cells.values})
+    EXPECT_EQ(x.narrow(2, 0, C - T).abs().max().item<double>(), 0.0);
+}
+
+class Attention : public testing::EveryTable {};
+
+struct Shape {
+  std::int64_t rows, heads, kv_heads, columns, head_dim, queries;
+};
+const Shape shapes[] = {{5, 9, 3, 17, 64, 1},  {3, 8, 2, 40, 128, 1}, {4, 4, 4, 9, 12, 1},
+                        {2, 6, 1, 300, 64, 1}, {3, 2, 2, 21, 64, 1},  {2, 4, 2, 5, 64, 1},
+                        {2, 7, 1, 33, 128, 1}, {6, 4, 2, 13, 12, 5},  {3, 9, 3, 20, 64, 20}};
+constexpr double scale = 0.3;
+
+/// Queries, cells that are the first columns of a larger cache, and rows that see differently.
+struct AttentionInputs {
+  AttentionInputs(const Shape& s, at::ScalarType dtype)
+      : queries{s.columns - s.queries, s.queries} {
+    at::manual_seed(3);
+    q = random({s.rows, s.queries, s.heads, s.head_dim}, dtype);
+    const std::vector<std::int64_t> cache{s.rows, s.kv_heads, s.columns + 5, s.head_dim};
+    cells = {random(cache, dtype).narrow(2, 0, s.columns),
+             random(cache, dtype).narrow(2, 0, s.columns)};
+    seen.fed = std::max<std::int64_t>(queries.column - 2, 0);
+    for (std::int64_t r = 0; r < s.rows; ++r)
+      seen.rows.push_back({.first = static_cast<std::int32_t>(r % (s.columns - 1)),
+                           .frozen = r % 3 == 1,
+                           .compound = r % 3 == 2});
+  }
+  at::Tensor run(const Operations& ops) const {
+    const auto group = q.size(2) / cells.keys.size(1);
+    return ops.attention(q, cells, ops.attention_bias(seen, queries, group, at::kCPU), scale);
+  }
+  AttentionInputs row(std::int64_t r) const {
+    AttentionInputs one = *this;
+    one.q = q.narrow(0, r, 1);
+    one.cells = {cells.keys.narrow(0, r, 1), cells.values.narrow(0, r, 1)};
+    one.seen.rows = {seen.rows[static_cast<std::size_t>(r)]};
+    return one;
+  }
+  QueryColumns queries;
+  at::Tensor q;
+  CacheCells cells;
+  Visibility seen;
+};
+
+/// How often the query in column p counts cell c, from the words of visibility.hpp.
+double times_counted(const Visibility& seen, const RowVisibility& row, std::int64_t p,
+                     std::int64_t c) {
+  if (c > p) return 0;
+  if (c == p) return 1;
+  if (c < row.first) return 0;
+  if (c >= seen.fed) return row.frozen ? 0 : 1;
+  return row.compound ? static_cast<double>(p - seen.fed + 1) : 1;
+}
+
+/// The definition, cell by cell: weights in proportion to times * e^(scale q k).
+at::Tensor exact_attention(const AttentionInputs& in) {
+  const auto group = in.q.size(2) / in.cells.keys.size(1);
+  const at::Tensor keys = in.cells.keys.to(at::kDouble).repeat_interleave(group, 1);
+  const at::Tensor values = in.cells.values.to(at::kDouble).repeat_interleave(group, 1);
+  const at::Tensor q = in.q.to(at::kDouble).transpose(1, 2);  // [B, nh, T, hd]
+  at::Tensor times = at::zeros({in.q.size(0), 1, in.q.size(1), keys.size(2)}, at::kDouble);
+  for (std::int64_t r = 0; r < times.size(0); ++r)
+    for (std::int64_t t = 0; t < times.size(2); ++t)
+      for (std::int64_t c = 0; c < times.size(3); ++c)
+        times[r][0][t][c] = times_counted(in.seen, in.seen.rows[static_cast<std::size_t>(r)],
+                                          in.queries.column + t, c);
+  const at::Tensor weights = (at::matmul(q, keys.transpose(2, 3)) * scale).exp() * times;
+  return at::matmul(weights / weights.sum(-1, true), values).transpose(1, 2);
+}
+
+TEST_P(Attention, IsTheSoftmaxOfScoresTimesValues) {
+  for (const Shape& shape : shapes) {
+    const AttentionInputs in(shape, dtype);
+    const at::Tensor z = in.run(ops);
+    EXPECT_EQ(z.scalar_type(), dtype);
+    EXPECT_EQ(z.sizes(), in.q.sizes());
+    const at::Tensor error = (z.to(at::kDouble) - exact_attention(in)).abs();
+    EXPECT_LT(error.max().item<double>(), dtype == at::kFloat ? 1e-5 : 2e-2);
+  }
+}
+
+TEST_P(Attention, ARowsBitsDependOnNothingButItself) {
+  for (const Shape& shape : shapes) {
+    const AttentionInputs in(shape, dtype);
+    const at::Tensor all = in.run(ops);
+    if (GetParam().operations == &aten_operations()) continue;  // promised of the CPU's tables
+    if (shape.queries > 1) continue;                            // of decoding
+    for (std::int64_t r = 0; r < shape.rows; ++r)
+      EXPECT_TRUE(at::equal(in.row(r).run(ops)[0], all[r]));
+  }
+}
+
+class Product : public testing::EveryTable {
+ protected:
+  /// `out` rows of `in` elements, both whole tiles.
+  StoredMatrix random_matrix(std::int64_t out, std::int64_t in, bool with_bias = true) {
+    rows = random({out, in}, GetParam().matrix_dtype);
+    return testing::stored(rows, GetParam().format,
+                           with_bias ? random({out}, dtype) : at::Tensor());
+  }
+  at::Tensor exact(const at::Tensor& x, const Matrix& matrix) const {
+    const at::Tensor bias = matrix.bias.defined() ? matrix.bias.to(at::kDouble) : matrix.bias;
+    return at::linear(x.to(at::kDouble), rows.to(at::kDouble), bias);
+  }
+  at::Tensor rows;  // of the last random_matrix, [out, in]
+};
+
+TEST_P(Product, IsXTimesTheTransposePlusBias) {
+  at::manual_seed(6);
+  for (const std::int64_t n : {1, 5, 17, 300})
+    for (const bool with_bias : {true, false}) {
+      const StoredMatrix m = random_matrix(96, 64, with_bias);
+      const at::Tensor x = random({n, 64}, dtype), y = ops.product(x, m.matrix);
+      EXPECT_EQ(y.scalar_type(), dtype);
+      EXPECT_LT(error_of(y, exact(x, m.matrix), 1), 5 * GetParam().unit()) << n;
+    }
+}
+
+TEST_P(Product, AddedHasTheBitsOfAnAdditionAfterIt) {
+  for (const std::int64_t n : {1, 17, 300}) {
+    const StoredMatrix m = random_matrix(160, 96);
+    const at::Tensor x = random({n, 96}, dtype), sum = random({n, 160}, dtype);
+    const at::Tensor expected = sum + ops.product(x, m.matrix);
+    ops.add_product(x, m.matrix, sum);
+    EXPECT_TRUE(at::equal(sum, expected)) << n;
+  }
+}
+
+TEST_P(Product, SwigluIsSiluOfGateTimesUp) {
+  for (const std::int64_t n : {1, 17, 40, 600}) {
+    const StoredMatrix m = random_matrix(2 * 96, 64, false);
+    const at::Tensor x = random({n, 64}, dtype), gated = ops.swiglu_product(x, m.matrix);
+    const auto halves = ops.product(x, m.matrix).to(at::kDouble).chunk(2, -1);
+    const at::Tensor silu = at::silu(halves[0]).to(dtype).to(at::kDouble);
+    EXPECT_LT(error_of(gated, silu * halves[1], 1e-3), 2.5 * GetParam().unit()) << n;
+  }
+}
+
+TEST_P(Product, ArgmaxIsThatOfTheProduct) {
+  for (const std::int64_t n : {1, 17, 300}) {
+    rows = random({1600, 96}, GetParam().matrix_dtype);
+    rows.narrow(0, 900, 700).copy_(rows.narrow(0, 0, 700).clone());  // equals
+    const StoredMatrix m = testing::stored(rows, GetParam().format);
+    const at::Tensor x = random({n, 96}, dtype);
+    if (n > 1) {
+      x[n / 2][5] = std::numeric_limits<double>::quiet_NaN();
+      x[n - 2][5] = infinity;
+    }
+    const at::Tensor logits = ops.product(x, m.matrix);
+    const auto [token, finite] = ops.argmax_product(x, m.matrix);
+    EXPECT_TRUE(at::equal(finite, logits.isfinite().all(-1)));
+    EXPECT_EQ(finite.sum().item<std::int64_t>(), n > 1 ? n - 2 : 1);
+    EXPECT_TRUE(at::equal(token.masked_select(finite), logits.argmax(-1).masked_select(finite)));
+    EXPECT_TRUE((token >= 0).logical_and(token < 1600).all().item<bool>());
+  }
+}
+
+class Logits : public testing::EveryTable {};
+
+TEST_P(Logits, TheLargestIsArgmax) {
+  for (const std::int64_t vocab : {1, 7, 1024, 1025, 49152}) {
+    const at::Tensor logits = random({9, vocab}, dtype), some = logits.narrow(0, 2, 3);
+    EXPECT_TRUE(at::equal(ops.argmax(logits), logits.argmax(-1)));
+    EXPECT_TRUE(at::equal(ops.argmax(some), some.argmax(-1)));
+  }
+}
+
+TEST_P(Logits, TheFirstOfEqualsIsTheLargest) {
+  at::Tensor logits = at::zeros({4, 5000}, dtype);
+  for (const std::int64_t token : {4321, 2047, 2048, 17}) logits[0][token] = 3;
+  logits[1].narrow(0, 1023, 3000).fill_(-infinity);
+  logits[2].fill_(-5);
+  logits[2][4999] = infinity;
+  logits[3].fill_(-infinity);
+  EXPECT_TRUE(at::equal(ops.argmax(logits), logits.argmax(-1)));
+  EXPECT_EQ(ops.argmax(logits)[0].item<std::int64_t>(), 17);
+}
+
+TEST_P(Logits, ARowOfNanGivesSomeToken) {
+  const at::Tensor logits =
+      at::zeros({1, 3000}, dtype).fill_(std::numeric_limits<float>::quiet_NaN());
+  const auto token = ops.argmax(logits)[0].item<std::int64_t>();
+  EXPECT_TRUE(token >= 0 && token < 3000);
+}
+
+TEST_P(Logits, OneElementMakesARowNotFinite) {
+  at::Tensor logits = (at::randn({6, 3001}) * 1e38).to(dtype);
+  logits[1][3000] = infinity;
+  logits[2][0] = -infinity;
+  logits[3][1500] = std::numeric_limits<float>::quiet_NaN();
+  logits[4].fill_(std::numeric_limits<float>::max() * (dtype == at::kFloat ? 1.0 : 0.99));
+  EXPECT_TRUE(at::equal(ops.finite_rows(logits), logits.isfinite().all(-1)));
+}
+
+#define EVERY_TABLE(Suite)                                                        \
+  INSTANTIATE_TEST_SUITE_P(Tables, Suite, ::testing::ValuesIn(testing::tables()), \
+                           [](const auto& info) { return info.param.name; })
+EVERY_TABLE(RmsNorm);
+EVERY_TABLE(RotateAndWrite);
+EVERY_TABLE(Attention);
+EVERY_TABLE(Product);
+EVERY_TABLE(Logits);
+
+TEST(OperationsOf, TheCpuHasItsOwnLoopsForFloat32AndBfloat16Alone) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16})
+    EXPECT_EQ(&operations_of({at::kCPU, dtype}), has_amx() ? &amx_operations() : &cpu_operations());
+  EXPECT_EQ(&operations_of({at::kCPU, at::kHalf}), &aten_operations());
+}
+
+}  // namespace
+}  // namespace rvsweep

@@ -1,0 +1,164 @@
+#include "rvsweep/model_config/parameters.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "support/input_error.hpp"
+
+namespace rvsweep {
+namespace {
+
+/// Every size another number: 4 query heads of 4, 2 KV heads, 2 layers.
+ModelConfig tiny() {
+  ModelConfig config;
+  config.model_type = "llama";
+  config.n_layers = 2;
+  config.hidden_size = 6;
+  config.intermediate_size = 10;
+  config.n_heads = 4;
+  config.n_kv_heads = 2;
+  config.head_dim = 4;
+  config.vocab_size = 20;
+  return config;
+}
+
+TensorIndex index_of(const ModelConfig& config) {
+  TensorIndex index;
+  for (const Parameter& parameter : parameters_of(config))
+    index[parameter.name] = {"model.safetensors", "F32", parameter.shape, 0, 0};
+  return index;
+}
+
+/// As the expected lists below: slot, name, shape, role.
+struct Expected {
+  Slot slot;
+  std::string name;
+  Shape shape;
+  Role role;
+};
+
+/// A block of the tiny model with what biases it has.
+std::vector<Expected> expected_layer(const std::string& layer, bool qkv_bias, bool o_bias) {
+  const std::string attention = layer + ".self_attn.";
+  std::vector<Expected> block{
+      {Slot::input_norm, layer + ".input_layernorm.weight", {6}, Role::norm_weight},
+      {Slot::qkv_proj, attention + "q_proj.weight", {16, 6}, Role::product},
+      {Slot::qkv_proj, attention + "k_proj.weight", {8, 6}, Role::product},
+      {Slot::qkv_proj, attention + "v_proj.weight", {8, 6}, Role::product}};
+  if (qkv_bias) {
+    block.push_back({Slot::qkv_bias, attention + "q_proj.bias", {16}, Role::bias});
+    block.push_back({Slot::qkv_bias, attention + "k_proj.bias", {8}, Role::bias});
+    block.push_back({Slot::qkv_bias, attention + "v_proj.bias", {8}, Role::bias});
+  }
+  block.push_back({Slot::o_proj, attention + "o_proj.weight", {6, 16}, Role::product});
+  if (o_bias) block.push_back({Slot::o_bias, attention + "o_proj.bias", {6}, Role::bias});
+  const std::string mlp_norm = layer + ".post_attention_layernorm.weight";
+  block.push_back({Slot::mlp_norm, mlp_norm, {6}, Role::norm_weight});
+  block.push_back({Slot::gate_up_proj, layer + ".mlp.gate_proj.weight", {10, 6}, Role::product});
+  block.push_back({Slot::gate_up_proj, layer + ".mlp.up_proj.weight", {10, 6}, Role::product});
+  block.push_back({Slot::down_proj, layer + ".mlp.down_proj.weight", {6, 10}, Role::product});
+  return block;
+}
+
+void expect_parameters(const ModelConfig& config, const std::vector<Expected>& expected) {
+  const auto parameters = parameters_of(config);
+  ASSERT_EQ(parameters.size(), expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(parameters[i].name, expected[i].name);
+    EXPECT_EQ(parameters[i].slot, expected[i].slot) << expected[i].name;
+    EXPECT_EQ(parameters[i].shape, expected[i].shape) << expected[i].name;
+    EXPECT_EQ(parameters[i].role, expected[i].role) << expected[i].name;
+    EXPECT_EQ(parameters[i].layer, expected[i].name.starts_with("model.layers.1.") ? 1 : 0);
+  }
+}
+
+// Llama without and with attention_bias, Mistral like the first, Qwen2, each with both heads.
+TEST(Parameters, AreHuggingFacesInTheOrderOfTheirUse) {
+  using Biases = std::pair<bool, bool>;
+  for (const auto& [qkv_bias, o_bias] : {Biases{false, false}, Biases{true, true}, {true, false}})
+    for (const bool tied_head : {false, true}) {
+      ModelConfig config = tiny();
+      config.qkv_bias = qkv_bias;
+      config.o_bias = o_bias;
+      config.tied_head = tied_head;
+      std::vector<Expected> expected{
+          {Slot::embedding, "model.embed_tokens.weight", {20, 6}, Role::lookup}};
+      for (const char* layer : {"model.layers.0", "model.layers.1"})
+        for (const Expected& parameter : expected_layer(layer, qkv_bias, o_bias))
+          expected.push_back(parameter);
+      expected.push_back({Slot::norm, "model.norm.weight", {6}, Role::norm_weight});
+      if (!tied_head) expected.push_back({Slot::head, "lm_head.weight", {20, 6}, Role::product});
+      expect_parameters(config, expected);
+    }
+}
+
+TEST(Parameters, ShareATensorWithThoseOfTheirSlotAndLayer) {
+  const auto parameters = parameters_of(tiny());
+  const auto find = [&](const std::string& name) {
+    return *std::ranges::find(parameters, "model.layers." + name + ".weight", &Parameter::name);
+  };
+  const Parameter q = find("1.self_attn.q_proj"), v = find("1.self_attn.v_proj");
+  EXPECT_TRUE(q.shares_tensor(v));
+  EXPECT_FALSE(q.shares_tensor(find("0.self_attn.q_proj")));
+  EXPECT_FALSE(q.shares_tensor(find("1.self_attn.o_proj")));
+  EXPECT_EQ(q.numel(), 96);
+}
+
+TEST(CheckTensors, AcceptsAWholeModelInAnySupportedDtype) {
+  TensorIndex index = index_of(tiny());
+  check_tensors(tiny(), index);
+  index["model.norm.weight"].dtype = "BF16";
+  index["lm_head.weight"].dtype = "F16";
+  check_tensors(tiny(), index);
+}
+
+TEST(CheckTensors, NamesAMissingParameter) {
+  for (const Parameter& parameter : parameters_of(tiny())) {
+    TensorIndex index = index_of(tiny());
+    index.erase(parameter.name);
+    EXPECT_TRUE(says(refusal_message([&] { check_tensors(tiny(), index); }), {parameter.name}));
+  }
+}
+
+TEST(CheckTensors, NamesAnUnusedTensor) {
+  TensorIndex index = index_of(tiny());
+  index["model.layers.2.mlp.up_proj.weight"] = {"shard.safetensors", "F32", {10, 6}, 0, 0};
+  EXPECT_TRUE(says(refusal_message([&] { check_tensors(tiny(), index); }),
+                   {"shard.safetensors", "model.layers.2.mlp.up_proj.weight"}));
+  index = index_of(tiny());
+  index["model.layers.0.self_attn.v_proj.bias"] = {"shard.safetensors", "F32", {8}, 0, 0};
+  EXPECT_TRUE(says(refusal_message([&] { check_tensors(tiny(), index); }),
+                   {"model.layers.0.self_attn.v_proj.bias"}));
+}
+
+TEST(CheckTensors, PassesOverRotaryBuffersAndACopyOfATiedHead) {
+  ModelConfig config = tiny();
+  config.tied_head = true;
+  TensorIndex index = index_of(config);
+  index["model.layers.0.self_attn.rotary_emb.inv_freq"] = {"f", "F32", {2}, 0, 0};
+  index["lm_head.weight"] = {"f", "F32", {20, 6}, 0, 0};
+  check_tensors(config, index);
+  index["model.layers.0.self_attn.rotary_emb.inv_freq_2"] = {"f", "F32", {2}, 0, 0};
+  EXPECT_TRUE(says(refusal_message([&] { check_tensors(config, index); }), {"inv_freq_2"}));
+}
+
+TEST(CheckTensors, NamesAWrongShapeAndBothShapes) {
+  TensorIndex index = index_of(tiny());
+  index["model.layers.0.self_attn.k_proj.weight"].shape = {6, 8};
+  EXPECT_TRUE(
+      says(refusal_message([&] { check_tensors(tiny(), index); }),
+           {"model.safetensors", "model.layers.0.self_attn.k_proj.weight", "[6, 8]", "[8, 6]"}));
+}
+
+TEST(CheckTensors, NamesAQuantisedTensor) {
+  for (const std::string dtype : {"I8", "U8", "F8_E4M3", "F64"}) {
+    TensorIndex index = index_of(tiny());
+    index["model.norm.weight"].dtype = dtype;
+    EXPECT_TRUE(says(refusal_message([&] { check_tensors(tiny(), index); }),
+                     {"model.norm.weight", dtype, "not supported"}));
+  }
+}
+
+}  // namespace
+}  // namespace rvsweep

@@ -1,0 +1,105 @@
+#include "plan/donors.hpp"
+
+#include <gtest/gtest.h>
+
+#include "plan/arm_forms.hpp"
+#include "plan/sample_plan.hpp"
+#include "support/input_error.hpp"
+
+namespace rvsweep {
+namespace {
+
+const std::string source(33, 's'), base(20, 'b');
+
+/// A plan of pairs (source, base), then ("aaa...", "zzz..."), with roles that are asked of it.
+struct Cast {
+  SamplePlan plan;
+  Donors donors;
+
+  explicit Cast(const std::string& arm)
+      : plan(sample_plan(
+            sample_config({arm}),
+            prompt_set({{source, base}, {std::string(25, 'a'), std::string(18, 'z')}}))),
+        donors(plan, 1, sample_text()) {}
+
+  const Arm& arm() const { return plan.arms.at(0); }
+  std::string text(PromptIndex prompt) const { return plan.texts[prompt.value]; }
+};
+
+TEST(Donors, BaseIsGeneratedFromAndSourceGives) {
+  const Cast cast("v_proj layers=1");
+  const Roles roles = cast.donors.roles(cast.arm(), PairIndex(0));
+  EXPECT_EQ(cast.text(roles.base), base);
+  EXPECT_EQ(cast.text(roles.counterpart), source);
+  EXPECT_EQ(roles.n, 20);
+  ASSERT_EQ(roles.donors.size(), 1u);
+  EXPECT_EQ(cast.text(roles.donors[0].prompt), source);
+  EXPECT_EQ(roles.donors[0].m, 33);
+  EXPECT_EQ(roles.donors[0].m_window, 33);
+}
+
+TEST(Donors, DirectionExchangesTheRoles) {
+  const Cast cast("v_proj layers=1 direction=base_to_source");
+  const Roles roles = cast.donors.roles(cast.arm(), PairIndex(0));
+  EXPECT_EQ(cast.text(roles.base), source);
+  EXPECT_EQ(cast.text(roles.donors.at(0).prompt), base);
+}
+
+TEST(Donors, ArmsWithoutPatchesHaveNone) {
+  const Cast cast("source");
+  const Roles roles = cast.donors.roles(cast.arm(), PairIndex(0));
+  EXPECT_EQ(cast.text(roles.base), source);
+  EXPECT_TRUE(roles.donors.empty());
+}
+
+TEST(Donors, AreCutLikeTheirArm) {
+  const Cast cast("v_proj layers=1");
+  Arm arm = cast.arm();
+  arm.truncate_at = 22;
+  const Roles roles = cast.donors.roles(arm, PairIndex(0));
+  EXPECT_EQ(roles.n, 20);
+  EXPECT_EQ(roles.donors.at(0).m, 22);
+}
+
+TEST(Donors, OfSeveralPatchesAreEachPatchsOwn) {
+  const Cast cast("kv_cache layers=1");
+  Arm arm = cast.arm();
+  arm.patches.resize(4, arm.patches[0]);
+  arm.control = Control::other_base;
+  arm.patches[1].donor = {DonorPrompt::self};
+  arm.patches[2].donor = {DonorPrompt::donor_side, Derivation::mean};
+  arm.patches[3].donor = {DonorPrompt::other_base, Derivation::gaussian};
+  const Roles roles = cast.donors.roles(arm, PairIndex(0));
+  ASSERT_EQ(roles.donors.size(), 4u);
+  EXPECT_EQ(cast.text(roles.donors[0].prompt), source);
+  EXPECT_EQ(cast.text(roles.donors[1].prompt), base);
+  EXPECT_EQ(roles.donors[1].m, 20);
+  EXPECT_EQ(roles.donors[2].derivation, Derivation::mean);
+  EXPECT_EQ(roles.donors[2].m, 25);  // the shorter of the two sources
+  EXPECT_EQ(roles.donors[3].derivation, Derivation::gaussian);
+  EXPECT_EQ(cast.text(roles.donors[3].prompt), std::string(18, 'z'));
+}
+
+TEST(Donors, WindowsEndWhereThePromptsDo) {
+  Cast cast("v_proj layers=1");
+  for (PlannedPrompt& prompt : cast.plan.prompts) prompt.tokens_after_window = 4;
+  Arm arm = cast.arm();
+  arm.truncate_at = 30;  // the source loses 3 of its 4 last tokens
+  const Roles roles = cast.donors.roles(arm, PairIndex(0));
+  EXPECT_EQ(roles.n_window, 16);
+  EXPECT_EQ(roles.donors.at(0).m_window, 29);
+}
+
+TEST(Donors, WithoutAnyAreRefused) {
+  const SamplePlan plan =
+      sample_plan(sample_config({"kv_cache layers=1"}), prompt_set({{source, base}}));
+  const Donors donors(plan, 1, sample_text());
+  Arm arm = plan.arms.at(0);
+  arm.control = Control::other_source;
+  arm.patches[0].donor.prompt = DonorPrompt::other_source;
+  EXPECT_TRUE(says(donors.roles(arm, PairIndex(0)).donors.at(0).refusal,
+                   {"other_source needs another pair"}));
+}
+
+}  // namespace
+}  // namespace rvsweep
