@@ -5,21 +5,15 @@
 #include <algorithm>
 
 #include "support/input_error.hpp"
+#include "support/sample_model_config.hpp"
 
 namespace rvsweep {
 namespace {
 
-/// Every size another number: 4 query heads of 4, 2 KV heads, 2 layers.
+/// Every size of a parameter another number: 4 query heads of 12, 2 KV heads, 2 layers.
 ModelConfig tiny() {
-  ModelConfig config;
-  config.model_type = "llama";
-  config.n_layers = 2;
-  config.hidden_size = 6;
-  config.intermediate_size = 10;
-  config.n_heads = 4;
-  config.n_kv_heads = 2;
-  config.head_dim = 4;
-  config.vocab_size = 20;
+  ModelConfig config = testing::sample_model_config(2);
+  config.intermediate_size = 40;
   return config;
 }
 
@@ -42,22 +36,22 @@ struct Expected {
 std::vector<Expected> expected_layer(const std::string& layer, bool qkv_bias, bool o_bias) {
   const std::string attention = layer + ".self_attn.";
   std::vector<Expected> block{
-      {Slot::input_norm, layer + ".input_layernorm.weight", {6}, Role::norm_weight},
-      {Slot::qkv_proj, attention + "q_proj.weight", {16, 6}, Role::product},
-      {Slot::qkv_proj, attention + "k_proj.weight", {8, 6}, Role::product},
-      {Slot::qkv_proj, attention + "v_proj.weight", {8, 6}, Role::product}};
+      {Slot::input_norm, layer + ".input_layernorm.weight", {32}, Role::norm_weight},
+      {Slot::qkv_proj, attention + "q_proj.weight", {48, 32}, Role::product},
+      {Slot::qkv_proj, attention + "k_proj.weight", {24, 32}, Role::product},
+      {Slot::qkv_proj, attention + "v_proj.weight", {24, 32}, Role::product}};
   if (qkv_bias) {
-    block.push_back({Slot::qkv_bias, attention + "q_proj.bias", {16}, Role::bias});
-    block.push_back({Slot::qkv_bias, attention + "k_proj.bias", {8}, Role::bias});
-    block.push_back({Slot::qkv_bias, attention + "v_proj.bias", {8}, Role::bias});
+    block.push_back({Slot::qkv_bias, attention + "q_proj.bias", {48}, Role::bias});
+    block.push_back({Slot::qkv_bias, attention + "k_proj.bias", {24}, Role::bias});
+    block.push_back({Slot::qkv_bias, attention + "v_proj.bias", {24}, Role::bias});
   }
-  block.push_back({Slot::o_proj, attention + "o_proj.weight", {6, 16}, Role::product});
-  if (o_bias) block.push_back({Slot::o_bias, attention + "o_proj.bias", {6}, Role::bias});
+  block.push_back({Slot::o_proj, attention + "o_proj.weight", {32, 48}, Role::product});
+  if (o_bias) block.push_back({Slot::o_bias, attention + "o_proj.bias", {32}, Role::bias});
   const std::string mlp_norm = layer + ".post_attention_layernorm.weight";
-  block.push_back({Slot::mlp_norm, mlp_norm, {6}, Role::norm_weight});
-  block.push_back({Slot::gate_up_proj, layer + ".mlp.gate_proj.weight", {10, 6}, Role::product});
-  block.push_back({Slot::gate_up_proj, layer + ".mlp.up_proj.weight", {10, 6}, Role::product});
-  block.push_back({Slot::down_proj, layer + ".mlp.down_proj.weight", {6, 10}, Role::product});
+  block.push_back({Slot::mlp_norm, mlp_norm, {32}, Role::norm_weight});
+  block.push_back({Slot::gate_up_proj, layer + ".mlp.gate_proj.weight", {40, 32}, Role::product});
+  block.push_back({Slot::gate_up_proj, layer + ".mlp.up_proj.weight", {40, 32}, Role::product});
+  block.push_back({Slot::down_proj, layer + ".mlp.down_proj.weight", {32, 40}, Role::product});
   return block;
 }
 
@@ -83,12 +77,12 @@ TEST(Parameters, AreHuggingFacesInTheOrderOfTheirUse) {
       config.o_bias = o_bias;
       config.tied_head = tied_head;
       std::vector<Expected> expected{
-          {Slot::embedding, "model.embed_tokens.weight", {20, 6}, Role::lookup}};
+          {Slot::embedding, "model.embed_tokens.weight", {64, 32}, Role::lookup}};
       for (const char* layer : {"model.layers.0", "model.layers.1"})
         for (const Expected& parameter : expected_layer(layer, qkv_bias, o_bias))
           expected.push_back(parameter);
-      expected.push_back({Slot::norm, "model.norm.weight", {6}, Role::norm_weight});
-      if (!tied_head) expected.push_back({Slot::head, "lm_head.weight", {20, 6}, Role::product});
+      expected.push_back({Slot::norm, "model.norm.weight", {32}, Role::norm_weight});
+      if (!tied_head) expected.push_back({Slot::head, "lm_head.weight", {64, 32}, Role::product});
       expect_parameters(config, expected);
     }
 }
@@ -102,7 +96,7 @@ TEST(Parameters, ShareATensorWithThoseOfTheirSlotAndLayer) {
   EXPECT_TRUE(q.shares_tensor(v));
   EXPECT_FALSE(q.shares_tensor(find("0.self_attn.q_proj")));
   EXPECT_FALSE(q.shares_tensor(find("1.self_attn.o_proj")));
-  EXPECT_EQ(q.numel(), 96);
+  EXPECT_EQ(q.numel(), 48 * 32);
 }
 
 TEST(CheckTensors, AcceptsAWholeModelInAnySupportedDtype) {
@@ -123,11 +117,11 @@ TEST(CheckTensors, NamesAMissingParameter) {
 
 TEST(CheckTensors, NamesAnUnusedTensor) {
   TensorIndex index = index_of(tiny());
-  index["model.layers.2.mlp.up_proj.weight"] = {"shard.safetensors", "F32", {10, 6}, 0, 0};
+  index["model.layers.2.mlp.up_proj.weight"] = {"shard.safetensors", "F32", {40, 32}, 0, 0};
   EXPECT_TRUE(says(refusal_message([&] { check_tensors(tiny(), index); }),
                    {"shard.safetensors", "model.layers.2.mlp.up_proj.weight"}));
   index = index_of(tiny());
-  index["model.layers.0.self_attn.v_proj.bias"] = {"shard.safetensors", "F32", {8}, 0, 0};
+  index["model.layers.0.self_attn.v_proj.bias"] = {"shard.safetensors", "F32", {24}, 0, 0};
   EXPECT_TRUE(says(refusal_message([&] { check_tensors(tiny(), index); }),
                    {"model.layers.0.self_attn.v_proj.bias"}));
 }
@@ -137,7 +131,7 @@ TEST(CheckTensors, PassesOverRotaryBuffersAndACopyOfATiedHead) {
   config.tied_head = true;
   TensorIndex index = index_of(config);
   index["model.layers.0.self_attn.rotary_emb.inv_freq"] = {"f", "F32", {2}, 0, 0};
-  index["lm_head.weight"] = {"f", "F32", {20, 6}, 0, 0};
+  index["lm_head.weight"] = {"f", "F32", {64, 32}, 0, 0};
   check_tensors(config, index);
   index["model.layers.0.self_attn.rotary_emb.inv_freq_2"] = {"f", "F32", {2}, 0, 0};
   EXPECT_TRUE(says(refusal_message([&] { check_tensors(config, index); }), {"inv_freq_2"}));
@@ -145,10 +139,10 @@ TEST(CheckTensors, PassesOverRotaryBuffersAndACopyOfATiedHead) {
 
 TEST(CheckTensors, NamesAWrongShapeAndBothShapes) {
   TensorIndex index = index_of(tiny());
-  index["model.layers.0.self_attn.k_proj.weight"].shape = {6, 8};
-  EXPECT_TRUE(
-      says(refusal_message([&] { check_tensors(tiny(), index); }),
-           {"model.safetensors", "model.layers.0.self_attn.k_proj.weight", "[6, 8]", "[8, 6]"}));
+  index["model.layers.0.self_attn.k_proj.weight"].shape = {32, 24};
+  EXPECT_TRUE(says(
+      refusal_message([&] { check_tensors(tiny(), index); }),
+      {"model.safetensors", "model.layers.0.self_attn.k_proj.weight", "[32, 24]", "[24, 32]"}));
 }
 
 TEST(CheckTensors, NamesAQuantisedTensor) {

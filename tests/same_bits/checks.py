@@ -17,7 +17,7 @@ from difference import first_difference
 from jobs_to_compare import Work
 from processes import call, segments
 
-TIME_LIMIT = 900  # seconds for one command
+TIME_LIMIT = 3600  # seconds for one command
 REFUSED, STOPPED = 2, 75  # exit codes
 PLANS = {"rows": ["--list"], "summary": [], "config": ["--dump-config"]}
 
