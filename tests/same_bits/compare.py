@@ -61,7 +61,10 @@ def compared(programs: Programs, case: Case) -> tuple[Case, str, str | None]:
         checks[f"{case.work.name}, carried over"] = compare_carried_over
     for name, check in checks.items():
         scratch = Path(tempfile.mkdtemp(prefix="same_bits-"))
-        found = check(programs, case, scratch)
+        try:
+            found = check(programs, case, scratch)
+        except RuntimeError as error:  # a program that ended otherwise than the check needs
+            found = f"no answer: {error}"
         if found:
             return case, name, f"{found} (kept in {scratch})"
         shutil.rmtree(scratch)
