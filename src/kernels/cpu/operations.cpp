@@ -68,17 +68,21 @@ ArgMax argmax_product(const at::Tensor& x, const Matrix& head) {
 }  // namespace
 
 const Operations& cpu_operations() {
-  static const Operations operations{.rms_norm = cpu::rms_norm,
-                                     .rotate_and_write = rotate_and_write,
-                                     .attention_bias = attention_bias,
-                                     .attention = attention,
-                                     .product = cpu::product,
-                                     .add_product = add_product,
-                                     .swiglu_product = swiglu_product,
-                                     .argmax_product = argmax_product,
-                                     .argmax = cpu::argmax,
-                                     .finite_rows = cpu::finite_rows,
-                                     .prefill_tokens = 1280};
+  static const Operations operations = [] {
+    Operations table = aten_operations();
+    table.rms_norm = cpu::rms_norm;
+    table.rotate_and_write = rotate_and_write;
+    table.attention_bias = attention_bias;
+    table.attention = attention;
+    table.product = cpu::product;
+    table.add_product = add_product;
+    table.swiglu_product = swiglu_product;
+    table.argmax_product = argmax_product;
+    table.argmax = cpu::argmax;
+    table.finite_rows = cpu::finite_rows;
+    table.prefill_tokens = 1280;
+    return table;
+  }();
   return operations;
 }
 
