@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "rvsweep/plan/canonical_shapes.hpp"
 
@@ -104,29 +105,37 @@ class Packer {
     return rows;
   }
 
-  /// Every context of the pair's rows, and its own prompts where they are measured.
-  std::set<ContextKey> contexts_of(std::int32_t pair_index, bool only_unrecorded) const {
+  /// What the pair's rows need, once for all samples of an arm.
+  std::vector<Needs> needs_of_rows(std::int32_t pair) const {
+    std::vector<Needs> all;
+    std::int32_t last_arm = -1;
+    for (const std::int64_t row : runnable_rows(pair))
+      if (std::exchange(last_arm, plan_.rows[row].arm.value) != plan_.rows[row].arm.value)
+        all.push_back(needs(row));
+    return all;
+  }
+
+  /// Every context of the pair's rows, and its own prompts where this bundle is to measure them.
+  std::set<ContextKey> contexts_of(std::int32_t pair_index) const {
     std::set<ContextKey> keys;
     const PromptPair& pair = plan_.pairs[pair_index];
     for (const PromptIndex prompt : {pair.source, pair.base})
-      if (usable(prompt) && !(only_unrecorded && recorded_[prompt.value]))
-        keys.insert(whole(prompt));
-    std::int32_t last_arm = -1;  // samples of an arm need the same
-    for (const std::int64_t row : runnable_rows(pair_index)) {
-      if (plan_.rows[row].arm.value == last_arm) continue;
-      last_arm = plan_.rows[row].arm.value;
-      for (const ContextKey& key : needs(row).all()) keys.insert(key);
-    }
+      if (usable(prompt) && !recorded_[prompt.value]) keys.insert(whole(prompt));
+    for (const Needs& needs : needs_of_rows(pair_index))
+      for (const ContextKey& key : needs.all()) keys.insert(key);
     return keys;
   }
 
-  std::int64_t padded_length(std::int32_t pair) const {
+  /// Columns for the pair's prompts and for whatever its rows read, donors that no prompt is too.
+  std::int64_t padded_length(std::int32_t pair_index) const {
     std::int64_t longest = config_.window + plan_.tokens_after_window;
-    for (const auto& [prompt, length] : contexts_of(pair, false))
-      longest = std::max(longest, length);
-    for (const std::int64_t row : runnable_rows(pair))
-      for (const PatchDonor& donor : donors_.roles(arm_of(row), plan_.rows[row].pair).donors)
-        longest = std::max(longest, donor.m);
+    const PromptPair& pair = plan_.pairs[pair_index];
+    for (const PromptIndex prompt : {pair.source, pair.base})
+      if (usable(prompt)) longest = std::max(longest, whole(prompt).second);
+    for (const Needs& needs : needs_of_rows(pair_index)) {
+      for (const auto& [prompt, length] : needs.all()) longest = std::max(longest, length);
+      for (const PatchDonor& donor : needs.roles.donors) longest = std::max(longest, donor.m);
+    }
     return canonical_length(longest);
   }
 
@@ -169,7 +178,7 @@ class Packer {
     if (runnable.empty() && recorded_[pair.source.value] && recorded_[pair.base.value]) return;
     const auto room = plan_.bundle_rows - std::ssize(bundle_.rows);
     if (room < std::min<std::int64_t>(std::ssize(runnable), plan_.bundle_rows) ||
-        !has_room_for(missing(contexts_of(pair_index, true))))
+        !has_room_for(missing(contexts_of(pair_index))))
       close();
     for (const PromptIndex prompt : {pair.source, pair.base})
       if (usable(prompt) && !recorded_[prompt.value]) context(whole(prompt));
