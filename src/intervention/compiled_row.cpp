@@ -111,10 +111,6 @@ bool CompiledRow::patches_site(std::int64_t layer) const {
   return std::ranges::any_of(sites, [&](const auto& patch) { return patch.layers[layer]; });
 }
 
-bool CompiledRow::patches_cache(std::int64_t layer) const {
-  return std::ranges::any_of(cache, [&](const auto& patch) { return patch.layers[layer]; });
-}
-
 std::int64_t CompiledRow::cells_at(std::int64_t layer) const {
   std::int64_t cells = cached;
   for (const CompiledCachePatch& patch : cache)

@@ -136,8 +136,6 @@ TEST(CompiledRow, TellsEveryPatchByItsLayers) {
   EXPECT_EQ(plan.growth_at(0), Growth::append);
   EXPECT_EQ(plan.growth_at(2), Growth::frozen);
   EXPECT_EQ(plan.growth_at(3), Growth::compound);
-  EXPECT_FALSE(plan.patches_cache(0));
-  EXPECT_TRUE(plan.patches_cache(3));
   EXPECT_FALSE(plan.patches_site(1));
   EXPECT_TRUE(plan.patches_site(2));
   EXPECT_EQ(plan.first_site_layer(), 2);

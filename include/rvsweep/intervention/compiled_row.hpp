@@ -66,7 +66,6 @@ struct CompiledRow {
   /// Position at which b[n-1] is fed; later tokens go on by one.
   std::int64_t first_position() const { return cached; }
   bool patches_site(std::int64_t layer) const;
-  bool patches_cache(std::int64_t layer) const;
   /// Cells that precede the first feed at a layer.
   std::int64_t cells_at(std::int64_t layer) const;
   /// What fed tokens do to a layer's cache; append where no patch writes it.
