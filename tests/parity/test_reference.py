@@ -38,6 +38,7 @@ def folder(request, tiny_model):
 
 @pytest.fixture(scope="module")
 def model(folder):
+    torch.set_num_threads(1)  # threads wait for one another longer than they save
     return hf.load_model(folder)
 
 
