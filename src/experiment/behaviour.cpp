@@ -32,8 +32,9 @@ std::map<std::size_t, std::string> fill_behaviour(const std::vector<TextOfRow>& 
   fill(columns::copied_ngrams, [](Of row) { return copied_ngrams(row.text, row.prompt); });
   fill(columns::keyword_count_new, [](Of row) { return keyword_count_new(row.text, row.prompt); });
   fill(columns::repeated_ngrams, [](Of row) { return repeated_ngrams(row.text); });
-  fill(columns::repetitive,
-       [](Of row) { return repeated_ngrams(row.text) >= repetitive_from ? 1 : 0; });
+  fill(columns::repetitive, [&](Of row) {
+    return column(table, columns::repeated_ngrams)[row.row] >= repetitive_from ? 1 : 0;
+  });
   return failures;
 }
 
