@@ -74,8 +74,8 @@ PreparedBundle prepare_bundle(const Transformer& model, const SweepSettings& set
                                               bundle.shape.prompt_length);
   run_prompts(prepared);
   if (n_derived == 0) return prepared;
-  for (SiteCapture& record : prepared.contexts.sites)
-    record.values = with_slots(record.values, n_derived);
+  for (SiteCapture& capture : prepared.contexts.sites)
+    capture.values = with_slots(capture.values, n_derived);
   derive_donors(model, bundle, settings.seed, C, means, prepared.contexts);
   return prepared;
 }

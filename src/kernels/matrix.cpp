@@ -20,7 +20,7 @@ MatrixFormat fastest_format(at::ScalarType dtype, bool whole_tiles) {
 std::int64_t matrix_bytes(MatrixFormat format, std::int64_t out, std::int64_t in,
                           at::ScalarType dtype) {
   if (format == MatrixFormat::onednn) return cpu::packed_bytes(out, in, dtype);
-  return (out * in * static_cast<std::int64_t>(at::elementSize(dtype)) + 63) / 64 * 64;
+  return aligned(out * in * static_cast<std::int64_t>(at::elementSize(dtype)));
 }
 
 Matrix matrix_in(const std::byte* memory, MatrixFormat format, std::int64_t out, std::int64_t in,

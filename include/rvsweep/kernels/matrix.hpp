@@ -21,6 +21,10 @@ struct Matrix {
 /// A matrix of `data` [out, in] as it is.
 Matrix matrix_of_rows(const at::Tensor& data, const at::Tensor& bias = {});
 
+/// The next multiple of 64: a cache line's and the widest vector register's bytes, and the most
+/// rows or columns of a block of oneDNN's.
+constexpr std::int64_t aligned(std::int64_t n) { return (n + 63) / 64 * 64; }
+
 /// In amx_tiles, out and in are multiples of this.
 constexpr std::int64_t tile_block = 32;
 

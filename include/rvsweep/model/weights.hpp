@@ -43,9 +43,6 @@ struct WeightLayout {
   std::int64_t bytes = 0;
 };
 
-/// The next multiple of a cache line's 64 bytes, the widest vector register's too.
-constexpr std::int64_t aligned(std::int64_t bytes) { return (bytes + 63) / 64 * 64; }
-
 /// Every parameter of the model.
 WeightLayout weight_layout(const ModelConfig& config, at::ScalarType dtype);
 

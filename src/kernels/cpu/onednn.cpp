@@ -22,9 +22,6 @@ namespace {
 /// Decides a row's bits, like the canonical shapes.
 constexpr std::int64_t typical_rows = 128;
 
-/// The next multiple of 64: a cache line's bytes, and the most that a block of oneDNN's has.
-constexpr std::int64_t padded(std::int64_t n) { return (n + 63) / 64 * 64; }
-
 /// Header of a packed matrix; oneDNN's (aligned) data follow at offset `data`.
 struct PackedHeader {
   std::int64_t data;  // bytes from the start of this
@@ -58,7 +55,7 @@ class PackingAllocator : public c10::Allocator {
                    "no other thread may allocate while a matrix is packed");
     std::byte* const data = next_;
     RVSWEEP_EXPECT(bytes <= static_cast<std::size_t>(end_ - next_), "a packed matrix must fit");
-    next_ += padded(static_cast<std::int64_t>(bytes));
+    next_ += aligned(static_cast<std::int64_t>(bytes));
     return {data, data, &keep, c10::DeviceType::CPU};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &keep; }
@@ -113,7 +110,7 @@ bool can_pack(at::ScalarType dtype) {
 std::int64_t packed_bytes(std::int64_t out, std::int64_t in, at::ScalarType dtype) {
   constexpr std::int64_t beside = 1 << 14;  // small things that packing allocates
   return static_cast<std::int64_t>(sizeof(PackedHeader)) + beside +
-         padded(out) * padded(in) * static_cast<std::int64_t>(at::elementSize(dtype));
+         aligned(out) * aligned(in) * static_cast<std::int64_t>(at::elementSize(dtype));
 }
 
 at::Tensor packed_matrix_in(const std::byte* memory, at::ScalarType dtype) {
