@@ -28,8 +28,6 @@ std::int32_t count_if_present(std::string_view text, const Accept& accept) {
 
 }  // namespace
 
-std::span<const std::string_view> notebook_keywords() { return keywords; }
-
 std::int32_t keyword_count(std::string_view text) {
   return count_if_present(text, [](std::string_view) { return true; });
 }

@@ -3,23 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <set>
 #include <string>
 
 #include "rvsweep/core/builtin_files.hpp"
 
 namespace rvsweep {
 namespace {
-
-TEST(NotebookKeywords, AreTwentyFourLowerCaseWords) {
-  const auto words = notebook_keywords();
-  EXPECT_EQ(words.size(), 24u);
-  EXPECT_EQ(std::set<std::string_view>(words.begin(), words.end()).size(), 24u);
-  EXPECT_EQ(words.front(), "observe");
-  EXPECT_EQ(words.back(), "simultaneously");
-  for (const auto word : words)
-    for (const char c : word) EXPECT_TRUE(c >= 'a' && c <= 'z') << word;
-}
 
 // The notebook's own test sentence: observing, awareness, aware, process, self and myself.
 TEST(KeywordCount, OfTheNotebooksTestSentence) {
@@ -57,9 +46,11 @@ TEST(KeywordCount, IgnoresCaseAndFindsNothingInNothing) {
 }
 
 TEST(KeywordCount, ReachesTwentyFour) {
-  std::string all;
-  for (const auto word : notebook_keywords()) all += std::string(word) + " ";
-  EXPECT_EQ(keyword_count(all), 24);
+  EXPECT_EQ(keyword_count("observe observing awareness aware consciousness conscious process "
+                          "processing experience experiencing notice noticing self itself myself "
+                          "yourself generate generating emerge emerging direct directly immediate "
+                          "simultaneously"),
+            24);
 }
 
 TEST(KeywordCountNew, LeavesOutWhatThePromptHas) {

@@ -1,16 +1,13 @@
 #pragma once
 // The notebook's behaviour score and its whole-word companion.
 #include <cstdint>
-#include <span>
 #include <string_view>
 
 namespace rvsweep {
 
-/// The 24 keywords of count_recursive_keywords (notebook, section 3.5), in its order.
-std::span<const std::string_view> notebook_keywords();
-
-/// How many of the 24 keywords occur in the lower-cased text as substrings: presence, not count, so
-/// 0..24, and "aware" is present wherever "awareness" is.
+/// How many of the 24 keywords of count_recursive_keywords (notebook, section 3.5) occur in the
+/// lower-cased text as substrings: presence, not count, so 0..24, and "aware" is present wherever
+/// "awareness" is.
 std::int32_t keyword_count(std::string_view text);
 
 /// How many of the 24 keywords occur in the text and not in the prompt, both lower-cased: 0..24.
