@@ -29,14 +29,10 @@ std::string CsvReader::field() {
   if (take('"')) {
     value = quoted();
   } else {
-    const std::size_t begin = at_;
-    while (!at_field_end()) {
-      if (text_[at_] == '"')
-        refuse(line, "has a quote inside an unquoted field",
-               "put the field into quotes and double the quotes inside");
-      ++at_;
-    }
-    value = text_.substr(begin, at_ - begin);
+    while (!at_field_end()) value += text_[at_++];
+    if (value.find('"') != std::string::npos)
+      refuse(line, "has a quote inside an unquoted field",
+             "put the field into quotes and double the quotes inside");
   }
   if (utf8::first_ill_formed(value) != std::string_view::npos)
     refuse(line, "is not UTF-8", "save the file as UTF-8");

@@ -16,8 +16,8 @@ namespace {
 using Groups = std::vector<std::vector<Candidate>>;
 
 void sort_by_length(std::vector<Candidate>& candidates) {
-  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-    return std::tie(a.length, a.key, a.prompt) < std::tie(b.length, b.key, b.prompt);
+  std::ranges::sort(candidates, {}, [](const Candidate& candidate) {
+    return std::tie(candidate.length, candidate.key, candidate.prompt);
   });
 }
 

@@ -1,8 +1,9 @@
 #include "rvsweep/text/pairing.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
@@ -44,62 +45,41 @@ std::vector<std::int32_t> all_of(const Members& groups) {
   return prompts;
 }
 
-std::vector<IndexPair> cross(const Members& sources, const Members& bases) {
-  std::vector<IndexPair> pairs;
-  const auto partners = all_of(bases);
-  for (const std::int32_t source : all_of(sources))
-    for (const std::int32_t base : partners) pairs.emplace_back(source, base);
-  return pairs;
-}
-
-struct Random {
-  const PromptBank& bank;
-  std::string seed;
-
-  double draw(const char* use, const std::string& key, const std::string& counter) const {
-    return uniform_pair(xxh3_fields({seed, use, key}), xxh3(counter))[0];
-  }
-
-  const std::string& id(std::int32_t prompt) const {
-    return bank.prompts[static_cast<std::size_t>(prompt)].id;
-  }
-
+std::vector<IndexPair> random_pairs(const PromptBank& bank, const Pairing& pairing,
+                                    const Members& source_groups, const Members& base_groups,
+                                    const std::string& seed) {
+  const auto id = [&](std::int32_t prompt) { return bank.prompts[prompt].id; };
   /// The `count` of `prompts` with the smallest draws, ascending.
-  std::vector<std::int32_t> first_drawn(const char* use, const std::string& key,
-                                        const std::vector<std::int32_t>& prompts,
-                                        std::int64_t count) const {
+  const auto first_drawn = [&](const char* use, const std::string& key,
+                               const std::vector<std::int32_t>& prompts, std::int64_t count) {
     std::vector<std::pair<double, std::int32_t>> drawn;
     for (const std::int32_t prompt : prompts)
-      drawn.emplace_back(draw(use, key, id(prompt)), prompt);
+      drawn.emplace_back(uniform_pair(xxh3_fields({seed, use, key}), xxh3(id(prompt)))[0], prompt);
     std::partial_sort(drawn.begin(), drawn.begin() + count, drawn.end());
     std::vector<std::int32_t> first;
     for (std::int64_t n = 0; n < count; ++n) first.push_back(drawn[n].second);
     return first;
-  }
-
-  std::vector<IndexPair> pairs(const Pairing& pairing, const Members& source_groups,
-                               const Members& base_groups) const {
-    auto sources = all_of(source_groups);
-    const auto bases = all_of(base_groups);
-    const std::int64_t per_source = pairing.bases_per_source;
-    if (per_source > std::ssize(bases))
-      throw InputError(pairing.where,
-                       "prompts.pairing = random:" + std::to_string(per_source) +
-                           " wants more bases than the " + std::to_string(bases.size()) +
-                           " of prompts.base_groups",
-                       "write a smaller number, or cross for all");
-    sources = first_drawn("source", "", sources, std::ssize(sources));
-    std::vector<std::vector<std::int32_t>> partners;
-    for (const std::int32_t source : sources)
-      partners.push_back(first_drawn("base", id(source), bases, per_source));
-    std::vector<IndexPair> pairs;
-    for (std::int64_t turn = 0; turn < per_source; ++turn)
-      for (std::size_t s = 0; s < sources.size(); ++s)
-        pairs.emplace_back(sources[s], partners[s][turn]);
-    if (pairing.pairs > 0 && pairing.pairs < std::ssize(pairs)) pairs.resize(pairing.pairs);
-    return pairs;
-  }
-};
+  };
+  const auto bases = all_of(base_groups);
+  const std::int64_t per_source = pairing.bases_per_source;
+  if (per_source > std::ssize(bases))
+    throw InputError(pairing.where,
+                     fmt::format("prompts.pairing = random:{} wants more bases than the {} of "
+                                 "prompts.base_groups",
+                                 per_source, bases.size()),
+                     "write a smaller number, or cross for all");
+  auto sources = all_of(source_groups);
+  sources = first_drawn("source", "", sources, std::ssize(sources));
+  std::vector<std::vector<std::int32_t>> partners;
+  for (const std::int32_t source : sources)
+    partners.push_back(first_drawn("base", id(source), bases, per_source));
+  std::vector<IndexPair> pairs;
+  for (std::int64_t turn = 0; turn < per_source; ++turn)
+    for (std::size_t s = 0; s < sources.size(); ++s)
+      pairs.emplace_back(sources[s], partners[s][turn]);
+  if (pairing.pairs > 0 && pairing.pairs < std::ssize(pairs)) pairs.resize(pairing.pairs);
+  return pairs;
+}
 
 std::vector<IndexPair> length_matched(
     const PromptBank& bank, const Pairing& pairing, const Members& sources, const Members& bases,
@@ -109,7 +89,7 @@ std::vector<IndexPair> length_matched(
     for (const auto& [name, members] : groups) {
       auto& group = all.emplace_back();
       for (const std::int32_t index : members) {
-        const Prompt& prompt = bank.prompts[static_cast<std::size_t>(index)];
+        const Prompt& prompt = bank.prompts[index];
         group.push_back({index, token_length(prompt.text),
                          xxh3_fields({std::to_string(seed), "length", prompt.id})});
       }
@@ -139,7 +119,7 @@ PromptSet prompt_set(const PromptBank& bank, const std::vector<IndexPair>& pairs
   set.fingerprint = bank.fingerprint;
   for (auto& [in_bank, index] : index_in_set) {
     index = PromptIndex(static_cast<std::int32_t>(set.prompts.size()));
-    set.prompts.push_back(bank.prompts[static_cast<std::size_t>(in_bank)]);
+    set.prompts.push_back(bank.prompts[in_bank]);
   }
   for (const auto& [source, base] : pairs) {
     const PromptIndex s = index_in_set.at(source), b = index_in_set.at(base);
@@ -164,9 +144,10 @@ PromptSet pair_bank(const PromptBank& bank, const Pairing& pairing, std::uint64_
                        "name it in prompts.source_groups or prompts.base_groups alone");
   std::vector<IndexPair> pairs;
   if (pairing.kind == PairingKind::cross)
-    pairs = cross(sources, bases);
+    for (const std::int32_t source : all_of(sources))
+      for (const std::int32_t base : all_of(bases)) pairs.emplace_back(source, base);
   else if (pairing.kind == PairingKind::random)
-    pairs = Random{bank, std::to_string(seed)}.pairs(pairing, sources, bases);
+    pairs = random_pairs(bank, pairing, sources, bases, std::to_string(seed));
   else
     pairs = length_matched(bank, pairing, sources, bases, seed, token_length);
   std::sort(pairs.begin(), pairs.end());

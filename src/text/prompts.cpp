@@ -9,27 +9,21 @@
 namespace rvsweep {
 namespace {
 
-const RecordForm& pair_form() {
-  static const RecordForm form{
-      {{"pair", {}},
-       {"source", {}},
-       {"base", {}},
-       {"source_group", "source"},
-       {"base_group", "base"}},
-      "a line reads {\"pair\": \"...\", \"source\": \"...\", \"base\": \"...\"}",
-      "text",
-      "is a prompt of a bank, not a pair: set prompts.pairing = length_matched, cross or random:K"};
-  return form;
-}
+const RecordForm pair_form{
+    {{"pair", {}},
+     {"source", {}},
+     {"base", {}},
+     {"source_group", "source"},
+     {"base_group", "base"}},
+    R"(a line reads {"pair": "...", "source": "...", "base": "..."})",
+    "text",
+    "is a prompt of a bank, not a pair: set prompts.pairing = length_matched, cross or random:K"};
 
-const RecordForm& bank_form() {
-  static const RecordForm form{
-      {{"id", {}}, {"text", {}}, {"group", {}}},
-      "a line of a bank reads {\"id\": \"...\", \"text\": \"...\", \"group\": \"...\"}",
-      "pair",
-      "is a listed pair, not a prompt of a bank: set prompts.pairing = listed"};
-  return form;
-}
+const RecordForm bank_form{
+    {{"id", {}}, {"text", {}}, {"group", {}}},
+    R"(a line of a bank reads {"id": "...", "text": "...", "group": "..."})",
+    "pair",
+    "is a listed pair, not a prompt of a bank: set prompts.pairing = listed"};
 
 /// Where ids or texts were read first.
 class FirstLines {
@@ -56,51 +50,30 @@ struct FirstHash {
   std::size_t operator()(const PromptKey& key) const { return key.first; }
 };
 
-class PairBuilder {
- public:
-  explicit PairBuilder(const PromptSink& sink) : sink_(sink) {}
-
-  PromptIndex prompt(std::string id, std::string text, std::string group) {
-    const PromptIndex next(static_cast<std::int32_t>(index_of_.size()));
-    const PromptKey key{xxh3_fields({text, group}), xxh3_fields({group, text})};
-    const auto [found, is_new] = index_of_.try_emplace(key, next);
-    if (is_new) sink_({std::move(id), std::move(text), std::move(group)});
-    return found->second;
-  }
-
-  PromptSet set;
-
- private:
-  std::unordered_map<PromptKey, PromptIndex, FirstHash> index_of_;
-  const PromptSink& sink_;
-};
-
 }  // namespace
-
-PromptSet read_prompts(const std::filesystem::path& file) {
-  std::vector<Prompt> prompts;
-  PromptSet set = read_prompts(file, [&](Prompt prompt) { prompts.push_back(std::move(prompt)); });
-  set.prompts = std::move(prompts);
-  return set;
-}
 
 PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink) {
   FirstLines ids(file.string());
-  PairBuilder builder(sink);
+  PromptSet set;
+  std::unordered_map<PromptKey, PromptIndex, FirstHash> index_of;
+  const auto prompt = [&](std::string id, std::string text, std::string group) {
+    const PromptIndex next(static_cast<std::int32_t>(index_of.size()));
+    const PromptKey key{xxh3_fields({text, group}), xxh3_fields({group, text})};
+    const auto [found, is_new] = index_of.try_emplace(key, next);
+    if (is_new) sink({std::move(id), std::move(text), std::move(group)});
+    return found->second;
+  };
   const TakeRecord take = [&](int line, std::vector<std::string> values) {
     const std::string id = std::move(values[0]);
-    if (id.empty()) throw InputError(ids.at(line), "\"pair\" is empty", pair_form().example);
+    if (id.empty()) throw InputError(ids.at(line), "\"pair\" is empty", pair_form.example);
     ids.note(id, line, "pair id \"" + id + "\"", "give every pair its own id");
-    const PromptIndex source =
-        builder.prompt(id + "/source", std::move(values[1]), std::move(values[3]));
-    const PromptIndex base =
-        builder.prompt(id + "/base", std::move(values[2]), std::move(values[4]));
-    builder.set.pairs.push_back({id, source, base});
+    const PromptIndex source = prompt(id + "/source", std::move(values[1]), std::move(values[3]));
+    const PromptIndex base = prompt(id + "/base", std::move(values[2]), std::move(values[4]));
+    set.pairs.push_back({id, source, base});
   };
-  builder.set.fingerprint = read_records(file, pair_form(), take);
-  if (builder.set.pairs.empty())
-    throw InputError(file.string(), "holds no pair", pair_form().example);
-  return std::move(builder.set);
+  set.fingerprint = read_records(file, pair_form, take);
+  if (set.pairs.empty()) throw InputError(file.string(), "holds no pair", pair_form.example);
+  return set;
 }
 
 PromptBank read_bank(const std::filesystem::path& file) {
@@ -109,8 +82,8 @@ PromptBank read_bank(const std::filesystem::path& file) {
   const TakeRecord take = [&](int line, std::vector<std::string> values) {
     for (std::size_t key = 0; key < values.size(); ++key)
       if (values[key].find_first_not_of(" \t\r\n") == std::string::npos)
-        throw InputError(ids.at(line), "\"" + bank_form().keys[key].name + "\" is empty",
-                         bank_form().example);
+        throw InputError(ids.at(line), "\"" + bank_form.keys[key].name + "\" is empty",
+                         bank_form.example);
     const std::string& id = values[0];
     if (id.find('~') != std::string::npos)
       throw InputError(ids.at(line), "prompt id \"" + id + "\" has '~'",
@@ -120,8 +93,8 @@ PromptBank read_bank(const std::filesystem::path& file) {
                "the text of \"" + id + "\" in group \"" + values[2] + "\"", "keep one of the two");
     bank.prompts.push_back({std::move(values[0]), std::move(values[1]), std::move(values[2])});
   };
-  bank.fingerprint = read_records(file, bank_form(), take);
-  if (bank.prompts.empty()) throw InputError(file.string(), "holds no prompt", bank_form().example);
+  bank.fingerprint = read_records(file, bank_form, take);
+  if (bank.prompts.empty()) throw InputError(file.string(), "holds no prompt", bank_form.example);
   return bank;
 }
 

@@ -19,12 +19,6 @@ std::string at(const std::filesystem::path& file, int line) {
   return file.string() + ":" + std::to_string(line);
 }
 
-[[noreturn]] void refuse_line_without(const RecordForm& form, const std::string& key,
-                                      bool is_foreign, const std::string& where) {
-  if (is_foreign) throw InputError(where, form.foreign_record);
-  throw InputError(where, "has no \"" + key + "\"", form.example);
-}
-
 std::vector<std::string> json_record(const std::string& line, const RecordForm& form,
                                      const std::string& where) {
   const nlohmann::json object = parse_json(line, where, form.example);
@@ -32,15 +26,13 @@ std::vector<std::string> json_record(const std::string& line, const RecordForm& 
   std::vector<std::string> values;
   for (const RecordKey& key : form.keys) {
     const auto found = object.find(key.name);
-    if (found == object.end()) {
-      if (!key.default_value)
-        refuse_line_without(form, key.name, object.contains(form.foreign_key), where);
-      values.push_back(*key.default_value);
-    } else if (!found->is_string()) {
-      throw InputError(where, "\"" + key.name + "\" is not a text", form.example);
-    } else {
-      values.push_back(found->get<std::string>());
+    if (found == object.end() && !key.default_value) {
+      if (object.contains(form.foreign_key)) throw InputError(where, form.foreign_record);
+      throw InputError(where, "has no \"" + key.name + "\"", form.example);
     }
+    if (found != object.end() && !found->is_string())
+      throw InputError(where, "\"" + key.name + "\" is not a text", form.example);
+    values.push_back(found != object.end() ? found->get<std::string>() : *key.default_value);
   }
   return values;
 }
@@ -59,30 +51,21 @@ std::uint64_t read_json_lines(std::istream& lines, const std::filesystem::path& 
   return hasher.digest();
 }
 
-/// The column of each key; none where the file has no column and the key a default.
-std::vector<std::optional<std::size_t>> columns_of(const std::vector<std::string>& header,
-                                                   const RecordForm& form,
-                                                   const std::string& where) {
-  const auto column = [&](const std::string& name) -> std::optional<std::size_t> {
-    const auto found = std::find(header.begin(), header.end(), name);
-    if (found == header.end()) return std::nullopt;
-    return found - header.begin();
-  };
-  std::vector<std::optional<std::size_t>> columns;
+void check_header(const std::vector<std::string>& header, const RecordForm& form,
+                  const std::string& where) {
+  std::vector<std::string> needed;
+  for (const RecordKey& key : form.keys)
+    if (!key.default_value) needed.push_back(key.name);
   for (const RecordKey& key : form.keys) {
-    columns.push_back(column(key.name));
-    if (!columns.back() && !key.default_value) {
-      if (column(form.foreign_key)) throw InputError(where, form.foreign_record);
-      std::vector<std::string> names;
-      for (const RecordKey& k : form.keys)
-        if (!k.default_value) names.push_back(k.name);
-      throw InputError(where, "has no column \"" + key.name + "\"",
-                       fmt::format("the first line names the columns: {}", fmt::join(names, ",")));
-    }
-    if (std::count(header.begin(), header.end(), key.name) > 1)
+    const auto columns = std::ranges::count(header, key.name);
+    if (columns > 1)
       throw InputError(where, "names the column \"" + key.name + "\" twice", "keep one of them");
+    if (columns == 1 || key.default_value) continue;
+    if (std::ranges::count(header, form.foreign_key) > 0)
+      throw InputError(where, form.foreign_record);
+    throw InputError(where, "has no column \"" + key.name + "\"",
+                     fmt::format("the first line names the columns: {}", fmt::join(needed, ",")));
   }
-  return columns;
 }
 
 void read_csv(const std::string& bytes, const std::filesystem::path& file, const RecordForm& form,
@@ -90,20 +73,21 @@ void read_csv(const std::string& bytes, const std::filesystem::path& file, const
   CsvReader reader(bytes, file.string());
   const auto header = reader.next();
   if (!header) return;
-  const auto columns = columns_of(*header, form, at(file, 1));
+  check_header(*header, form, at(file, 1));
   while (auto fields = reader.next()) {
     const std::string where = at(file, reader.line());
     if (fields->size() == 1 && fields->front().empty())
       throw InputError(where, "is empty", "remove the line");
     if (fields->size() != header->size())
       throw InputError(where,
-                       "has " + std::to_string(fields->size()) + " fields, the header " +
-                           std::to_string(header->size()),
+                       fmt::format("has {} fields, the header {}", fields->size(), header->size()),
                        "a field with a comma or a line break goes into quotes");
     std::vector<std::string> values;
-    for (std::size_t key = 0; key < columns.size(); ++key)
-      values.push_back(columns[key] ? std::move((*fields)[*columns[key]])
-                                    : *form.keys[key].default_value);
+    for (const RecordKey& key : form.keys) {
+      const auto column = std::ranges::find(*header, key.name);
+      values.push_back(column == header->end() ? *key.default_value
+                                               : std::move((*fields)[column - header->begin()]));
+    }
     take(reader.line(), std::move(values));
   }
 }

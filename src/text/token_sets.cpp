@@ -39,8 +39,7 @@ TokenSets parse_token_sets(const std::string& json, const std::string& where,
   TokenSets sets{tokens_of(file, "recursive", where, tokenizer),
                  tokens_of(file, "task", where, tokenizer)};
   std::vector<std::int64_t> both;
-  std::set_intersection(sets.recursive.begin(), sets.recursive.end(), sets.task.begin(),
-                        sets.task.end(), std::back_inserter(both));
+  std::ranges::set_intersection(sets.recursive, sets.task, std::back_inserter(both));
   if (!both.empty())
     throw InputError(where, "token " + std::to_string(both.front()) + " belongs to both sets",
                      "take its word out of one of them");

@@ -9,11 +9,17 @@
 namespace rvsweep {
 namespace {
 
+/// Listed pairs with their prompts.
+PromptSet read_pairs(const std::filesystem::path& file) {
+  std::vector<Prompt> prompts;
+  PromptSet set = read_prompts(file, [&](Prompt prompt) { prompts.push_back(std::move(prompt)); });
+  set.prompts = std::move(prompts);
+  return set;
+}
+
 class Prompts : public ::testing::Test {
  protected:
-  PromptSet read(const std::string& text) {
-    return read_prompts(folder.write("pairs.jsonl", text));
-  }
+  PromptSet read(const std::string& text) { return read_pairs(folder.write("pairs.jsonl", text)); }
   std::string refusal(const std::string& text) {
     return refusal_message([&] { read(text); });
   }
@@ -81,9 +87,9 @@ TEST_F(Prompts, FingerprintIsOfTheBytes) {
 
 TEST_F(Prompts, AMissingFileOrAFolderIsRefused) {
   const auto missing = folder.path() / "none.jsonl";
-  EXPECT_TRUE(says(refusal_message([&] { read_prompts(missing); }),
+  EXPECT_TRUE(says(refusal_message([&] { read_pairs(missing); }),
                    {missing.string(), "cannot be read", "prompts.file"}));
-  EXPECT_TRUE(says(refusal_message([&] { read_prompts(folder.path()); }), {"cannot be read"}));
+  EXPECT_TRUE(says(refusal_message([&] { read_pairs(folder.path()); }), {"cannot be read"}));
 }
 
 TEST_F(Prompts, AFileWithoutPairsIsRefused) {
@@ -141,9 +147,9 @@ TEST_F(Prompts, AnEmptyPairIdIsRefused) {
 }
 
 TEST_F(Prompts, ReadsPairsFromCsvColumnsInAnyOrder) {
-  const auto set = read_prompts(folder.write("pairs.csv",
-                                             "note,base,pair,source,base_group\n1,\"B,\nb\",one,"
-                                             "\"S \"\"s\"\"\",history\n,C,two,T,maths\n"));
+  const auto set = read_pairs(folder.write("pairs.csv",
+                                           "note,base,pair,source,base_group\n1,\"B,\nb\",one,"
+                                           "\"S \"\"s\"\"\",history\n,C,two,T,maths\n"));
   ASSERT_EQ(set.pairs.size(), 2u);
   EXPECT_EQ(set.pairs[1].id, "two");
   EXPECT_EQ(set.prompts[set.pairs[0].source.value].text, "S \"s\"");
@@ -208,7 +214,7 @@ TEST_F(Bank, ABankIsNotTakenForPairsNorPairsForABank) {
   EXPECT_TRUE(says(refusal(first), {"bank.jsonl:1: ", "listed pair", "prompts.pairing = listed"}));
   EXPECT_TRUE(says(refusal("pair,source,base\na,S,B\n", "bank.csv"),
                    {"bank.csv:1: ", "prompts.pairing = listed"}));
-  EXPECT_TRUE(says(refusal_message([&] { read_prompts(folder.write("bank.jsonl", prompt)); }),
+  EXPECT_TRUE(says(refusal_message([&] { read_pairs(folder.write("bank.jsonl", prompt)); }),
                    {"bank.jsonl:1: ", "prompt of a bank", "length_matched"}));
 }
 

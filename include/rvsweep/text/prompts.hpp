@@ -35,15 +35,12 @@ struct PromptBank {
   std::uint64_t fingerprint = 0;  // xxh3 of the file's bytes
 };
 
-/// Listed pairs: {"pair": id, "source": text, "base": text} with optional "source_group" and
-/// "base_group". Throws InputError naming file:line for what text/records.hpp refuses, an empty
-/// pair id or one used twice, a file without pairs, a bank.
-PromptSet read_prompts(const std::filesystem::path& file);
-
 using PromptSink = std::function<void(Prompt)>;
 
-/// Streams the prompts to `sink`, and the set has none of them: a million texts take more memory
-/// than the plan of their rows.
+/// Listed pairs: {"pair": id, "source": text, "base": text} with optional "source_group" and
+/// "base_group". Streams the prompts to `sink`, and the set has none of them: a million texts take
+/// more memory than the plan of their rows. Throws InputError naming file:line for what
+/// text/records.hpp refuses, an empty pair id or one used twice, a file without pairs, a bank.
 PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink);
 
 /// A bank: {"id", "text", "group"}, none of them empty. Throws InputError naming file:line for what
