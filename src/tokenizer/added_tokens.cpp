@@ -32,21 +32,15 @@ bool is_white_space(std::string_view character) {
 }
 
 std::size_t white_space_at_end(std::string_view text) {
-  std::size_t size = 0;
-  for (auto last = last_character(text); is_white_space(last); last = last_character(text)) {
-    size += last.size();
-    text.remove_suffix(last.size());
-  }
-  return size;
+  const std::size_t size = text.size();
+  while (is_white_space(last_character(text))) text.remove_suffix(last_character(text).size());
+  return size - text.size();
 }
 
 std::size_t white_space_at_front(std::string_view text) {
-  std::size_t size = 0;
-  for (auto first = first_character(text); is_white_space(first); first = first_character(text)) {
-    size += first.size();
-    text.remove_prefix(first.size());
-  }
-  return size;
+  const std::size_t size = text.size();
+  while (is_white_space(first_character(text))) text.remove_prefix(first_character(text).size());
+  return size - text.size();
 }
 
 AddedToken read_token(const JsonPlace& place) {
@@ -69,26 +63,20 @@ AddedTokens::AddedTokens(const JsonPlace& place, const Vocabulary& vocabulary,
     AddedToken token = read_token(entry);
     if (token.content.empty()) continue;
     if (token.special) special.insert(token.content);
-    std::int32_t id;
-    if (const auto again = known.find(token.content); again != known.end()) {
-      id = again->second;
-    } else if (const auto in_vocabulary = vocabulary.id_of_token(token.content)) {
-      id = *in_vocabulary;
-    } else {
-      id = next_id++;
+    const auto [again, is_first] = known.try_emplace(token.content);
+    std::int32_t& id = again->second;
+    if (is_first) {
+      const auto in_vocabulary = vocabulary.id_of_token(token.content);
+      id = in_vocabulary ? *in_vocabulary : next_id++;
     }
     if (id != token.id)
       throw InputError(entry.where(),
                        "token \"" + token.content + "\" states the id " + std::to_string(token.id) +
                            " but takes the id " + std::to_string(id),
                        "added tokens beyond the vocabulary are numbered on from its size");
-    known.emplace(token.content, id);
     const auto [where, is_new] = index_of_id_.try_emplace(id, tokens_.size());
-    if (is_new) {
-      tokens_.push_back(std::move(token));
-    } else {
-      tokens_[where->second] = std::move(token);
-    }
+    if (is_new) tokens_.emplace_back();
+    tokens_[where->second] = std::move(token);
   }
   for (AddedToken& token : tokens_) token.special = special.contains(token.content);
   build_matchers(normalizer);
@@ -102,14 +90,13 @@ void AddedTokens::build_matchers(const Normalizer& normalizer) {
     if (token.normalized) normalizer.apply(sought);
     token.sought = sought.text;
     if (token.sought.empty()) continue;
-    matcher.index_of.emplace(token.sought, i);
-    auto& lengths = matcher.lengths[static_cast<unsigned char>(token.sought[0])];
-    lengths.push_back(token.sought.size());
-    std::sort(lengths.begin(), lengths.end(), std::greater<>());
-    lengths.erase(std::unique(lengths.begin(), lengths.end()), lengths.end());
+    matcher[static_cast<unsigned char>(token.sought[0])].push_back(i);
     if (token.single_word && !word_character_)
       word_character_.emplace(rust_word_character, "added_tokens");
   }
+  const auto size = [&](std::size_t index) { return tokens_[index].sought.size(); };
+  for (Matcher* matcher : {&verbatim_, &normalized_})
+    for (auto& alike : *matcher) std::ranges::stable_sort(alike, std::greater<>(), size);
 }
 
 const AddedToken* AddedTokens::with_id(std::int32_t id) const {
@@ -118,19 +105,15 @@ const AddedToken* AddedTokens::with_id(std::int32_t id) const {
 }
 
 const AddedToken* AddedTokens::with_content(std::string_view content) const {
-  const auto found = std::find_if(tokens_.begin(), tokens_.end(),
-                                  [&](const AddedToken& t) { return t.content == content; });
+  const auto found = std::ranges::find(tokens_, content, &AddedToken::content);
   return found == tokens_.end() ? nullptr : &*found;
 }
 
-AddedTokens::Match AddedTokens::longest_at_front(const Matcher& matcher,
-                                                 std::string_view text) const {
-  for (const std::size_t length : matcher.lengths[static_cast<unsigned char>(text[0])]) {
-    if (length > text.size()) continue;
-    const auto found = matcher.index_of.find(std::string(text.substr(0, length)));
-    if (found != matcher.index_of.end()) return {&tokens_[found->second], length};
-  }
-  return {nullptr, 0};
+const AddedToken* AddedTokens::longest_at_front(const Matcher& matcher,
+                                                std::string_view text) const {
+  for (const std::size_t index : matcher[static_cast<unsigned char>(text[0])])
+    if (text.starts_with(tokens_[index].sought)) return &tokens_[index];
+  return nullptr;
 }
 
 bool AddedTokens::touches_word(std::string_view before, std::string_view after) const {
@@ -142,16 +125,12 @@ std::vector<Piece> AddedTokens::split(std::string_view text, const Matcher& matc
   std::vector<Piece> pieces;
   std::size_t done = 0;
   for (std::size_t at = 0; at < text.size();) {
-    if (matcher.lengths[static_cast<unsigned char>(text[at])].empty()) {
-      ++at;
-      continue;
-    }
-    const auto [token, size] = longest_at_front(matcher, text.substr(at));
+    const AddedToken* token = longest_at_front(matcher, text.substr(at));
     if (token == nullptr) {
       ++at;
       continue;
     }
-    std::size_t begin = at, end = at + size;
+    std::size_t begin = at, end = at + token->sought.size();
     at = end;
     if (token->single_word && touches_word(text.substr(0, begin), text.substr(end))) continue;
     if (token->lstrip) begin = std::max(begin - white_space_at_end(text.substr(0, begin)), done);

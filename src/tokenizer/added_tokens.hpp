@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "rvsweep/core/json_place.hpp"
-#include "rvsweep/tokenizer/pattern.hpp"
 #include "tokenizer/normalizer.hpp"
+#include "tokenizer/pattern.hpp"
 #include "tokenizer/vocabulary.hpp"
 
 namespace rvsweep {
@@ -52,21 +52,14 @@ class AddedTokens {
   /// nullptr where there is none.
   const AddedToken* with_id(std::int32_t id) const;
   const AddedToken* with_content(std::string_view content) const;
-  const std::vector<AddedToken>& all() const { return tokens_; }
 
  private:
-  /// Tokens that are looked for together.
-  struct Matcher {
-    std::array<std::vector<std::size_t>, 256> lengths;      // by first byte, longest first
-    std::unordered_map<std::string, std::size_t> index_of;  // into tokens_, by AddedToken::sought
-  };
+  /// Tokens that are looked for together: indices by first byte of `sought`, longest first.
+  using Matcher = std::array<std::vector<std::size_t>, 256>;
 
   void build_matchers(const Normalizer& normalizer);
-  struct Match {
-    const AddedToken* token;  // nullptr: none
-    std::size_t size;
-  };
-  Match longest_at_front(const Matcher& matcher, std::string_view text) const;
+  /// nullptr where there is none.
+  const AddedToken* longest_at_front(const Matcher& matcher, std::string_view text) const;
   std::vector<Piece> split(std::string_view text, const Matcher& matcher) const;
   bool touches_word(std::string_view before, std::string_view after) const;
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "rvsweep/tokenizer/pattern.hpp"
+#include "rvsweep/tokenizer/regex.hpp"
 
 namespace rvsweep {
 

@@ -77,23 +77,21 @@ std::vector<Bpe::Symbol> Bpe::symbols_of(std::string_view word) const {
   for (std::size_t i = 0; i < word.size();) {
     if (vocabulary_.symbols() == Symbols::characters) {
       const std::size_t size = utf8::first(word.substr(i)).size;
-      if (const auto id = vocabulary_.id_of_bytes(word.substr(i, size))) {
+      if (const auto id = vocabulary_.id_of_bytes(word.substr(i, size)))
         add(*id, i, i + size);
-      } else {
+      else
         for (std::size_t k = i; k < i + size; ++k)
           add(id_of_byte_[static_cast<unsigned char>(word[k])], k, k + 1);
-      }
       i += size;
       continue;
     }
     const std::int32_t known = id_of_byte_[static_cast<unsigned char>(word[i++])];
-    if (known >= 0) {
+    if (known >= 0)
       add(known, i - 1, i);
-    } else if (after_unknown && fuse_unknown_ && unknown_id_ >= 0) {
+    else if (after_unknown && fuse_unknown_ && unknown_id_ >= 0)
       symbols.back().end = static_cast<std::uint32_t>(i);
-    } else if (unknown_id_ >= 0) {
+    else if (unknown_id_ >= 0)
       add(unknown_id_, i - 1, i);
-    }
     after_unknown = known < 0;
   }
   if (!symbols.empty()) symbols.back().next = -1;

@@ -16,16 +16,14 @@ bool is_stripped(std::string_view character) {
 
 /// The part of `text` (well-formed UTF-8) between white space at its ends.
 Span stripped(std::string_view text) {
-  Span kept{text.size(), text.size()};
-  for (std::size_t i = 0; i < text.size();) {
-    const std::size_t size = utf8::first(text.substr(i)).size;
-    if (!is_stripped(text.substr(i))) {
-      if (kept.begin == text.size()) kept.begin = i;
-      kept.end = i + size;
-    }
-    i += size;
+  Span kept{0, 0};
+  for (std::size_t i = 0, size = 0; i < text.size(); i += size) {
+    size = utf8::first(text.substr(i)).size;
+    if (is_stripped(text.substr(i))) continue;
+    if (kept.end == 0) kept.begin = i;
+    kept.end = i + size;
   }
-  return kept.begin == text.size() ? Span{0, 0} : kept;
+  return kept;
 }
 
 /// The part of `span` in the `size` bytes from `begin` on, counted from there and moved by `shift`.
@@ -40,6 +38,8 @@ Span moved(Span span, std::size_t begin, std::size_t size, std::size_t shift) {
 // The chat templates of the models' tokenizer_config.json for one user message and
 // add_generation_prompt, their default system messages included.
 const std::vector<ChatTemplate>& chat_templates() {
+  constexpr std::string_view chatml_after = "<|im_end|>\n<|im_start|>assistant\n";
+  static const std::vector<std::string_view> chatml_tokens{"<|im_start|>", "<|im_end|>"};
   static const std::vector<ChatTemplate> templates{
       {"llama3",
        "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n",
@@ -51,27 +51,17 @@ const std::vector<ChatTemplate>& chat_templates() {
       {"smollm2",
        "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging "
        "Face<|im_end|>\n<|im_start|>user\n",
-       "<|im_end|>\n<|im_start|>assistant\n",
-       false,
-       {"<|im_start|>", "<|im_end|>"}},
-      {"qwen2",
-       "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n",
-       "<|im_end|>\n<|im_start|>assistant\n",
-       false,
-       {"<|im_start|>", "<|im_end|>"}},
-      {"chatml",
-       "<|im_start|>user\n",
-       "<|im_end|>\n<|im_start|>assistant\n",
-       false,
-       {"<|im_start|>", "<|im_end|>"}},
+       chatml_after, false, chatml_tokens},
+      {"qwen2", "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n",
+       chatml_after, false, chatml_tokens},
+      {"chatml", "<|im_start|>user\n", chatml_after, false, chatml_tokens},
   };
   return templates;
 }
 
 const ChatTemplate* find_chat_template(std::string_view name) {
   const auto& all = chat_templates();
-  const auto found =
-      std::find_if(all.begin(), all.end(), [&](const ChatTemplate& t) { return t.name == name; });
+  const auto found = std::ranges::find(all, name, &ChatTemplate::name);
   return found == all.end() ? nullptr : &*found;
 }
 

@@ -11,7 +11,9 @@
 namespace rvsweep {
 namespace {
 
-std::string joined(const std::vector<std::string>& tokens) {
+using Tokens = std::vector<std::string>;
+
+std::string joined(const Tokens& tokens) {
   return std::accumulate(tokens.begin(), tokens.end(), std::string());
 }
 
@@ -28,8 +30,8 @@ std::optional<char> fallback_byte(const std::string& token) {
 }
 
 /// Bytes in a row become their text, or U+FFFD each where all together are not UTF-8.
-std::vector<std::string> with_bytes_joined(const std::vector<std::string>& tokens) {
-  std::vector<std::string> result;
+Tokens with_bytes_joined(const Tokens& tokens) {
+  Tokens result;
   std::string bytes;
   const auto end_run = [&] {
     if (utf8::first_ill_formed(bytes) == std::string::npos)
@@ -70,48 +72,33 @@ void Decoder::add(const JsonPlace& place, Symbols symbols) {
   if (symbols == Symbols::bytes) {
     if (type != "ByteLevel") place.refuse(type, "supported is ByteLevel");
     if (!steps_.empty()) place.refuse("a second ByteLevel", "supported is ByteLevel alone");
-    steps_.push_back({Kind::byte_level, "", ""});
+    steps_.push_back([](Tokens& tokens) { tokens = {utf8::replace_ill_formed(joined(tokens))}; });
   } else if (type == "Replace") {
-    steps_.push_back({Kind::replace, literal_pattern(place), place.member("content").text()});
+    const std::string pattern = literal_pattern(place), content = place.member("content").text();
+    steps_.push_back([pattern, content](Tokens& tokens) {
+      for (std::string& token : tokens) replace_all(token, pattern, content);
+    });
   } else if (type == "ByteFallback") {
-    steps_.push_back({Kind::byte_fallback, "", ""});
+    steps_.push_back([](Tokens& tokens) { tokens = with_bytes_joined(tokens); });
   } else if (type == "Fuse") {
-    steps_.push_back({Kind::fuse, "", ""});
+    steps_.push_back([](Tokens& tokens) { tokens = {joined(tokens)}; });
   } else if (type == "Strip") {
     if (place.member("stop").count() != 0)
       place.refuse("Strip at the end", "supported is Strip at the front");
     const std::string content = place.member("content").text();
     if (content.empty()) throw InputError(place.where() + ".content", "is empty");
-    steps_.push_back({Kind::strip, "", content, place.member("start").count()});
+    steps_.push_back([content, most = place.member("start").count()](Tokens& tokens) {
+      for (std::string& token : tokens)
+        for (std::size_t i = 0; i < most && token.starts_with(content); ++i)
+          token.erase(0, content.size());
+    });
   } else {
     place.refuse(type, "supported with byte_fallback are Replace, ByteFallback, Fuse and Strip");
   }
 }
 
-void Decoder::apply(const Step& step, std::vector<std::string>& tokens) {
-  switch (step.kind) {
-    case Kind::byte_level:
-      tokens = {utf8::replace_ill_formed(joined(tokens))};
-      break;
-    case Kind::replace:
-      for (std::string& token : tokens) replace_all(token, step.pattern, step.content);
-      break;
-    case Kind::byte_fallback:
-      tokens = with_bytes_joined(tokens);
-      break;
-    case Kind::fuse:
-      tokens = {joined(tokens)};
-      break;
-    case Kind::strip:
-      for (std::string& token : tokens)
-        for (std::size_t i = 0; i < step.count && token.starts_with(step.content); ++i)
-          token.erase(0, step.content.size());
-      break;
-  }
-}
-
-std::string Decoder::text(std::vector<std::string> tokens) const {
-  for (const Step& step : steps_) apply(step, tokens);
+std::string Decoder::text(Tokens tokens) const {
+  for (const auto& step : steps_) step(tokens);
   return joined(tokens);
 }
 

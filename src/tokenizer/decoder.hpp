@@ -1,6 +1,6 @@
 #pragma once
 // From the texts of tokens to the text they spell.
-#include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,17 +20,10 @@ class Decoder {
   std::string text(std::vector<std::string> tokens) const;
 
  private:
-  enum class Kind { byte_level, replace, byte_fallback, fuse, strip };
-  struct Step {
-    Kind kind;
-    std::string pattern, content;  // strip takes away up to `count` times `content`
-    std::size_t count = 0;
-  };
-
   void add(const JsonPlace& place, Symbols symbols);
-  static void apply(const Step& step, std::vector<std::string>& tokens);
 
-  std::vector<Step> steps_;  // in order, each on the tokens of the one before
+  // In order, each on the tokens of the one before.
+  std::vector<std::function<void(std::vector<std::string>&)>> steps_;
 };
 
 }  // namespace rvsweep

@@ -1,7 +1,6 @@
 #include "tokenizer/pre_tokenizer.hpp"
 
 #include <algorithm>
-#include <string>
 
 #include "rvsweep/core/error.hpp"
 

@@ -3,12 +3,11 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "rvsweep/core/json_place.hpp"
-#include "rvsweep/tokenizer/pattern.hpp"
 #include "tokenizer/aligned_text.hpp"
+#include "tokenizer/pattern.hpp"
 #include "tokenizer/vocabulary.hpp"
 
 namespace rvsweep {

@@ -15,8 +15,6 @@ std::string message_of(int error) {
   return reinterpret_cast<const char*>(text);
 }
 
-using MatchData = std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)>;
-
 }  // namespace
 
 struct Regex::Code {
@@ -45,7 +43,8 @@ Regex::Regex(std::string_view expression, const std::string& where, LetterCase l
 }
 
 std::vector<Span> Regex::matches(std::string_view text) const {
-  const MatchData data(pcre2_match_data_create(1, nullptr), pcre2_match_data_free);
+  const std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> data(
+      pcre2_match_data_create(1, nullptr), pcre2_match_data_free);
   std::vector<Span> found;
   std::size_t start = 0;
   while (start <= text.size()) {

@@ -2,8 +2,6 @@
 
 #include <string>
 
-#include "rvsweep/core/error.hpp"
-
 namespace rvsweep {
 namespace {
 

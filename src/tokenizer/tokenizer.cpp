@@ -1,7 +1,5 @@
 #include "rvsweep/tokenizer/tokenizer.hpp"
 
-#include <algorithm>
-
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/utf8.hpp"
 #include "tokenizer/added_tokens.hpp"
@@ -108,24 +106,17 @@ Encoding Tokenizer::encode_with_spans(std::string_view utf8, bool add_special_to
   return result;
 }
 
-std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const {
+std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
   const Vocabulary& vocabulary = tables_->vocabulary;
   std::vector<std::string> tokens;
   for (const std::int32_t id : ids) {
     if (const AddedToken* token = tables_->added.with_id(id)) {
-      if (!token->special || !skip_special_tokens)
-        tokens.push_back(vocabulary.parsed(token->sought).bytes);
+      if (!token->special) tokens.push_back(vocabulary.parsed(token->sought).bytes);
     } else if (const std::string_view bytes = vocabulary.bytes(id); !bytes.empty()) {
       tokens.emplace_back(bytes);
     }
   }
   return tables_->decoder.text(std::move(tokens));
-}
-
-std::int32_t Tokenizer::vocab_size() const {
-  std::int32_t size = tables_->vocabulary.size();
-  for (const AddedToken& token : tables_->added.all()) size = std::max(size, token.id + 1);
-  return size;
 }
 
 std::optional<std::int32_t> Tokenizer::token_id(std::string_view token) const {

@@ -11,15 +11,6 @@ namespace {
 
 using nlohmann::json;
 
-std::string content_of(const std::filesystem::path& file) {
-  auto content = read_file(file);
-  if (!content)
-    throw InputError(file.string(),
-                     std::filesystem::exists(file) ? "cannot be read" : "does not exist",
-                     "give the folder of a Hugging Face model that has its tokenizer.json");
-  return std::move(*content);
-}
-
 /// Receives the parser's events: values go into a tree, but for the entries of the two tables.
 class Reader : public nlohmann::json_sax<json> {
  public:
@@ -37,11 +28,10 @@ class Reader : public nlohmann::json_sax<json> {
 
   bool string(string_t& text) override {
     if (table_ != Table::kMerges) return scalar(std::move(text));
-    if (pair_) {
+    if (pair_)
       pair_->push_back(std::move(text));
-    } else {
+    else
       legacy_merge(text);
-    }
     return true;
   }
 
@@ -93,20 +83,15 @@ class Reader : public nlohmann::json_sax<json> {
   bool in_model() const { return !open_.empty() && open_.back() == model_; }
 
   bool end() {
-    if (table_ != Table::kNone) {
-      table_ = Table::kNone;
-    } else {
-      open_.pop_back();
-    }
+    if (table_ == Table::kNone) open_.pop_back();
+    table_ = Table::kNone;
     return true;
   }
 
   bool number(std::int64_t value) {
-    if (table_ == Table::kVocab) {
-      result_.vocab.emplace_back(std::move(key_), value);
-      return true;
-    }
-    return scalar(value);
+    if (table_ != Table::kVocab) return scalar(value);
+    result_.vocab.emplace_back(std::move(key_), value);
+    return true;
   }
 
   bool scalar(json value) {
@@ -140,8 +125,7 @@ class Reader : public nlohmann::json_sax<json> {
 
   TokenizerFile& result_;
   std::string where_;
-  std::vector<json*>
-      open_;  // objects and arrays that have begun; each is the last child of the one before
+  std::vector<json*> open_;  // what has begun; each is the last child of the one before
   const json* model_ = nullptr;
   std::string key_;
   Table table_ = Table::kNone;
@@ -151,11 +135,15 @@ class Reader : public nlohmann::json_sax<json> {
 }  // namespace
 
 TokenizerFile read_tokenizer_file(const std::filesystem::path& file) {
-  const std::string content = content_of(file);
+  const auto content = read_file(file);
+  if (!content)
+    throw InputError(file.string(),
+                     std::filesystem::exists(file) ? "cannot be read" : "does not exist",
+                     "give the folder of a Hugging Face model that has its tokenizer.json");
   TokenizerFile result;
-  result.fingerprint = xxh3(content);
+  result.fingerprint = xxh3(*content);
   Reader reader(result, file.string());
-  json::sax_parse(content, &reader);
+  json::sax_parse(*content, &reader);
   if (!result.rest.is_object()) throw InputError(file.string(), "is not a JSON object");
   return result;
 }

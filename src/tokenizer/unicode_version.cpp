@@ -127,9 +127,7 @@ constexpr StandIn stand_ins[] = {
 };
 
 const CategoryRange* find(std::span<const CategoryRange> ranges, char32_t code_point) {
-  const auto after =
-      std::upper_bound(ranges.begin(), ranges.end(), code_point,
-                       [](char32_t c, const CategoryRange& range) { return c < range.first; });
+  const auto after = std::ranges::upper_bound(ranges, code_point, {}, &CategoryRange::first);
   if (after == ranges.begin() || code_point > (after - 1)->last) return nullptr;
   return &*(after - 1);
 }
@@ -144,8 +142,7 @@ std::string_view stand_in(char32_t code_point, std::size_t size, UnicodeVersion 
     // Unassigned in Unicode 16, but for the one letter whose category changed since.
     category = code_point == 0x295 ? Ll : Cn;
   }
-  const auto* row = std::find_if(std::begin(stand_ins), std::end(stand_ins),
-                                 [&](const StandIn& s) { return s.category == category; });
+  const auto* row = std::ranges::find(stand_ins, category, &StandIn::category);
   const std::string_view found = size == 2 ? row->two : size == 3 ? row->three : row->four;
   RVSWEEP_EXPECT(found.size() == size, "every character that changed has a stand-in of its length");
   return found;
@@ -153,23 +150,19 @@ std::string_view stand_in(char32_t code_point, std::size_t size, UnicodeVersion 
 
 }  // namespace
 
-std::string_view with_stand_ins(std::string_view text, UnicodeVersion version,
-                                std::string& storage) {
-  bool replaced = false;
+std::string with_stand_ins(std::string_view text, UnicodeVersion version) {
+  std::string result(text);
   for (std::size_t i = 0; i < text.size();) {
     if (static_cast<unsigned char>(text[i]) < 0xC0) {
       ++i;
       continue;
     }
     const utf8::Step step = utf8::first(text.substr(i));
-    if (const auto found = stand_in(step.code_point, step.size, version); !found.empty()) {
-      if (!replaced) storage.assign(text);
-      replaced = true;
-      storage.replace(i, step.size, found);
-    }
+    if (const auto found = stand_in(step.code_point, step.size, version); !found.empty())
+      result.replace(i, step.size, found);
     i += step.size;
   }
-  return replaced ? std::string_view(storage) : text;
+  return result;
 }
 
 }  // namespace rvsweep

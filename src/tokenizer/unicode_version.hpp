@@ -12,9 +12,7 @@ enum class UnicodeVersion { v16, v17 };
 
 /// `text` (well-formed UTF-8) with every character whose general category is new or changed since
 /// Unicode 13 replaced by an old one that has, in every version, the category `version` gives it.
-/// Lengths and offsets in bytes stay the same. Returns `text` itself when nothing is replaced, else
-/// a view of `storage`.
-std::string_view with_stand_ins(std::string_view text, UnicodeVersion version,
-                                std::string& storage);
+/// Lengths and offsets in bytes stay the same.
+std::string with_stand_ins(std::string_view text, UnicodeVersion version);
 
 }  // namespace rvsweep

@@ -9,9 +9,17 @@
 #include <vector>
 
 #include "rvsweep/core/ids.hpp"
-#include "tokenizer/byte_alphabet.hpp"
 
 namespace rvsweep {
+
+/// The bytes that `token` writes in GPT-2's table of printable characters, in which a byte-level
+/// vocabulary writes its bytes ("Ġthe" is " the"); the bytes of `token` itself when it has a
+/// character outside the table (an added token such as "<｜end｜>").
+struct TokenBytes {
+  std::string bytes;
+  bool in_alphabet;
+};
+TokenBytes bytes_of_token(std::string_view token);
 
 /// What merging begins with: the bytes of a word, which the vocabulary writes in the byte alphabet,
 /// or its characters, which it writes as they are, and "<0x0A>" for a byte of a character that is

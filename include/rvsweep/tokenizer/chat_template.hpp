@@ -1,7 +1,6 @@
 #pragma once
 // What instruction-tuned models expect around a user's message.
 #include <cstdint>
-#include <string>
 #include <string_view>
 #include <vector>
 

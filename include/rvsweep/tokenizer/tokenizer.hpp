@@ -37,12 +37,9 @@ class Tokenizer {
   /// front.
   Encoding encode_with_spans(std::string_view utf8, bool add_special_tokens = true) const;
 
-  /// Text of `ids`; U+FFFD stands for bytes that are not UTF-8 (a character cut in two). Ids
-  /// without token are left out.
-  std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens = true) const;
-
-  /// One more than the largest id that has a token, added ones included.
-  std::int32_t vocab_size() const;
+  /// Text of `ids`; U+FFFD stands for bytes that are not UTF-8 (a character cut in two). Special
+  /// tokens and ids without token are left out.
+  std::string decode(std::span<const std::int32_t> ids) const;
 
   /// Id of a token as tokenizer.json writes it ("<|im_end|>", "Ġthe").
   std::optional<std::int32_t> token_id(std::string_view token) const;

@@ -1,7 +1,7 @@
 #pragma once
 // The regular expressions of tokenizer.json are written for Oniguruma; here PCRE2 runs them.
-#include <string>
-#include <string_view>
+#include "rvsweep/tokenizer/regex.hpp"
+#include "tokenizer/unicode_version.hpp"
 
 namespace rvsweep {
 
@@ -11,5 +11,20 @@ namespace rvsweep {
 /// here (anchors, back references, nested and intersected classes, options other than (?i:...),
 /// properties other than general categories).
 std::string pcre2_from_oniguruma(std::string_view pattern, const std::string& where);
+
+/// A Regex that is matched as Oniguruma would.
+class Pattern {
+ public:
+  /// Throws InputError naming `where` for an expression that is malformed or not supported.
+  Pattern(std::string_view oniguruma, const std::string& where,
+          UnicodeVersion version = UnicodeVersion::v16);
+
+  /// As Regex::matches, characters having the classes of `version`.
+  std::vector<Span> matches(std::string_view text) const;
+
+ private:
+  Regex regex_;
+  UnicodeVersion version_;
+};
 
 }  // namespace rvsweep
