@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "rvsweep/storage/journal_report.hpp"
+#include "rvsweep/storage/journal.hpp"
 
 namespace rvsweep {
 

@@ -6,13 +6,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/host.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
-#include "storage/journal_event.hpp"
 
 namespace rvsweep {
 namespace {
@@ -31,6 +32,18 @@ std::string line(const char* event, BundleOfRank of) {
 
 }  // namespace
 
+std::optional<JournalEvent> parse_journal_event(const std::string& line) {
+  try {
+    const auto object = json::parse(line);
+    return JournalEvent{
+        object.at("event"),         object.value("sweep", ""),
+        object.value("bundle", -1), object.value("rank", -1),
+        object.value("reason", ""), object.value("died_in", std::vector<std::int32_t>{})};
+  } catch (const json::exception&) {
+    return std::nullopt;
+  }
+}
+
 Journal::Journal(const fs::path& sweep_folder)
     : file_(journal_file(sweep_folder), O_RDWR | O_CREAT) {
   std::string text = file_.read_all();
@@ -42,20 +55,13 @@ Journal::Journal(const fs::path& sweep_folder)
     text.resize(whole);
   }
   size_ = whole;
-  replay(text);
-}
-
-void Journal::replay(const std::string& text) {
-  std::size_t line_number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = text.find('\n', begin);
-    ++line_number;
-    if (const auto event = parse_journal_event(text.substr(begin, end - begin)))
+  std::istringstream lines(text);
+  std::string line;
+  for (int line_number = 1; std::getline(lines, line); ++line_number)
+    if (const auto event = parse_journal_event(line))
       apply(*event);
     else
       spdlog::warn("{}:{}: is no event and is passed over", file_.file().string(), line_number);
-    begin = end + 1;
-  }
 }
 
 void Journal::apply(const JournalEvent& event) {
@@ -147,5 +153,41 @@ void Journal::set_aside(BundleId bundle, const std::string& reason) {
 void Journal::seen_alive(int rank) { append(line({{"event", "seen_alive"}, {"rank", rank}})); }
 
 void Journal::lost(int rank) { append(line({{"event", "lost"}, {"rank", rank}})); }
+
+JournalTroubles::JournalTroubles(const std::filesystem::path& sweep_folder)
+    : file_(journal_file(sweep_folder)) {}
+
+const std::map<BundleId, BundleTrouble>& JournalTroubles::update() {
+  std::ifstream stream(file_, std::ios::binary);
+  stream.seekg(static_cast<std::streamoff>(read_));
+  std::string line;
+  while (std::getline(stream, line) && !stream.eof()) {  // a line without its end is being written
+    read_ += line.size() + 1;
+    // The next launch warns of lines that are no event.
+    if (const auto event = parse_journal_event(line)) apply(*event);
+  }
+  return troubles_;
+}
+
+void JournalTroubles::apply(const JournalEvent& event) {
+  const BundleId bundle(event.bundle);
+  const auto failed = [&](BundleId id, const std::string& reason) {
+    ++troubles_[id].attempts;
+    troubles_[id].reason = reason;
+  };
+  if (event.event == "launch") {
+    if (event.sweep != sweep_) troubles_.clear();
+    sweep_ = event.sweep;
+    for (const std::int32_t id : event.died_in)
+      failed(BundleId(id), "the process died while computing it");
+  } else if (event.event == "failed") {
+    failed(bundle, event.reason);
+  } else if (event.event == "set_aside") {
+    troubles_[bundle].set_aside = true;
+    troubles_[bundle].reason = event.reason;
+  } else if (event.event == "done") {
+    troubles_.erase(bundle);
+  }
+}
 
 }  // namespace rvsweep

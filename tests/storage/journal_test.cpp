@@ -1,5 +1,6 @@
 #include "rvsweep/storage/journal.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -12,6 +13,7 @@
 
 namespace rvsweep {
 namespace {
+using ::testing::HasSubstr;
 
 using Committed = std::vector<bool>;
 constexpr std::uint64_t sweep = 7;
@@ -158,6 +160,77 @@ TEST_F(JournalTest, EveryLineIsAJsonObjectWithItsEvent) {
 
 TEST_F(JournalTest, AFolderThatIsNotThereIsAnOutputError) {
   EXPECT_THROW(Journal(folder.path() / "missing"), OutputError);
+}
+
+TEST(JournalEvent, HoldsWhatItsLineTells) {
+  const auto launch = parse_journal_event(
+      R"({"event":"launch","time":"now","sweep":"0a","ranks":2,"died_in":[3,1]})");
+  ASSERT_TRUE(launch.has_value());
+  EXPECT_EQ(launch->event, "launch");
+  EXPECT_EQ(launch->sweep, "0a");
+  EXPECT_EQ(launch->died_in, (std::vector<std::int32_t>{3, 1}));
+  EXPECT_EQ(launch->bundle, -1);
+  EXPECT_EQ(launch->rank, -1);
+  const auto failed =
+      parse_journal_event(R"({"event":"failed","bundle":7,"rank":1,"reason":"no memory"})");
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_EQ(failed->bundle, 7);
+  EXPECT_EQ(failed->rank, 1);
+  EXPECT_EQ(failed->reason, "no memory");
+}
+
+TEST(JournalEvent, OtherLinesAreNone) {
+  for (const char* line : {"", "no event", "[]", "{}", R"({"event":3})", R"({"event":"done")",
+                           R"({"event":"done","bundle":"7"})"})
+    EXPECT_FALSE(parse_journal_event(line).has_value()) << line;
+}
+
+class Troubles : public ::testing::Test {
+ protected:
+  TemporaryFolder folder;
+  JournalTroubles troubles{folder.path()};
+};
+
+TEST_F(Troubles, AreThoseOfBundlesThatFailedAndWereNotComputedSince) {
+  Journal journal(folder.path());
+  EXPECT_TRUE(troubles.update().empty());
+  journal.begin(5, 2, std::vector<bool>(4, false));
+  journal.handed_out({{BundleId{0}, 0}, {BundleId{1}, 1}, {BundleId{2}, 0}});
+  journal.failed({BundleId{1}, 1}, "no memory");
+  EXPECT_EQ(troubles.update().at(BundleId{1}).reason, "no memory");
+  journal.failed({BundleId{1}, 0}, "no memory again");
+  journal.failed({BundleId{2}, 0}, "NaN");
+  journal.set_aside(BundleId{1}, "failed twice");
+  journal.done({BundleId{0}, 0});
+  journal.done({BundleId{2}, 0});
+  const auto& now = troubles.update();
+  ASSERT_EQ(now.size(), 1u);
+  EXPECT_EQ(now.at(BundleId{1}).attempts, 2);
+  EXPECT_TRUE(now.at(BundleId{1}).set_aside);
+  EXPECT_EQ(now.at(BundleId{1}).reason, "failed twice");
+}
+
+TEST_F(Troubles, CountADeadProcessAndForgetAnotherSweep) {
+  const std::vector<bool> committed(4, false);
+  {
+    Journal journal(folder.path());
+    journal.begin(5, 1, committed);
+    journal.handed_out({{BundleId{3}, 0}});
+  }
+  Journal(folder.path()).begin(5, 1, committed);
+  EXPECT_EQ(troubles.update().at(BundleId{3}).attempts, 1);
+  EXPECT_THAT(troubles.update().at(BundleId{3}).reason, HasSubstr("died"));
+  Journal(folder.path()).begin(6, 1, committed);
+  EXPECT_TRUE(troubles.update().empty());
+}
+
+TEST_F(Troubles, WaitForTheEndOfALineAndPassOverWhatIsNoEvent) {
+  std::ofstream file(journal_file(folder.path()), std::ios::binary);
+  file << "no event\n{\"event\":\"failed\",\"bundle\":7,\"rank\":0,\"rea" << std::flush;
+  EXPECT_TRUE(troubles.update().empty());
+  file << "son\":\"late\"}\n" << std::flush;
+  EXPECT_EQ(troubles.update().at(BundleId{7}).reason, "late");
+  EXPECT_EQ(troubles.update().at(BundleId{7}).attempts, 1);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,18 @@
 
 namespace rvsweep {
 
-struct JournalEvent;
+/// A line of the journal. Members that the event lacks have these defaults.
+struct JournalEvent {
+  std::string event;  // launch, handed_out, done, failed, returned, set_aside, seen_alive or lost
+  std::string sweep;  // launch: fingerprint
+  std::int32_t bundle = -1;  // handed_out to set_aside
+  int rank = -1;
+  std::string reason;                   // failed, set_aside
+  std::vector<std::int32_t> died_in{};  // launch: bundles that the launch before it is blamed on
+};
+
+/// The event of a line; none where the line is no event.
+std::optional<JournalEvent> parse_journal_event(const std::string& line);
 
 struct BundleOfRank {
   BundleId bundle;
@@ -49,7 +61,6 @@ class Journal {
   void lost(int rank);
 
  private:
-  void replay(const std::string& text);
   void apply(const JournalEvent& event);
   std::vector<BundleId> suspects(const std::vector<bool>& committed) const;
   void append(const std::string& lines);
@@ -63,6 +74,30 @@ class Journal {
   std::map<int, std::vector<BundleId>> held_;  // by rank, in the order of hand-out
   std::vector<int> alive_;                     // seen so as the job ended
   int lost_ = -1;                              // the rank; -1: none
+};
+
+struct BundleTrouble {
+  int attempts = 0;        // that failed, a process that died included
+  bool set_aside = false;  // its rows are stored as failed
+  std::string reason;      // the latest
+};
+
+/// Bundles that did not go well, read while others write the journal.
+class JournalTroubles {
+ public:
+  explicit JournalTroubles(const std::filesystem::path& sweep_folder);
+
+  /// Bundles that have failed and were not computed since. Reads the whole lines that were appended
+  /// since the last call; a missing or unreadable journal adds nothing.
+  const std::map<BundleId, BundleTrouble>& update();
+
+ private:
+  void apply(const JournalEvent& event);
+
+  std::filesystem::path file_;
+  std::size_t read_ = 0;  // bytes
+  std::string sweep_;
+  std::map<BundleId, BundleTrouble> troubles_;
 };
 
 }  // namespace rvsweep
