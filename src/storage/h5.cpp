@@ -2,9 +2,8 @@
 
 #include <cstdlib>
 #include <exception>
-#include <utility>
 
-#include "storage/h5_text.hpp"
+#include "rvsweep/core/utf8.hpp"
 
 namespace rvsweep::h5 {
 namespace {
@@ -104,14 +103,13 @@ struct Slab {
 };
 
 template <class Value>
-void write_scalar(const Handle& object, const std::string& name, hid_t file_type, hid_t memory_type,
-                  const Value* value) {
+void write_scalar(const Handle& object, const std::string& name, hid_t type, const Value* value) {
   const std::string doing = "writing attribute " + name;
   const Handle space = simple_space({}, doing);
   Handle attribute(
-      H5Acreate2(object.id(), name.c_str(), file_type, space.id(), H5P_DEFAULT, H5P_DEFAULT),
-      H5Aclose, doing);
-  check(H5Awrite(attribute.id(), memory_type, value), doing);
+      H5Acreate2(object.id(), name.c_str(), type, space.id(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose,
+      doing);
+  check(H5Awrite(attribute.id(), type, value), doing);
   attribute.close(doing);
 }
 
@@ -125,10 +123,10 @@ Handle open_attribute(const Handle& object, const std::string& name) {
 }
 
 template <class Value>
-Value read_scalar(const Handle& object, const std::string& name, hid_t memory_type) {
+Value read_scalar(const Handle& object, const std::string& name, hid_t type) {
   const Handle attribute = open_attribute(object, name);
   Value value{};
-  check(H5Aread(attribute.id(), memory_type, &value), "reading attribute " + name);
+  check(H5Aread(attribute.id(), type, &value), "reading attribute " + name);
   return value;
 }
 
@@ -147,12 +145,6 @@ Handle::~Handle() {
 
 Handle::Handle(Handle&& other) noexcept
     : id_(std::exchange(other.id_, H5I_INVALID_HID)), closer_(other.closer_) {}
-
-Handle& Handle::operator=(Handle&& other) noexcept {
-  std::swap(id_, other.id_);
-  std::swap(closer_, other.closer_);
-  return *this;
-}
 
 void Handle::close(const std::string& doing) {
   check(flush(id_), doing);
@@ -299,23 +291,38 @@ void reclaim(const Handle& type, const std::vector<hsize_t>& extents, void* valu
   check(H5Dvlen_reclaim(type.id(), memory.id(), H5P_DEFAULT, values), doing);
 }
 
+std::string storable_text(std::string_view text) {
+  std::string storable;
+  storable.reserve(text.size());
+  while (!text.empty()) {
+    const utf8::Step step = utf8::first(text);
+    const std::size_t size = step.well_formed ? step.size : 1;
+    if (text[0] == '\0')
+      storable += "\xE2\x90\x80";
+    else
+      storable += step.well_formed ? text.substr(0, size) : "\xEF\xBF\xBD";
+    text.remove_prefix(size);
+  }
+  return storable;
+}
+
 void write_attribute(const Handle& object, const std::string& name, const std::string& text) {
   const std::string storable = storable_text(text);
   const char* characters = storable.c_str();
   const Handle type = text_type();
-  write_scalar(object, name, type.id(), type.id(), &characters);
+  write_scalar(object, name, type.id(), &characters);
 }
 
 void write_attribute(const Handle& object, const std::string& name, std::int64_t value) {
-  write_scalar(object, name, H5T_STD_I64LE, H5T_NATIVE_INT64, &value);
+  write_scalar(object, name, H5T_STD_I64LE, &value);
 }
 
 void write_attribute(const Handle& object, const std::string& name, std::uint64_t value) {
-  write_scalar(object, name, H5T_STD_U64LE, H5T_NATIVE_UINT64, &value);
+  write_scalar(object, name, H5T_STD_U64LE, &value);
 }
 
 void write_attribute(const Handle& object, const std::string& name, double value) {
-  write_scalar(object, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value);
+  write_scalar(object, name, H5T_IEEE_F64LE, &value);
 }
 
 std::string read_text_attribute(const Handle& object, const std::string& name) {
@@ -328,15 +335,15 @@ std::string read_text_attribute(const Handle& object, const std::string& name) {
 }
 
 std::int64_t read_int_attribute(const Handle& object, const std::string& name) {
-  return read_scalar<std::int64_t>(object, name, H5T_NATIVE_INT64);
+  return read_scalar<std::int64_t>(object, name, H5T_STD_I64LE);
 }
 
 std::uint64_t read_uint_attribute(const Handle& object, const std::string& name) {
-  return read_scalar<std::uint64_t>(object, name, H5T_NATIVE_UINT64);
+  return read_scalar<std::uint64_t>(object, name, H5T_STD_U64LE);
 }
 
 double read_double_attribute(const Handle& object, const std::string& name) {
-  return read_scalar<double>(object, name, H5T_NATIVE_DOUBLE);
+  return read_scalar<double>(object, name, H5T_IEEE_F64LE);
 }
 
 }  // namespace rvsweep::h5

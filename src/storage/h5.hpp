@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,7 +28,6 @@ class Handle {
   Handle(hid_t id, Closer closer, const std::string& doing);
   ~Handle();
   Handle(Handle&& other) noexcept;
-  Handle& operator=(Handle&& other) noexcept;
 
   hid_t id() const { return id_; }
   /// Flushes and closes; Error when either fails.
@@ -88,7 +88,12 @@ void write_slab(const Handle& dataset, const Handle& type, hsize_t first,
 /// Frees the texts or lists that a read of these extents has allocated.
 void reclaim(const Handle& type, const std::vector<hsize_t>& extents, void* values);
 
-/// Scalar attributes of a file, group or dataset. Text is made storable first (h5_text.hpp).
+/// Text as an HDF5 string can hold it and every reader decodes it: U+0000, where an HDF5 string
+/// would end, becomes U+2400 (symbol for null), and every byte outside a well-formed UTF-8
+/// character becomes U+FFFD. All other text is returned unchanged.
+std::string storable_text(std::string_view text);
+
+/// Scalar attributes of a file, group or dataset. Text is made storable first.
 void write_attribute(const Handle& object, const std::string& name, const std::string& text);
 void write_attribute(const Handle& object, const std::string& name, std::int64_t value);
 void write_attribute(const Handle& object, const std::string& name, std::uint64_t value);

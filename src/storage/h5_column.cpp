@@ -1,10 +1,11 @@
 #include "storage/h5_column.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <map>
 #include <numeric>
 
 #include "rvsweep/core/error.hpp"
-#include "storage/h5_text.hpp"
 
 namespace rvsweep::h5 {
 namespace {
@@ -21,29 +22,18 @@ Handle status_type() {
                     name("failed", RowStatus::failed), name("pending", RowStatus::pending)});
 }
 
-/// A column's type in the file (little-endian) and in memory.
-struct Types {
-  Handle file, memory;
-};
-
-Types types_of(ColumnType type) {
-  switch (type) {
-    case ColumnType::int32:
-      return {copy_of(H5T_STD_I32LE), copy_of(H5T_NATIVE_INT32)};
-    case ColumnType::int64:
-      return {copy_of(H5T_STD_I64LE), copy_of(H5T_NATIVE_INT64)};
-    case ColumnType::uint64:
-      return {copy_of(H5T_STD_U64LE), copy_of(H5T_NATIVE_UINT64)};
-    case ColumnType::float32:
-      return {copy_of(H5T_IEEE_F32LE), copy_of(H5T_NATIVE_FLOAT)};
-    case ColumnType::float64:
-      return {copy_of(H5T_IEEE_F64LE), copy_of(H5T_NATIVE_DOUBLE)};
-    case ColumnType::utf8:
-      return {text_type(), text_type()};
-    case ColumnType::status:
-      return {status_type(), status_type()};
-  }
-  RVSWEEP_UNREACHABLE("a column of unknown type");
+/// A column's type, in the file (little-endian) as in memory.
+Handle column_type(ColumnType type) {
+  using enum ColumnType;
+  static_assert(std::endian::native == std::endian::little);
+  if (type == utf8) return text_type();
+  if (type == status) return status_type();
+  const std::map<ColumnType, hid_t> numbers{{int32, H5T_STD_I32LE},
+                                            {int64, H5T_STD_I64LE},
+                                            {uint64, H5T_STD_U64LE},
+                                            {float32, H5T_IEEE_F32LE},
+                                            {float64, H5T_IEEE_F64LE}};
+  return copy_of(numbers.at(type));
 }
 
 std::vector<hsize_t> column_extents(const ColumnSpec& spec, std::int64_t items) {
@@ -83,10 +73,8 @@ std::vector<std::string> read_text_items(const Handle& dataset, const ColumnSpec
                                          std::int64_t first, const std::vector<hsize_t>& extents) {
   std::vector<char*> pointers(element_count(extents), nullptr);
   const Handle type = text_type();
-  read_slab(dataset, type, static_cast<hsize_t>(first), extents, pointers.data(),
-            "reading dataset " + spec.name);
+  read_slab(dataset, type, first, extents, pointers.data(), "reading dataset " + spec.name);
   std::vector<std::string> texts;
-  texts.reserve(pointers.size());
   for (const char* pointer : pointers) texts.emplace_back(pointer == nullptr ? "" : pointer);
   reclaim(type, extents, pointers.data());
   return texts;
@@ -108,7 +96,7 @@ bool fits(const ColumnSpec& spec, std::int64_t items, const ColumnValues& values
 
 Handle create_column(const Handle& parent, const ColumnSpec& spec, std::int64_t items,
                      Chunking chunking) {
-  return create_typed(parent, spec, items, chunking, types_of(spec.type).file);
+  return create_typed(parent, spec, items, chunking, column_type(spec.type));
 }
 
 void write_items(const Handle& dataset, const ColumnSpec& spec, std::int64_t first,
@@ -117,15 +105,13 @@ void write_items(const Handle& dataset, const ColumnSpec& spec, std::int64_t fir
   const std::int64_t items = element_count(values) / item_size(spec);
   RVSWEEP_EXPECT(fits(spec, items, values), "values of column " + spec.name + " fit it");
   const auto write = [&](const void* data) {
-    write_slab(dataset, types_of(spec.type).memory, static_cast<hsize_t>(first),
-               column_extents(spec, items), data, "writing dataset " + spec.name);
+    write_slab(dataset, column_type(spec.type), first, column_extents(spec, items), data,
+               "writing dataset " + spec.name);
   };
   if (const auto* texts = std::get_if<std::vector<std::string>>(&values)) {
     std::vector<std::string> storable;
-    storable.reserve(texts->size());
     for (const std::string& text : *texts) storable.push_back(storable_text(text));
     std::vector<const char*> pointers;
-    pointers.reserve(storable.size());
     for (const std::string& text : storable) pointers.push_back(text.c_str());
     write(pointers.data());
   } else {
@@ -153,7 +139,7 @@ void write_column(const Handle& parent, const ColumnSpec& spec, std::int64_t ite
 std::int64_t count_items(const Handle& dataset, const ColumnSpec& spec) {
   const Handle stored = type_of(dataset, "reading the type of " + spec.name);
   const bool right_type =
-      are_equal(stored, types_of(spec.type).file, "comparing the type of " + spec.name);
+      are_equal(stored, column_type(spec.type), "comparing the type of " + spec.name);
   const std::vector<hsize_t> extents = extents_of(dataset);
   const bool right_shape =
       !extents.empty() && extents == column_extents(spec, static_cast<std::int64_t>(extents.at(0)));
@@ -168,11 +154,12 @@ ColumnValues read_items(const Handle& dataset, const ColumnSpec& spec, std::int6
   if (element_count(extents) == 0) return fill_values(spec, items);
   if (spec.type == ColumnType::utf8) return read_text_items(dataset, spec, first, extents);
   ColumnValues values = fill_values(spec, items);
-  const auto read = [&](auto& held) {
-    read_slab(dataset, types_of(spec.type).memory, static_cast<hsize_t>(first), extents,
-              held.data(), "reading dataset " + spec.name);
-  };
-  std::visit(read, values);
+  std::visit(
+      [&](auto& held) {
+        read_slab(dataset, column_type(spec.type), first, extents, held.data(),
+                  "reading dataset " + spec.name);
+      },
+      values);
   return values;
 }
 
@@ -201,14 +188,13 @@ void copy_column(const Handle& from, const Handle& to, const ColumnSpec& spec, C
 void write_lists(const Handle& parent, const ColumnSpec& spec, std::int64_t items,
                  const std::function<Lists(std::int64_t first, std::int64_t end)>& piece,
                  Chunking chunking) {
-  Handle dataset = create_typed(parent, spec, items, chunking, list_type(H5T_STD_I32LE));
-  const Handle type = list_type(H5T_NATIVE_INT32);
+  const Handle type = list_type(H5T_STD_I32LE);
+  Handle dataset = create_typed(parent, spec, items, chunking, type);
   for_pieces(items, [&](std::int64_t first, std::int64_t end) {
     Lists lists = piece(first, end);
     std::vector<hvl_t> entries;
-    entries.reserve(lists.size());
     for (auto& list : lists) entries.push_back({list.size(), list.data()});
-    write_slab(dataset, type, static_cast<hsize_t>(first), {entries.size()}, entries.data(),
+    write_slab(dataset, type, first, {entries.size()}, entries.data(),
                "writing dataset " + spec.name);
   });
   dataset.close("closing dataset " + spec.name);
@@ -218,9 +204,8 @@ Lists read_lists(const Handle& dataset, std::int64_t first, std::int64_t items) 
   Lists lists(static_cast<std::size_t>(items));
   if (items == 0) return lists;
   std::vector<hvl_t> entries(lists.size(), hvl_t{0, nullptr});
-  const Handle type = list_type(H5T_NATIVE_INT32);
-  read_slab(dataset, type, static_cast<hsize_t>(first), {entries.size()}, entries.data(),
-            "reading lists");
+  const Handle type = list_type(H5T_STD_I32LE);
+  read_slab(dataset, type, first, {entries.size()}, entries.data(), "reading lists");
   for (std::size_t i = 0; i < lists.size(); ++i) {
     const auto* begin = static_cast<const std::int32_t*>(entries[i].p);
     lists[i].assign(begin, begin + entries[i].len);
