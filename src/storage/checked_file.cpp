@@ -1,8 +1,15 @@
 #include "storage/checked_file.hpp"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <ext/stdio_filebuf.h>
+#include <istream>
 #include <string_view>
 
 #include "rvsweep/core/descriptor.hpp"
@@ -57,44 +64,39 @@ void seal(const fs::path& file, FileKind kind) {
   descriptor.close();
 }
 
-/// A temporary file that is removed unless it was renamed.
-class Temporary {
- public:
-  explicit Temporary(const fs::path& final) : path_(temporary_name(final)) {
-    // Plain open(2) first: its reason for a refusal is clearer than HDF5's.
-    Descriptor(path_, O_RDWR | O_CREAT | O_EXCL).close();
-  }
-  ~Temporary() {
-    if (renamed_) return;
-    std::error_code ignored;
-    fs::resize_file(path_, 0, ignored);  // HDF5 may hold it open for good, see h5::Handle
-    fs::remove(path_, ignored);
-  }
-  Temporary(const Temporary&) = delete;
-  Temporary& operator=(const Temporary&) = delete;
-  const fs::path& path() const { return path_; }
-  void rename_to(const fs::path& final) {
-    rename_file(path_, final);
-    renamed_ = true;
-  }
-
- private:
-  fs::path path_;
-  bool renamed_ = false;
-};
-
-void fill_file(const fs::path& path, const std::function<void(const h5::Handle&)>& fill) {
-  h5::Handle file = h5::create_file(path);
-  fill(file);
-  file.close("writing the file");
-}
-
 /// What reading the fresh file back shows to be wrong.
 std::optional<std::string> problem_on_disk(const fs::path& file, FileKind kind) {
   if (auto problem = verify_checked_file(file, kind)) return problem;
   const std::vector<std::string> unreadable = unreadable_datasets(file);
-  if (unreadable.empty()) return std::nullopt;
-  return unreadable.front();
+  return unreadable.empty() ? std::nullopt : std::optional(unreadable.front());
+}
+
+/// Generous for slow disks: reading at 10 MB/s.
+unsigned seconds_allowed(const fs::path& file) {
+  std::error_code error;
+  const auto bytes = fs::file_size(file, error);
+  return 10 + (error ? 0u : static_cast<unsigned>(bytes / 10'000'000));
+}
+
+/// Life of the child: writes its findings, one a line, and ends without running exit handlers of
+/// the parent.
+[[noreturn]] void report_findings(const fs::path& file, int output) {
+  const rlimit no_core{0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  signal(SIGALRM, SIG_DFL);
+  alarm(seconds_allowed(file));
+  const int nowhere = open("/dev/null", O_WRONLY);
+  dup2(nowhere, STDOUT_FILENO);
+  dup2(nowhere, STDERR_FILENO);  // a crash may be wordy
+  std::string findings;
+  try {
+    for (const std::string& line : unreadable_datasets(file)) findings += line + "\n";
+  } catch (const std::exception& error) {
+    findings = std::string(error.what()) + "\n";
+  }
+  const bool written =
+      write(output, findings.data(), findings.size()) == static_cast<ssize_t>(findings.size());
+  _exit(written ? 0 : 1);
 }
 
 }  // namespace
@@ -104,13 +106,17 @@ void write_checked_file(const fs::path& file, FileKind kind,
   const std::string what_to_do =
       "check the free space and permissions of that folder, then run again";
   try {
-    Temporary temporary(file);
-    fill_file(temporary.path(), fill);
+    TemporaryFile temporary(file);
+    // Plain open(2) first: its reason for a refusal is clearer than HDF5's.
+    Descriptor(temporary.path(), O_RDWR | O_CREAT | O_EXCL).close();
+    h5::Handle written = h5::create_file(temporary.path());
+    fill(written);
+    written.close("writing the file");
     seal(temporary.path(), kind);
     if (const auto problem = problem_on_disk(temporary.path(), kind))
       throw OutputError(file.string(), "not written, reading it back shows: " + *problem,
                         what_to_do);
-    temporary.rename_to(file);
+    temporary.put_in_place();
     sync_folder(file.parent_path().empty() ? "." : file.parent_path());
   } catch (const h5::Error& error) {
     throw OutputError(file.string(), std::string("not written: ") + error.what(), what_to_do);
@@ -153,6 +159,23 @@ std::vector<std::string> unreadable_datasets(const fs::path& file) {
     }
   }
   return unreadable;
+}
+
+std::vector<std::string> locate_damage(const fs::path& file) {
+  std::array<int, 2> ends;
+  if (pipe(ends.data()) != 0) return {};
+  const pid_t child = fork();
+  if (child == 0) report_findings(file, ends[1]);
+  close(ends[1]);
+  __gnu_cxx::stdio_filebuf<char> pipe_end(ends[0], std::ios::in);
+  std::istream findings(&pipe_end);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(findings, line);) lines.push_back(line);
+  int status = -1;
+  while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (status != 0) lines.push_back("HDF5 cannot follow its structure");
+  return lines;
 }
 
 std::optional<FileKind> kind_of_file(const fs::path& file) {

@@ -31,6 +31,11 @@ std::optional<std::string> verify_checked_file(const std::filesystem::path& file
 /// listed.
 std::vector<std::string> unreadable_datasets(const std::filesystem::path& file);
 
+/// unreadable_datasets of a file whose checksum is wrong. HDF5 may crash or loop for ever on
+/// damaged structure, so a child process reads, within a time limit, and what became of it is
+/// reported. Never throws on damage.
+std::vector<std::string> locate_damage(const std::filesystem::path& file);
+
 /// The kind that the first line names; nothing for any other file.
 std::optional<FileKind> kind_of_file(const std::filesystem::path& file);
 

@@ -1,6 +1,7 @@
 #include "rvsweep/storage/files.hpp"
 
 #include <fcntl.h>
+#include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,9 +31,8 @@ bool belongs_to_living_process(std::string_view name) {
   const auto pid_dash = name.rfind('-');
   if (pid_dash == std::string_view::npos) return false;
   const auto pid = parse_number<long>(name.substr(pid_dash + 1));
-  std::string host = ".";
-  host += host_name();
-  return pid && name.substr(0, pid_dash).ends_with(host) && process_is_alive(*pid);
+  return pid && name.substr(0, pid_dash).ends_with(fmt::format(".{}", host_name())) &&
+         process_is_alive(*pid);
 }
 
 }  // namespace
@@ -43,13 +43,19 @@ void sync_folder(const fs::path& folder) {
     fail_writing(folder, "be brought to the disk", errno);
 }
 
-fs::path temporary_name(const fs::path& file) {
+TemporaryFile::TemporaryFile(fs::path file) : file_(std::move(file)) {
   static std::atomic<unsigned> counter{0};
-  std::string name = ".";
-  name += file.filename().string() + "." + host_name() + "-" + std::to_string(getpid()) + "-" +
-          std::to_string(counter++);
-  return file.parent_path() / name.append(temporary_suffix);
+  path_ = file_.parent_path() / fmt::format(".{}.{}-{}-{}{}", file_.filename().string(),
+                                            host_name(), getpid(), counter++, temporary_suffix);
 }
+
+TemporaryFile::~TemporaryFile() {
+  std::error_code ignored;
+  fs::resize_file(path_, 0, ignored);  // HDF5 may hold it open for good, see h5::Handle
+  fs::remove(path_, ignored);
+}
+
+void TemporaryFile::put_in_place() { rename_file(path_, file_); }
 
 std::vector<fs::path> list_folder(const fs::path& folder) {
   std::vector<fs::path> entries;

@@ -28,16 +28,6 @@ std::string type_name(long type) {
   return found == names.end() ? fmt::format("type {:#x}", type) : found->second;
 }
 
-/// A temporary file of the check, gone at its end.
-struct Scratch {
-  explicit Scratch(const fs::path& folder) : path(temporary_name(folder / "check")) {}
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove(path, ignored);
-  }
-  fs::path path;
-};
-
 std::string try_fsync(const Descriptor& file, const fs::path& folder) {
   try {
     file.sync();
@@ -50,14 +40,13 @@ std::string try_fsync(const Descriptor& file, const fs::path& folder) {
 
 /// A rename over a file must leave exactly the new one.
 std::string try_rename(const fs::path& folder) {
-  const Scratch from(folder), to(folder);
+  const TemporaryFile from(folder / "check"), to(folder / "check");
   try {
-    Descriptor(from.path, O_RDWR | O_CREAT).write_at(0, "new");
-    Descriptor(to.path, O_RDWR | O_CREAT).write_at(0, "old one");
-    rename_file(from.path, to.path);
-    std::string text(16, '\0');
-    text.resize(Descriptor(to.path, O_RDONLY).read_at(0, text.data(), text.size()));
-    if (text != "new" || fs::exists(from.path)) return "the old file is still there";
+    Descriptor(from.path(), O_RDWR | O_CREAT).write_at(0, "new");
+    Descriptor(to.path(), O_RDWR | O_CREAT).write_at(0, "old one");
+    rename_file(from.path(), to.path());
+    if (Descriptor(to.path(), O_RDONLY).read_all() != "new" || fs::exists(from.path()))
+      return "the old file is still there";
   } catch (const OutputError& error) {
     return error.what();
   }
@@ -92,8 +81,8 @@ FolderCheck check_folder(const fs::path& wanted) {
   struct statvfs space {};
   if (::statvfs(folder.c_str(), &space) == 0)
     check.free_bytes = static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize;
-  const Scratch scratch(folder);
-  const Descriptor first(scratch.path, O_RDWR | O_CREAT), second(scratch.path, O_RDWR);
+  const TemporaryFile scratch(folder / "check");
+  const Descriptor first(scratch.path(), O_RDWR | O_CREAT), second(scratch.path(), O_RDWR);
   first.write_at(0, "rvsweep checks this folder");
   check.fsync = try_fsync(first, folder);
   check.rename = try_rename(folder);

@@ -10,7 +10,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <thread>
 
 #include "rvsweep/core/error.hpp"
@@ -43,11 +42,11 @@ bool is_still_at(const Descriptor& file, const fs::path& path) {
 }
 
 /// Opens the lock file; `created` tells whether it was not there before.
-std::unique_ptr<Descriptor> open_lock_file(const fs::path& path, bool& created) {
+Descriptor open_lock_file(const fs::path& path, bool& created) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   created = fd >= 0;
   if (created) ::close(fd);
-  return std::make_unique<Descriptor>(path, O_RDWR | O_CREAT);
+  return {path, O_RDWR | O_CREAT};
 }
 
 std::optional<LockHolder> parse_holder(const std::string& text) {
@@ -74,8 +73,8 @@ LockHolder this_process() {
   return self;
 }
 
-[[noreturn]] void refuse(const fs::path& path, const std::string& text, bool alive) {
-  const auto holder = parse_holder(text);
+[[noreturn]] void refuse(const fs::path& path, const std::optional<LockHolder>& holder,
+                         bool alive) {
   const std::string who =
       holder ? "process " + std::to_string(holder->pid) + " on " + holder->host + " since " +
                    holder->started + (holder->job.empty() ? "" : " (Slurm job " + holder->job + ")")
@@ -88,10 +87,9 @@ LockHolder this_process() {
                    "if that job has ended, delete this file and run again");
 }
 
-/// Whether the holder that `text` names has died. A flock of ours on the same host proves it, and a
-/// later start of the same Slurm job.
-bool is_stale(const std::string& text, Flock flock) {
-  const auto holder = parse_holder(text);
+/// Whether the holder has died. A flock of ours on the same host proves it, and a later start of
+/// the same Slurm job.
+bool is_stale(const std::optional<LockHolder>& holder, Flock flock) {
   if (!holder) return false;
   const LockHolder self = this_process();
   if (!self.job.empty() && holder->job == self.job && holder->restarts < self.restarts) return true;
@@ -119,28 +117,24 @@ std::optional<LockHolder> read_lock_holder(const fs::path& sweep_folder) {
 
 FolderLock::FolderLock(const fs::path& sweep_folder) : file_(lock_file(sweep_folder)) {
   create_folder(sweep_folder);
-  std::unique_ptr<Descriptor> file;
+  Descriptor file;
   bool created = false;
   for (int attempt = 1;; ++attempt) {
     // Whoever created the file keeps that claim while others look into it.
-    if (!created || !is_still_at(*file, file_)) file = open_lock_file(file_, created);
-    const Flock flock = try_flock(*file);
-    const std::string text = file->read_all();
+    if (!created || !is_still_at(file, file_)) file = open_lock_file(file_, created);
+    const Flock flock = try_flock(file);
+    const std::string text = file.read_all();
+    const auto holder = parse_holder(text);
     if (flock == Flock::held_by_other) {
-      if (!text.empty() || attempt >= attempts) refuse(file_, text, true);
-    } else if (is_still_at(*file, file_)) {
-      const bool stale = is_stale(text, flock);
-      if (!text.empty() && !stale) {
-        const auto holder = parse_holder(text);
-        refuse(file_, text, holder && holder->host == host_name());
-      }
-      if (stale) {
-        const auto holder = parse_holder(text);
+      if (!text.empty() || attempt >= attempts) refuse(file_, holder, true);
+    } else if (is_still_at(file, file_)) {
+      const bool stale = is_stale(holder, flock);
+      if (!text.empty() && !stale) refuse(file_, holder, holder && holder->host == host_name());
+      if (stale)
         spdlog::warn("{}: taken over from process {} on {}, which died", file_.string(),
                      holder->pid, holder->host);
-      }
       if (created || stale || attempt >= attempts) {
-        write_holder(*file);
+        write_holder(file);
         held_ = std::move(file);
         return;
       }
@@ -148,14 +142,14 @@ FolderLock::FolderLock(const fs::path& sweep_folder) : file_(lock_file(sweep_fol
     if (attempt >= attempts)
       throw InputError(file_.string(), "appears and disappears while it is being taken",
                        "run again when no other process starts in this folder");
-    if (!created) file.reset();  // lets go of the flock, which the creator is waiting for
+    if (!created) file = Descriptor();  // lets go of the flock, which the creator is waiting for
     std::this_thread::sleep_for(retry_pause);
   }
 }
 
 FolderLock::~FolderLock() {
   std::error_code ignored;
-  if (is_still_at(*held_, file_)) fs::remove(file_, ignored);
+  if (is_still_at(held_, file_)) fs::remove(file_, ignored);
 }
 
 }  // namespace rvsweep

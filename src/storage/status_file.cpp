@@ -10,18 +10,11 @@ namespace rvsweep {
 namespace fs = std::filesystem;
 
 void write_status(const fs::path& sweep_folder, const std::string& text) {
-  const fs::path file = status_file(sweep_folder);
-  const fs::path temporary = temporary_name(file);
-  try {
-    Descriptor descriptor(temporary, O_WRONLY | O_CREAT | O_EXCL);
-    descriptor.write_at(0, text);
-    descriptor.close();
-    rename_file(temporary, file);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove(temporary, ignored);
-    throw;
-  }
+  TemporaryFile temporary(status_file(sweep_folder));
+  Descriptor descriptor(temporary.path(), O_WRONLY | O_CREAT | O_EXCL);
+  descriptor.write_at(0, text);
+  descriptor.close();
+  temporary.put_in_place();
 }
 
 std::optional<std::string> read_status(const fs::path& sweep_folder) {

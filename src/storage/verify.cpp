@@ -1,5 +1,7 @@
 #include "rvsweep/storage/verify.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <optional>
 
@@ -8,7 +10,6 @@
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 #include "storage/checked_file.hpp"
-#include "storage/corruption.hpp"
 #include "storage/items_of_bundle.hpp"
 #include "storage/plan_layout.hpp"
 
@@ -73,14 +74,7 @@ std::optional<ResultRows> check_results(const fs::path& file, VerifyReport& repo
   }
 }
 
-/// What of the plan the folder's other files are compared with.
-struct PlanRows {
-  SweepFacts facts;
-  BundleOfItem items;
-  std::vector<std::uint64_t> ids;
-};
-
-std::optional<PlanRows> check_plan(const fs::path& sweep_folder, VerifyReport& report) {
+std::optional<OpenPlan> check_plan(const fs::path& sweep_folder, VerifyReport& report) {
   const fs::path file = plan_file(sweep_folder);
   if (!fs::exists(file)) {
     add(report.damage, file, "is missing");
@@ -89,9 +83,8 @@ std::optional<PlanRows> check_plan(const fs::path& sweep_folder, VerifyReport& r
   if (!check_bytes(file, FileKind::plan, report)) return std::nullopt;
   try {
     OpenPlan plan = open_plan(sweep_folder);
-    PlanRows rows{std::move(plan.facts), std::move(plan.items), read_row_ids(plan.file)};
-    check_row_ids(file, rows.ids, report);
-    return rows;
+    check_row_ids(file, read_row_ids(plan.file), report);
+    return plan;
   } catch (const std::exception& error) {
     report.damage.push_back(error.what());
     return std::nullopt;
@@ -100,7 +93,7 @@ std::optional<PlanRows> check_plan(const fs::path& sweep_folder, VerifyReport& r
 
 /// Which bundles have a segment with exactly their items. Without a plan, when it is damaged, bytes
 /// are checked all the same.
-std::vector<bool> check_segments(const fs::path& sweep_folder, const std::optional<PlanRows>& plan,
+std::vector<bool> check_segments(const fs::path& sweep_folder, const std::optional<OpenPlan>& plan,
                                  VerifyReport& report) {
   std::vector<bool> sound(plan ? static_cast<std::size_t>(plan->items.n_bundles) : 0);
   std::optional<ItemsOfBundle> planned;
@@ -131,13 +124,13 @@ void count_rows(const BundleOfItem& items, const std::vector<bool>& sound, Verif
   }
   const auto missing = std::count(sound.begin(), sound.end(), false);
   if (missing > 0)
-    report.notes.push_back(std::to_string(missing) + " of " + std::to_string(items.n_bundles) +
-                           " bundles (" + std::to_string(report.rows_missing) +
-                           " rows) have no sound segment: run the sweep again to compute them");
+    report.notes.push_back(fmt::format(
+        "{} of {} bundles ({} rows) have no sound segment: run the sweep again to compute them",
+        missing, items.n_bundles, report.rows_missing));
 }
 
 void verify_folder(const fs::path& sweep_folder, VerifyReport& report) {
-  const std::optional<PlanRows> plan = check_plan(sweep_folder, report);
+  const std::optional<OpenPlan> plan = check_plan(sweep_folder, report);
   const std::vector<bool> sound = check_segments(sweep_folder, plan, report);
   if (plan) count_rows(plan->items, sound, report);
   const fs::path results = results_file(sweep_folder);
@@ -148,13 +141,11 @@ void verify_folder(const fs::path& sweep_folder, VerifyReport& report) {
   const std::optional<ResultRows> rows = check_results(results, report);
   if (!rows || !plan) return;
   const auto& generations = plan->facts.generations;
-  if (std::any_of(generations.begin(), generations.end(), [&](const auto& generation) {
-        return generation.fingerprint == rows->fingerprint;
-      }))
+  if (std::ranges::count(generations, rows->fingerprint, &SweepFacts::Generation::fingerprint) > 0)
     add(report.notes, results, "is of the sweep before it was extended: merge again");
   else if (rows->fingerprint != plan->facts.fingerprint)
     add(report.damage, results, "belongs to another sweep than plan.h5: merge again");
-  else if (rows->ids != plan->ids)
+  else if (rows->ids != read_row_ids(plan->file))
     add(report.damage, results, "does not hold the rows of plan.h5 in their order: merge again");
 }
 

@@ -22,28 +22,40 @@ constexpr long dead_pid = 2000000000;
 void touch(const fs::path& file) { std::ofstream(file) << "x"; }
 
 TEST(Files, TemporaryNamesAreHiddenNeighboursAndNeverRepeat) {
-  const fs::path first = temporary_name("/a/b/x.h5");
-  EXPECT_EQ(first.parent_path(), "/a/b");
-  EXPECT_EQ(first.filename().string().substr(0, 6), ".x.h5.");
-  EXPECT_NE(first, temporary_name("/a/b/x.h5"));
+  const TemporaryFile first("/a/b/x.h5"), second("/a/b/x.h5");
+  EXPECT_EQ(first.path().parent_path(), "/a/b");
+  EXPECT_EQ(first.path().filename().string().substr(0, 6), ".x.h5.");
+  EXPECT_NE(first.path(), second.path());
+}
+
+TEST(Files, ATemporaryFileTakesItsPlaceOrGoes) {
+  const TemporaryFolder folder;
+  {
+    TemporaryFile kept(folder.path() / "kept");
+    const TemporaryFile lost(folder.path() / "lost");
+    touch(kept.path());
+    touch(lost.path());
+    kept.put_in_place();
+  }
+  EXPECT_EQ(list_folder(folder.path()), std::vector<fs::path>{folder.path() / "kept"});
 }
 
 TEST(Files, LeftoversOfTheDeadAreRemovedAndThoseOfTheLivingKept) {
   const TemporaryFolder folder;
   create_folder(segments_folder(folder.path()));
-  const fs::path mine = temporary_name(segment_file(folder.path(), BundleId{1}));
+  const TemporaryFile mine(segment_file(folder.path(), BundleId{1}));
   const std::string dead =
       ".bundle-000002.h5." + host_name() + "-" + std::to_string(dead_pid) + "-0.tmp";
   const fs::path dead_here = segments_folder(folder.path()) / dead;
   const fs::path elsewhere = folder.path() / ".results.h5.some-other-node-1-0.tmp";
   const fs::path results = results_file(folder.path());
   const fs::path user_file = folder.path() / "notes.tmp";
-  for (const fs::path& file : {mine, dead_here, elsewhere, results, user_file}) touch(file);
+  for (const fs::path& file : {mine.path(), dead_here, elsewhere, results, user_file}) touch(file);
   EXPECT_EQ(remove_leftover_temporaries(folder.path()),
             (std::vector<fs::path>{elsewhere, dead_here}));
   EXPECT_FALSE(fs::exists(dead_here));
   EXPECT_FALSE(fs::exists(elsewhere));
-  EXPECT_TRUE(fs::exists(mine));
+  EXPECT_TRUE(fs::exists(mine.path()));
   EXPECT_TRUE(fs::exists(results));
   EXPECT_TRUE(fs::exists(user_file));
 }

@@ -9,8 +9,23 @@ namespace rvsweep {
 /// Makes the renames in a folder durable. File systems that cannot fsync a folder are accepted.
 void sync_folder(const std::filesystem::path& folder);
 
-/// A new hidden name in the folder of `file`; it holds host and process id of its maker.
-std::filesystem::path temporary_name(const std::filesystem::path& file);
+/// A file under a new hidden name in the folder of `file`, which holds host and process id of its
+/// maker; removed unless it took the place of `file`.
+class TemporaryFile {
+ public:
+  /// Creates nothing.
+  explicit TemporaryFile(std::filesystem::path file);
+  ~TemporaryFile();
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  /// Renames it over `file`.
+  void put_in_place();
+
+ private:
+  std::filesystem::path file_, path_;
+};
 
 /// Removes the temporary files of dead writers in DIR and DIR/segments and returns their paths. For
 /// the holder of the folder's lock; those of living processes of this host are kept.

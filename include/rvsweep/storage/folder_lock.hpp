@@ -1,7 +1,6 @@
 #pragma once
 // One run per sweep folder: DIR/lock names the process that works in it.
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <string>
 
@@ -38,7 +37,7 @@ class FolderLock {
 
  private:
   std::filesystem::path file_;
-  std::unique_ptr<Descriptor> held_;
+  Descriptor held_;
 };
 
 }  // namespace rvsweep
