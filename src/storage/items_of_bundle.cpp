@@ -1,5 +1,7 @@
 #include "storage/items_of_bundle.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 
 namespace rvsweep {
@@ -20,19 +22,15 @@ std::vector<std::vector<std::int64_t>> by_bundle(const std::vector<std::int32_t>
 std::optional<std::string> difference(const char* kind, std::vector<std::int64_t> held,
                                       const std::vector<std::int64_t>& planned) {
   std::sort(held.begin(), held.end());
-  if (const auto twice = std::adjacent_find(held.begin(), held.end()); twice != held.end())
-    return std::string("it holds ") + kind + " " + std::to_string(*twice) + " more than once";
+  if (const auto twice = std::ranges::adjacent_find(held); twice != held.end())
+    return fmt::format("it holds {} {} more than once", kind, *twice);
   std::vector<std::int64_t> odd;
-  std::set_difference(held.begin(), held.end(), planned.begin(), planned.end(),
-                      std::back_inserter(odd));
+  std::ranges::set_difference(held, planned, std::back_inserter(odd));
   if (!odd.empty())
-    return std::string("it holds ") + kind + " " + std::to_string(odd.front()) +
-           ", which the plan does not give to it";
-  std::set_difference(planned.begin(), planned.end(), held.begin(), held.end(),
-                      std::back_inserter(odd));
+    return fmt::format("it holds {} {}, which the plan does not give to it", kind, odd.front());
+  std::ranges::set_difference(planned, held, std::back_inserter(odd));
   if (!odd.empty())
-    return std::string("it lacks ") + kind + " " + std::to_string(odd.front()) +
-           ", which the plan gives to it";
+    return fmt::format("it lacks {} {}, which the plan gives to it", kind, odd.front());
   return std::nullopt;
 }
 

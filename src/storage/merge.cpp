@@ -1,12 +1,11 @@
 #include "rvsweep/storage/merge.hpp"
 
 #include <fcntl.h>
+#include <spdlog/fmt/fmt.h>
 #include <sys/file.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <functional>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -15,8 +14,6 @@
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/host.hpp"
 #include "rvsweep/core/phases.hpp"
-#include "rvsweep/plan/result_schema.hpp"
-#include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 #include "storage/checked_file.hpp"
 #include "storage/items_of_bundle.hpp"
@@ -28,18 +25,15 @@ namespace fs = std::filesystem;
 using h5::Chunking;
 using h5::Handle;
 
-/// Keeps other merges of the folder out, so that a partial one never replaces a full one that ended
-/// after it began. Without lock support in the file system, the last to end wins.
-class MergeLock {
- public:
-  explicit MergeLock(const fs::path& folder) : folder_(folder, O_RDONLY | O_DIRECTORY) {
-    while (flock(folder_.get(), LOCK_EX) != 0 && errno == EINTR) {
-    }
+/// Keeps other merges of the folder out while the result lives, so that a partial one never
+/// replaces a full one that ended after it began. Without lock support in the file system, the last
+/// to end wins.
+Descriptor lock_for_merge(const fs::path& folder) {
+  Descriptor lock(folder, O_RDONLY | O_DIRECTORY);
+  while (flock(lock.get(), LOCK_EX) != 0 && errno == EINTR) {
   }
-
- private:
-  Descriptor folder_;
-};
+  return lock;
+}
 
 /// The bundles whose segments are merged.
 using Committed = std::map<BundleId, BundleRunFacts>;
@@ -60,9 +54,6 @@ std::vector<std::int64_t> indices_by_number(std::int64_t n, NumberOf number_of) 
     index_of[static_cast<std::size_t>(number_of(static_cast<std::size_t>(i)))] = i;
   return index_of;
 }
-
-/// Fills in what the plan knows of items without a result; `first` is the block's first item.
-using Overlay = std::function<void(std::int64_t first, std::vector<Column>& block)>;
 
 /// As many items as fit into memory_bytes; a text is taken for 1 KiB.
 std::int64_t items_per_block(const std::vector<ColumnSpec>& columns, std::int64_t memory_bytes) {
@@ -96,9 +87,24 @@ void copy_segment(const Table& table, const fs::path& segment, std::int64_t firs
   }
 }
 
+/// Rows that no bundle computes end as the plan says; all others are pending until a segment says
+/// more. The block starts at row `first`.
+void fill_planned_ends(const OpenPlan& plan, std::int64_t first, std::int64_t end,
+                       std::vector<Column>& block) {
+  const Handle rows = h5::open_group(plan.file, "rows");
+  for (const ColumnSpec& spec : {planned_status_column(), planned_reason_column()}) {
+    const ColumnValues planned =
+        h5::read_items(h5::open_dataset(rows, spec.name), spec, first, end - first);
+    for (Column& column : block)
+      for (std::int64_t row = first; column.spec.name == spec.name && row < end; ++row)
+        if (plan.items.row_bundle[static_cast<std::size_t>(row)] == no_bundle)
+          copy_item(spec, planned, row - first, column.values, row - first);
+  }
+}
+
 /// Fills the columns of one table, block by block in plan order.
-void write_computed_columns(const Handle& group, const fs::path& sweep_folder, const Table& table,
-                            const Committed& committed, const Overlay& overlay,
+void write_computed_columns(const Handle& group, const fs::path& sweep_folder, const OpenPlan& plan,
+                            const Table& table, const Committed& committed,
                             std::int64_t memory_bytes) {
   const std::int64_t items = std::ssize(table.item_bundle);
   std::vector<Handle> datasets;
@@ -110,7 +116,7 @@ void write_computed_columns(const Handle& group, const fs::path& sweep_folder, c
     std::vector<Column> block;
     for (const ColumnSpec& spec : table.columns)
       block.push_back({spec, fill_values(spec, end - first)});
-    overlay(first, block);
+    if (table.kind == SegmentTable::rows) fill_planned_ends(plan, first, end, block);
     std::set<std::int32_t> bundles(table.item_bundle.begin() + first,
                                    table.item_bundle.begin() + end);
     for (const std::int32_t bundle : bundles)
@@ -123,35 +129,6 @@ void write_computed_columns(const Handle& group, const fs::path& sweep_folder, c
     datasets[column].close("closing dataset " + table.columns[column].name);
 }
 
-/// Rows that no bundle computes end as the plan says; all others are pending until a segment
-/// says more.
-Overlay planned_ends(const OpenPlan& plan) {
-  return [&plan](std::int64_t first, std::vector<Column>& block) {
-    const Handle rows = h5::open_group(plan.file, "rows");
-    for (Column& column : block) {
-      const bool is_status = column.spec.name == columns::status.name;
-      if (!is_status && column.spec.name != columns::reason.name) continue;
-      const std::int64_t items =
-          std::visit([](const auto& values) { return std::ssize(values); }, column.values);
-      const ColumnSpec spec = is_status ? planned_status_column() : planned_reason_column();
-      const ColumnValues planned =
-          h5::read_items(h5::open_dataset(rows, spec.name), spec, first, items);
-      for (std::int64_t item = 0; item < items; ++item)
-        if (plan.items.row_bundle[static_cast<std::size_t>(first + item)] == no_bundle)
-          copy_item(spec, planned, item, column.values, item);
-    }
-  };
-}
-
-const ColumnSpec& column_named(const std::vector<ColumnSpec>& columns, const std::string& name,
-                               ColumnType type) {
-  const auto found = std::find_if(columns.begin(), columns.end(), [&](const ColumnSpec& spec) {
-    return spec.name == name && spec.type == type && spec.shape.empty();
-  });
-  RVSWEEP_EXPECT(found != columns.end(), "the columns of /rows include " + name);
-  return *found;
-}
-
 void write_root_attributes(const Handle& file, const SweepFacts& facts) {
   h5::write_attribute(file, "sweep_fingerprint", facts.fingerprint);
   for (const auto& [name, text] : facts.attributes)
@@ -159,11 +136,8 @@ void write_root_attributes(const Handle& file, const SweepFacts& facts) {
       h5::write_attribute(file, name, std::int64_t{std::stoi(text)});
     else
       h5::write_attribute(file, name, text);
-}
-
-/// The smaller sweeps that this one extends: their rows keep the bits of the bundles they were in.
-void write_generations(const Handle& file, const SweepFacts& facts) {
   if (facts.generations.empty()) return;
+  // The smaller sweeps that this one extends: their rows keep the bits of the bundles they were in.
   auto list = nlohmann::ordered_json::array();
   for (const auto& generation : facts.generations)
     list.push_back({{"fingerprint", hex(generation.fingerprint)},
@@ -177,12 +151,9 @@ void write_phases(const Handle& run, const std::vector<std::vector<double>>& of_
   const Handle phases = h5::ensure_group(run, "phases");
   const ColumnSpec name{"name", ColumnType::utf8, {}, "1", "what a rank was doing", ""};
   h5::write_column(phases, name, phase_names(), Chunking::none);
-  const ColumnSpec seconds{"seconds",
-                           ColumnType::float64,
-                           {std::ssize(phase_names())},
-                           "s",
-                           "time that each rank spent in it",
-                           ""};
+  const std::int64_t n_phases = std::ssize(phase_names());
+  const ColumnSpec seconds{
+      "seconds", ColumnType::float64, {n_phases}, "s", "time that each rank spent in it", ""};
   std::vector<double> values;
   for (const auto& of_rank : of_ranks) values.insert(values.end(), of_rank.begin(), of_rank.end());
   h5::write_column(phases, seconds, values, Chunking::none);
@@ -220,45 +191,35 @@ void write_run_group(const Handle& file, const BundleOfItem& items, const Commit
 void write_results(const Handle& file, const fs::path& sweep_folder, const OpenPlan& plan,
                    const Committed& committed, const MergeOptions& options) {
   const auto& [planned, facts, items] = plan;
+  const auto write_computed = [&](const char* group, const Table& table) {
+    write_computed_columns(h5::open_group(file, group), sweep_folder, plan, table, committed,
+                           options.memory_bytes);
+  };
   write_root_attributes(file, facts);
-  write_generations(file, facts);
   copy_prompt_table(planned, file);
-  write_computed_columns(
-      h5::open_group(file, "prompts"), sweep_folder,
-      {SegmentTable::prompts, facts.prompt_columns, items.prompt_bundle,
-       indices_by_number(items.n_prompts(),
-                         [&](std::size_t p) { return plan.items.number_of_prompt(p); })},
-      committed, [](std::int64_t, std::vector<Column>&) {}, options.memory_bytes);
-  copy_pair_and_arm_tables(planned, file);
-  copy_row_table(planned, file);
-  write_computed_columns(
-      h5::open_group(file, "rows"), sweep_folder,
-      {SegmentTable::rows, facts.row_columns, items.row_bundle,
-       indices_by_number(items.n_rows(),
-                         [&](std::size_t r) { return plan.items.number_of_row(r); })},
-      committed, planned_ends(plan), options.memory_bytes);
+  write_computed("prompts", {SegmentTable::prompts, facts.prompt_columns, items.prompt_bundle,
+                             indices_by_number(items.n_prompts(), [&](std::size_t prompt) {
+                               return plan.items.number_of_prompt(prompt);
+                             })});
+  copy_other_tables(planned, file);
+  write_computed("rows", {SegmentTable::rows, facts.row_columns, items.row_bundle,
+                          indices_by_number(items.n_rows(), [&](std::size_t row) {
+                            return plan.items.number_of_row(row);
+                          })});
   write_run_group(file, items, committed, options);
 }
 
-void count_rows(const fs::path& results, const ColumnSpec& status_column, MergeReport& report) {
-  const Handle file = h5::open_file(results);
-  const ColumnValues values = h5::read_column(h5::open_group(file, "rows"), status_column);
-  for (std::int8_t status : std::get<std::vector<std::int8_t>>(values)) {
-    switch (static_cast<RowStatus>(status)) {
-      case RowStatus::ok:
-        ++report.rows_ok;
-        break;
-      case RowStatus::refused:
-        ++report.rows_refused;
-        break;
-      case RowStatus::failed:
-        ++report.rows_failed;
-        break;
-      case RowStatus::pending:
-        ++report.rows_pending;
-        break;
-    }
-  }
+void count_rows(MergeReport& report) {
+  const Handle file = h5::open_file(report.results);
+  const auto all =
+      h5::read_values<std::int8_t>(h5::open_group(file, "rows"), planned_status_column());
+  const auto count = [&](RowStatus status) {
+    return std::count(all.begin(), all.end(), static_cast<std::int8_t>(status));
+  };
+  report.rows_ok = count(RowStatus::ok);
+  report.rows_refused = count(RowStatus::refused);
+  report.rows_failed = count(RowStatus::failed);
+  report.rows_pending = count(RowStatus::pending);
 }
 
 /// Bundles whose segments hold what the plan gives to them; the others go into the report.
@@ -281,13 +242,11 @@ Committed committed_as_planned(const fs::path& sweep_folder, const OpenPlan& pla
 void require_all_bundles(const fs::path& sweep_folder, std::int32_t n_bundles,
                          const MergeReport& report) {
   if (report.bundles_missing == 0) return;
-  std::string problem = std::to_string(report.bundles_missing) + " of " +
-                        std::to_string(n_bundles) + " bundles have no sound segment";
-  if (!report.damaged.empty()) {
-    const DamagedSegment& first = report.damaged.front();
-    problem += "; " + std::to_string(report.damaged.size()) + " damaged, first " +
-               first.file.string() + ": " + first.reason;
-  }
+  std::string problem =
+      fmt::format("{} of {} bundles have no sound segment", report.bundles_missing, n_bundles);
+  if (!report.damaged.empty())
+    problem += fmt::format("; {} damaged, first {}: {}", report.damaged.size(),
+                           report.damaged.front().file.string(), report.damaged.front().reason);
   throw InputError(sweep_folder.string(), problem,
                    "run the sweep again to compute them, or merge with --partial");
 }
@@ -296,10 +255,15 @@ void require_all_bundles(const fs::path& sweep_folder, std::int32_t n_bundles,
 
 MergeReport merge(const fs::path& sweep_folder, const MergeOptions& options) {
   const OpenPlan plan = open_plan(sweep_folder);
-  const ColumnSpec& status =
-      column_named(plan.facts.row_columns, columns::status.name, ColumnType::status);
-  column_named(plan.facts.row_columns, columns::reason.name, ColumnType::utf8);
-  const MergeLock lock(segments_folder(sweep_folder));
+  const auto& columns = plan.facts.row_columns;
+  for (const ColumnSpec& needed : {planned_status_column(), planned_reason_column()})
+    RVSWEEP_EXPECT(std::any_of(columns.begin(), columns.end(),
+                               [&](const ColumnSpec& spec) {
+                                 return spec.name == needed.name && spec.type == needed.type &&
+                                        spec.shape.empty();
+                               }),
+                   "the columns of /rows include " + needed.name);
+  const Descriptor lock = lock_for_merge(segments_folder(sweep_folder));
 
   MergeReport report;
   report.results = results_file(sweep_folder);
@@ -308,7 +272,7 @@ MergeReport merge(const fs::path& sweep_folder, const MergeOptions& options) {
   write_checked_file(report.results, FileKind::results, [&](const Handle& file) {
     write_results(file, sweep_folder, plan, committed, options);
   });
-  count_rows(report.results, status, report);
+  count_rows(report);
   return report;
 }
 

@@ -1,6 +1,7 @@
 #include "storage/plan_checks.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "rvsweep/core/error.hpp"
 
@@ -9,14 +10,11 @@ namespace {
 
 /// Each of 0 ... n-1 once.
 template <class Integer>
-bool is_permutation_of(const std::vector<Integer>& numbers, std::size_t n) {
-  std::vector<bool> seen(n, false);
-  for (const Integer number : numbers) {
-    if (number < 0 || static_cast<std::size_t>(number) >= n) return false;
-    if (seen[static_cast<std::size_t>(number)]) return false;
-    seen[static_cast<std::size_t>(number)] = true;
-  }
-  return numbers.size() == n;
+bool is_permutation_of(std::vector<Integer> numbers, std::size_t n) {
+  std::vector<Integer> all(n);
+  std::iota(all.begin(), all.end(), Integer{0});
+  std::sort(numbers.begin(), numbers.end());
+  return numbers == all;
 }
 
 bool all_between(const std::vector<std::int32_t>& values, std::int64_t low, std::int64_t end) {

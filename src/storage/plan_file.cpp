@@ -1,6 +1,5 @@
 #include "rvsweep/storage/plan_file.hpp"
 
-#include "rvsweep/core/error.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 #include "storage/checked_file.hpp"
@@ -51,14 +50,7 @@ BundleOfItem read_bundle_of_item(const std::filesystem::path& sweep_folder) {
 StoredSweep read_plan_file(const std::filesystem::path& sweep_folder) {
   OpenPlan plan = open_plan(sweep_folder);
   StoredSweep sweep{std::move(plan.facts), std::move(plan.items), {}, {}, {}};
-  try {
-    read_items(plan.file, sweep);
-    expect_sound(sweep);
-  } catch (const OutputError&) {  // of the folder for temporary files
-    throw;
-  } catch (const std::exception& error) {
-    throw not_of_this_version(plan_file(sweep_folder), error);
-  }
+  read_items(plan_file(sweep_folder), plan.file, sweep);
   return sweep;
 }
 

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "rvsweep/core/error.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 #include "storage/checked_file.hpp"
@@ -25,57 +26,49 @@ using h5::Chunking;
 using h5::Handle;
 using nlohmann::json;
 
-ColumnSpec text_column(const char* name, const char* description) {
-  return {name, ColumnType::utf8, {}, "1", description, ""};
+ColumnSpec scalar(const char* name, ColumnType type, const char* units, const char* description) {
+  return {name, type, {}, units, description, ""};
 }
-ColumnSpec int_column(const char* name, const char* units, const char* description) {
-  return {name, ColumnType::int32, {}, units, description, ""};
+ColumnSpec text(const char* name, const char* description) {
+  return scalar(name, ColumnType::utf8, "1", description);
+}
+ColumnSpec int32(const char* name, const char* units, const char* description) {
+  return scalar(name, ColumnType::int32, units, description);
 }
 
-const ColumnSpec prompt_id = text_column("id", "name of the prompt");
-const ColumnSpec prompt_text = text_column("text", "the prompt as it was tokenised");
-const ColumnSpec prompt_group = text_column("group", "group of the prompt, as its file gives it");
+const ColumnSpec prompt_id = text("id", "name of the prompt");
+const ColumnSpec prompt_text = text("text", "the prompt as it was tokenised");
+const ColumnSpec prompt_group = text("group", "group of the prompt, as its file gives it");
 const ColumnSpec prompt_reason =
-    text_column("reason", "why the prompt has no geometry; empty where it has");
-const ColumnSpec prompt_tokens = int_column(
-    "tokens", "token id", "token ids of the prompt, the model's special tokens included");
-const ColumnSpec prompt_n_tokens = int_column("n_tokens", "tokens", "length of the prompt");
-const ColumnSpec pair_id = text_column("id", "name of the pair");
+    text("reason", "why the prompt has no geometry; empty where it has");
+const ColumnSpec prompt_tokens =
+    int32("tokens", "token id", "token ids of the prompt, the model's special tokens included");
+const ColumnSpec prompt_n_tokens = int32("n_tokens", "tokens", "length of the prompt");
+const ColumnSpec pair_id = text("id", "name of the pair");
 const ColumnSpec pair_source =
-    int_column("source", "index into /prompts", "the donor prompt of the pair");
+    int32("source", "index into /prompts", "the donor prompt of the pair");
 const ColumnSpec pair_base =
-    int_column("base", "index into /prompts", "the recipient prompt of the pair");
-const ColumnSpec arm_label = text_column("label", "name of the arm in tables and figures");
-const ColumnSpec arm_kind =
-    text_column("kind", "what the arm does: base, source, v_proj, kv_cache");
-const ColumnSpec arm_spec = text_column("spec", "canonical full text of the arm's settings");
-const ColumnSpec row_id = {
-    "row_id", ColumnType::uint64, {}, "1", "64-bit hash of pair id, canonical arm and sample", ""};
-const ColumnSpec row_pair = int_column("pair", "index into /pairs", "the prompt pair of the row");
-const ColumnSpec row_arm = int_column("arm", "index into /arms", "the arm of the row");
-const ColumnSpec row_sample = int_column("sample", "1", "number of the sample, from 0");
+    int32("base", "index into /prompts", "the recipient prompt of the pair");
+const ColumnSpec arm_label = text("label", "name of the arm in tables and figures");
+const ColumnSpec arm_kind = text("kind", "what the arm does: base, source, v_proj, kv_cache");
+const ColumnSpec arm_spec = text("spec", "canonical full text of the arm's settings");
+const ColumnSpec row_id =
+    scalar("row_id", ColumnType::uint64, "1", "64-bit hash of pair id, canonical arm and sample");
+const ColumnSpec row_pair = int32("pair", "index into /pairs", "the prompt pair of the row");
+const ColumnSpec row_arm = int32("arm", "index into /arms", "the arm of the row");
+const ColumnSpec row_sample = int32("sample", "1", "number of the sample, from 0");
 
 // Of plan.h5 alone.
-const ColumnSpec facts_column = {
-    "sweep",
-    ColumnType::utf8,
-    {},
-    "1",
-    "JSON: root attributes of results.h5, number of bundles, columns that bundles fill",
-    ""};
-const ColumnSpec row_bundle_column = {
-    "row_bundle", ColumnType::int32, {}, "1", "bundle that computes the row, -1 for none", ""};
-const ColumnSpec prompt_bundle_column = {"prompt_bundle",
-                                         ColumnType::int32,
-                                         {},
-                                         "1",
-                                         "bundle that measures the prompt, -1 for none",
-                                         ""};
-
-const ColumnSpec row_number_column = {
-    "row_number", ColumnType::int64, {}, "1", "number that segments name the row by", ""};
-const ColumnSpec prompt_number_column = {
-    "prompt_number", ColumnType::int32, {}, "1", "number that segments name the prompt by", ""};
+const ColumnSpec facts_column = text(
+    "sweep", "JSON: root attributes of results.h5, number of bundles, columns that bundles fill");
+const ColumnSpec row_bundle_column =
+    int32("row_bundle", "1", "bundle that computes the row, -1 for none");
+const ColumnSpec prompt_bundle_column =
+    int32("prompt_bundle", "1", "bundle that measures the prompt, -1 for none");
+const ColumnSpec row_number_column =
+    scalar("row_number", ColumnType::int64, "1", "number that segments name the row by");
+const ColumnSpec prompt_number_column =
+    int32("prompt_number", "1", "number that segments name the prompt by");
 
 constexpr Chunking in_plan = Chunking::none, in_results = Chunking::compressed;
 
@@ -118,20 +111,17 @@ void write_prompts(const Handle& file, const Plan& plan) {
   write_values(group, prompt_n_tokens, items, [&](auto p) { return prompts[p].n_tokens; });
 }
 
-void write_pairs(const Handle& file, const Plan& plan) {
+void write_pairs_and_arms(const Handle& file, const Plan& plan, const SweepFacts::Arms& arms) {
   const Handle group = h5::ensure_group(file, "pairs");
   const auto& pairs = plan.pairs;
   const std::int64_t items = std::ssize(pairs);
   write_values(group, pair_id, items, [&](auto n) { return pairs[n].id; });
   write_values(group, pair_source, items, [&](auto n) { return pairs[n].source.value; });
   write_values(group, pair_base, items, [&](auto n) { return pairs[n].base.value; });
-}
-
-void write_arms(const Handle& file, const SweepFacts::Arms& arms) {
-  const Handle group = h5::ensure_group(file, "arms");
-  h5::write_column(group, arm_label, arms.label, in_plan);
-  h5::write_column(group, arm_kind, arms.kind, in_plan);
-  h5::write_column(group, arm_spec, arms.spec, in_plan);
+  const Handle arms_group = h5::ensure_group(file, "arms");
+  h5::write_column(arms_group, arm_label, arms.label, in_plan);
+  h5::write_column(arms_group, arm_kind, arms.kind, in_plan);
+  h5::write_column(arms_group, arm_spec, arms.spec, in_plan);
 }
 
 void write_rows(const Handle& file, const Plan& plan) {
@@ -163,8 +153,8 @@ void write_sweep_facts(const Handle& file, const SweepFacts& facts, std::int32_t
                        {"prompt_columns", facts.prompt_columns},
                        {"row_columns", facts.row_columns},
                        {"generations", facts.generations}};
-  const std::string text = listed.dump(-1, ' ', false, json::error_handler_t::replace);
-  h5::write_column(file, facts_column, std::vector<std::string>{text}, in_plan);
+  const std::vector<std::string> text{listed.dump(-1, ' ', false, json::error_handler_t::replace)};
+  h5::write_column(file, facts_column, text, in_plan);
 }
 
 void write_bundle_of_item(const Handle& file, const BundleOfItem& items, bool is_extended) {
@@ -175,61 +165,58 @@ void write_bundle_of_item(const Handle& file, const BundleOfItem& items, bool is
   h5::write_column(file, prompt_number_column, items.prompt_number, in_plan);
 }
 
-SweepFacts::Arms read_arms(const Handle& file) {
-  const Handle group = h5::open_group(file, "arms");
-  return {h5::read_values<std::string>(group, arm_label),
-          h5::read_values<std::string>(group, arm_kind),
-          h5::read_values<std::string>(group, arm_spec)};
-}
-
-json listed_facts(const Handle& file) {
-  return json::parse(h5::read_values<std::string>(file, facts_column).at(0));
-}
-
-SweepFacts read_sweep_facts(const Handle& file) {
-  SweepFacts facts;
+void read_facts_and_bundles(const Handle& file, SweepFacts& facts, BundleOfItem& items) {
   facts.fingerprint = h5::read_uint_attribute(file, "sweep_fingerprint");
-  const json listed = listed_facts(file);
+  const json listed = json::parse(h5::read_values<std::string>(file, facts_column).at(0));
   listed.at("attributes").get_to(facts.attributes);
   listed.at("prompt_columns").get_to(facts.prompt_columns);
   listed.at("row_columns").get_to(facts.row_columns);
   listed.at("generations").get_to(facts.generations);
-  facts.arms = read_arms(file);
+  const Handle arms = h5::open_group(file, "arms");
+  facts.arms = {h5::read_values<std::string>(arms, arm_label),
+                h5::read_values<std::string>(arms, arm_kind),
+                h5::read_values<std::string>(arms, arm_spec)};
   expect_sound(facts);
-  return facts;
-}
-
-BundleOfItem read_bundle_of_item(const Handle& file) {
-  BundleOfItem items;
-  const json listed = listed_facts(file);
   listed.at("n_bundles").get_to(items.n_bundles);
   items.row_bundle = h5::read_values<std::int32_t>(file, row_bundle_column);
   items.prompt_bundle = h5::read_values<std::int32_t>(file, prompt_bundle_column);
-  const bool is_extended = !listed.at("generations").empty();
+  const bool is_extended = !facts.generations.empty();
   if (is_extended) {
     items.row_number = h5::read_values<std::int64_t>(file, row_number_column);
     items.prompt_number = h5::read_values<std::int32_t>(file, prompt_number_column);
   }
   expect_sound(items, is_extended);
-  return items;
+}
+
+/// Calls `read`; what a plan with a sound checksum brings it to throw becomes an InputError.
+template <class Read>
+void as_of_this_version(const std::filesystem::path& plan, Read read) {
+  try {
+    read();
+  } catch (const OutputError&) {  // of the folder for temporary files
+    throw;
+  } catch (const std::exception& error) {
+    throw InputError(plan.string(),
+                     std::string("is not a plan of this version of rvsweep (") + error.what() + ")",
+                     "use the version that wrote it, or another --out folder");
+  }
 }
 
 }  // namespace
 
 ColumnSpec planned_status_column() {
-  return {
-      columns::status.name, ColumnType::status, {}, "1", "what a row without a bundle ends as", ""};
+  return scalar(columns::status.name, ColumnType::status, "1",
+                "what a row without a bundle ends as");
 }
 ColumnSpec planned_reason_column() {
-  return text_column(columns::reason.name, "why a row without a bundle is not computed");
+  return text(columns::reason.name, "why a row without a bundle is not computed");
 }
 
 void write_plan(const Handle& file, const SweepFacts& facts, const Plan& plan,
                 const BundleOfItem& items) {
   write_sweep_facts(file, facts, items.n_bundles);
   write_prompts(file, plan);
-  write_pairs(file, plan);
-  write_arms(file, facts.arms);
+  write_pairs_and_arms(file, plan, facts.arms);
   write_rows(file, plan);
   write_bundle_of_item(file, items, !facts.generations.empty());
 }
@@ -241,53 +228,42 @@ void copy_prompt_table(const Handle& plan, const Handle& results) {
   copy_columns(plan, results, "prompts", {prompt_n_tokens});
 }
 
-void copy_pair_and_arm_tables(const Handle& plan, const Handle& results) {
+void copy_other_tables(const Handle& plan, const Handle& results) {
   copy_columns(plan, results, "pairs", {pair_id, pair_source, pair_base});
   copy_columns(plan, results, "arms", {arm_label, arm_kind, arm_spec});
-}
-
-void copy_row_table(const Handle& plan, const Handle& results) {
   copy_columns(plan, results, "rows", {row_id, row_pair, row_arm, row_sample});
-}
-
-void read_items(const Handle& file, StoredSweep& sweep) {
-  const Handle prompts = h5::open_group(file, "prompts");
-  sweep.prompts.id = read_text_store(prompts, prompt_id);
-  sweep.prompts.group = read_text_store(prompts, prompt_group);
-  h5::read_texts(prompts, prompt_text,
-                 [&](const std::string& text) { sweep.prompts.text.add(text); });
-  const Handle pairs = h5::open_group(file, "pairs");
-  sweep.pairs.id = read_text_store(pairs, pair_id);
-  sweep.pairs.source = h5::read_values<std::int32_t>(pairs, pair_source);
-  sweep.pairs.base = h5::read_values<std::int32_t>(pairs, pair_base);
-  const Handle rows = h5::open_group(file, "rows");
-  sweep.rows.row_id = h5::read_values<std::uint64_t>(rows, row_id);
-  sweep.rows.pair = h5::read_values<std::int32_t>(rows, row_pair);
-  sweep.rows.arm = h5::read_values<std::int32_t>(rows, row_arm);
-  sweep.rows.sample = h5::read_values<std::int32_t>(rows, row_sample);
-  sweep.rows.reason = read_text_store(rows, planned_reason_column());
 }
 
 std::vector<std::uint64_t> read_row_ids(const Handle& file) {
   return h5::read_values<std::uint64_t>(h5::open_group(file, "rows"), row_id);
 }
 
-InputError not_of_this_version(const std::filesystem::path& plan, const std::exception& error) {
-  return {plan.string(),
-          std::string("is not a plan of this version of rvsweep (") + error.what() + ")",
-          "use the version that wrote it, or another --out folder"};
-}
-
 OpenPlan open_plan(const std::filesystem::path& sweep_folder) {
   const std::filesystem::path path = plan_file(sweep_folder);
-  Handle file = open_checked_file(path, FileKind::plan);
-  try {
-    SweepFacts facts = read_sweep_facts(file);
-    BundleOfItem items = read_bundle_of_item(file);
-    return {std::move(file), std::move(facts), std::move(items)};
-  } catch (const std::exception& error) {
-    throw not_of_this_version(path, error);
-  }
+  OpenPlan plan{open_checked_file(path, FileKind::plan), {}, {}};
+  as_of_this_version(path, [&] { read_facts_and_bundles(plan.file, plan.facts, plan.items); });
+  return plan;
+}
+
+void read_items(const std::filesystem::path& plan, const Handle& file, StoredSweep& sweep) {
+  as_of_this_version(plan, [&] {
+    const Handle prompts = h5::open_group(file, "prompts");
+    sweep.prompts.id = read_text_store(prompts, prompt_id);
+    sweep.prompts.group = read_text_store(prompts, prompt_group);
+    h5::read_texts(prompts, prompt_text,
+                   [&](const std::string& text) { sweep.prompts.text.add(text); });
+    const Handle pairs = h5::open_group(file, "pairs");
+    sweep.pairs.id = read_text_store(pairs, pair_id);
+    sweep.pairs.source = h5::read_values<std::int32_t>(pairs, pair_source);
+    sweep.pairs.base = h5::read_values<std::int32_t>(pairs, pair_base);
+    const Handle rows = h5::open_group(file, "rows");
+    sweep.rows.row_id = h5::read_values<std::uint64_t>(rows, row_id);
+    sweep.rows.pair = h5::read_values<std::int32_t>(rows, row_pair);
+    sweep.rows.arm = h5::read_values<std::int32_t>(rows, row_arm);
+    sweep.rows.sample = h5::read_values<std::int32_t>(rows, row_sample);
+    sweep.rows.reason = read_text_store(rows, planned_reason_column());
+    expect_sound(sweep);
+  });
 }
 
 }  // namespace rvsweep

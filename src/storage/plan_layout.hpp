@@ -1,10 +1,8 @@
 #pragma once
 // Every dataset of plan.h5: /prompts, /pairs, /arms and the planned part of /rows, which results.h5
 // gets as well, and beside them what only plan.h5 holds. Functions on files throw h5::Error.
-#include <exception>
 #include <filesystem>
 
-#include "rvsweep/core/error.hpp"
 #include "rvsweep/storage/plan_file.hpp"
 #include "storage/h5_column.hpp"
 
@@ -16,12 +14,8 @@ void write_plan(const h5::Handle& file, const SweepFacts& facts, const Plan& pla
 
 /// Copies of what lies in plan.h5 into results.h5.
 void copy_prompt_table(const h5::Handle& plan, const h5::Handle& results);
-void copy_pair_and_arm_tables(const h5::Handle& plan, const h5::Handle& results);
-/// row_id, pair, arm and sample; status and reason are the caller's.
-void copy_row_table(const h5::Handle& plan, const h5::Handle& results);
-
-/// Prompts, pairs and rows of plan.h5.
-void read_items(const h5::Handle& file, StoredSweep& sweep);
+/// Pairs, arms, and of rows row_id, pair, arm and sample; status and reason are the caller's.
+void copy_other_tables(const h5::Handle& plan, const h5::Handle& results);
 
 /// Ids of all rows of a plan.h5 or results.h5.
 std::vector<std::uint64_t> read_row_ids(const h5::Handle& file);
@@ -29,9 +23,6 @@ std::vector<std::uint64_t> read_row_ids(const h5::Handle& file);
 /// /rows/status and /rows/reason of plan.h5.
 ColumnSpec planned_status_column();
 ColumnSpec planned_reason_column();
-
-/// What to say of a plan with a sound checksum that cannot be read.
-InputError not_of_this_version(const std::filesystem::path& plan, const std::exception& error);
 
 struct OpenPlan {
   h5::Handle file;
@@ -41,5 +32,7 @@ struct OpenPlan {
 
 /// DIR/plan.h5 with its checksum compared. InputError when there is none or it is damaged.
 OpenPlan open_plan(const std::filesystem::path& sweep_folder);
+/// Its prompts, pairs and rows, as open_plan.
+void read_items(const std::filesystem::path& plan, const h5::Handle& file, StoredSweep& sweep);
 
 }  // namespace rvsweep

@@ -65,12 +65,9 @@ BundleRunFacts read_run_facts(const Handle& file) {
 
 /// FILE<suffix>, or FILE<suffix>-2, -3, ... where that is taken.
 fs::path free_name(const fs::path& file, const std::string& suffix) {
-  fs::path name = file;
-  name += suffix;
-  for (int copy = 2; fs::exists(name); ++copy) {
-    name = file;
-    name += suffix + "-" + std::to_string(copy);
-  }
+  const std::string first = file.string() + suffix;
+  fs::path name = first;
+  for (int copy = 2; fs::exists(name); ++copy) name = first + "-" + std::to_string(copy);
   return name;
 }
 
@@ -135,8 +132,7 @@ std::vector<SoundSegment> sound_segments(const fs::path& sweep_folder,
     else
       sound.push_back(std::get<SoundSegment>(std::move(checked)));
   }
-  std::sort(sound.begin(), sound.end(),
-            [](const auto& a, const auto& b) { return a.bundle < b.bundle; });
+  std::ranges::sort(sound, {}, &SoundSegment::bundle);
   return sound;
 }
 
