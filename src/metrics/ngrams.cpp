@@ -31,8 +31,8 @@ double copied_ngrams(std::string_view text, std::string_view prompt) {
   const auto in_prompt = four_grams(prompt);
   const std::set<std::string> known(in_prompt.begin(), in_prompt.end());
   const auto in_text = four_grams(text);
-  const auto copied = std::count_if(in_text.begin(), in_text.end(),
-                                    [&](const std::string& run) { return known.contains(run); });
+  const auto copied =
+      std::ranges::count_if(in_text, [&](const std::string& run) { return known.contains(run); });
   return share(static_cast<std::size_t>(copied), in_text.size());
 }
 
