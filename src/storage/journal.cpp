@@ -81,7 +81,7 @@ void Journal::apply(const JournalEvent& event) {
   } else if (event.event == "lost") {
     lost_ = event.rank;
   } else {
-    held.erase(std::remove(held.begin(), held.end(), bundle), held.end());
+    std::erase(held, bundle);
     if (event.event == "failed") ++attempts_[bundle];
     if (event.event == "done" || event.event == "set_aside") attempts_.erase(bundle);
   }

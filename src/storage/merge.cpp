@@ -95,10 +95,11 @@ void fill_planned_ends(const OpenPlan& plan, std::int64_t first, std::int64_t en
   for (const ColumnSpec& spec : {planned_status_column(), planned_reason_column()}) {
     const ColumnValues planned =
         h5::read_items(h5::open_dataset(rows, spec.name), spec, first, end - first);
-    for (Column& column : block)
-      for (std::int64_t row = first; column.spec.name == spec.name && row < end; ++row)
-        if (plan.items.row_bundle[static_cast<std::size_t>(row)] == no_bundle)
-          copy_item(spec, planned, row - first, column.values, row - first);
+    const auto column = std::ranges::find_if(
+        block, [&](const Column& filled) { return filled.spec.name == spec.name; });
+    for (std::int64_t row = first; row < end; ++row)
+      if (plan.items.row_bundle[static_cast<std::size_t>(row)] == no_bundle)
+        copy_item(spec, planned, row - first, column->values, row - first);
   }
 }
 
@@ -255,14 +256,13 @@ void require_all_bundles(const fs::path& sweep_folder, std::int32_t n_bundles,
 
 MergeReport merge(const fs::path& sweep_folder, const MergeOptions& options) {
   const OpenPlan plan = open_plan(sweep_folder);
-  const auto& columns = plan.facts.row_columns;
-  for (const ColumnSpec& needed : {planned_status_column(), planned_reason_column()})
-    RVSWEEP_EXPECT(std::any_of(columns.begin(), columns.end(),
-                               [&](const ColumnSpec& spec) {
-                                 return spec.name == needed.name && spec.type == needed.type &&
-                                        spec.shape.empty();
-                               }),
+  for (const ColumnSpec& needed : {planned_status_column(), planned_reason_column()}) {
+    const auto is_it = [&](const ColumnSpec& spec) {
+      return spec.name == needed.name && spec.type == needed.type && spec.shape.empty();
+    };
+    RVSWEEP_EXPECT(std::ranges::any_of(plan.facts.row_columns, is_it),
                    "the columns of /rows include " + needed.name);
+  }
   const Descriptor lock = lock_for_merge(segments_folder(sweep_folder));
 
   MergeReport report;

@@ -18,8 +18,7 @@ bool is_permutation_of(std::vector<Integer> numbers, std::size_t n) {
 }
 
 bool all_between(const std::vector<std::int32_t>& values, std::int64_t low, std::int64_t end) {
-  return std::all_of(values.begin(), values.end(),
-                     [&](std::int32_t value) { return value >= low && value < end; });
+  return std::ranges::all_of(values, [&](auto value) { return value >= low && value < end; });
 }
 
 void expect_sound(const std::vector<SweepFacts::Generation>& generations, std::int64_t n_pairs,

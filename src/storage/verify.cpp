@@ -62,8 +62,7 @@ std::optional<ResultRows> check_results(const fs::path& file, VerifyReport& repo
     rows.ids = read_row_ids(opened);
     const auto status =
         h5::read_values<std::int8_t>(h5::open_group(opened, "rows"), planned_status_column());
-    rows.pending =
-        std::count(status.begin(), status.end(), static_cast<std::int8_t>(RowStatus::pending));
+    rows.pending = std::ranges::count(status, static_cast<std::int8_t>(RowStatus::pending));
     check_row_ids(file, rows.ids, report);
     if (rows.pending > 0)
       add(report.notes, file, std::to_string(rows.pending) + " rows pending (a partial merge)");
