@@ -1,13 +1,10 @@
 #include <iostream>
 
 #include "cli/options.hpp"
-#include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/storage/merge.hpp"
 
 namespace rvsweep {
-
-namespace po = boost::program_options;
 
 int merge_command(const Arguments& arguments) {
   po::options_description all("Merge");
@@ -15,11 +12,8 @@ int merge_command(const Arguments& arguments) {
       "partial", po::bool_switch(), "rows not computed yet become pending instead of an error");
   const auto options = parse_options(arguments, all, "merge DIR [--partial]", "dir");
   if (!options) return exit_done;
-  if (!options->contains("dir"))
-    throw InputError("command line", "the sweep's folder is missing", "rvsweep merge DIR");
-  MergeOptions how;
-  how.partial = (*options)["partial"].as<bool>();
-  const MergeReport report = merge((*options)["dir"].as<std::string>(), how);
+  const MergeReport report =
+      merge((*options)["dir"].as<std::string>(), {.partial = (*options)["partial"].as<bool>()});
   for (const auto& segment : report.damaged)
     spdlog::warn("{}: {}", segment.file.string(), segment.reason);
   spdlog::info("{} rows ok, {} refused, {} failed, {} pending", report.rows_ok, report.rows_refused,

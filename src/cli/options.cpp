@@ -10,12 +10,11 @@
 
 namespace rvsweep {
 
-namespace po = boost::program_options;
-
 std::optional<po::variables_map> parse_options(const Arguments& arguments,
                                                const po::options_description& options,
                                                const std::string& usage,
-                                               const std::string& positional) {
+                                               const std::string& positional,
+                                               const std::vector<std::string>& required) {
   po::options_description all(options);
   all.add_options()("help,h", "show this help")("version", "show the version");
   po::positional_options_description bare;
@@ -35,6 +34,13 @@ std::optional<po::variables_map> parse_options(const Arguments& arguments,
   } catch (const po::error& error) {
     throw InputError("command line", error.what(), "usage: rvsweep " + usage);
   }
+  const auto refuse = [&](const std::string& missing) {
+    throw InputError("command line", missing + " is missing", "usage: rvsweep " + usage);
+  };
+  if (!positional.empty() && !values.contains(positional))
+    refuse("the " + options.find(positional, false).description());
+  for (const std::string& name : required)
+    if (!values.contains(name)) refuse("--" + name);
   return values;
 }
 

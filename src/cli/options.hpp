@@ -12,24 +12,28 @@
 
 namespace rvsweep {
 
-/// Parses `arguments`; `positional` names the option that a bare word sets ("" where none may
-/// stand). Prints usage and options for --help, and the version for --version, and returns nothing
-/// then. Throws InputError for whatever Boost refuses.
-std::optional<boost::program_options::variables_map> parse_options(
-    const Arguments& arguments, const boost::program_options::options_description& options,
-    const std::string& usage, const std::string& positional = "");
+namespace po = boost::program_options;
+
+/// Parses `arguments`; a bare word sets the option `positional` ("" where none may stand), which
+/// must be given like those of `required`. Prints usage and options for --help, and the version for
+/// --version, and returns nothing then. Throws InputError for whatever Boost refuses and for what
+/// is missing.
+std::optional<po::variables_map> parse_options(const Arguments& arguments,
+                                               const po::options_description& options,
+                                               const std::string& usage,
+                                               const std::string& positional = "",
+                                               const std::vector<std::string>& required = {});
 
 /// --config, --set, --device, --dtype, --dump-config: what names a sweep.
-boost::program_options::options_description sweep_options();
+po::options_description sweep_options();
 
 /// The files of --config. InputError without any.
-std::vector<std::filesystem::path> config_files(
-    const boost::program_options::variables_map& options);
+std::vector<std::filesystem::path> config_files(const po::variables_map& options);
 
 /// --set, and the options that stand for one: --device, --dtype and --random-weights.
-std::vector<std::string> config_sets(const boost::program_options::variables_map& options);
+std::vector<std::string> config_sets(const po::variables_map& options);
 
 /// The merged configuration.
-ConfigValues config_of(const boost::program_options::variables_map& options);
+ConfigValues config_of(const po::variables_map& options);
 
 }  // namespace rvsweep

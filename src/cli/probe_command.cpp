@@ -20,8 +20,6 @@
 namespace rvsweep {
 namespace {
 
-namespace po = boost::program_options;
-
 std::vector<float> to_floats(const at::Tensor& tensor) {
   const at::Tensor values = tensor.to(at::kCPU).to(at::kFloat).contiguous();
   return {values.const_data_ptr<float>(), values.const_data_ptr<float>() + values.numel()};
@@ -86,12 +84,9 @@ int probe_command(const Arguments& arguments) {
       "float32, bfloat16, float16 or auto")(
       "random-weights", po::value<std::uint64_t>()->implicit_value(1),
       "draw the weights from this seed in place of reading them");
-  const auto options = parse_options(arguments, all, "probe --model M --text T [--out F.h5]");
+  const auto options =
+      parse_options(arguments, all, "probe --model M --text T [--out F.h5]", "", {"model", "text"});
   if (!options) return exit_done;
-  for (const char* needed : {"model", "text"})
-    if (!options->contains(needed))
-      throw InputError("command line", std::string("--") + needed + " is missing",
-                       "rvsweep probe --model M --text T [--out F.h5]");
   const std::filesystem::path folder = (*options)["model"].as<std::string>();
   const auto window = (*options)["window"].as<std::int64_t>();
   if (window < 2) throw InputError("--window", "is below 2", "give at least 2 positions");

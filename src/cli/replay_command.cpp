@@ -2,7 +2,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <bit>
+#include <cstring>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -10,8 +10,10 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/log.hpp"
+#include "rvsweep/core/parse_number.hpp"
 #include "rvsweep/experiment/bundle_runner.hpp"
 #include "rvsweep/experiment/mean_donors.hpp"
+#include "rvsweep/plan/result_schema.hpp"
 #include "rvsweep/storage/segment.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 #include "rvsweep/sweep/identity.hpp"
@@ -22,27 +24,19 @@
 namespace rvsweep {
 namespace {
 
-namespace po = boost::program_options;
-
 /// 16 hexadecimal digits, as `rvsweep plan --list` writes them, or the decimal number of /rows.
 std::uint64_t parse_row_id(const std::string& text) {
-  const bool is_hex = text.size() == 16;
-  std::size_t end = 0;
-  std::uint64_t id = 0;
-  try {
-    id = std::stoull(text, &end, is_hex ? 16 : 10);
-  } catch (const std::exception&) {
-  }
-  if (end != text.size() || text.empty() || text[0] == '-')
+  const auto id = parse_number<std::uint64_t>(text, text.size() == 16 ? 16 : 10);
+  if (!id)
     throw InputError("--row " + text, "is no row id",
                      "give the 16 hexadecimal digits of `rvsweep plan --list`");
-  return id;
+  return *id;
 }
 
 /// The place of the row in plan order. Throws InputError where it cannot be computed again.
 std::size_t place_of_row(const StoredSweep& sweep, std::uint64_t id, const std::string& folder) {
   const auto& ids = sweep.rows.row_id;
-  const auto found = std::find(ids.begin(), ids.end(), id);
+  const auto found = std::ranges::find(ids, id);
   if (found == ids.end())
     throw InputError(folder, "has no row " + hex(id), "`rvsweep plan --list` lists the row ids");
   const auto place = static_cast<std::size_t>(found - ids.begin());
@@ -56,16 +50,11 @@ struct Item {
   const ItemTable& table;
   std::int64_t at = 0;
 
-  Item(const ItemTable& from, std::int64_t number) : table(from) {
-    const auto found = std::find(from.index.begin(), from.index.end(), number);
-    RVSWEEP_EXPECT(found != from.index.end(), "the bundle holds its row");
-    at = found - from.index.begin();
-  }
-
+  /// Null where the table has no such column.
   template <class T>
-  const T* values(const std::string& name) const {
+  const T* values(ColumnKey<T> key) const {
     for (const Column& column : table.columns)
-      if (column.spec.name == name)
+      if (column.spec.name == key.name)
         return std::get<std::vector<T>>(column.values).data() + at * item_size(column.spec);
     return nullptr;
   }
@@ -74,10 +63,8 @@ struct Item {
 /// Bits, so that NaN equals NaN and 0 does not equal -0.
 template <class T>
 bool same_bits(const T& a, const T& b) {
-  if constexpr (std::is_same_v<T, float>)
-    return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b);
-  else if constexpr (std::is_same_v<T, double>)
-    return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+  if constexpr (std::is_floating_point_v<T>)
+    return std::memcmp(&a, &b, sizeof a) == 0;
   else
     return a == b;
 }
@@ -105,24 +92,21 @@ std::vector<std::string> bit_differences(const Item& stored, const Item& now) {
   return lines;
 }
 
-void print_row(const StoredSweep& sweep, std::size_t place, const Bundle& bundle, const Item& row) {
-  const auto at = [](const auto& names, std::int32_t index) {
-    return names.at(static_cast<std::size_t>(index));
-  };
-  std::cout << fmt::format("row       {}: pair {}, arm {}, sample {}\n",
-                           hex(sweep.rows.row_id[place]),
-                           sweep.pairs.id[static_cast<std::size_t>(sweep.rows.pair[place])],
-                           at(sweep.arms.label, sweep.rows.arm[place]), sweep.rows.sample[place])
-            << "          " << at(sweep.arms.spec, sweep.rows.arm[place]) << "\n"
-            << fmt::format("bundle    {}, slot {} of {} ({} contexts of {} columns)\n",
-                           bundle.id.value, row.at, bundle.shape.rows, bundle.shape.contexts,
-                           bundle.shape.prompt_length);
+void print_row(const Plan& plan, std::size_t place, const Bundle& bundle, const Item& item) {
+  const PlannedRow& row = plan.rows[place];
+  const Arm& arm = plan.arms.at(static_cast<std::size_t>(row.arm.value));
+  std::cout << fmt::format(
+      "row       {}: pair {}, arm {}, sample {}\n          {}\n"
+      "bundle    {}, slot {} of {} ({} contexts of {} columns)\n",
+      hex(row.id.value), plan.pairs.at(static_cast<std::size_t>(row.pair.value)).id, arm.label,
+      row.sample, arm.canonical(), bundle.id.value, item.at, bundle.shape.rows,
+      bundle.shape.contexts, bundle.shape.prompt_length);
 }
 
 /// What the patches wrote in all; of one patch at each layer too where all have the same share.
 void print_patch(const Arm& arm, const Item& row) {
   if (!arm.is_patched()) return;
-  const auto changed = *row.values<std::int64_t>("cells_changed");
+  const auto changed = *row.values(columns::cells_changed);
   const LayerSet& layers = arm.patches.front().layers;
   std::string each;
   if (arm.patches.size() == 1 && changed % std::ssize(layers) == 0)
@@ -131,13 +115,12 @@ void print_patch(const Arm& arm, const Item& row) {
   std::cout << fmt::format(
       "patch     {} cells written{}; {} dropped; norm of the change {:.6g}; "
       "{} future keys\n",
-      changed, each, *row.values<std::int64_t>("cells_dropped"), *row.values<double>("change_norm"),
-      *row.values<std::int32_t>("future_keys"));
+      changed, each, *row.values(columns::cells_dropped), *row.values(columns::change_norm),
+      *row.values(columns::future_keys));
 }
 
 std::int64_t slot_of(const Bundle& bundle, std::int64_t row) {
-  const auto found = std::find_if(bundle.rows.begin(), bundle.rows.end(),
-                                  [&](const BundleRow& r) { return r.row.value == row; });
+  const auto found = std::ranges::find(bundle.rows, RowIndex(row), &BundleRow::row);
   RVSWEEP_EXPECT(found != bundle.rows.end(), "the bundle holds its row");
   return found - bundle.rows.begin();
 }
@@ -173,11 +156,11 @@ std::string likeliest(const Tokenizer& tokenizer, const at::Tensor& log_probabil
 void print_steps(const SweepSettings& settings, const Tokenizer& tokenizer,
                  const std::vector<at::Tensor>& steps, const Item& row) {
   const auto max_new = settings.generation.max_new_tokens;
-  const std::int32_t* tokens = row.values<std::int32_t>("tokens");
-  const float* pr = row.values<float>("step_pr");  // [L, max_new]
+  const std::int32_t* tokens = row.values(columns::tokens);
+  const float* pr = row.values(columns::step_pr);  // [L, max_new]
   std::cout << fmt::format("{:>8} {:>8} {:>9}  {}text, then the likeliest tokens\n", "step",
                            "token", "log p", pr != nullptr ? "PR early   PR late  " : "");
-  for (std::int64_t step = 0; step < *row.values<std::int32_t>("n_generated"); ++step) {
+  for (std::int64_t step = 0; step < *row.values(columns::n_generated); ++step) {
     const at::Tensor& log_probabilities = steps.at(static_cast<std::size_t>(step));
     std::string window;
     if (pr != nullptr)
@@ -188,7 +171,7 @@ void print_steps(const SweepSettings& settings, const Tokenizer& tokenizer,
                              quoted(tokenizer, tokens[step]),
                              likeliest(tokenizer, log_probabilities));
   }
-  std::cout << "ended     by " << *row.values<std::string>("stop_reason") << "\n";
+  std::cout << "ended     by " << *row.values(columns::stop_reason) << "\n";
 }
 
 /// What of this machine and this program is not as it was when the sweep ran.
@@ -220,7 +203,6 @@ ExitCode tell_bits(const Item& stored, const Item& now) {
 int replay(const std::string& folder, std::uint64_t id, const std::string& model_folder) {
   const StoredSweep stored = read_plan_file(folder);
   const std::size_t place = place_of_row(stored, id, folder);
-  const std::int64_t row = stored.number_of_row(place);
   const SweepIdentity identity = stored_identity(stored);
   ConfigValues values = read_config_text(config_text(identity.config), folder + "/plan.h5");
   if (!model_folder.empty()) values["model.path"] = {{model_folder, "--model"}};
@@ -242,6 +224,7 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
   const Transformer model =
       load_on_every_rank(alone, setup.model, setup.weights,
                          place_rank(setup.device, setup.dtype, 0), identity.threads);
+  const std::int64_t slot = slot_of(bundle, stored.number_of_row(place));
   std::vector<at::Tensor> steps;
   const BundleRunner runner{.model = model,
                             .tokenizer = setup.tokenizer,
@@ -249,13 +232,13 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
                             .prompt_columns = stored.prompt_columns,
                             .row_columns = stored.row_columns,
                             .means = means_over(model, setup.plan.mean_prompts),
-                            .observe_step = keep_of_slot(slot_of(bundle, row), steps)};
+                            .observe_step = keep_of_slot(slot, steps)};
   const BundleResult result = runner.run(bundle);
-  const Item now(result.rows, row);
+  const Item now{result.rows, slot};
 
-  print_row(stored, place, bundle, now);
+  print_row(setup.plan, place, bundle, now);
   print_patch(setup.plan.arms.at(static_cast<std::size_t>(stored.rows.arm[place])), now);
-  if (const std::string& reason = *now.values<std::string>("reason"); !reason.empty())
+  if (const std::string& reason = *now.values(columns::reason); !reason.empty())
     std::cout << "failed    " << reason << "\n";
   else
     print_steps(settings, setup.tokenizer, steps, now);
@@ -264,7 +247,8 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
     return exit_done;
   }
   const ItemTable before = read_segment_table(segment, SegmentTable::rows, stored.row_columns);
-  return tell_bits(Item(before, row), now);
+  RVSWEEP_EXPECT(before.index == result.rows.index, "a segment holds its bundle's rows in order");
+  return tell_bits({before, slot}, now);
 }
 
 }  // namespace
@@ -275,12 +259,9 @@ int replay_command(const Arguments& arguments) {
       "row,r", po::value<std::string>(), "id of the row, as `rvsweep plan --list` writes it")(
       "model,m", po::value<std::string>()->default_value(""),
       "the model's folder where it is no longer the one of the configuration");
-  const auto options = parse_options(arguments, all, "replay DIR --row ID [--model M]", "dir");
+  const auto options =
+      parse_options(arguments, all, "replay DIR --row ID [--model M]", "dir", {"row"});
   if (!options) return exit_done;
-  for (const char* needed : {"dir", "row"})
-    if (!options->contains(needed))
-      throw InputError("command line", std::string(needed) + " is missing",
-                       "rvsweep replay DIR --row ID");
   return replay((*options)["dir"].as<std::string>(),
                 parse_row_id((*options)["row"].as<std::string>()),
                 (*options)["model"].as<std::string>());

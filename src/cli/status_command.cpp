@@ -4,14 +4,12 @@
 
 #include "cli/options.hpp"
 #include "cli/status_watch.hpp"
-#include "rvsweep/core/error.hpp"
 #include "rvsweep/sweep/progress.hpp"
 #include "rvsweep/sweep/status.hpp"
 
 namespace rvsweep {
 namespace {
 
-namespace po = boost::program_options;
 using nlohmann::ordered_json;
 
 void print(const std::filesystem::path& folder, const ordered_json& status) {
@@ -47,8 +45,6 @@ int status_command(const Arguments& arguments) {
       "json", po::bool_switch(), "one JSON object on stdout");
   const auto options = parse_options(arguments, all, "status DIR [--watch] [--json]", "dir");
   if (!options) return exit_done;
-  if (!options->contains("dir"))
-    throw InputError("command line", "the sweep's folder is missing", "rvsweep status DIR");
   const std::filesystem::path folder = (*options)["dir"].as<std::string>();
   const bool json = (*options)["json"].as<bool>();
   if ((*options)["watch"].as<bool>()) return watch_status(folder, json);

@@ -33,12 +33,9 @@ std::int64_t count(const ordered_json& status, const char* name) {
   return status.value(name, std::int64_t{0});
 }
 
-std::int64_t computable(const ordered_json& status) {
-  return count(status, "rows_total") - count(status, "rows_refused");
-}
-
 std::string bar(const ordered_json& status, std::size_t columns) {
-  const auto all = computable(status), done = count(status, "rows_done");
+  const auto all = count(status, "rows_total") - count(status, "rows_refused");
+  const auto done = count(status, "rows_done");
   const double share = all > 0 ? static_cast<double>(done) / static_cast<double>(all) : 1.0;
   const std::size_t width = std::clamp<std::size_t>(columns, 20, 100) - 8;  // "[] 100 %"
   const auto filled = static_cast<std::size_t>(share * static_cast<double>(width));

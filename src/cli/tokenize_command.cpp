@@ -6,8 +6,6 @@
 
 namespace rvsweep {
 
-namespace po = boost::program_options;
-
 int tokenize_command(const Arguments& arguments) {
   po::options_description all("Tokenize");
   all.add_options()("model,m", po::value<std::string>(), "model folder that holds tokenizer.json")(
@@ -16,10 +14,9 @@ int tokenize_command(const Arguments& arguments) {
       "spans", po::bool_switch(), "[id, begin, end] for each token: the bytes it stands for")(
       "template", po::value<std::string>(), "chat template to put around each text");
   const auto options = parse_options(
-      arguments, all, "tokenize --model M [--json] [--template T] [--spans | --decode]");
+      arguments, all, "tokenize --model M [--json] [--template T] [--spans | --decode]", "",
+      {"model"});
   if (!options) return exit_done;
-  if (!options->contains("model"))
-    throw InputError("command line", "--model is missing", "name a model folder");
   const bool decode = (*options)["decode"].as<bool>(), spans = (*options)["spans"].as<bool>();
   if (decode && spans)
     throw InputError("command line", "--decode and --spans exclude each other", "give one of them");

@@ -1,20 +1,15 @@
 #include <iostream>
 
 #include "cli/options.hpp"
-#include "rvsweep/core/error.hpp"
 #include "rvsweep/storage/verify.hpp"
 
 namespace rvsweep {
-
-namespace po = boost::program_options;
 
 int verify_command(const Arguments& arguments) {
   po::options_description all("Verify");
   all.add_options()("path", po::value<std::string>(), "folder of a sweep, or one of its files");
   const auto options = parse_options(arguments, all, "verify DIR_OR_FILE", "path");
   if (!options) return exit_done;
-  if (!options->contains("path"))
-    throw InputError("command line", "the folder or file is missing", "rvsweep verify DIR_OR_FILE");
   const VerifyReport report = verify((*options)["path"].as<std::string>());
   for (const auto& line : report.damage) std::cout << "damaged  " << line << "\n";
   for (const auto& line : report.notes) std::cout << "note     " << line << "\n";

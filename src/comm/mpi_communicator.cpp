@@ -4,7 +4,6 @@
 
 #include <climits>
 #include <cstdlib>
-#include <deque>
 #include <list>
 #include <numeric>
 #include <set>
@@ -53,7 +52,7 @@ class MpiCommunicator final : public Communicator {
     RVSWEEP_EXPECT(tag >= 0, "a tag is 0 or more, not " + std::to_string(tag));
     const int count = checked_count(payload.size());
     if (to == rank_) {
-      to_self_.push_back({rank_, tag, std::move(payload)});
+      incoming_.push_back({MPI_REQUEST_NULL, {rank_, tag, std::move(payload)}});
       return;
     }
     release_sent();
@@ -63,11 +62,6 @@ class MpiCommunicator final : public Communicator {
 
   std::optional<Message> try_receive() override {
     release_sent();
-    if (!to_self_.empty()) {
-      Message message = std::move(to_self_.front());
-      to_self_.pop_front();
-      return message;
-    }
     start_receiving();
     return take_received();
   }
@@ -121,7 +115,7 @@ class MpiCommunicator final : public Communicator {
     Bytes payload;  // must stay until the request completes
   };
   struct Incoming {
-    MPI_Request request;
+    MPI_Request request;  // null of a message to itself: complete
     Message message;
   };
 
@@ -175,7 +169,6 @@ class MpiCommunicator final : public Communicator {
   std::optional<Seconds> patience_;
   std::list<Outgoing> outgoing_;
   std::list<Incoming> incoming_;
-  std::deque<Message> to_self_;
 };
 
 }  // namespace

@@ -1,22 +1,15 @@
 #include "rvsweep/comm/silence.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
-#include <sstream>
 
 namespace rvsweep {
-namespace {
-
-std::string seconds_text(Seconds seconds) {
-  std::ostringstream text;
-  text << seconds.count() << " s";
-  return text.str();
-}
-
-}  // namespace
 
 RankLost::RankLost(const std::string& who, Seconds limit)
-    : std::runtime_error(who + " gave no sign of life for more than " + seconds_text(limit) +
-                         " (stopped, cut off or dead)") {}
+    : std::runtime_error(
+          fmt::format("{} gave no sign of life for more than {:g} s (stopped, cut off or dead)",
+                      who, limit.count())) {}
 
 Silence::Silence(int ranks, std::optional<Seconds> limit, Time now)
     : limit_(limit), last_listened_(now), last_heard_(ranks, Seconds(0)) {}

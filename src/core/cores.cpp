@@ -7,6 +7,7 @@
 #include <string>
 
 #include "rvsweep/core/parse_number.hpp"
+#include "rvsweep/core/split.hpp"
 
 namespace rvsweep {
 namespace {
@@ -47,14 +48,9 @@ std::optional<double> quota_v1(const fs::path& group) {
 template <class Quota>
 void lower_to(std::optional<double>& least, const fs::path& top, const fs::path& below,
               Quota quota_of) {
-  fs::path group = top;
-  const auto take = [&] {
+  for (fs::path group = top / below;; group = group.parent_path()) {
     if (const auto quota = quota_of(group)) least = std::min(least.value_or(*quota), *quota);
-  };
-  take();
-  for (const fs::path& part : below) {
-    group /= part;
-    take();
+    if (group == top) return;
   }
 }
 
@@ -66,10 +62,10 @@ std::optional<double> group_quota(const fs::path& root) {
   for (std::string line; std::getline(groups, line);) {
     const auto first = line.find(':'), second = line.find(':', first + 1);
     if (second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    const std::string controllers = line.substr(first + 1, second - first - 1);
     const fs::path path = fs::path(line.substr(second + 1)).relative_path();
-    if (controllers == ",,") lower_to(least, mount, path, quota_v2);
-    if (controllers.find(",cpu,") != std::string::npos)
+    if (controllers.empty()) lower_to(least, mount, path, quota_v2);
+    if (std::ranges::count(split(controllers, ','), "cpu") > 0)
       for (const char* name : {"cpu", "cpu,cpuacct"}) lower_to(least, mount / name, path, quota_v1);
   }
   return least;

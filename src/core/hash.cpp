@@ -1,5 +1,6 @@
 #include "rvsweep/core/hash.hpp"
 
+#include <spdlog/fmt/fmt.h>
 #include <xxhash.h>
 
 #include <new>
@@ -15,12 +16,7 @@ std::uint64_t xxh3_fields(std::initializer_list<std::string_view> fields) {
   return xxh3(joined);
 }
 
-std::string hex(std::uint64_t value) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string text(16, '0');
-  for (int i = 15; i >= 0; --i, value >>= 4) text[i] = digits[value & 15];
-  return text;
-}
+std::string hex(std::uint64_t value) { return fmt::format("{:016x}", value); }
 
 struct Hasher::State {
   XXH3_state_t* xxh = XXH3_createState();

@@ -1,11 +1,6 @@
 #include "rvsweep/core/json_place.hpp"
 
 namespace rvsweep {
-namespace {
-
-const nlohmann::json absent;
-
-}  // namespace
 
 nlohmann::json parse_json(const std::string& text, const std::string& where,
                           const std::string& advice) {
@@ -19,6 +14,7 @@ nlohmann::json parse_json(const std::string& text, const std::string& where,
 }
 
 JsonPlace JsonPlace::member(const std::string& key) const {
+  static const nlohmann::json absent;
   if (!value.is_object()) throw InputError(where(), "is not an object", advice);
   const auto found = value.find(key);
   return {found == value.end() ? absent : *found, file, path.empty() ? key : path + "." + key,

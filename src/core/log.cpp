@@ -10,6 +10,8 @@
 #include <memory>
 #include <mutex>
 
+#include "rvsweep/core/descriptor.hpp"
+
 namespace rvsweep {
 namespace {
 
@@ -21,11 +23,8 @@ bool stderr_is_seen() {
   if (isatty(STDERR_FILENO) == 1) return true;
   if (std::getenv("OMPI_COMM_WORLD_RANK") == nullptr) return false;
   const std::string of_parent = "/proc/" + std::to_string(getppid()) + "/fd/2";
-  const int fd = ::open(of_parent.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC);
-  if (fd < 0) return false;
-  const bool terminal = isatty(fd) == 1;
-  ::close(fd);
-  return terminal;
+  const Descriptor parent(::open(of_parent.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC), of_parent);
+  return isatty(parent.get()) == 1;
 }
 
 /// stderr with a progress line below the log.

@@ -1,6 +1,7 @@
 #include "rvsweep/core/shared_memory.hpp"
 
 #include <fcntl.h>
+#include <spdlog/fmt/fmt.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,9 +40,7 @@ SharedMemory::SharedMemory(Descriptor memory, std::size_t bytes)
 std::string SharedMemory::handle() const {
   struct stat info {};
   fstat(memory_.get(), &info);
-  std::ostringstream text;
-  text << getpid() << ' ' << size_ << ' ' << memory_.get() << ' ' << info.st_ino;
-  return text.str();
+  return fmt::format("{} {} {} {}", getpid(), size_, memory_.get(), info.st_ino);
 }
 
 std::optional<SharedMemory> SharedMemory::open(const std::string& handle) {

@@ -6,13 +6,9 @@
 #include "rvsweep/core/error.hpp"
 
 namespace rvsweep {
-namespace {
-
-constexpr std::size_t piece_bytes = std::size_t{1} << 20;
-
-}  // namespace
 
 void TextStore::add(std::string_view text) {
+  constexpr std::size_t piece_bytes = std::size_t{1} << 20;
   RVSWEEP_EXPECT(text.size() <= std::numeric_limits<std::uint32_t>::max(),
                  "a text of the store has at most 4 GiB");
   if (pieces_.empty() || pieces_.back().capacity() - pieces_.back().size() < text.size()) {

@@ -1,14 +1,10 @@
 #include "rvsweep/core/utf8.hpp"
 
 namespace rvsweep::utf8 {
-namespace {
-
-constexpr char32_t replacement = 0xFFFD;
-
-}  // namespace
 
 // Table 3-7 of the Unicode standard: only the second byte's range depends on the first byte.
 Step first(std::string_view text) {
+  constexpr char32_t replacement = 0xFFFD;
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);
   if (lead < 0x80) return {lead, 1, true};

@@ -40,8 +40,7 @@ Giver giver_of(const RowDonor& donor, const Bundle& bundle, std::int64_t derived
 /// before it, at layer 0 from its token alone.
 bool writes_equal(const CompiledCachePatch& patch, const Tokens& b, const Giver& giver) {
   const Tokens& s = *giver.tokens;
-  const bool only_layer_0 =
-      patch.layers.front() && std::count(patch.layers.begin(), patch.layers.end(), true) == 1;
+  const bool only_layer_0 = patch.layers.front() && std::ranges::count(patch.layers, true) == 1;
   std::int64_t prefix = 0;
   for (const Cell& cell : patch.cells) {
     const bool same_position = cell.donor + patch.rotate_by == cell.base || !patch.writes_k;
@@ -60,20 +59,9 @@ bool writes_equal(const CompiledSitePatch& /*patch*/, const Tokens& b, const Giv
   return *giver.tokens == b;
 }
 
-/// What compiled patches of both kinds have.
-template <class CompiledPatch>
-CompiledPatch compiled_patch(const Patch& patch, const Giver& giver, const ModelConfig& config) {
-  CompiledPatch compiled;
-  compiled.layers = mask_of(patch.layers, config.n_layers, /*empty=*/false);
-  compiled.heads = mask_of(patch.heads, heads_of(patch, config), /*empty=*/true);
-  compiled.donor = giver.slot;
-  compiled.m = giver.m;
-  compiled.alpha = patch.alpha;
-  return compiled;
-}
-
-CompiledSitePatch compile_site(const SiteTarget& target, CompiledSitePatch patch,
-                               const Giver& giver, const CompiledRow& plan) {
+CompiledSitePatch compile_site(const SiteTarget& target, CompiledPatch common, const Giver& giver,
+                               const CompiledRow& plan) {
+  CompiledSitePatch patch{std::move(common)};
   patch.site = target.site;
   patch.m_after = giver.m_after;
   patch.window = std::min({target.window, plan.n - plan.n_after, patch.m - patch.m_after});
@@ -81,8 +69,9 @@ CompiledSitePatch compile_site(const SiteTarget& target, CompiledSitePatch patch
   return patch;
 }
 
-CompiledCachePatch compile_cache(const CacheTarget& target, CompiledCachePatch patch,
+CompiledCachePatch compile_cache(const CacheTarget& target, CompiledPatch common,
                                  const Tokens& keyword_tokens, const CompiledRow& plan) {
+  CompiledCachePatch patch{std::move(common)};
   patch.donor_cached = plan.refeeds ? patch.m : patch.m - 1;
   patch.growth = target.growth;
   patch.writes_k = target.what != What::v;
@@ -104,7 +93,7 @@ CompiledCachePatch compile_cache(const CacheTarget& target, CompiledCachePatch p
 }  // namespace
 
 std::int64_t CompiledSitePatch::first_layer() const {
-  return std::find(layers.begin(), layers.end(), true) - layers.begin();
+  return std::ranges::find(layers, true) - layers.begin();
 }
 
 bool CompiledRow::patches_site(std::int64_t layer) const {
@@ -165,13 +154,13 @@ CompiledRow compile_row(const Arm& arm, const BundleRow& row, const Bundle& bund
                       (giver.tokens != nullptr && writes_equal(compiled, b, giver));
       compiled_patches.push_back(std::move(compiled));
     };
+    CompiledPatch common{mask_of(patch.layers, config.n_layers, /*empty=*/false),
+                         mask_of(patch.heads, heads_of(patch, config), /*empty=*/true), giver.slot,
+                         giver.m, patch.alpha};
     if (const SiteTarget* site = patch.site())
-      add(plan.sites, compile_site(*site, compiled_patch<CompiledSitePatch>(patch, giver, config),
-                                   giver, plan));
-    if (const CacheTarget* cache = patch.cache())
-      add(plan.cache,
-          compile_cache(*cache, compiled_patch<CompiledCachePatch>(patch, giver, config),
-                        donor.keyword_tokens, plan));
+      add(plan.sites, compile_site(*site, std::move(common), giver, plan));
+    else
+      add(plan.cache, compile_cache(*patch.cache(), std::move(common), donor.keyword_tokens, plan));
   }
   return plan;
 }

@@ -3,9 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
 
 #include <string>
 
@@ -42,11 +40,11 @@ at::Tensor gaussian_like(const at::Tensor& like, std::int64_t first_token, std::
   return drawn * (norm / drawn.norm(2, {-1}, /*keepdim=*/true));
 }
 
-class Deriver {
- public:
-  Deriver(const Transformer& model, std::uint64_t seed, const MeanDonors& means,
-          ContextState& state)
-      : model_(model), seed_(seed), means_(means), state_(state) {}
+struct Deriver {
+  const Transformer& model;
+  std::uint64_t seed;
+  const MeanDonors& means;
+  ContextState& state;
 
   void fill(const DerivedDonor& donor, std::int64_t slot) {
     switch (donor.derivation) {
@@ -64,7 +62,6 @@ class Deriver {
     RVSWEEP_UNREACHABLE("a derived donor that is derived from nothing");
   }
 
- private:
   /// One layer's cells of a slot's last m tokens, [nkv, m, hd].
   static at::Tensor cells(const at::Tensor& cache, std::int64_t layer, std::int64_t slot,
                           std::int64_t m) {
@@ -73,19 +70,19 @@ class Deriver {
 
   std::uint64_t key(const DerivedDonor& donor, std::int64_t layer, const std::string& what) const {
     return xxh3_fields(
-        {std::to_string(seed_), donor.pair_id, "gaussian", std::to_string(layer), what});
+        {std::to_string(seed), donor.pair_id, "gaussian", std::to_string(layer), what});
   }
 
   void fill_gaussian(const DerivedDonor& donor, std::int64_t slot) {
     const auto m = donor.tokens;
-    for (std::int64_t layer = 0; layer < model_.config().n_layers; ++layer)
+    for (std::int64_t layer = 0; layer < model.config().n_layers; ++layer)
       for (const bool is_key : {true, false}) {
-        const at::Tensor& cache = is_key ? state_.cache.k : state_.cache.v;
+        const at::Tensor& cache = is_key ? state.cache.k : state.cache.v;
         const at::Tensor like = cells(cache, layer, donor.of, m).transpose(0, 1);
         const at::Tensor drawn = gaussian_like(like, 0, key(donor, layer, is_key ? "k" : "v"));
         cells(cache, layer, slot, m).copy_(drawn.transpose(0, 1));
       }
-    for (SiteCapture& record : state_.sites) {
+    for (SiteCapture& record : state.sites) {
       const auto kept = std::min(m, record.queries);
       const auto last = [&](std::int64_t of) {
         return record.values[of].narrow(0, record.queries - kept, kept);
@@ -97,7 +94,7 @@ class Deriver {
 
   void fill_shuffled(const DerivedDonor& donor, std::int64_t slot) {
     const auto m = donor.tokens;
-    const auto order = permutation(xxh3_fields({std::to_string(seed_), donor.pair_id, "shuffled"}),
+    const auto order = permutation(xxh3_fields({std::to_string(seed), donor.pair_id, "shuffled"}),
                                    1, static_cast<std::int32_t>(donor.cells));
     // Cell i takes token from[i], its key turned by i - from[i].
     std::vector<std::int64_t> from, by;
@@ -105,33 +102,28 @@ class Deriver {
       from.push_back(i < donor.cells ? order[i] : i);
       by.push_back(i - from.back());
     }
-    const at::Tensor index = at::tensor(from, at::kLong).to(model_.placement().device);
+    const at::Tensor index = at::tensor(from, at::kLong).to(model.placement().device);
     const at::Tensor turn = at::tensor(by, at::kLong);
-    for (std::int64_t layer = 0; layer < model_.config().n_layers; ++layer) {
-      const at::Tensor k = cells(state_.cache.k, layer, donor.of, m).index_select(1, index);
-      cells(state_.cache.k, layer, slot, m).copy_(turned(model_, k, turn));
-      cells(state_.cache.v, layer, slot, m)
-          .copy_(cells(state_.cache.v, layer, donor.of, m).index_select(1, index));
+    for (std::int64_t layer = 0; layer < model.config().n_layers; ++layer) {
+      const at::Tensor k = cells(state.cache.k, layer, donor.of, m).index_select(1, index);
+      cells(state.cache.k, layer, slot, m).copy_(turned(model, k, turn));
+      cells(state.cache.v, layer, slot, m)
+          .copy_(cells(state.cache.v, layer, donor.of, m).index_select(1, index));
     }
   }
 
   void fill_mean(const DerivedDonor& donor, std::int64_t slot) {
-    const MeanDonor& mean = means_[static_cast<std::size_t>(donor.direction)];
+    const MeanDonor& mean = means[static_cast<std::size_t>(donor.direction)];
     RVSWEEP_EXPECT(mean.prompts > 0 && mean.k.size(2) == donor.tokens,
                    "the mean is taken over the plan's donor prompts");
     const auto m = donor.tokens, count = mean.prompts;
     const at::Tensor positions = at::arange(m, at::kLong);
-    for (std::int64_t layer = 0; layer < model_.config().n_layers; ++layer) {
-      cells(state_.cache.k, layer, slot, m)
-          .copy_(turned(model_, mean.k[layer] / static_cast<double>(count), positions));
-      cells(state_.cache.v, layer, slot, m).copy_(mean.v[layer] / static_cast<double>(count));
+    for (std::int64_t layer = 0; layer < model.config().n_layers; ++layer) {
+      cells(state.cache.k, layer, slot, m)
+          .copy_(turned(model, mean.k[layer] / static_cast<double>(count), positions));
+      cells(state.cache.v, layer, slot, m).copy_(mean.v[layer] / static_cast<double>(count));
     }
   }
-
-  const Transformer& model_;
-  std::uint64_t seed_;
-  const MeanDonors& means_;
-  ContextState& state_;
 };
 
 }  // namespace
@@ -154,7 +146,7 @@ void add_to_mean(const Transformer& model, const KvCache& cache,
 
 void derive_donors(const Transformer& model, const Bundle& bundle, std::uint64_t seed,
                    std::int64_t derived_slot, const MeanDonors& means, ContextState& state) {
-  Deriver deriver(model, seed, means, state);
+  Deriver deriver{model, seed, means, state};
   for (std::size_t d = 0; d < bundle.derived.size(); ++d)
     deriver.fill(bundle.derived[d], derived_slot + static_cast<std::int64_t>(d));
 }

@@ -185,11 +185,10 @@ at::Tensor PassEdits::change(const std::vector<SiteCapture>& filled) const {
 }
 
 std::int64_t last_layer_for(const std::vector<SiteCapture>& captures, std::int64_t n_layers) {
-  const bool beyond_v =
-      std::any_of(captures.begin(), captures.end(), [&](const SiteCapture& capture) {
-        return capture.layer == n_layers - 1 && capture.site != Site::resid_pre &&
-               capture.site != Site::k && capture.site != Site::v;
-      });
+  const bool beyond_v = std::ranges::any_of(captures, [&](const SiteCapture& capture) {
+    return capture.layer == n_layers - 1 && capture.site != Site::resid_pre &&
+           capture.site != Site::k && capture.site != Site::v;
+  });
   return beyond_v ? n_layers : n_layers - 1;
 }
 

@@ -117,15 +117,8 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
     add_output(pass, Site::mlp_out, layer, gated, w.down, stream);
     stream = pass.at_stream_site(Site::resid_post, layer, stream);
   }
-  switch (input.outputs) {
-    case Outputs::last_query:
-      return stream.select(1, queries.queries - 1);
-    case Outputs::every_query:
-      return stream;
-    case Outputs::none:
-      break;
-  }
-  return {};
+  if (input.outputs == Outputs::none) return {};
+  return input.outputs == Outputs::last_query ? stream.select(1, queries.queries - 1) : stream;
 }
 
 }  // namespace rvsweep

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <exception>
 #include <mutex>
@@ -86,26 +85,25 @@ std::uint64_t model_fingerprint(const WeightSource& source) {
   Hasher hasher;
   hasher.update(read_file(source.folder / "config.json").value_or(""));
   if (source.seed) hasher.update("random weights " + std::to_string(*source.seed));
-  std::map<std::filesystem::path, WeightFile> files;
+  WeightFiles files;
   std::vector<std::byte> buffer(1 << 20);
   for (const auto& [name, entry] : source.files) {
     hasher.update(name);
-    const WeightFile& file = files.try_emplace(entry.file, entry.file).first->second;
-    for (std::uint64_t at = entry.begin; at < entry.end; at += buffer.size()) {
-      const auto bytes = std::min<std::uint64_t>(buffer.size(), entry.end - at);
-      file.read(at, buffer.data(), bytes);
+    const std::uint64_t size = entry.end - entry.begin;
+    for (std::uint64_t at = 0; at < size; at += buffer.size()) {
+      const auto bytes = std::min<std::uint64_t>(buffer.size(), size - at);
+      files.read(entry, at, buffer.data(), bytes);
       hasher.update(buffer.data(), bytes);
     }
   }
   return hasher.digest();
 }
 
-WeightFile::WeightFile(std::filesystem::path path)
-    : file_(std::move(path), O_RDONLY, input_errors()) {}
-
-void WeightFile::read(std::uint64_t offset, std::byte* into, std::size_t bytes) const {
-  if (file_.read_at(offset, into, bytes) < bytes)
-    throw InputError(file_.file().string(), "has become shorter since its header was read",
+void WeightFiles::read(const TensorEntry& entry, std::uint64_t offset, std::byte* into,
+                       std::size_t bytes) {
+  const auto file = files_.try_emplace(entry.file, entry.file, O_RDONLY, input_errors()).first;
+  if (file->second.read_at(entry.begin + offset, into, bytes) < bytes)
+    throw InputError(entry.file.string(), "has become shorter since its header was read",
                      "copy or download it again");
 }
 
@@ -119,12 +117,10 @@ void WeightReader::read(const Parameter& parameter, std::int64_t first, std::int
     unconverted_.resize(std::max(unconverted_.size(), bytes));
     raw = unconverted_.data();
   }
-  if (entry == nullptr) {
+  if (entry == nullptr)
     draw(source_, parameter, first, n, reinterpret_cast<float*>(raw));
-  } else {
-    const WeightFile& file = files_.try_emplace(entry->file, entry->file).first->second;
-    file.read(entry->begin + static_cast<std::uint64_t>(first) * at::elementSize(type), raw, bytes);
-  }
+  else
+    files_.read(*entry, static_cast<std::uint64_t>(first) * at::elementSize(type), raw, bytes);
   if (type != dtype) convert(raw, type, into, dtype, n);
 }
 

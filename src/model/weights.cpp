@@ -36,39 +36,24 @@ std::vector<Parameter> products_of(const ModelConfig& config) {
 }
 
 Matrix& matrix_of(Weights& weights, const Parameter& parameter) {
-  const auto layer = [&]() -> LayerWeights& { return weights.layers.at(parameter.layer); };
-  switch (parameter.slot) {
-    case Slot::qkv_proj:
-      return layer().qkv;
-    case Slot::o_proj:
-      return layer().o;
-    case Slot::gate_up_proj:
-      return layer().gate_up;
-    case Slot::down_proj:
-      return layer().down;
-    default:
-      RVSWEEP_EXPECT(parameter.slot == Slot::head, "a product must be with a matrix");
-      return weights.head;
-  }
+  LayerWeights& layer = weights.layers.at(parameter.layer);
+  if (parameter.slot == Slot::qkv_proj) return layer.qkv;
+  if (parameter.slot == Slot::o_proj) return layer.o;
+  if (parameter.slot == Slot::gate_up_proj) return layer.gate_up;
+  if (parameter.slot == Slot::down_proj) return layer.down;
+  RVSWEEP_EXPECT(parameter.slot == Slot::head, "a product must be with a matrix");
+  return weights.head;
 }
 
 at::Tensor& tensor_of(Weights& weights, const Parameter& parameter) {
-  const auto layer = [&]() -> LayerWeights& { return weights.layers.at(parameter.layer); };
-  switch (parameter.slot) {
-    case Slot::embedding:
-      return weights.embedding;
-    case Slot::input_norm:
-      return layer().input_norm;
-    case Slot::qkv_bias:
-      return layer().qkv.bias;
-    case Slot::o_bias:
-      return layer().o.bias;
-    case Slot::mlp_norm:
-      return layer().mlp_norm;
-    default:
-      RVSWEEP_EXPECT(parameter.slot == Slot::norm, "a matrix must be taken by matrix_of");
-      return weights.norm;
-  }
+  LayerWeights& layer = weights.layers.at(parameter.layer);
+  if (parameter.slot == Slot::embedding) return weights.embedding;
+  if (parameter.slot == Slot::input_norm) return layer.input_norm;
+  if (parameter.slot == Slot::qkv_bias) return layer.qkv.bias;
+  if (parameter.slot == Slot::o_bias) return layer.o.bias;
+  if (parameter.slot == Slot::mlp_norm) return layer.mlp_norm;
+  RVSWEEP_EXPECT(parameter.slot == Slot::norm, "a matrix must be taken by matrix_of");
+  return weights.norm;
 }
 
 }  // namespace

@@ -7,23 +7,15 @@ namespace rvsweep {
 
 std::span<const Family> all_families() {
   static const std::vector<Family> families{
-      {
-          .model_type = "llama",
-          .name = "Llama",
-          .qkv_bias = Bias::by_attention_bias,
-          .o_bias = Bias::by_attention_bias,
-      },
-      {
-          .model_type = "mistral",
-          .name = "Mistral",
-          .qkv_bias = Bias::by_attention_bias,
-          .sliding_window = 4096,  // the default of transformers' MistralConfig
-      },
-      {
-          .model_type = "qwen2",
-          .name = "Qwen2",
-          .qkv_bias = Bias::always,
-      },
+      {.model_type = "llama",
+       .name = "Llama",
+       .qkv_bias = Bias::by_attention_bias,
+       .o_bias = Bias::by_attention_bias},
+      {.model_type = "mistral",
+       .name = "Mistral",
+       .qkv_bias = Bias::by_attention_bias,
+       .sliding_window = 4096},  // the default of transformers' MistralConfig
+      {.model_type = "qwen2", .name = "Qwen2", .qkv_bias = Bias::always},
   };
   return families;
 }

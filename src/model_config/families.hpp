@@ -8,12 +8,8 @@
 
 namespace rvsweep {
 
-/// Whether a projection has a bias.
-enum class Bias {
-  never,
-  always,
-  by_attention_bias
-};  // the last: config.json's attention_bias says
+/// Whether a projection has a bias; by_attention_bias: where config.json's attention_bias says so.
+enum class Bias { never, always, by_attention_bias };
 
 /// What families differ in. A field exists only where two of them differ in it.
 struct Family {

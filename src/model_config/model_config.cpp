@@ -1,12 +1,12 @@
 #include "rvsweep/model_config/model_config.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "model_config/families.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/json_place.hpp"
+#include "rvsweep/core/read_file.hpp"
 
 namespace rvsweep {
 namespace {
@@ -17,18 +17,13 @@ const char* const copy_again = "copy the file from the model's folder again";
 const char* const see_original = "see the model's original config.json";
 
 json read_object(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  if (!file)
+  const auto text = read_file(path);
+  if (!text)
     throw InputError(path.string(), "cannot be read",
                      "model.path must name a Hugging Face model folder");
-  try {
-    json object = json::parse(file);
-    if (!object.is_object()) throw InputError(path.string(), "is not a JSON object", copy_again);
-    return object;
-  } catch (const json::parse_error& error) {
-    throw InputError(path.string(), "is not valid JSON at byte " + std::to_string(error.byte),
-                     copy_again);
-  }
+  json object = parse_json(*text, path.string(), copy_again);
+  if (!object.is_object()) throw InputError(path.string(), "is not a JSON object", copy_again);
+  return object;
 }
 
 JsonPlace whole(const json& object, const std::filesystem::path& path) {
@@ -109,11 +104,8 @@ RopeConfig read_rope(const JsonPlace& config) {
   result.factor = rope.get<double>("factor");
   if (!(result.factor > 0))
     throw InputError(rope.where(), "\"factor\" is not above 0", "see the model's config.json");
-  if (type == "linear") {
-    result.type = RopeType::linear;
-    return result;
-  }
-  result.type = RopeType::llama3;
+  result.type = type == "linear" ? RopeType::linear : RopeType::llama3;
+  if (result.type == RopeType::linear) return result;
   result.low_freq_factor = rope.get<double>("low_freq_factor");
   result.high_freq_factor = rope.get<double>("high_freq_factor");
   result.original_max_position_embeddings = rope.get<double>("original_max_position_embeddings");

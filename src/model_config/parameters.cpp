@@ -1,5 +1,7 @@
 #include "rvsweep/model_config/parameters.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -49,11 +51,7 @@ std::vector<Row> rows_of(const ModelConfig& c) {
   };
 }
 
-std::string show(const Shape& shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
+std::string show(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
 bool passed_over(const ModelConfig& config, const std::string& name) {
   return name.ends_with(".rotary_emb.inv_freq") || (config.tied_head && name == head_name);

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/json_place.hpp"
 
 namespace rvsweep {
 namespace {
@@ -76,11 +77,9 @@ TensorIndex read_file_header(const std::filesystem::path& file) {
   if (!stream || std::filesystem::is_directory(file))
     throw InputError(file.string(), "cannot be read", "model.path needs its weights");
   const std::uint64_t file_size = std::filesystem::file_size(file);
-  unsigned char length_bytes[8];
-  if (!stream.read(reinterpret_cast<char*>(length_bytes), 8))
+  std::uint64_t length = 0;  // little-endian, as the machine's own numbers
+  if (!stream.read(reinterpret_cast<char*>(&length), sizeof length))
     throw InputError(file.string(), "is shorter than a safetensors header", copy_again);
-  std::uint64_t length = 0;
-  for (int i = 7; i >= 0; --i) length = length << 8 | length_bytes[i];
   constexpr std::uint64_t header_limit = 100'000'000;  // of the safetensors format
   if (length > header_limit || length + 8 > file_size)
     throw InputError(file.string(),
@@ -89,12 +88,7 @@ TensorIndex read_file_header(const std::filesystem::path& file) {
                      copy_again);
   std::string text(length, '\0');
   stream.read(text.data(), static_cast<std::streamsize>(length));
-  json header;
-  try {
-    header = json::parse(text);
-  } catch (const json::parse_error&) {
-    throw InputError(file.string(), "its header is not valid JSON", copy_again);
-  }
+  const json header = parse_json(text, file.string() + " header", copy_again);
   if (!header.is_object())
     throw InputError(file.string(), "its header is not a JSON object", copy_again);
   TensorIndex tensors;
@@ -106,12 +100,10 @@ TensorIndex read_file_header(const std::filesystem::path& file) {
 }
 
 TensorIndex read_shards(const std::filesystem::path& folder, const std::filesystem::path& index) {
-  json object;
   std::map<std::string, std::string> weight_map;
   try {
     std::ifstream stream(index);
-    object = json::parse(stream);
-    weight_map = object.at("weight_map").get<std::map<std::string, std::string>>();
+    json::parse(stream).at("weight_map").get_to(weight_map);
   } catch (const json::exception&) {
     throw InputError(index.string(), "is malformed", copy_again);
   }

@@ -21,19 +21,9 @@ std::span<const SiteInfo> all_sites() {
 const SiteInfo& info_of(Site site) { return all_sites()[static_cast<std::size_t>(site)]; }
 
 std::int64_t site_heads(Site site, const ModelConfig& config) {
-  switch (info_of(site).heads) {
-    case SiteHeads::kv:
-      return config.n_kv_heads;
-    case SiteHeads::query:
-      return config.n_heads;
-    case SiteHeads::none:
-      break;
-  }
-  return 1;
-}
-
-std::int64_t site_dim(Site site, const ModelConfig& config) {
-  return info_of(site).heads == SiteHeads::none ? config.hidden_size : config.head_dim;
+  const SiteHeads heads = info_of(site).heads;
+  if (heads == SiteHeads::none) return 1;
+  return heads == SiteHeads::kv ? config.n_kv_heads : config.n_heads;
 }
 
 }  // namespace rvsweep

@@ -12,12 +12,6 @@ namespace {
 
 using arm_text::name_of;
 
-std::string format_heads(const std::vector<std::int64_t>& heads) {
-  std::string text;
-  for (const std::int64_t head : heads) text += (text.empty() ? "" : "+") + std::to_string(head);
-  return heads.empty() ? "all" : text;
-}
-
 std::string settings_of(const SiteTarget& site, Entry /*entry*/) {
   return " decode=" + name_of(arm_text::decode, site.decode) +
          " window=" + std::to_string(site.window) +
@@ -36,7 +30,9 @@ std::string settings_of(const CacheTarget& cache, Entry entry) {
 std::string canonical_of(const Patch& patch, Entry entry) {
   return kind_name(patch) + " layers=" + format_layers(patch.layers) +
          std::visit([&](const auto& target) { return settings_of(target, entry); }, patch.target) +
-         " heads=" + format_heads(patch.heads) + " alpha=" + fmt::format("{}", patch.alpha);
+         fmt::format(" heads={} alpha={}",
+                     patch.heads.empty() ? "all" : fmt::format("{}", fmt::join(patch.heads, "+")),
+                     patch.alpha);
 }
 
 template <class TextOf>

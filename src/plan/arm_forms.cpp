@@ -47,7 +47,7 @@ template <class Part, class Enum>
 Setting choice(const std::string& name, const std::vector<std::string>& names, Enum Part::*field) {
   return {name, arm_text::name_of(names, Part{}.*field), names,
           [&names, field](Arm& arm, const std::string& text, const ModelConfig&) {
-            const auto found = std::find(names.begin(), names.end(), text);
+            const auto found = std::ranges::find(names, text);
             RVSWEEP_EXPECT(found != names.end(), "check_setting admits the choices only");
             part_of<Part>(arm).*field = static_cast<Enum>(found - names.begin());
           }};
@@ -127,12 +127,9 @@ std::vector<Setting> site_settings(const SiteInfo& site) {
 /// An arm that pins the notebook's cache arithmetic, window rule and truncation (lines 162-203,
 /// 228-290, 690-790).
 ArmForm notebook_preset(const std::string& name, Entry entry, const Patch& patch) {
-  Arm arm;
-  arm.preset = name;
-  arm.truncate_at = notebook_truncation;
-  arm.entry = entry;
-  arm.patches = {patch};
-  return {"preset:" + name, arm, {layers_setting(), direction_setting()}};
+  return {"preset:" + name,
+          {.preset = name, .entry = entry, .truncate_at = notebook_truncation, .patches = {patch}},
+          {layers_setting(), direction_setting()}};
 }
 
 std::vector<ArmForm> make_arm_forms() {
@@ -159,16 +156,6 @@ const std::vector<ArmForm>& arm_forms() {
 
 using Settings = std::map<std::string, std::string>;
 
-const ArmForm& find_form(const std::string& name, const std::string& where) {
-  std::vector<std::string> names;
-  for (const ArmForm& form : arm_forms()) {
-    if (form.name == name) return form;
-    names.push_back(form.name);
-  }
-  throw InputError(where, "unknown arm \"" + name + "\"",
-                   "did you mean " + nearest_name(name, names) + "?");
-}
-
 void check_setting(const ArmForm& form, const std::string& name, const std::string& value,
                    const std::string& where) {
   std::vector<std::string> names{"label"};
@@ -176,7 +163,7 @@ void check_setting(const ArmForm& form, const std::string& name, const std::stri
     names.push_back(setting.name);
     if (setting.name != name) continue;
     const auto& choices = setting.choices;
-    if (!choices.empty() && std::find(choices.begin(), choices.end(), value) == choices.end())
+    if (!choices.empty() && std::ranges::find(choices, value) == choices.end())
       throw InputError(where, name + "=" + value + " is not a choice of " + form.name,
                        fmt::format("choose from {}", fmt::join(choices, ", ")));
     return;
@@ -220,8 +207,9 @@ std::string default_label(const ArmForm& form, const Settings& settings) {
   for (const Setting& setting : form.settings) {
     const std::string& value = settings.at(setting.name);
     if (value == setting.default_value) continue;
-    const bool is_number = setting.name == "heads" || setting.name == "alpha";
-    label += " " + (is_number || setting.name == "what" ? setting.name + "=" : "") + value;
+    const bool is_named =
+        setting.name == "heads" || setting.name == "alpha" || setting.name == "what";
+    label += fmt::format(" {}{}", is_named ? setting.name + "=" : "", value);
   }
   return label;
 }
@@ -260,7 +248,7 @@ std::vector<Arm> parse_line(const ConfigValue& line, const ModelConfig& model,
   std::istringstream words(line.text);
   std::string name;
   words >> name;
-  const ArmForm& form = find_form(name, line.where);
+  const ArmForm& form = find_named(arm_forms(), name, line.where, "arm \"" + name + "\"");
   std::vector<Arm> arms;
   for (Settings settings : written_settings(form, words, line.where)) {
     for (const Setting& setting : form.settings) {

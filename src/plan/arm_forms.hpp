@@ -1,6 +1,5 @@
 #pragma once
 // Arms as a config writes them: one `arm =` line stands for one or several.
-#include <string>
 #include <vector>
 
 #include "rvsweep/plan/arm.hpp"

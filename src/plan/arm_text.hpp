@@ -3,8 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "rvsweep/core/error.hpp"
-
 namespace rvsweep::arm_text {
 
 inline const std::vector<std::string> decode{"prefill", "persist"};
@@ -13,6 +11,8 @@ inline const std::vector<std::string> entry{"hold_last", "refeed"};
 inline const std::vector<std::string> growth{"append", "frozen", "compound"};
 inline const std::vector<std::string> align{"as_is", "rerotate", "matched"};
 inline const std::vector<std::string> what{"kv", "k", "v"};
+inline const std::vector<std::string> positions{"all", "first",   "last",    "span",
+                                                "bos", "not_bos", "keywords"};
 inline const std::vector<std::string> direction{"source_to_base", "base_to_source"};
 
 template <class Enum>

@@ -12,12 +12,7 @@ namespace rvsweep {
 namespace {
 
 const ConfigKey& known_key(const std::string& name, const std::string& where) {
-  std::vector<std::string> names;
-  for (const ConfigKey& key : config_keys()) {
-    if (key.name == name) return key;
-    names.push_back(key.name);
-  }
-  throw InputError(where, "unknown key " + name, "did you mean " + nearest_name(name, names) + "?");
+  return find_named(config_keys(), name, where, "key " + name);
 }
 
 ConfigValues read_values(std::istream& stream, const std::string& file) {

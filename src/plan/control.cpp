@@ -12,24 +12,11 @@
 namespace rvsweep {
 namespace {
 
-const ControlInfo& find_control(const std::string& name, const std::string& where) {
-  std::vector<std::string> names;
-  for (const ControlInfo& info : all_controls().subspan(1)) {
-    if (info.name == name) return info;
-    names.push_back(info.name);
-  }
-  throw InputError(where, "unknown control \"" + name + "\"",
-                   "did you mean " + nearest_name(name, names) + "?");
-}
-
 /// A band as wide as the arm's layers, outside of them; none where the model has none.
 std::optional<LayerSet> wrong_band(const LayerSet& layers, std::int64_t n_layers) {
   const auto width = std::ssize(layers), first = layers.front(), end = layers.back() + 1;
-  std::int64_t begin = 0;
-  if (width > first) {
-    begin = n_layers - width;
-    if (end > begin) return std::nullopt;
-  }
+  const std::int64_t begin = width > first ? n_layers - width : 0;
+  if (width > first && end > begin) return std::nullopt;
   LayerSet band;
   for (std::int64_t layer = begin; layer < begin + width; ++layer) band.push_back(layer);
   return band;
@@ -39,10 +26,7 @@ std::optional<LayerSet> wrong_band(const LayerSet& layers, std::int64_t n_layers
 Arm full_swap(const Arm& of, std::int64_t n_layers) {
   Patch patch{CacheTarget{}};
   for (std::int64_t layer = 0; layer < n_layers; ++layer) patch.layers.push_back(layer);
-  Arm arm;
-  arm.direction = of.direction;
-  arm.truncate_at = of.truncate_at;
-  arm.patches = {patch};
+  Arm arm{.direction = of.direction, .truncate_at = of.truncate_at, .patches = {patch}};
   arm.label = of.direction == Direction::source_to_base ? "full_swap" : "full_swap base_to_source";
   if (of.truncate_at != 0) arm.label += " cut to " + std::to_string(of.truncate_at) + " tokens";
   return arm;
@@ -121,7 +105,9 @@ std::vector<Arm> control_arms(const std::vector<ConfigValue>& lines, const std::
           known.empty() ? "add one" : "did you mean " + nearest_name(only, known) + "?");
     }
     for (const std::string& part : split(line.text.substr(0, at), ',')) {
-      const ControlInfo& info = find_control(trimmed(part), line.where);
+      const std::string name = trimmed(part);
+      const ControlInfo& info =
+          find_named(all_controls().subspan(1), name, line.where, "control \"" + name + "\"");
       bool any = false;
       for (const Arm& arm : arms) {
         if (!applies_to(info, arm) || (!only.empty() && arm.label != only)) continue;

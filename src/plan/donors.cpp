@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
 
 #include "plan/control.hpp"
 #include "rvsweep/core/hash.hpp"
@@ -10,11 +9,10 @@
 
 namespace rvsweep {
 Donors::Donors(const Plan& plan, std::uint64_t seed, const PlanText& text)
-    : plan_(plan),
-      order_(permutation(xxh3_fields({std::to_string(seed), "derangement"}), 0,
-                         static_cast<std::int32_t>(plan.pairs.size()))),
-      place_(order_.size()) {
-  for (std::size_t i = 0; i < order_.size(); ++i) place_[order_[i]] = static_cast<std::int32_t>(i);
+    : plan_(plan), next_(plan.pairs.size()) {
+  const auto order = permutation(xxh3_fields({std::to_string(seed), "derangement"}), 0,
+                                 static_cast<std::int32_t>(plan.pairs.size()));
+  for (std::size_t i = 0; i < order.size(); ++i) next_[order[i]] = order[(i + 1) % order.size()];
   shortest_.fill(std::numeric_limits<std::int64_t>::max());
   for (const PromptPair& pair : plan.pairs)
     for (const Direction direction : {Direction::source_to_base, Direction::base_to_source}) {
@@ -49,9 +47,8 @@ std::optional<PromptIndex> Donors::other(PairIndex pair, DonorPrompt which, Dire
                                          PromptIndex recipient) const {
   const bool wants_source =
       (which == DonorPrompt::other_source) == (direction == Direction::source_to_base);
-  for (std::size_t step = 1; step < order_.size(); ++step) {
-    const PromptPair& next = plan_.pairs[order_[(place_[pair.value] + step) % order_.size()]];
-    const PromptIndex prompt = wants_source ? next.source : next.base;
+  for (std::int32_t p = next_[pair.value]; p != pair.value; p = next_[p]) {
+    const PromptIndex prompt = wants_source ? plan_.pairs[p].source : plan_.pairs[p].base;
     if (plan_.prompts[prompt.value].text_hash != plan_.prompts[recipient.value].text_hash)
       return prompt;
   }

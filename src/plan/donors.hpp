@@ -43,8 +43,8 @@ class Donors {
   std::int64_t length(PromptIndex prompt, std::int64_t truncate_at) const;
 
   const Plan& plan_;
-  std::vector<std::int32_t> order_, place_;  // a random cyclic order of the pairs, and its inverse
-  std::array<std::int64_t, 2> shortest_{};   // tokens of the shortest donor prompt, by direction
+  std::vector<std::int32_t> next_;          // by pair: the one after it in a random cyclic order
+  std::array<std::int64_t, 2> shortest_{};  // tokens of the shortest donor prompt, by direction
   std::map<std::string, std::map<std::int32_t, std::vector<std::int32_t>>> keyword_tokens_;
 };
 

@@ -8,25 +8,20 @@
 namespace rvsweep {
 namespace {
 
-/// `known(item)` is the item's number in `before` or null; `n_before` items have one there.
-template <class Item, class Known>
-void number_items(std::vector<Item>& items, std::size_t n_before, Known known) {
+/// `numbers`: of the `n_before` items of `before`, by what `key_of` gives.
+template <class Item, class Numbers, class KeyOf>
+void number_items(std::vector<Item>& items, std::size_t n_before, const Numbers& numbers,
+                  KeyOf key_of) {
   std::size_t kept = 0, next = n_before;
   for (Item& item : items) {
-    if (const auto* number = known(item)) {
-      item.number = *number;
+    if (const auto found = numbers.find(key_of(item)); found != numbers.end()) {
+      item.number = found->second;
       ++kept;
     } else {
       item.number.value = static_cast<decltype(item.number.value)>(next++);
     }
   }
   RVSWEEP_EXPECT(kept == n_before, "an extension keeps every prompt and row of the smaller plan");
-}
-
-template <class Map, class Key>
-const typename Map::mapped_type* find_in(const Map& map, const Key& key) {
-  const auto found = map.find(key);
-  return found == map.end() ? nullptr : &found->second;
 }
 
 }  // namespace
@@ -37,13 +32,13 @@ void keep_numbers_and_bundles(const Plan& before, Plan& plan) {
   };
   std::map<std::pair<std::uint64_t, std::string>, PromptIndex> prompts;
   for (const auto& p : before.prompts) prompts.emplace(text_and_group(before, p), p.number);
-  number_items(plan.prompts, before.prompts.size(),
-               [&](const PlannedPrompt& p) { return find_in(prompts, text_and_group(plan, p)); });
+  number_items(plan.prompts, before.prompts.size(), prompts,
+               [&](const PlannedPrompt& p) { return text_and_group(plan, p); });
   plan.prompt_places = places_by_number<std::int32_t>(plan.prompts);
   std::unordered_map<std::uint64_t, RowIndex> rows;
   for (const auto& row : before.rows) rows.emplace(row.id.value, row.number);
-  number_items(plan.rows, before.rows.size(),
-               [&](const PlannedRow& row) { return find_in(rows, row.id.value); });
+  number_items(plan.rows, before.rows.size(), rows,
+               [](const PlannedRow& row) { return row.id.value; });
   plan.row_places = places_by_number<std::int64_t>(plan.rows);
   plan.bundles = before.bundles;
 }

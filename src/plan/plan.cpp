@@ -72,14 +72,6 @@ std::int64_t Plan::n_refused() const {
   return std::count_if(rows.begin(), rows.end(), [](const auto& r) { return r.refusal != 0; });
 }
 
-const std::string& Plan::refusal(const PlannedPrompt& prompt) const {
-  return refusals.at(static_cast<std::size_t>(prompt.refusal));
-}
-
-const std::string& Plan::refusal(const PlannedRow& row) const {
-  return refusals.at(static_cast<std::size_t>(row.refusal));
-}
-
 std::vector<Arm> all_arms(const SweepConfig& config, const ModelConfig& model) {
   auto arms = parse_arms(config.arms, model, config.window);
   const auto controls = control_arms(config.controls, arms, model);
@@ -94,9 +86,7 @@ Plan make_plan(const PlanInput& input) {
   plan.late_layer = layer_of(config.late_layer, "model.late_layer", model.n_layers);
   plan.arms = all_arms(config, model);
   const bool has_keywords = !keyword_files(plan.arms).empty();
-  PromptPlanner planner(plan, text, config, model, texts == Texts::kept || has_keywords);
-  plan.pairs = prompts([&](Prompt prompt) { planner.add(std::move(prompt)); });
-  planner.finish();
+  plan_prompts(input, texts == Texts::kept || has_keywords, plan);
   if (std::ranges::any_of(plan.arms,
                           [](const Arm& arm) { return arm.takes_from(DonorPrompt::filler); })) {
     plan.filler = text.filler;

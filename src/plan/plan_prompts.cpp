@@ -1,8 +1,11 @@
 #include "plan/plan_prompts.hpp"
 
 #include <algorithm>
+#include <future>
+#include <span>
 #include <utility>
 
+#include "plan/numbered_texts.hpp"
 #include "rvsweep/core/hash.hpp"
 
 namespace rvsweep {
@@ -11,93 +14,101 @@ namespace {
 /// Encoded together: enough for the threads' start to cost nothing, few enough to hold.
 constexpr std::size_t block_prompts = 4096;
 
-}  // namespace
+/// Consecutive prompts as the model reads them. Few pieces of memory: the thread that frees them
+/// is not the one that allocated them, and the two would wait for each other.
+struct Encoded {
+  struct Lengths {
+    std::int32_t n_tokens = 0;
+    std::int32_t after_user = 0;  // of them, see PromptEncoding
+  };
+  std::vector<Lengths> prompts;
+  std::vector<std::int32_t> ids;  // of all of them, one after the other
+};
 
-PromptPlanner::PromptPlanner(Plan& plan, const PlanText& text, const SweepConfig& config,
-                             const ModelConfig& model, bool keep_texts)
-    : plan_(plan),
-      text_(text),
-      config_(config),
-      model_(model),
-      keep_texts_(keep_texts),
-      groups_(plan.groups),
-      refusals_(plan.refusals) {}
+struct Block {
+  std::vector<Prompt> prompts;
+  std::vector<std::future<Encoded>> shares;  // the last member: waited for before the others go
+};
 
-void PromptPlanner::add(Prompt prompt) {
-  collected_.push_back(std::move(prompt));
-  if (collected_.size() == block_prompts) start();
-}
-
-void PromptPlanner::finish() {
-  start();
-  append(std::exchange(running_, {}));
-}
-
-/// Appends the block that is being encoded to the plan; the collected prompts are encoded
-/// meanwhile.
-void PromptPlanner::start() {
-  Block done = std::exchange(running_, {});
-  running_.prompts = std::exchange(collected_, {});
-  const std::span<const Prompt> prompts = running_.prompts;
-  const auto threads = static_cast<std::size_t>(text_.threads);
-  const std::size_t share = (prompts.size() + threads - 1) / threads;
-  for (std::size_t begin = 0; begin < prompts.size(); begin += share)
-    running_.shares.push_back(std::async(
-        std::launch::async,
-        [encode = &text_.encode_prompt,
-         prompts = prompts.subspan(begin, std::min(share, prompts.size() - begin))] {
-          Encoded encoded;
-          encoded.prompts.reserve(prompts.size());
-          for (const Prompt& prompt : prompts) {
-            const PromptEncoding one =
-                prompt.text.empty() ? PromptEncoding{} : (*encode)(prompt.text);
-            encoded.prompts.push_back({static_cast<std::int32_t>(one.encoding.ids.size()),
-                                       static_cast<std::int32_t>(one.tokens_after_user)});
-            encoded.ids.insert(encoded.ids.end(), one.encoding.ids.begin(), one.encoding.ids.end());
-          }
-          return encoded;
-        }));
-  append(std::move(done));
-}
-
-void PromptPlanner::append(Block block) {
-  auto prompt = block.prompts.cbegin();
-  for (auto& share : block.shares) {
-    const Encoded encoded = share.get();
-    std::span<const std::int32_t> ids = encoded.ids;
-    for (const auto& [n_tokens, after_user] : encoded.prompts) {
-      append(*prompt++, ids.first(n_tokens), after_user);
-      ids = ids.subspan(n_tokens);
-    }
+Encoded encode(std::span<const Prompt> prompts, const PlanText& text) {
+  Encoded encoded;
+  encoded.prompts.reserve(prompts.size());
+  for (const Prompt& prompt : prompts) {
+    const PromptEncoding one =
+        prompt.text.empty() ? PromptEncoding{} : text.encode_prompt(prompt.text);
+    encoded.prompts.push_back({static_cast<std::int32_t>(one.encoding.ids.size()),
+                               static_cast<std::int32_t>(one.tokens_after_user)});
+    encoded.ids.insert(encoded.ids.end(), one.encoding.ids.begin(), one.encoding.ids.end());
   }
+  return encoded;
 }
 
-void PromptPlanner::append(const Prompt& prompt, std::span<const std::int32_t> ids,
-                           std::int32_t after_user) {
-  PlannedPrompt planned;
-  planned.number = PromptIndex(static_cast<std::int32_t>(plan_.prompts.size()));
-  planned.n_tokens = static_cast<std::int32_t>(ids.size());
-  if (config_.window_end == WindowEnd::user_end) planned.tokens_after_window = after_user;
-  planned.group = groups_.number_of(prompt.group);
-  planned.refusal = refusals_.number_of(geometry_refusal(planned));
-  planned.text_hash = xxh3(prompt.text);
-  plan_.prompts.push_back(planned);
-  plan_.prompt_ids.add(prompt.id);
-  plan_.tokens.add(ids);
-  if (keep_texts_) plan_.texts.add(prompt.text);
+/// A block that threads begin to encode.
+Block begin_to_encode(std::vector<Prompt> prompts, const PlanText& text) {
+  Block block{std::move(prompts), {}};
+  const std::span<const Prompt> all = block.prompts;
+  const auto threads = static_cast<std::size_t>(text.threads);
+  const std::size_t share = (all.size() + threads - 1) / threads;
+  for (std::size_t begin = 0; begin < all.size(); begin += share)
+    block.shares.push_back(std::async(std::launch::async, encode,
+                                      all.subspan(begin, std::min(share, all.size() - begin)),
+                                      std::cref(text)));
+  return block;
 }
 
-std::string PromptPlanner::geometry_refusal(const PlannedPrompt& prompt) const {
+std::string geometry_refusal(const PlannedPrompt& prompt, const PlanInput& input) {
   const std::int64_t n = prompt.n_tokens, n_window = n - prompt.tokens_after_window;
   if (n == 0) return "the prompt is empty";
-  if (n > model_.max_length())
+  if (n > input.model.max_length())
     return "the prompt of " + std::to_string(n) + " tokens exceeds the model's " +
-           std::to_string(model_.max_length()) + " positions";
-  if (n_window < config_.window)
+           std::to_string(input.model.max_length()) + " positions";
+  if (n_window < input.config.window)
     return "the prompt has " + std::to_string(n_window) + " tokens" +
            (n_window < n ? " up to the user's last" : "") + ", fewer than the window of " +
-           std::to_string(config_.window);
+           std::to_string(input.config.window);
   return "";
+}
+
+}  // namespace
+
+void plan_prompts(const PlanInput& input, bool keep_texts, Plan& plan) {
+  NumberedTexts groups(plan.groups), refusals(plan.refusals);
+  const auto append = [&](Block block) {
+    auto prompt = block.prompts.cbegin();
+    for (auto& share : block.shares) {
+      const Encoded encoded = share.get();
+      std::span<const std::int32_t> ids = encoded.ids;
+      for (const auto& [n_tokens, after_user] : encoded.prompts) {
+        PlannedPrompt planned;
+        planned.number = PromptIndex(static_cast<std::int32_t>(plan.prompts.size()));
+        planned.n_tokens = n_tokens;
+        if (input.config.window_end == WindowEnd::user_end)
+          planned.tokens_after_window = after_user;
+        planned.group = groups.number_of(prompt->group);
+        planned.refusal = refusals.number_of(geometry_refusal(planned, input));
+        planned.text_hash = xxh3(prompt->text);
+        plan.prompts.push_back(planned);
+        plan.prompt_ids.add(prompt->id);
+        plan.tokens.add(ids.first(n_tokens));
+        if (keep_texts) plan.texts.add(prompt->text);
+        ids = ids.subspan(n_tokens);
+        ++prompt;
+      }
+    }
+  };
+  std::vector<Prompt> collected;
+  Block running;
+  // Appends the block that is being encoded; the collected prompts are encoded meanwhile.
+  const auto next_block = [&] {
+    Block done = std::exchange(running, begin_to_encode(std::exchange(collected, {}), input.text));
+    append(std::move(done));
+  };
+  plan.pairs = input.prompts([&](Prompt prompt) {
+    collected.push_back(std::move(prompt));
+    if (collected.size() == block_prompts) next_block();
+  });
+  next_block();
+  append(std::move(running));
 }
 
 }  // namespace rvsweep

@@ -1,7 +1,10 @@
 #include "rvsweep/plan/positions.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 
+#include "plan/arm_text.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/parse_number.hpp"
 #include "rvsweep/core/split.hpp"
@@ -46,23 +49,12 @@ Positions parse_positions(const std::string& text) {
 }
 
 std::string format_positions(const Positions& positions) {
-  switch (positions.kind) {
-    case PositionsKind::all:
-      return "all";
-    case PositionsKind::first:
-      return "first:" + std::to_string(positions.end);
-    case PositionsKind::last:
-      return "last:" + std::to_string(positions.end);
-    case PositionsKind::span:
-      return "span:" + std::to_string(positions.begin) + ":" + std::to_string(positions.end);
-    case PositionsKind::bos:
-      return "bos";
-    case PositionsKind::not_bos:
-      return "not_bos";
-    case PositionsKind::keywords:
-      return "keywords:" + positions.file;
-  }
-  RVSWEEP_UNREACHABLE("positions of an unknown kind");
+  using enum PositionsKind;
+  const PositionsKind kind = positions.kind;
+  const std::string& name = arm_text::name_of(arm_text::positions, kind);
+  if (kind == keywords) return name + ":" + positions.file;
+  if (kind == span) return fmt::format("{}:{}:{}", name, positions.begin, positions.end);
+  return kind == first || kind == last ? fmt::format("{}:{}", name, positions.end) : name;
 }
 
 CellMap map_cells(const Positions& positions, std::int64_t base_cached, std::int64_t donor_cached,
@@ -70,10 +62,6 @@ CellMap map_cells(const Positions& positions, std::int64_t base_cached, std::int
   const std::int64_t shift = base_cached - donor_cached;  // right-aligned: base = donor + shift
   const std::int64_t shorter = std::min(base_cached, donor_cached);
   CellMap map;
-  const auto add_from_the_end = [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t d = std::min(end, shorter) - 1; d >= begin; --d)
-      map.cells.push_back({donor_cached - 1 - d, base_cached - 1 - d});
-  };
   const auto add_or_drop = [&](std::int64_t donor, std::int64_t first_base) {
     if (donor + shift < first_base)
       ++map.dropped;
@@ -91,7 +79,8 @@ CellMap map_cells(const Positions& positions, std::int64_t base_cached, std::int
       break;
     case PositionsKind::last:
     case PositionsKind::span:
-      add_from_the_end(positions.begin, positions.end);
+      for (std::int64_t d = std::min(positions.end, shorter) - 1; d >= positions.begin; --d)
+        map.cells.push_back({donor_cached - 1 - d, base_cached - 1 - d});
       break;
     case PositionsKind::not_bos:
       for (std::int64_t j = 1; j < donor_cached; ++j) add_or_drop(j, 1);

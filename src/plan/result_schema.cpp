@@ -13,29 +13,12 @@
 namespace rvsweep {
 namespace {
 
-ColumnType type_of(ColumnKey<std::int8_t>) { return ColumnType::status; }
-ColumnType type_of(ColumnKey<std::int32_t>) { return ColumnType::int32; }
-ColumnType type_of(ColumnKey<std::int64_t>) { return ColumnType::int64; }
-ColumnType type_of(ColumnKey<float>) { return ColumnType::float32; }
-ColumnType type_of(ColumnKey<double>) { return ColumnType::float64; }
-ColumnType type_of(ColumnKey<std::string>) { return ColumnType::utf8; }
-
-/// What a column holds.
-struct Meaning {
-  std::vector<std::int64_t> shape = {};
-  std::string units = "1";
-  std::string description = "";
-  std::string definition = "";
-};
-
+/// A column that `spec` describes but for name and type.
 template <class T>
-ColumnSpec define(ColumnKey<T> key, const Meaning& meaning) {
-  return {.name = key.name,
-          .type = type_of(key),
-          .shape = meaning.shape,
-          .units = meaning.units,
-          .description = meaning.description,
-          .definition = meaning.definition};
+ColumnSpec define(ColumnKey<T> key, ColumnSpec spec) {
+  spec.name = key.name;
+  spec.type = static_cast<ColumnType>(ColumnValues(std::vector<T>()).index());
+  return spec;
 }
 
 const char* const r_v_definition =
@@ -83,11 +66,6 @@ std::vector<ColumnSpec> outcome_columns() {
              {.description = "whether the row ran: ok, refused, failed (pending: not yet)"}),
       define(columns::reason,
              {.description = "why the row was refused or failed; empty where it is ok"}),
-  };
-}
-
-std::vector<ColumnSpec> proof_columns() {
-  return {
       define(columns::cells_changed,
              {.units = "cells",
               .description = "proof that the patch fired: (layer, position, KV head) donor cells "
@@ -102,6 +80,8 @@ std::vector<ColumnSpec> proof_columns() {
       define(columns::future_keys,
              {.units = "cells",
               .description = "donor keys whose rotation exceeds the first fed query's position"}),
+      define(columns::geometry_reason,
+             {.description = "why geometry of the row is NaN; empty where it is not"}),
   };
 }
 
@@ -291,16 +271,12 @@ std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig
   const auto L = model.n_layers, W = config.window, N = config.generation.max_new_tokens;
   const auto lens = std::ssize(logit_lens_layers(readouts, L));
   const bool generates = N > 0;
-  const bool notebook_b =
-      std::any_of(arms.begin(), arms.end(), [](const Arm& a) { return a.preset == "notebook_b"; });
+  const bool notebook_b = std::ranges::find(arms, "notebook_b", &Arm::preset) != arms.end();
   std::vector<ColumnSpec> result;
   const auto add = [&](std::vector<ColumnSpec> group) {
     std::move(group.begin(), group.end(), std::back_inserter(result));
   };
   add(outcome_columns());
-  add(proof_columns());
-  add({define(columns::geometry_reason,
-              {.description = "why geometry of the row is NaN; empty where it is not"})});
   if (generates) add(generation_columns(N));
   if (readouts.spectra_prompt) add(prompt_window_columns(L, W));
   if (readouts.spectra_generated && generates) add(generated_window_columns(L, W));

@@ -1,5 +1,6 @@
 #include "rvsweep/plan/result_table.hpp"
 
+#include <array>
 #include <limits>
 
 namespace rvsweep {
@@ -13,23 +14,18 @@ std::int64_t item_size(const ColumnSpec& spec) {
 ColumnValues fill_values(const ColumnSpec& spec, std::int64_t items) {
   RVSWEEP_EXPECT(items >= 0, "a table has no negative number of items");
   const auto count = static_cast<std::size_t>(items * item_size(spec));
-  switch (spec.type) {
-    case ColumnType::int32:
-      return std::vector<std::int32_t>(count, -1);
-    case ColumnType::int64:
-      return std::vector<std::int64_t>(count, -1);
-    case ColumnType::uint64:
-      return std::vector<std::uint64_t>(count, 0);
-    case ColumnType::float32:
-      return std::vector<float>(count, std::numeric_limits<float>::quiet_NaN());
-    case ColumnType::float64:
-      return std::vector<double>(count, std::numeric_limits<double>::quiet_NaN());
-    case ColumnType::utf8:
-      return std::vector<std::string>(count);
-    case ColumnType::status:
-      return std::vector<std::int8_t>(count, static_cast<std::int8_t>(RowStatus::pending));
-  }
-  RVSWEEP_UNREACHABLE("column " + spec.name + " has an unknown type");
+  static const std::array<ColumnValues, 7> of_one_item{
+      // by type
+      std::vector{static_cast<std::int8_t>(RowStatus::pending)},
+      std::vector<std::int32_t>{-1},
+      std::vector<std::int64_t>{-1},
+      std::vector<std::uint64_t>{0},
+      std::vector{std::numeric_limits<float>::quiet_NaN()},
+      std::vector{std::numeric_limits<double>::quiet_NaN()},
+      std::vector<std::string>(1)};
+  ColumnValues values = of_one_item.at(static_cast<std::size_t>(spec.type));
+  std::visit([&](auto& all) { all = std::decay_t<decltype(all)>(count, all.front()); }, values);
+  return values;
 }
 
 ItemTable empty_table(const std::vector<ColumnSpec>& specs, std::vector<std::int64_t> index) {

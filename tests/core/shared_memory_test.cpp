@@ -49,7 +49,7 @@ TEST(SharedMemory, EveryMappingSeesWhatAnotherWrites) {
 TEST(SharedMemoryDeathTest, AMappingMadeReadOnlyIsReadOnly) {
   const SharedMemory memory(5000);
   const auto mapping = memory.map(), other = memory.map();
-  make_read_only(mapping.get(), memory.size());
+  make_read_only(mapping.get(), 5000);
   other.get()[4999] = std::byte{7};
   EXPECT_EQ(mapping.get()[4999], std::byte{7});
   EXPECT_DEATH(mapping.get()[4999] = std::byte{8}, "");

@@ -21,7 +21,6 @@ class SharedMemory {
 
   /// Tells `open` where to look.
   std::string handle() const;
-  std::size_t size() const { return size_; }
 
   /// For reading and writing; outlives this object.
   std::shared_ptr<std::byte> map() const;

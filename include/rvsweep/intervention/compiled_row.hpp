@@ -12,44 +12,45 @@
 
 namespace rvsweep {
 
-/// A patch of a site: base's last tokens up to the window's end become the donor's.
-struct CompiledSitePatch {
-  Site site = Site::v;
+/// What compiled patches of both kinds have.
+struct CompiledPatch {
   std::vector<bool> layers, heads;  // that are written
   std::int32_t donor = -1;          // slot that gives values
-  std::int64_t m = 0, m_after = 0;  // its tokens, the last ones beyond the window's end
+  std::int64_t m = 0;               // its tokens
   double alpha = 1;                 // share of the donor in what is written
-  std::int64_t window = 0;          // W': the last W' prompt positions up to the window's end
-  bool persist = false;  // every generated token too, with the last row of the donor's window
+
+  bool operator==(const CompiledPatch&) const = default;
+};
+
+/// (layer, head) pairs that a patch writes.
+inline std::int64_t layer_heads(const CompiledPatch& patch) {
+  return std::ranges::count(patch.layers, true) * std::ranges::count(patch.heads, true);
+}
+
+/// A patch of a site: base's last tokens up to the window's end become the donor's.
+struct CompiledSitePatch : CompiledPatch {
+  Site site = Site::v;
+  std::int64_t m_after = 0;  // the donor's last tokens beyond the window's end
+  std::int64_t window = 0;   // W': the last W' prompt positions up to the window's end
+  bool persist = false;      // every generated token too, with the last row of the donor's window
 
   std::int64_t first_layer() const;
   bool operator==(const CompiledSitePatch&) const = default;
 };
 
 /// A patch of the prompt's cache: cells of base become the donor's.
-struct CompiledCachePatch {
-  std::vector<bool> layers, heads;  // that are written
-  std::int32_t donor = -1;          // slot that gives values
-  std::int64_t m = 0;               // its tokens
-  double alpha = 1;                 // share of the donor in what is written
-  std::vector<Cell> cells;          // written at each layer
-  std::int64_t cells_dropped = 0;   // donor cells outside base, per layer and head
-  bool replaces = false;            // the layers' cache is the donor's, its length too
-  std::int64_t donor_cached = 0;    // m', the donor's cached cells
-  std::int64_t rotate_by = 0;       // positions by which donor keys are turned further
+struct CompiledCachePatch : CompiledPatch {
+  std::vector<Cell> cells = {};    // written at each layer
+  std::int64_t cells_dropped = 0;  // donor cells outside base, per layer and head
+  bool replaces = false;           // the layers' cache is the donor's, its length too
+  std::int64_t donor_cached = 0;   // m', the donor's cached cells
+  std::int64_t rotate_by = 0;      // positions by which donor keys are turned further
   bool writes_k = true, writes_v = true;
   Growth growth = Growth::append;
   std::int64_t future_keys = 0;  // donor keys rotated beyond the first fed query's position
 
   bool operator==(const CompiledCachePatch&) const = default;
 };
-
-/// (layer, head) pairs that a patch of either kind writes.
-template <class CompiledPatch>
-std::int64_t layer_heads(const CompiledPatch& patch) {
-  return std::count(patch.layers.begin(), patch.layers.end(), true) *
-         std::count(patch.heads.begin(), patch.heads.end(), true);
-}
 
 /// Cells of a prompt's cache are its tokens 0..cached-1. Every row enters by feeding b[n-1]: at
 /// position n-1 after n-1 cells (hold_last), or once more at position n after n cells (refeed).

@@ -30,14 +30,14 @@ WeightSource find_weights(const std::filesystem::path& folder, const ModelConfig
 /// the seed: the model's identity.
 std::uint64_t model_fingerprint(const WeightSource& source);
 
-/// A file that threads may read at the same time. InputError where that fails.
-class WeightFile {
+/// The files of tensors, opened as they are needed.
+class WeightFiles {
  public:
-  explicit WeightFile(std::filesystem::path path);
-  void read(std::uint64_t offset, std::byte* into, std::size_t bytes) const;
+  /// Bytes of a tensor from its byte `offset` on. InputError where they cannot be read.
+  void read(const TensorEntry& entry, std::uint64_t offset, std::byte* into, std::size_t bytes);
 
  private:
-  Descriptor file_;
+  std::map<std::filesystem::path, Descriptor> files_;
 };
 
 /// Reads or draws elements of parameters; one per thread.
@@ -51,7 +51,7 @@ class WeightReader {
 
  private:
   const WeightSource& source_;
-  std::map<std::filesystem::path, WeightFile> files_;  // those read from so far
+  WeightFiles files_;
   std::vector<std::byte> unconverted_;
 };
 

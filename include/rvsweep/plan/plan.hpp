@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "rvsweep/core/ids.hpp"
@@ -132,9 +131,10 @@ struct Plan {
   std::int64_t tokens_after_window = 0;  // the most of any prompt
 
   std::int64_t n_refused() const;
-  /// Why there is no result of the prompt or row; empty where there is one.
-  const std::string& refusal(const PlannedPrompt& prompt) const;
-  const std::string& refusal(const PlannedRow& row) const;
+  /// Why there is no result of a planned prompt or row; empty where there is one.
+  const std::string& refusal(const auto& item) const {
+    return refusals.at(static_cast<std::size_t>(item.refusal));
+  }
 };
 
 /// Whether a plan keeps the texts of its prompts. Without them it cannot be written into a folder,

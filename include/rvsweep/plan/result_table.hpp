@@ -11,19 +11,20 @@
 
 namespace rvsweep {
 
-enum class ColumnType { int32, int64, uint64, float32, float64, utf8, status };
+/// In the order of ColumnValues' alternatives.
+enum class ColumnType { status, int32, int64, uint64, float32, float64, utf8 };
 
 /// Value of /rows/status. `pending` appears only in a partial merge.
 enum class RowStatus : std::int8_t { ok = 0, refused = 1, failed = 2, pending = 3 };
 
 /// One dataset of results.h5: [items, shape...].
 struct ColumnSpec {
-  std::string name;  // below the group: "tokens" in "/rows"
-  ColumnType type;
-  std::vector<std::int64_t> shape;  // of one item; empty for a scalar
-  std::string units;                // "1", "tokens", "nats", ...
-  std::string description;
-  std::string definition;  // metrics only: name, version and formula; else empty
+  std::string name = {};  // below the group: "tokens" in "/rows"
+  ColumnType type = {};
+  std::vector<std::int64_t> shape = {};  // of one item; empty for a scalar
+  std::string units = "1";               // "tokens", "nats", ...
+  std::string description = {};
+  std::string definition = {};  // metrics only: name, version and formula; else empty
 };
 
 /// Row-major values of one column for the items of a table, [items, shape...].
