@@ -366,7 +366,7 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
     TORCH_CHECK(x.dim() == 4 && x.scalar_type() == q.scalar_type(), op, ": q, k and v differ");
     TORCH_CHECK(x.stride(3) == 1, op, ": elements of a head have gaps");
     for (int dim = 0; dim < 3; ++dim)
-      TORCH_CHECK(x.stride(dim) * x.element_size() % 16 == 0, op, ": a head begins at no multiple ",
+      TORCH_CHECK(x.size(dim) == 1 || x.stride(dim) * x.element_size() % 16 == 0, op, ": a head begins at no multiple ",
                   "of 16 bytes");
     TORCH_CHECK(x.storage_offset() * x.element_size() % 16 == 0 &&
                     x.size(3) * x.element_size() % 16 == 0,
