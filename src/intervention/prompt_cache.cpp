@@ -44,6 +44,7 @@ CellSource base_cells(const std::vector<CompiledRow>& plans, std::int64_t T, at:
 /// The patches of index `p` of some rows as tensors, the same at every layer that they write.
 struct PatchTensors {
   std::vector<std::int64_t> rows;  // [P]
+  at::Tensor index;                // `rows`, int64 [P]
   CellSource donor;
   at::Tensor turn;     // int64 [P, 1, 1], positions by which donor keys are turned
   at::Tensor written;  // float32 [P, nkv, T, 1], 1 where a cell is written
@@ -80,6 +81,7 @@ PatchTensors patch_tensors(const std::vector<CompiledRow>& plans,
     }
   }
   return {rows,
+          at::tensor(rows, at::kLong).to(device),
           {slots.to(device), columns.to(device)},
           turn.to(device),
           written.to(device),
@@ -92,15 +94,14 @@ PatchTensors patch_tensors(const std::vector<CompiledRow>& plans,
 /// Writes one component of one layer; returns the rows' squared change, float64 [P].
 at::Tensor apply(const Transformer& model, const PatchTensors& patch, const at::Tensor& contexts,
                  bool is_key, at::Tensor rows) {
-  const at::Tensor index = at::tensor(patch.rows, at::kLong).to(rows.device());
-  const at::Tensor base = rows.index_select(0, index);  // [P, nkv, T, hd]
+  const at::Tensor base = rows.index_select(0, patch.index);  // [P, nkv, T, hd]
   at::Tensor donor = gather_cells(contexts, patch.donor.slots, patch.donor.columns);
   donor = donor.to(at::kFloat);
   if (is_key) donor = rotate(donor, rotation_at(patch.turn, model.inverse_frequencies()));
   const at::Tensor written = patch.written * (is_key ? patch.k : patch.v);
   const at::Tensor now =
       at::lerp(base.to(at::kFloat), donor, written * patch.alpha).to(rows.scalar_type());
-  rows.index_copy_(0, index, now);
+  rows.index_copy_(0, patch.index, now);
   return change_squared(now, base * patch.in_base, written);
 }
 
@@ -139,11 +140,10 @@ void patch_prompt_caches(const Transformer& model, const KvCache& contexts,
       if (patched.empty()) continue;
       if (patched != patch.rows)
         patch = patch_tensors(plans, patched, index, model.config().n_kv_heads, T, device);
-      const at::Tensor to = at::tensor(patched, at::kLong).to(device);
       for (const bool is_key : {true, false}) {
         const at::Tensor from = (is_key ? contexts.k : contexts.v)[layer];  // [C, nkv, T, hd]
         const at::Tensor cells = (is_key ? rows.k : rows.v)[layer].narrow(2, 0, T);
-        change.index_add_(0, to, apply(model, patch, from, is_key, cells));
+        change.index_add_(0, patch.index, apply(model, patch, from, is_key, cells));
       }
     }
   }

@@ -18,8 +18,8 @@
 namespace rvsweep {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::device_counts;
+using ::testing::HasSubstr;
 using testing::peak_bytes;
 using testing::reset_peak;
 using testing::test_device;

@@ -215,8 +215,8 @@ class HostAliases {
 
  private:
   static at::Tensor copied(const at::Tensor& host) {
-    const at::Tensor device = at::empty_strided(host.sizes(), host.strides(),
-                                                host.options().device(current_device()));
+    const at::Tensor device =
+        at::empty_strided(host.sizes(), host.strides(), host.options().device(current_device()));
     HostAliases().of(device).copy_(host);
     return device;
   }
@@ -258,9 +258,9 @@ void as_on_gpu(const std::string& op, const Compute& compute) {
   } catch (const c10::Error& error) {
     const std::string what = error.what_without_backtrace();
     if (what.find("out of range") == what.npos && what.find("out of bounds") == what.npos) throw;
-    throw c10::AcceleratorError({__func__, __FILE__, __LINE__}, 710,
-                                "CUDA error: device-side assert triggered (" + op + ": " + what +
-                                    ")");
+    throw c10::AcceleratorError(
+        {__func__, __FILE__, __LINE__}, 710,
+        "CUDA error: device-side assert triggered (" + op + ": " + what + ")");
   }
 }
 
@@ -295,9 +295,7 @@ void run_on_host(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
     }
   }
   ++n_operators;
-  as_on_gpu(name, [&] {
-    op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), stack);
-  });
+  as_on_gpu(name, [&] { op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), stack); });
   wait(waits);
   aliases.take_resized();
   for (c10::IValue& result : top(*stack, op.schema().returns().size())) {
@@ -366,11 +364,11 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
     TORCH_CHECK(x.dim() == 4 && x.scalar_type() == q.scalar_type(), op, ": q, k and v differ");
     TORCH_CHECK(x.stride(3) == 1, op, ": elements of a head have gaps");
     for (int dim = 0; dim < 3; ++dim)
-      TORCH_CHECK(x.size(dim) == 1 || x.stride(dim) * x.element_size() % 16 == 0, op, ": a head begins at no multiple ",
-                  "of 16 bytes");
-    TORCH_CHECK(x.storage_offset() * x.element_size() % 16 == 0 &&
-                    x.size(3) * x.element_size() % 16 == 0,
-                op, ": a head is no multiple of 16 bytes");
+      TORCH_CHECK(x.size(dim) == 1 || x.stride(dim) * x.element_size() % 16 == 0, op,
+                  ": a head begins at no multiple ", "of 16 bytes");
+    TORCH_CHECK(
+        x.storage_offset() * x.element_size() % 16 == 0 && x.size(3) * x.element_size() % 16 == 0,
+        op, ": a head is no multiple of 16 bytes");
   }
   TORCH_CHECK(!enable_gqa, op, ": the memory-efficient kernel groups no heads");
   HostAliases aliases;
@@ -453,9 +451,7 @@ DeviceCounts DeviceCounts::operator-(const DeviceCounts& before) const {
           synchronisations - before.synchronisations};
 }
 
-DeviceCounts device_counts() {
-  return {n_operators, n_to_device, n_to_host, n_synchronisations};
-}
+DeviceCounts device_counts() { return {n_operators, n_to_device, n_to_host, n_synchronisations}; }
 
 void synchronise(const at::Device& device) {
   c10::impl::getDeviceGuardImpl(at::kPrivateUse1)->synchronizeDevice(device.index());
