@@ -17,7 +17,6 @@ using testing::test_device;
 
 /// The arms of the README's measurements on a model of 32 layers.
 Study usual_study(std::int64_t steps) {
-  use_threads(1);
   ModelConfig config = testing::tiny_config();
   config.n_layers = 32;
   Study study({});
@@ -40,32 +39,45 @@ DeviceCounts counts_of(const Work& work) {
   return device_counts() - before;
 }
 
-void print(const char* what, const DeviceCounts& counts) {
-  std::printf("%s: %lld operators, %lld copies to the device, %lld to the host, %lld waits\n", what,
-              static_cast<long long>(counts.operators), static_cast<long long>(counts.to_device),
-              static_cast<long long>(counts.to_host),
-              static_cast<long long>(counts.synchronisations));
+/// Waits of the host and copies between host and device, at most.
+struct Budget {
+  std::int64_t waits, to_device, to_host;
+};
+
+void expect_within(const Budget& budget, const DeviceCounts& counts, const char* what) {
+  std::printf("%s: %ld waits of at most %ld, %ld copies to the device of %ld, %ld to the host of ",
+              what, counts.synchronisations, budget.waits, counts.to_device, budget.to_device,
+              counts.to_host);
+  std::printf("%ld; %ld operators\n", budget.to_host, counts.operators);
+  EXPECT_LE(counts.synchronisations, budget.waits) << what;
+  EXPECT_LE(counts.to_device, budget.to_device) << what;
+  EXPECT_LE(counts.to_host, budget.to_host) << what;
 }
 
-TEST(Budget, OfADecodeStep) {
+TEST(Budget, OfADecodingStep) {
   DeviceCounts counts[2];
   for (const int more : {0, 1}) {
     const Study study = usual_study(31 + more);
     const PreparedBundle prepared = study.prepare();
     counts[more] = counts_of([&] { study.decode(prepared); });
   }
-  print("a decode step", counts[1] - counts[0]);
+  // What each of the two classes of layers sees; the tokens.
+  expect_within({.waits = 3, .to_device = 2, .to_host = 1}, counts[1] - counts[0],
+                "a decoding step");
 }
 
 TEST(Budget, OfABundle) {
   Study study = usual_study(32);
-  print("a bundle", counts_of([&] { study.run(); }));
-  study.config.readouts.forced = study.config.readouts.reencode = true;
-  study.config.readouts.step_trace = true;
-  study.settings.readouts = study.config.readouts;
-  study.config.readouts.logit_lens = {"0:100%", "test"};
+  // Of the waits 32 + 64 are those of steps, 3 * 32 those of spectra, one of every layer and kind.
+  expect_within({.waits = 250, .to_device = 115, .to_host = 140}, counts_of([&] { study.run(); }),
+                "a bundle of 32 layers and 32 tokens");
+  ReadoutsConfig& readouts = study.settings.readouts;
+  readouts.forced = readouts.reencode = readouts.step_trace = true;
+  readouts.logit_lens = {"0:100%", "test"};
+  study.config.readouts = readouts;
   study.settings.logit_lens_layers = {0, 1, 2, 3};
-  print("everything", counts_of([&] { study.run(); }));
+  expect_within({.waits = 600, .to_device = 255, .to_host = 345}, counts_of([&] { study.run(); }),
+                "the same with every read-out");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "support/test_device.hpp"
 
 #include <ATen/EmptyTensor.h>
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/detail/PrivateUse1HooksInterface.h>
@@ -14,7 +15,6 @@
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <torch/library.h>
 #include <unistd.h>
 
@@ -27,81 +27,10 @@
 #include <string>
 #include <vector>
 
+#include "support/device_memory.hpp"
+
 namespace rvsweep::testing {
 namespace {
-
-constexpr std::size_t address_bytes = std::size_t{1} << 38;  // reserved for each device
-constexpr std::size_t block_bytes = 512;
-
-// ---- Memory
-
-/// A device's addresses, which nobody may touch, and as many of the host that stand for them.
-class DeviceMemory {
- public:
-  DeviceMemory() : device_(reserve(PROT_NONE)), host_(reserve(PROT_READ | PROT_WRITE)) {
-    free_.emplace(0, address_bytes);
-  }
-
-  bool holds(const void* address) const {
-    const auto* const at = static_cast<const char*>(address);
-    return at >= device_ && at < device_ + address_bytes;
-  }
-  char* on_host(const void* address) const {
-    return host_ + (static_cast<const char*>(address) - device_);
-  }
-
-  void* allocate(std::size_t bytes) {
-    bytes = (bytes + block_bytes - 1) / block_bytes * block_bytes;
-    const std::scoped_lock lock(mutex_);
-    auto place = free_.begin();
-    while (place->second < bytes) ++place;
-    const auto [offset, size] = *place;
-    free_.erase(place);
-    if (size > bytes) free_.emplace(offset + bytes, size - bytes);
-    used_.emplace(offset, bytes);
-    in_use_ += bytes;
-    peak_ = std::max(peak_, in_use_);
-    std::memset(host_ + offset, 0xff, bytes);
-    return device_ + offset;
-  }
-
-  void release(void* address) {
-    const std::scoped_lock lock(mutex_);
-    const auto used = used_.find(static_cast<std::size_t>(static_cast<char*>(address) - device_));
-    in_use_ -= used->second;
-    auto place = free_.emplace(*used).first;
-    used_.erase(used);
-    join(place);
-    if (place != free_.begin()) join(std::prev(place));
-  }
-
-  std::size_t peak() const { return peak_; }
-  void reset_peak() { peak_ = in_use_; }
-
- private:
-  using Places = std::map<std::size_t, std::size_t>;  // offset, bytes
-
-  static char* reserve(int protection) {
-    void* const address = mmap(nullptr, address_bytes, protection,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    TORCH_CHECK(address != MAP_FAILED, "no addresses for a test device");
-    return static_cast<char*>(address);
-  }
-
-  /// With the free place that follows, if it begins where this one ends.
-  void join(Places::iterator place) {
-    const auto next = std::next(place);
-    if (next == free_.end() || place->first + place->second != next->first) return;
-    place->second += next->second;
-    free_.erase(next);
-  }
-
-  char* device_;
-  char* host_;
-  std::mutex mutex_;
-  Places free_, used_;
-  std::size_t in_use_ = 0, peak_ = 0;
-};
 
 DeviceMemory& memory_of(const at::Device& device) {
   static auto& memories = *new std::array<DeviceMemory, 2>;  // tensors may outlive the program
@@ -198,7 +127,8 @@ class HostAliases {
     if (!host.defined()) return host;
     for (const auto& [device, alias] : pairs_)
       if (alias.is_same(host)) return device;
-    TORCH_CHECK(!memory_of(current_device()).holds(host.data_ptr()), "a view is no operator");
+    TORCH_CHECK(!memory_of(current_device()).holds_on_host(host.const_data_ptr()),
+                "the test device knows no such view");
     return copied(host);
   }
 
@@ -418,6 +348,7 @@ struct Hooks final : at::PrivateUse1HooksInterface {
 };
 
 [[maybe_unused]] const bool registered = [] {
+  at::set_num_threads(1);  // more would wait for one another most of the time
   at::RegisterPrivateUse1HooksInterface(new Hooks);
   struct sigaction action {};
   action.sa_sigaction = on_touch;
