@@ -92,16 +92,16 @@ FAULTS = [
     ),
     fault(
         "wrong KV head for a group of query heads",
-        "kernels/aten.cpp",
+        "kernels/aten_attention.cpp",
         "return q.view({B, T, n_kv_heads, group, hd})\n      .permute({0, 2, 3, 1, 4})",
         "return q.view({B, T, group, n_kv_heads, hd})\n      .permute({0, 3, 2, 1, 4})",
         "kernels Tables/Attention.IsTheSoftmaxOfScoresTimesValues/aten_float32",
     ),
     fault(
         "causal mask shows the next token",
-        "kernels/aten.cpp",
-        "(cell <= own) &",
-        "(cell <= own + 1) &",
+        "kernels/aten_attention.cpp",
+        "logical_or_(cell > own)",
+        "logical_or_(cell > own + 1)",
         "model Transformer.TokenByTokenEqualsAllAtOnce",
     ),
     fault(
@@ -204,7 +204,7 @@ FAULTS = [
     ),
     fault(
         "compound growth of tokens fed at once adds ln t",
-        "kernels/aten.cpp",
+        "kernels/aten_attention.cpp",
         "p - seen.fed + 1)",
         "p - seen.fed)",
         "kernels Tables/Attention.IsTheSoftmaxOfScoresTimesValues/aten_float32",
@@ -218,9 +218,9 @@ FAULTS = [
     ),
     fault(
         "frozen growth of tokens fed at once sees earlier ones",
-        "kernels/aten.cpp",
-        "(cell < own), false)",
-        "(cell < seen.fed), false)",
+        "kernels/aten_attention.cpp",
+        "row.frozen ? seen.fed : C",
+        "C",
         "kernels Tables/Attention.IsTheSoftmaxOfScoresTimesValues/aten_float32",
     ),
     fault(
@@ -348,5 +348,40 @@ FAULTS = [
         "captures.push_back({Site::resid_post, layer, 1});",
         "captures.push_back({Site::resid_pre, layer, 1});",
         "random_arms test_logit_lens",
+    ),
+    fault(
+        "mask of libtorch's attention in float32 beside queries in 16 bits",
+        "kernels/aten_attention.cpp",
+        "limits.options().dtype(placement.dtype)",
+        "limits.options().dtype(at::kFloat)",
+        "kernels AtenAttention.MasksHaveTheDtypeOfQueriesAlignedRowsAndOneHead",
+    ),
+    fault(
+        "mask of any dtype taken by libtorch's attention",
+        "kernels/aten_attention.cpp",
+        "bias.mask.scalar_type() == q.scalar_type()",
+        "bias.mask.defined()",
+        "kernels AtenAttention.AMaskOfAnotherDtypeIsADefect",
+    ),
+    fault(
+        "ln t of compound growth rounded to 16 bits",
+        "kernels/aten_attention.cpp",
+        "if (placement.dtype == at::kFloat) {",
+        "if (placement.dtype != at::kDouble) {",
+        "kernels Tables/Attention.CompoundGrowthIsExactHoweverLarge/aten_bfloat16",
+    ),
+    fault(
+        "TF32 products on a GPU",
+        "kernels/cuda/arithmetic.cpp",
+        'setFloat32MatmulPrecision("highest")',
+        'setFloat32MatmulPrecision("high")',
+        "kernels Arithmetic.SettingsFromOutsideAreOverridden",
+    ),
+    fault(
+        "attention by cuDNN on a GPU",
+        "kernels/cuda/arithmetic.cpp",
+        "setSDPUseCuDNN(false)",
+        "setSDPUseCuDNN(true)",
+        "kernels Arithmetic.NeitherCudnnNorMathAttentionIsChosen",
     ),
 ]
