@@ -384,4 +384,32 @@ FAULTS = [
         "setSDPUseCuDNN(true)",
         "kernels Arithmetic.NeitherCudnnNorMathAttentionIsChosen",
     ),
+    fault(
+        "an operator missing from the table of those that repeat",
+        "kernels/cuda/determinism.hpp",
+        '{"searchsorted", "sort", "topk"}',
+        '{"searchsorted", "sort"}',
+        "experiment Determinism.TheTableHoldsTheOperatorsThatBundlesCall",
+    ),
+    fault(
+        "sampled token equal to the vocabulary's size",
+        "experiment/sampler.cpp",
+        ".clamp_max_(last)",
+        "",
+        "experiment Sampler.NoRowLeavesTheVocabularyAndSpoiltOnesAreToldAndTouchNoOther",
+    ),
+    fault(
+        "logits that overflow by their temperature",
+        "experiment/sampler.cpp",
+        "isfinite().logical_not_();",
+        "isnan();",
+        "experiment Sampler.TemperaturesTooSmallToDivideByTakeTheLargest",
+    ),
+    fault(
+        "one row's probabilities added up alone",
+        "experiment/sampler.cpp",
+        "if (rows.size(0) > 1)",
+        "if (rows.size(0) > 0)",
+        "experiment Determinism.ASingleRowIsNeverScanned",
+    ),
 ]

@@ -16,16 +16,19 @@ inline ModelConfig tiny_config() {
   return config;
 }
 
-inline Transformer tiny_transformer(std::uint64_t seed = 7) {
+inline Transformer tiny_transformer(std::uint64_t seed = 7, const ModelConfig& c = tiny_config(),
+                                    const Placement& placement = {}) {
   at::manual_seed(seed);
-  const ModelConfig c = tiny_config();
-  const auto random = [](std::vector<std::int64_t> shape) { return at::randn(shape) * 0.3; };
+  const auto placed = [&](const at::Tensor& x) { return x.to(placement.device, placement.dtype); };
+  const auto random = [&](std::vector<std::int64_t> shape) {
+    return placed(at::randn(shape) * 0.3);
+  };
   Weights w;
   w.embedding = random({c.vocab_size, c.hidden_size});
   for (std::int64_t layer = 0; layer < c.n_layers; ++layer) {
     LayerWeights l;
-    l.input_norm = at::ones({c.hidden_size}) + random({c.hidden_size});
-    l.mlp_norm = at::ones({c.hidden_size}) + random({c.hidden_size});
+    l.input_norm = placed(at::ones({c.hidden_size})) + random({c.hidden_size});
+    l.mlp_norm = placed(at::ones({c.hidden_size})) + random({c.hidden_size});
     const auto qkv_dim = c.n_heads * c.head_dim + 2 * c.kv_dim();
     const at::Tensor qkv = random({qkv_dim, c.hidden_size});
     l.qkv = matrix_of_rows(qkv, random({qkv_dim}));
@@ -34,9 +37,9 @@ inline Transformer tiny_transformer(std::uint64_t seed = 7) {
     l.down = matrix_of_rows(random({c.hidden_size, c.intermediate_size}));
     w.layers.push_back(l);
   }
-  w.norm = at::ones({c.hidden_size});
+  w.norm = placed(at::ones({c.hidden_size}));
   w.head = matrix_of_rows(random({c.vocab_size, c.hidden_size}));
-  return Transformer(c, w, Placement{});
+  return Transformer(c, w, placement);
 }
 
 /// n tokens that differ with `salt`.
