@@ -101,9 +101,7 @@ ArgMax next_tokens(const Transformer& model, const DecodeOptions& options, const
   if (t == 0) decoded.first_logits = logits.to(at::kFloat);
   if (observe_step) observe_step(t, logits.to(at::kFloat));
   if (generation.max_new_tokens == 0) return {};
-  const Operations& operations = model.operations();
-  return {sample_tokens(operations, logits, step.uniforms[t], generation),
-          operations.finite_rows(logits)};
+  return sample_tokens(model.operations(), logits, step.uniforms[t], generation);
 }
 
 /// Takes each unfinished row's new token; true while some row goes on.

@@ -7,12 +7,13 @@
 
 namespace rvsweep {
 
-/// The next token of every row. logits [rows, vocab] float32; uniforms [rows] float64 in [0, 1).
-/// Filters in Hugging Face's order, softmax in float32, running sum in float64: the token is the
-/// first whose running sum exceeds uniform * total. Temperature 0 takes the largest logit, the
-/// lowest id of equals. Returns [rows] int64. Rows whose logits are not finite give some token;
-/// check them before.
-at::Tensor sample_tokens(const Operations& operations, const at::Tensor& logits,
-                         const at::Tensor& uniforms, const GenerationConfig& generation);
+/// The next token of every row, and whether its logits and all that is computed from them are
+/// finite. logits [rows, vocab]; uniforms [rows] float64 in [0, 1). Filters in Hugging Face's
+/// order, softmax(logits / temperature) in float32, running sum in float64: the token is the first
+/// whose running sum exceeds uniform * total. Temperature 0 takes the largest logit, the lowest id
+/// of equals; temperatures so small that logits / temperature has no float32 take one of the
+/// largest. A row that is not finite gives some token of the vocabulary, and no other row notices.
+ArgMax sample_tokens(const Operations& operations, const at::Tensor& logits,
+                     const at::Tensor& uniforms, const GenerationConfig& generation);
 
 }  // namespace rvsweep

@@ -8,6 +8,7 @@
 #include <torch/headeronly/version.h>
 
 #include "kernels/cpu/amx/product.hpp"
+#include "kernels/cuda/arithmetic.hpp"
 #include "kernels/cuda/driver.hpp"
 #include "rvsweep/core/error.hpp"
 
@@ -59,6 +60,7 @@ Placement place_rank(const std::string& device, const std::string& dtype, int lo
                                          : at::kFloat;
   if (device == "cuda") {
     RVSWEEP_EXPECT(cuda_available(), "a GPU placement needs a GPU");
+    cuda::set_arithmetic();
     const int n_devices = at::detail::getCUDAHooks().getNumGPUs();
     placement.device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(local_rank % n_devices));
   }

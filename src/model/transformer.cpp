@@ -17,8 +17,8 @@ namespace rvsweep {
 struct Transformer::Pass {
   const ForwardInput& input;
   KvCache& cache;
-  Rotation rotation;             // [B, T, hd/2]
-  std::vector<at::Tensor> bias;  // by class of layers, as Operations::attention reads it
+  Rotation rotation;                // [B, T, hd/2]
+  std::vector<AttentionBias> bias;  // by class of layers
 
   /// x [B, T, heads, dim] at a site, after its edits.
   at::Tensor at_site(Site site, std::int64_t layer, const at::Tensor& x) const {
@@ -74,7 +74,7 @@ at::Tensor Transformer::attention_half(const Pass& pass, std::int64_t layer,
   const CacheCells cells = pass.cache.cells(layer, pass.input.column + T);
   operations_->rotate_and_write(qkv, pass.rotation, cells);
   if (layer == pass.input.last_kv_layer) return {};
-  const at::Tensor& bias = pass.bias[pass.input.seen->class_of_layer[layer]];
+  const AttentionBias& bias = pass.bias[pass.input.seen->class_of_layer[layer]];
   const at::Tensor z = operations_->attention(qkv.narrow(2, 0, nh), cells, bias,
                                               1.0 / std::sqrt(static_cast<double>(hd)));
   return pass.at_site(Site::z, layer, z).reshape({B, T, nh * hd});
@@ -102,8 +102,7 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
                  "outputs need the whole model");
   Pass pass{input, cache, rotation_at(input.positions, inverse_frequencies_), {}};
   for (const Visibility& seen : input.seen->classes)
-    pass.bias.push_back(
-        operations_->attention_bias(seen, queries, config_.group(), placement_.device));
+    pass.bias.push_back(operations_->attention_bias(seen, queries, config_.group(), placement_));
 
   at::Tensor stream =  // [B, T, H], the residual stream
       input.residual.defined() ? input.residual.clone() : embed(input.tokens);

@@ -76,19 +76,21 @@ TEST(Decode, ARowThatStopsLeavesTheOthersAlone) {
 }
 
 TEST(Decode, ARowWhoseLogitsAreNotFiniteFailsAlone) {
-  Study study({"base", "source"});
-  study.settings.generation.temperature = 0;
-  const PreparedBundle prepared = study.prepare();
-  const RowBatch batch{study.bundle.rows, prepared.rows};
-  PreparedRows rows = prepare_rows(prepared, batch.compiled, 10);
-  rows.cache.v.select(1, 1).fill_(std::numeric_limits<double>::quiet_NaN());
-  const DecodedBatch decoded =
-      decode(prepared, batch, std::move(rows), {.generation = study.settings.generation});
-  EXPECT_EQ(decoded.rows[1].failure, "the logits of generated token 1 are not finite numbers");
-  EXPECT_TRUE(decoded.rows[1].tokens.empty());
-  EXPECT_EQ(decoded.rows[0].failure, "");
-  EXPECT_EQ(decoded.rows[0].tokens,
-            greedy_tokens(study.model, study.bundle.contexts[0].tokens, 10));
+  for (const double temperature : {0.0, 1.0}) {
+    Study study({"base", "source"});
+    study.settings.generation.temperature = temperature;
+    const PreparedBundle prepared = study.prepare();
+    const DecodedBatch undisturbed = study.decode(prepared);
+    const RowBatch batch{study.bundle.rows, prepared.rows};
+    PreparedRows rows = prepare_rows(prepared, batch.compiled, 10);
+    rows.cache.v.select(1, 1).fill_(std::numeric_limits<double>::quiet_NaN());
+    const DecodedBatch decoded =
+        decode(prepared, batch, std::move(rows), {.generation = study.settings.generation});
+    EXPECT_EQ(decoded.rows[1].failure, "the logits of generated token 1 are not finite numbers");
+    EXPECT_TRUE(decoded.rows[1].tokens.empty());
+    EXPECT_EQ(decoded.rows[0].failure, "");
+    EXPECT_EQ(decoded.rows[0].tokens, undisturbed.rows[0].tokens);
+  }
 }
 
 TEST(Decode, WithoutNewTokensTheLastPromptTokenAloneIsFed) {

@@ -18,10 +18,12 @@ namespace rvsweep::testing {
 struct Table {
   std::string name;
   const Operations* operations;
-  at::ScalarType dtype;                                                   // of activations
-  MatrixFormat format = MatrixFormat::rows;                               // of matrices
-  at::ScalarType matrix_dtype = at::kFloat;                               // theirs
-  double unit() const { return dtype == at::kFloat ? 1e-6 : 1.0 / 128; }  // about a last place
+  at::ScalarType dtype;                      // of activations
+  MatrixFormat format = MatrixFormat::rows;  // of matrices
+  at::ScalarType matrix_dtype = at::kFloat;  // theirs
+  double unit() const {                      // about a last place
+    return dtype == at::kFloat ? 1e-6 : dtype == at::kHalf ? 1.0 / 1024 : 1.0 / 128;
+  }
 };
 
 inline std::vector<Table> tables() {
@@ -36,6 +38,7 @@ inline std::vector<Table> tables() {
     if (!has_amx()) continue;
     found.push_back({"amx" + suffix, &amx_operations(), dtype, MatrixFormat::amx_tiles, dtype});
   }
+  found.push_back({"aten_float16", &aten_operations(), at::kHalf, MatrixFormat::rows, at::kHalf});
   if (has_amx())
     found.push_back({"amx_float32_of_bfloat16", &amx_operations(), at::kFloat,
                      MatrixFormat::amx_tiles, at::kBFloat16});

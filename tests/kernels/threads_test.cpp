@@ -18,7 +18,7 @@ std::vector<at::Tensor> results(const testing::Table& table) {
   const at::Tensor q = random({100, 1, 6, 64}), x = random({100, 64}), qkv = random({50, 2, 7, 64});
   const CacheCells cells{random({100, 2, 40, 64}), random({100, 2, 40, 64})};
   const Visibility seen{40, std::vector<RowVisibility>(100)};
-  const at::Tensor bias = ops.attention_bias(seen, {39, 1}, 3, at::kCPU);
+  const AttentionBias bias = ops.attention_bias(seen, {39, 1}, 3, {at::kCPU, table.dtype});
   const CacheCells written{at::zeros({50, 2, 3, 64}, x.options()),
                            at::zeros({50, 2, 3, 64}, x.options())};
   const at::Tensor angles = at::arange(100 * 32).view({50, 2, 32}) * 1e-3;

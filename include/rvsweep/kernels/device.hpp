@@ -20,7 +20,8 @@ std::string resolve_device(const std::string& requested);
 /// nothing to float32.
 std::string resolve_dtype(const std::string& requested, const std::string& device);
 
-/// The placement of one rank: a GPU by its rank on the node, and the CPU threads of this process.
+/// The placement of one rank: a GPU by its rank on the node. A GPU's also settles how this process
+/// computes on GPUs (kernels/cuda/arithmetic.hpp); InputError where the environment forbids that.
 Placement place_rank(const std::string& device, const std::string& dtype, int local_rank);
 
 /// Sets libtorch's threads for the calling thread; call it first in every thread that computes.

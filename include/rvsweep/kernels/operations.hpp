@@ -25,9 +25,19 @@ struct ArgMax {
   at::Tensor finite;  // bool [rows]: all elements are finite
 };
 
+/// What a table's attention_bias tells its attention of the visible cells.
+struct AttentionBias {
+  at::Tensor mask;  // added to scores; shape and dtype are the table's own
+  // Beside a mask in 16 bits, where some row counts columns [0, fed) several times:
+  std::int64_t fed = 0;
+  at::Tensor compound_rows = {};  // int64: these rows, perhaps repeated
+  at::Tensor ln_times = {};       // float32 [B, 1, T, 1], what their scores there rise by
+};
+
 /// aten_operations() fills every entry by libtorch and is the reference of the others; a device
 /// replaces what it has a faster form of. On the CPU a row's bits depend on that row alone, except
-/// where an entry says more.
+/// where an entry says more; on a GPU also on the shape of its batch, which its bundle fixes, but
+/// not on what other rows hold.
 struct Operations {
   /// x [..., H] / rms(x) * weight [H]: mean square and quotient in float32, the quotient rounded to
   /// x's dtype before the product, as in Hugging Face.
@@ -38,14 +48,13 @@ struct Operations {
   void (*rotate_and_write)(const at::Tensor& qkv, const Rotation& rotation,
                            const CacheCells& cells);
 
-  /// What `attention` of this table reads of the visible cells. The same for every layer that sees
-  /// alike, so it is made once per pass. `group` = nh / nkv.
-  at::Tensor (*attention_bias)(const Visibility& seen, const QueryColumns& queries,
-                               std::int64_t group, at::Device device);
+  /// The same for every layer that sees alike, so it is made once per pass. `group` = nh / nkv.
+  AttentionBias (*attention_bias)(const Visibility& seen, const QueryColumns& queries,
+                                  std::int64_t group, const Placement& placement);
 
   /// softmax(scale * q k^T + bias) v: [B, T, nh, hd] of q [B, T, nh, hd], whose heads
   /// [i nh/nkv, (i+1) nh/nkv) share KV head i. Bits depend on C too.
-  at::Tensor (*attention)(const at::Tensor& q, const CacheCells& cells, const at::Tensor& bias,
+  at::Tensor (*attention)(const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
                           double scale);
 
   /// x [..., in] times the matrix transposed, plus its bias: [..., out] in x's dtype.

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/aten.hpp"
+#include "kernels/aten_attention.hpp"
 #include "kernels/cpu/argmax.hpp"
 #include "kernels/cpu/decode_attention.hpp"
 #include "kernels/cpu/onednn.hpp"
@@ -27,10 +27,12 @@ void rotate_and_write(const at::Tensor& qkv, const Rotation& rotation, const Cac
   cpu::write_cells(qkv.narrow(2, nh + nkv, nkv), last(cells.values));
 }
 
-/// float32 [B, C] of one query, else the reference's.
-at::Tensor attention_bias(const Visibility& seen, const QueryColumns& queries, std::int64_t group,
-                          at::Device device) {
-  if (queries.queries > 1) return aten::attention_bias(seen, queries, group, device);
+/// float32 in every dtype: [B, C] of one query, [B, 1, g*T, C] of several.
+AttentionBias attention_bias(const Visibility& seen, const QueryColumns& queries,
+                             std::int64_t group, const Placement&) {
+  if (queries.queries > 1)
+    return {aten::attention_bias(seen, queries, group, {at::kCPU, at::kFloat})
+                .mask.repeat({1, 1, group, 1})};
   constexpr float hidden = -std::numeric_limits<float>::infinity();
   const auto own = queries.column, C = queries.end();
   const auto ln_times = static_cast<float>(std::log(static_cast<double>(own - seen.fed + 1)));
@@ -43,13 +45,13 @@ at::Tensor attention_bias(const Visibility& seen, const QueryColumns& queries, s
     if (row.frozen && seen.fed < own) std::fill(of_row + seen.fed, of_row + own, hidden);
     of_row += C;
   }
-  return bias;
+  return {bias};
 }
 
-at::Tensor attention(const at::Tensor& q, const CacheCells& cells, const at::Tensor& bias,
+at::Tensor attention(const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
                      double scale) {
-  if (q.size(1) > 1) return aten::attention(q, cells, bias, scale);
-  return cpu::decode_attention(q.squeeze(1), cells, bias, scale).unsqueeze(1);
+  if (q.size(1) > 1) return aten::stacked_attention(q, cells, bias.mask, scale);
+  return cpu::decode_attention(q.squeeze(1), cells, bias.mask, scale).unsqueeze(1);
 }
 
 void add_product(const at::Tensor& x, const Matrix& matrix, const at::Tensor& sum) {

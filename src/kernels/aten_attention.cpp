@@ -1,0 +1,157 @@
+#include "kernels/aten_attention.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "rvsweep/core/error.hpp"
+
+namespace rvsweep::aten {
+namespace {
+
+/// Rows whose attention is computed by float32_attention at once. A batch of fewer than so many of
+/// them is filled up: cuBLAS may choose another product for another number of rows.
+constexpr std::int64_t float32_rows = 8;
+/// Its largest transient, in elements.
+constexpr std::int64_t float32_scores = 1 << 24;
+
+/// q [B, T, nh, hd] -> [B, nkv, g*T, hd], so that K and V are read as they lie in the cache.
+at::Tensor stack_groups(const at::Tensor& q, std::int64_t n_kv_heads) {
+  const auto B = q.size(0), T = q.size(1), group = q.size(2) / n_kv_heads, hd = q.size(3);
+  return q.view({B, T, n_kv_heads, group, hd})
+      .permute({0, 2, 3, 1, 4})
+      .reshape({B, n_kv_heads, group * T, hd});
+}
+
+/// The inverse of stack_groups: [B, nkv, g*T, hd] -> [B, T, nh, hd].
+at::Tensor unstack_groups(const at::Tensor& z, std::int64_t T) {
+  const auto B = z.size(0), n_kv_heads = z.size(1), group = z.size(2) / T, hd = z.size(3);
+  return z.view({B, n_kv_heads, group, T, hd})
+      .permute({0, 3, 1, 2, 4})
+      .reshape({B, T, n_kv_heads * group, hd});
+}
+
+at::Tensor sdpa(const at::Tensor& q, const CacheCells& cells, const at::Tensor& mask,
+                double scale) {
+  return at::scaled_dot_product_attention(q, cells.keys, cells.values, mask, /*dropout_p=*/0.0,
+                                          /*is_causal=*/false, scale);
+}
+
+/// 0 or -inf, [B, 1, T, C]. Rows of memory are padded: the memory-efficient kernel copies a mask
+/// whose strides are not multiples of 8.
+at::Tensor visible_mask(const Visibility& seen, const QueryColumns& queries,
+                        const Placement& placement) {
+  const auto C = queries.end();
+  std::vector<std::int64_t> first, hidden_from;  // sees [first, hidden_from) and its own column
+  for (const RowVisibility& row : seen.rows) {
+    first.push_back(row.first);
+    hidden_from.push_back(row.frozen ? seen.fed : C);
+  }
+  first.insert(first.end(), hidden_from.begin(), hidden_from.end());
+  const at::Tensor limits =
+      at::tensor(first, at::kLong).to(placement.device).view({2, -1, 1, 1, 1});
+  const at::Tensor cell = at::arange(C, limits.options());
+  const at::Tensor own = cell.narrow(0, queries.column, queries.queries).unsqueeze(1);  // [T, 1]
+  const at::Tensor outside = (cell < limits[0]).logical_or_(cell >= limits[1]);  // [B, 1, 1, C]
+  const at::Tensor hidden = (cell != own).logical_and(outside).logical_or_(cell > own);
+  const at::Tensor mask = at::zeros({std::ssize(seen.rows), 1, queries.queries, aligned(C)},
+                                    limits.options().dtype(placement.dtype))
+                              .narrow(3, 0, C);
+  return mask.masked_fill_(hidden, -std::numeric_limits<double>::infinity());
+}
+
+/// ln n of the columns [0, fed) of compound rows, 0 of other rows: float32 [B, 1, T, 1].
+at::Tensor ln_times_counted(const Visibility& seen, const QueryColumns& queries) {
+  std::vector<float> ln_times;
+  for (const RowVisibility& row : seen.rows)
+    for (auto p = queries.column; p < queries.end(); ++p)
+      ln_times.push_back(
+          row.compound ? static_cast<float>(std::log(static_cast<double>(p - seen.fed + 1))) : 0);
+  return at::tensor(ln_times, at::kFloat).view({-1, 1, queries.queries, 1});
+}
+
+/// Writes the attention of `rows` (int64) to z, scores and weights in float32.
+void float32_attention(const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
+                       double scale, const at::Tensor& rows, const at::Tensor& z) {
+  const auto T = q.size(1), nh = q.size(2), nkv = cells.keys.size(1), C = cells.keys.size(2);
+  const auto at_once = std::max<std::int64_t>(float32_scores / (float32_rows * nh * C), 1);
+  for (const at::Tensor& some : rows.split(float32_rows)) {
+    const auto of = [&](const at::Tensor& x) { return x.index_select(0, some).to(at::kFloat); };
+    const at::Tensor queries = of(q), keys = of(cells.keys).transpose(2, 3),
+                     values = of(cells.values), mask = of(bias.mask);
+    if (bias.ln_times.defined()) mask.narrow(3, 0, bias.fed).add_(of(bias.ln_times));
+    for (std::int64_t t = 0; t < T; t += at_once) {
+      const auto n = std::min(at_once, T - t);
+      const at::Tensor scores = stack_groups(queries.narrow(1, t, n), nkv).matmul(keys).mul_(scale);
+      scores.view({-1, nkv, nh / nkv, n, C}).add_(mask.narrow(2, t, n).unsqueeze(2));
+      const at::Tensor mixed = unstack_groups(scores.softmax(-1).matmul(values), n);
+      z.narrow(1, t, n).index_copy_(0, some, mixed.to(z.scalar_type()));
+    }
+  }
+}
+
+/// SDPA of one query head of every KV head at a time, which read one mask: stacked, several queries
+/// of a head would need it once for each head.
+at::Tensor attention_by_head(const at::Tensor& q, const CacheCells& cells, const at::Tensor& mask,
+                             double scale) {
+  const auto B = q.size(0), T = q.size(1), nh = q.size(2), nkv = cells.keys.size(1);
+  const auto hd = q.size(3), group = nh / nkv;
+  at::Tensor z = at::empty({B, T, nh, hd}, q.options());
+  const at::Tensor from = q.view({B, T, nkv, group, hd}), to = z.view({B, T, nkv, group, hd});
+  for (std::int64_t head = 0; head < group; ++head)
+    to.select(3, head).transpose(1, 2).copy_(
+        sdpa(from.select(3, head).transpose(1, 2), cells, mask, scale));
+  return z;
+}
+
+}  // namespace
+
+AttentionBias attention_bias(const Visibility& seen, const QueryColumns& queries, std::int64_t,
+                             const Placement& placement) {
+  AttentionBias bias{.mask = visible_mask(seen, queries, placement), .fed = seen.fed};
+  std::vector<std::int64_t> compound;
+  for (std::int64_t r = 0; r < std::ssize(seen.rows); ++r)
+    if (seen.rows[static_cast<std::size_t>(r)].compound) compound.push_back(r);
+  if (compound.empty()) return bias;
+  const at::Tensor ln_times = ln_times_counted(seen, queries).to(placement.device);
+  if (placement.dtype == at::kFloat) {
+    bias.mask.narrow(3, 0, seen.fed).add_(ln_times);
+    return bias;
+  }
+  while (compound.size() % std::min<std::size_t>(float32_rows, seen.rows.size()) != 0)
+    compound.push_back(compound.back());
+  bias.compound_rows = at::tensor(compound, at::kLong).to(placement.device);
+  bias.ln_times = ln_times;
+  return bias;
+}
+
+at::Tensor stacked_attention(const at::Tensor& q, const CacheCells& cells, const at::Tensor& mask,
+                             double scale) {
+  return unstack_groups(sdpa(stack_groups(q, cells.keys.size(1)), cells, mask, scale), q.size(1));
+}
+
+at::Tensor attention(const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
+                     double scale) {
+  RVSWEEP_EXPECT(bias.mask.scalar_type() == q.scalar_type(),
+                 "fused attention on a GPU reads the mask in the queries' dtype");
+  if (q.size(3) * q.element_size() % 16 != 0) {  // heads that no fused kernel takes
+    at::Tensor z = at::empty(q.sizes(), q.options());
+    float32_attention(q, cells, bias, scale, at::arange(q.size(0), q.options().dtype(at::kLong)),
+                      z);
+    return z;
+  }
+  at::Tensor z = q.size(1) == 1 ? stacked_attention(q, cells, bias.mask, scale)
+                                : attention_by_head(q, cells, bias.mask, scale);
+  if (bias.compound_rows.defined()) float32_attention(q, cells, bias, scale, bias.compound_rows, z);
+  return z;
+}
+
+}  // namespace rvsweep::aten
