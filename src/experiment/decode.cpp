@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -104,22 +105,22 @@ ArgMax next_tokens(const Transformer& model, const DecodeOptions& options, const
 }
 
 /// Takes each unfinished row's new token; true while some row goes on.
-bool take_tokens(const SweepSettings& settings, std::int64_t max_new_tokens,
-                 const at::Tensor& tokens, const at::Tensor& finite, std::vector<Generated>& rows) {
-  const at::Tensor tokens_on_host = tokens.to(at::kCPU), finite_on_host = finite.to(at::kCPU);
-  const auto token = tokens_on_host.accessor<std::int64_t, 1>();
-  const auto sound = finite_on_host.accessor<bool, 1>();
+bool take_tokens(const SweepSettings& settings, std::int64_t max_new_tokens, const ArgMax& next,
+                 std::vector<Generated>& rows) {
+  // One copy: for each of them the host waits for the device.
+  const at::Tensor on_host = at::where(next.finite, next.token, -1).to(at::kCPU);
+  const auto token = on_host.accessor<std::int64_t, 1>();
   const auto limit = static_cast<std::size_t>(max_new_tokens);
   bool some_go_on = false;
   for (std::size_t r = 0; r < rows.size(); ++r) {
     Generated& row = rows[r];
     if (row.stopped_at_eos || !row.failure.empty()) continue;
-    if (!sound[static_cast<std::int64_t>(r)]) {
+    const auto taken = static_cast<std::int32_t>(token[static_cast<std::int64_t>(r)]);
+    if (taken < 0) {
       row.failure = "the logits of generated token " + std::to_string(row.tokens.size() + 1) +
                     " are not finite numbers";
       continue;
     }
-    const auto taken = static_cast<std::int32_t>(token[static_cast<std::int64_t>(r)]);
     row.tokens.push_back(taken);
     row.stopped_at_eos =
         std::binary_search(settings.stop_tokens.begin(), settings.stop_tokens.end(), taken);
@@ -157,8 +158,8 @@ DecodedBatch decode(const PreparedBundle& prepared, const RowBatch& batch, Prepa
     if (!residual.defined()) break;
     const ArgMax next = next_tokens(prepared.model, options, step, residual, decoded);
     if (!next.token.defined()) break;
-    going_on = take_tokens(prepared.settings, options.generation.max_new_tokens, next.token,
-                           next.finite, decoded.rows);
+    going_on =
+        take_tokens(prepared.settings, options.generation.max_new_tokens, next, decoded.rows);
     step.tokens = next.token.unsqueeze(1);
     step.positions = step.positions + 1;
   }

@@ -17,19 +17,17 @@
 namespace rvsweep {
 namespace {
 
-/// The windows' V at one layer: [windows, W, n_kv_heads*head_dim].
-at::Tensor gather_windows(const at::Tensor& v, const std::vector<VWindow>& windows,
-                          std::int64_t W) {
+/// Where the windows' cells lie in any layer's V [rows, n_kv_heads, columns, head_dim], as rows of
+/// head_dim elements: int64 [windows * W * n_kv_heads] on V's device.
+at::Tensor cells_of(const at::Tensor& v, const std::vector<VWindow>& windows, std::int64_t W) {
   const auto n_kv_heads = v.size(1), columns = v.size(2);
-  std::vector<std::int64_t> cells;  // of v as [rows*n_kv_heads*columns, head_dim]
+  std::vector<std::int64_t> cells;
   cells.reserve(windows.size() * static_cast<std::size_t>(W * n_kv_heads));
   for (const auto& [row, end] : windows)
     for (std::int64_t column = end - W; column < end; ++column)
       for (std::int64_t head = 0; head < n_kv_heads; ++head)
         cells.push_back((row * n_kv_heads + head) * columns + std::max<std::int64_t>(column, 0));
-  return v.reshape({-1, v.size(3)})
-      .index_select(0, at::tensor(cells, at::kLong).to(v.device()))
-      .view({std::ssize(windows), W, n_kv_heads * v.size(3)});
+  return at::tensor(cells, at::kLong).to(v.device());
 }
 
 /// The distinct ones of a layer's blocks [windows, W, D]: rows share their prompts' V up to the
@@ -67,13 +65,15 @@ std::vector<double> window_spectra(const KvCache& cache, const std::vector<VWind
   const auto n_layers = cache.v.size(0);
   const std::size_t n = windows.size(), width = static_cast<std::size_t>(W);
   std::vector<double> spectra(n * n_layers * width, std::numeric_limits<double>::quiet_NaN());
+  const at::Tensor cells = cells_of(cache.v[0], windows, W);
   for (std::int64_t layer = 0; layer < n_layers; ++layer) {
     bool wanted = false;
     for (std::size_t i = 0; i < n; ++i) wanted |= has_cells(i, layer);
     if (!wanted) continue;
-    const auto [blocks, index_of] = distinct_blocks(gather_windows(cache.v[layer], windows, W));
-    const at::Tensor sigma =  // [distinct blocks, min(W, D)]
-        singular_values(blocks).to(at::kCPU).contiguous();
+    const at::Tensor v = cache.v[layer];
+    const auto [blocks, index_of] = distinct_blocks(
+        v.reshape({-1, v.size(3)}).index_select(0, cells).view({std::ssize(windows), W, -1}));
+    const at::Tensor sigma = singular_values(blocks).contiguous();  // [distinct, min(W, D)]
     const auto found = static_cast<std::size_t>(sigma.size(1));
     const double* values = sigma.const_data_ptr<double>();
     for (std::size_t i = 0; i < n; ++i) {

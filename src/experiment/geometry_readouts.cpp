@@ -145,7 +145,7 @@ void fill_notebook_r_v(const PreparedBundle& prepared, const DecodedBatch& batch
         v.narrow(1, (before_patch ? T : T + 1) - plan.n_after - W, W)  // [nkv, W, hd]
             .transpose(0, 1)
             .reshape({W, -1});
-    const at::Tensor sigma = singular_values(block).to(at::kCPU).contiguous();
+    const at::Tensor sigma = singular_values(block).contiguous();
     return participation_ratio(
         {sigma.const_data_ptr<double>(), static_cast<std::size_t>(sigma.numel())});
   };

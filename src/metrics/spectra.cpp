@@ -1,6 +1,5 @@
 #include "rvsweep/metrics/spectra.hpp"
 
-#include <ATen/TensorIndexing.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/linalg_eigvalsh.h>
 #include <ATen/ops/linalg_svdvals.h>
@@ -37,7 +36,8 @@ at::Tensor singular_values(const at::Tensor& blocks) {
   const at::Tensor wide = (is_wide ? blocks : blocks.transpose(-2, -1)).to(at::kDouble);
   const at::Tensor all =
       wide.reshape({-1, wide.size(-2), wide.size(-1)});  // [blocks, n, m], n <= m
-  at::Tensor gram = all.matmul(all.transpose(1, 2));
+  // The rest is the host's: a GPU would make it wait for every call of LAPACK's.
+  at::Tensor gram = all.matmul(all.transpose(1, 2)).to(at::kCPU);
   const at::Tensor finite = gram.sum({1, 2}).isfinite();  // [blocks]
   const bool all_finite = finite.all().item<bool>();
   if (!all_finite) gram = at::where(finite.view({-1, 1, 1}), gram, 0.0);
@@ -45,11 +45,15 @@ at::Tensor singular_values(const at::Tensor& blocks) {
   at::Tensor sigma = squares.clamp_min(0).sqrt();
   if (!all_finite)
     sigma.masked_fill_(~finite.unsqueeze(1), std::numeric_limits<double>::quiet_NaN());
-  const at::Tensor has_tail =
-      finite & (squares.select(1, -1) <= least_eigenvalue * squares.select(1, 0));
+  const at::Tensor tails =  // blocks that have one
+      (finite & (squares.select(1, -1) <= least_eigenvalue * squares.select(1, 0)))
+          .nonzero()
+          .squeeze(1);
   // LAPACK is quicker with tall blocks than with wide ones, which have the same singular values.
-  if (has_tail.any().item<bool>())
-    sigma.index_put_({has_tail}, at::linalg_svdvals(all.index({has_tail}).transpose(1, 2)));
+  if (tails.numel() > 0) {
+    const at::Tensor with_tail = all.index_select(0, tails.to(all.device())).to(at::kCPU);
+    sigma.index_copy_(0, tails, at::linalg_svdvals(with_tail.transpose(1, 2)));
+  }
   auto sizes = blocks.sizes().vec();
   sizes.pop_back();
   sizes.back() = sigma.size(1);

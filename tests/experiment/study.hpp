@@ -35,6 +35,7 @@ struct Study {
   SweepConfig config;
   SweepSettings settings;
   Bundle bundle;
+  MeanDonors means;
 
   explicit Study(const std::vector<std::string>& arms, std::int64_t n = 20, std::int64_t m = 23) {
     std::vector<ConfigValue> lines;
@@ -80,11 +81,12 @@ struct Study {
                               .settings = settings,
                               .prompt_columns = prompt_columns(config, model.config()),
                               .row_columns = columns_of_rows(),
+                              .means = means,
                               .observe_step = std::move(observe_step)};
     return runner.run(bundle);
   }
 
-  PreparedBundle prepare() const { return prepare_bundle(model, settings, bundle, {}); }
+  PreparedBundle prepare() const { return prepare_bundle(model, settings, bundle, means); }
 
   /// All rows, decoded side by side.
   DecodedBatch decode(const PreparedBundle& prepared, StepObserver observe_step = {}) const {

@@ -60,7 +60,7 @@ def run_test(fault: Fault, log: Path) -> int:
     else:
         words = [f"build/tests/{fault.program}_tests", f"--gtest_filter={fault.test}"]
     code = run(words, log)
-    ran = fault.program == REFERENCE_RUN or "[==========] 1 test from" in log.read_text(encoding="utf-8")
+    ran = fault.program == REFERENCE_RUN or "] Running 1 test from" in log.read_text(encoding="utf-8")
     return code if ran else -1
 
 

@@ -389,7 +389,7 @@ FAULTS = [
         "kernels/cuda/determinism.hpp",
         '{"searchsorted", "sort", "topk"}',
         '{"searchsorted", "sort"}',
-        "experiment Determinism.TheTableHoldsTheOperatorsThatBundlesCall",
+        "device Determinism.TheTableHoldsTheOperatorsThatBundlesCall",
     ),
     fault(
         "sampled token equal to the vocabulary's size",
@@ -410,6 +410,6 @@ FAULTS = [
         "experiment/sampler.cpp",
         "if (rows.size(0) > 1)",
         "if (rows.size(0) > 0)",
-        "experiment Determinism.ASingleRowIsNeverScanned",
+        "device Determinism.ASingleRowIsNeverScanned",
     ),
 ]

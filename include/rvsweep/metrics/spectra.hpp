@@ -7,8 +7,8 @@
 
 namespace rvsweep {
 
-/// Singular values, descending, float64 [..., min(W, D)], of blocks [..., W, D] of any float type.
-/// Where the smallest is above a thousandth of the largest: roots of the eigenvalues of the float64
+/// Singular values, descending, float64 [..., min(W, D)] on the CPU, of blocks [..., W, D] of any
+/// float type on any device. Where the smallest is above a thousandth of the largest: roots of the eigenvalues of the float64
 /// Gram matrix, right to 1e-9 in half the time; else an SVD in float64, because a Gram matrix loses
 /// the tail. NaN where a block is not finite.
 at::Tensor singular_values(const at::Tensor& blocks);

@@ -1,7 +1,7 @@
 #pragma once
 // libtorch's operators that may be called with tensors of a GPU: those that give the same bits
 // whenever they are called on one kind of GPU with the same values and shapes, and why.
-// tests/experiment/determinism_test.cpp compares this table with what bundles call.
+// tests/device/determinism_test.cpp compares this table with what bundles call.
 #include <string_view>
 #include <vector>
 

@@ -1,0 +1,54 @@
+// Weights on a device that all ranks share. Run alone and under mpirun.
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/DeviceGuard.h>
+#include <gtest/gtest.h>
+
+#include "experiment/study.hpp"
+#include "rvsweep/sweep/load_model.hpp"
+#include "support/mpi_world.hpp"
+#include "support/test_device.hpp"
+
+namespace rvsweep {
+namespace {
+
+const at::Device device = testing::test_device(1);
+
+TEST(OnDevice, EveryRankHoldsTheWeightsThatRank0Reads) {
+  WeightSource source;
+  source.seed = 5;
+  const ModelConfig config = testing::tiny_config();
+  const c10::DeviceGuard guard(device);
+  const auto load = [&](const Placement& placement) {
+    return load_on_every_rank(testing::world(), config, source, placement, 2);
+  };
+  const auto logits = [](const Transformer& model) {
+    return testing::logits_of(model, testing::some_tokens(20, 1)).to(at::kCPU);
+  };
+  EXPECT_TRUE(at::allclose(logits(load({device})), logits(load({})), 1e-5, 1e-5));
+  const auto embedded = [](const Transformer& model) {
+    const at::Tensor tokens = at::arange(model.config().vocab_size);
+    return model.embed(tokens.to(model.placement().device)).to(at::kCPU);
+  };
+  EXPECT_TRUE(at::equal(embedded(load({device, at::kBFloat16})),
+                        embedded(load({at::kCPU, at::kBFloat16}))));
+}
+
+TEST(OnDevice, ABroadcastCarriesMoreThanOnePiece) {
+  Communicator& communicator = testing::world().communicator();
+  const std::int64_t bytes = (64 << 20) + 4099;
+  const int root = communicator.size() - 1;
+  const at::Tensor expected =
+      at::arange(251, at::kByte).repeat({bytes / 251 + 1}).narrow(0, 0, bytes);
+  const c10::DeviceGuard guard(device);
+  const at::Tensor block =
+      (communicator.rank() == root ? expected : at::zeros({bytes}, at::kByte)).to(device);
+  broadcast_block(communicator, block, root);
+  EXPECT_TRUE(at::equal(block.to(at::kCPU), expected));
+}
+
+}  // namespace
+}  // namespace rvsweep
