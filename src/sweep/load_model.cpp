@@ -10,6 +10,7 @@
 #include "rvsweep/comm/nccl.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/core/shared_memory.hpp"
+#include "rvsweep/kernels/device_error.hpp"
 #include "rvsweep/model/packed_weights.hpp"
 #include "rvsweep/model/weights.hpp"
 
@@ -85,12 +86,15 @@ Transformer load_on_every_rank(const World& world, const ModelConfig& config,
                                const WeightSource& source, const Placement& placement,
                                int threads) {
   const auto begin = std::chrono::steady_clock::now();
-  const at::Device& device = placement.device;
   const WeightLayout whole = weight_layout(config, placement.dtype);
-  Weights weights =
-      is_on_host(device)
-          ? shared_weights(world, config, source, placement.dtype, threads)
-          : weights_in(sent_block(world, source, whole, device, threads), config, whole);
+  Weights weights = naming_device_errors(
+      placement.device, "choose a smaller dtype or GPUs with more memory that nothing else uses",
+      [&] {
+        return is_on_host(placement.device)
+                   ? shared_weights(world, config, source, placement.dtype, threads)
+                   : weights_in(sent_block(world, source, whole, placement.device, threads), config,
+                                whole);
+      });
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   if (world.communicator().rank() == 0)
     spdlog::info("weights: {:.3f} GB {} in {:.3f} s", static_cast<double>(whole.bytes) * 1e-9,
