@@ -17,6 +17,9 @@
 namespace rvsweep {
 namespace {
 
+/// A thousand ranks join within it, and 140 GB arrive at 2 GB/s.
+constexpr Seconds nccl_limit{120};
+
 /// A rank's host, its rank there and, where it made the machine's memory, the handle of that.
 std::string node_and_handle(const NodeRank& node, const std::string& handle) {
   return node.host + "\n" + std::to_string(node.local_rank) + "\n" + handle;
@@ -57,26 +60,22 @@ Weights shared_weights(const World& world, const ModelConfig& config, const Weig
   return weights_in_memory(config, form, memory);
 }
 
+/// Rank 0's block on every rank.
 at::Tensor sent_block(const World& world, const WeightSource& source, const WeightLayout& layout,
-                      const at::Device& device, int threads) {
+                      const Placement& placement, int threads) {
   Communicator& communicator = world.communicator();
-  if (communicator.size() == 1) return load_block(source, layout, device, threads);
-  std::string why_not;
-  const auto nccl = Nccl::join(communicator, world.node().host, device.index(), why_not);
-  if (communicator.rank() == 0) {
-    if (nccl)
-      spdlog::info("weights: sent to every rank by NCCL");
-    else
-      spdlog::warn("weights: sent to every rank by MPI, because {}", why_not);
-  }
-  const at::Tensor block =
-      communicator.rank() == 0
-          ? load_block(source, layout, device, threads)
-          : at::empty({layout.bytes}, at::TensorOptions().device(device).dtype(at::kByte));
-  if (nccl)
-    nccl->broadcast(block.data_ptr(), block.nbytes(), /*root=*/0);
-  else
-    broadcast_block(communicator, block, /*root=*/0);
+  const bool is_root = communicator.rank() == 0;
+  const at::TensorOptions bytes = at::TensorOptions().device(placement.device).dtype(at::kByte);
+  const at::Tensor block = is_root ? load_block(source, layout, placement.device, threads)
+                                   : at::empty({layout.bytes}, bytes);
+  if (communicator.size() == 1) return block;
+  const DeviceMemory memory{gpu_uuid(placement), block.data_ptr(), block.nbytes()};
+  const auto why_not = broadcast_by_nccl(communicator, memory, /*root=*/0, nccl_limit);
+  if (why_not) broadcast_block(communicator, block, /*root=*/0);
+  if (is_root && why_not)
+    spdlog::warn("weights: sent to every rank by MPI, because {}", *why_not);
+  else if (is_root)
+    spdlog::info("weights: sent to every rank by NCCL");
   return block;
 }
 
@@ -92,7 +91,7 @@ Transformer load_on_every_rank(const World& world, const ModelConfig& config,
       [&] {
         return is_on_host(placement.device)
                    ? shared_weights(world, config, source, placement.dtype, threads)
-                   : weights_in(sent_block(world, source, whole, placement.device, threads), config,
+                   : weights_in(sent_block(world, source, whole, placement, threads), config,
                                 whole);
       });
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;

@@ -378,6 +378,13 @@ FAULTS = [
         "cuda_driver Driver.TellsGpusApartWhateverTheirIndex",
     ),
     fault(
+        "NCCL joined by ranks that share a GPU",
+        "comm/nccl.cpp",
+        "if (!gpus.insert(rank.gpu_uuid).second)",
+        "if (gpus.insert(rank.gpu_uuid); gpus.empty())",
+        "nccl WhyNotJoin.EachRankNeedsTheLibraryAndAGpuOfItsOwn",
+    ),
+    fault(
         "logit lens before its layer",
         "experiment/decode.cpp",
         "captures.push_back({Site::resid_post, layer, 1});",
