@@ -17,7 +17,9 @@ std::string blas_name() {
 }
 
 GpuReport find_gpus() {
-  GpuReport report{.has_driver = cuda::has_driver(), .problem = why_no_gpu()};
+  GpuReport report;
+  report.has_driver = cuda::has_driver();
+  report.problem = why_no_gpu();
   if (report.has_driver && cuda::why_not_open().empty()) report.libraries = cuda::libraries();
   if (!report.problem.empty()) return report;
   const int devices = at::detail::getCUDAHooks().getNumGPUs();

@@ -17,9 +17,17 @@ BUILT = Path(__file__).resolve().parents[2] / "build" / "tests" / "fake_cuda"  #
 # What the fake offers, and what is said of it: the wheel's libtorch is built for CUDA 13.0.
 CASES = {
     "old": ("11040", "0", ["too old", "offers CUDA 11.4", "built for CUDA 13.0"]),
-    "new_but_not_started": ("13010", "802", ["does not start (system not yet initialized)", "offers CUDA 13.1"]),
+    "new_but_not_started": (
+        "13010",
+        "802",
+        ["does not start (system not yet initialized)", "offers CUDA 13.1"],
+    ),
     "cut_off": ("13000", "100", ["does not start (no CUDA-capable device is detected)", "offers CUDA 13.0"]),
-    "empty": ("13000", "0", ["no device that libtorch can use", "offers CUDA 13.0", "CUDA_VISIBLE_DEVICES=none"]),
+    "empty": (
+        "13000",
+        "0",
+        ["no device that libtorch can use", "offers CUDA 13.0", "CUDA_VISIBLE_DEVICES=none"],
+    ),
 }
 
 
@@ -32,7 +40,11 @@ def with_driver(case: str) -> dict[str, str]:
 
 def call(words, environment: dict[str, str], expect: int) -> subprocess.CompletedProcess:
     result = subprocess.run(
-        [str(word) for word in words], capture_output=True, text=True, timeout=120, env=ENVIRONMENT | environment
+        [str(word) for word in words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=ENVIRONMENT | environment,
     )
     assert result.returncode == expect, result.stdout + result.stderr
     return result

@@ -16,11 +16,14 @@ LIBRARY = Path(__file__).resolve().parents[2] / "build" / "tests" / "libbroken_d
 DEVICE_ERROR = 6
 
 
-def run(sweep, out: Path, ranks: int, broken: str, by: str = "device", after: int = 150) -> tuple[int, str]:
+def run(
+    sweep, out: Path, ranks: int, broken: str, *more: str, by: str = "device", after: int = 150
+) -> tuple[int, str]:
     """Exit code and log, with the devices of the `broken` ranks failing from some forward pass on."""
     assert LIBRARY.is_file(), f"{LIBRARY} is missing: build the tests"
-    preload = ["env", f"LD_PRELOAD={LIBRARY}", f"BROKEN_RANKS={broken}", f"BROKEN_BY={by}", f"BROKEN_AFTER={after}"]
-    result = call([*preload, *sweep.words(out)], ranks)
+    preload = ["env", f"LD_PRELOAD={LIBRARY}"]
+    preload += [f"BROKEN_RANKS={broken}", f"BROKEN_BY={by}", f"BROKEN_AFTER={after}"]
+    result = call([*preload, *sweep.words(out, *more)], ranks)
     return result.returncode, result.stderr
 
 
@@ -55,6 +58,15 @@ def test_without_a_device_the_run_ends_and_is_resumed_later(sweep, finished, tmp
     assert_same_results(out, finished)
 
 
+@pytest.mark.parametrize(("ranks", "broken"), [(0, "0"), (2, "1")])
+def test_a_device_that_fails_before_the_first_bundle_ends_the_job(sweep, tmp_path, ranks, broken):
+    control = ["--set", "sweep.control=mean"]  # whose donors every rank makes first
+    code, log = run(sweep, tmp_path / "out", ranks, broken, *control, after=0)
+    assert code == DEVICE_ERROR, log
+    assert "fails (CUDA error: device-side assert triggered)" in log
+    assert "internal error" not in log and not segments(tmp_path / "out")
+
+
 def test_a_bundle_that_finds_no_memory_once_is_tried_again(sweep, finished, tmp_path):
     code, log = run(sweep, tmp_path / "out", 0, "0", by="memory_once")
     assert code == 0 and "tried again" in log, log
@@ -71,4 +83,3 @@ def test_too_little_memory_ends_the_run_with_the_numbers_to_change(sweep, finish
     assert not events(out, "failed")
     sweep.run(out, ranks=2)
     assert_same_results(out, finished)
-
