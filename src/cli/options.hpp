@@ -19,14 +19,16 @@ std::optional<boost::program_options::variables_map> parse_options(
     const Arguments& arguments, const boost::program_options::options_description& options,
     const std::string& usage, const std::string& positional = "");
 
-/// --config, --set, --device, --dtype, --dump-config: what names a sweep.
+/// --config, --set, --device, --dtype, --device-memory, --random-weights, --dump-config: what names
+/// a sweep.
 boost::program_options::options_description sweep_options();
 
 /// The files of --config. InputError without any.
 std::vector<std::filesystem::path> config_files(
     const boost::program_options::variables_map& options);
 
-/// --set, and the options that stand for one: --device, --dtype and --random-weights.
+/// --set, and the options that stand for one: --device, --dtype, --device-memory and
+/// --random-weights.
 std::vector<std::string> config_sets(const boost::program_options::variables_map& options);
 
 /// The merged configuration.

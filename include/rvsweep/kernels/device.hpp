@@ -29,6 +29,9 @@ void use_threads(int threads);
 /// CPU capability (AVX512 with AMX, AVX2, ...) or the GPU's name: part of a sweep's identity.
 std::string hardware_name(const Placement& placement);
 
+/// Bytes of the memory of a GPU. InputError where its driver does not tell.
+double total_memory(const Placement& placement);
+
 std::string libtorch_version();
 
 /// Whether the host can read the elements: ranks of a node may share them, and comparing them is

@@ -36,4 +36,10 @@ std::optional<std::string> device_name(int device) {
   return name;
 }
 
+std::optional<std::size_t> total_memory(int device) {
+  std::size_t bytes = 0;
+  if (!call("cuDeviceTotalMem_v2", &bytes, device)) return std::nullopt;
+  return bytes;
+}
+
 }  // namespace rvsweep::cuda

@@ -1,5 +1,6 @@
 #pragma once
 // The CUDA driver (libcuda.so.1), opened by name so that one binary serves machines without it.
+#include <cstddef>
 #include <optional>
 #include <string>
 
@@ -13,5 +14,6 @@ int driver_version();
 
 /// Of a device of this process; nothing where the driver does not give it.
 std::optional<std::string> device_name(int device);
+std::optional<std::size_t> total_memory(int device);  // bytes
 
 }  // namespace rvsweep::cuda
