@@ -16,11 +16,12 @@ constexpr double shortest_job = 10 * 60;  // seconds; loading takes its part of 
 
 [[noreturn]] void refuse(const Machine& machine, const char* what, double bytes,
                          const MemoryBudget& needed) {
-  throw InputError(machine.name,
-                   fmt::format("a {} of {:.0f} GB does not hold {:.1f} GB of weights and {:.1f} "
-                               "GB of a bundle",
-                               what, bytes / 1e9, needed.weights / 1e9, needed.bundle / 1e9),
-                   "lower sweep.bundle_rows or use bfloat16");
+  throw InputError(
+      machine.name,
+      fmt::format("a {} of {:.0f} GB does not hold {:.1f} GB of weights and {:.1f} "
+                  "GB of a bundle",
+                  what, bytes / 1e9, needed.weights / 1e9, needed.bundle.total() / 1e9),
+      "lower sweep.bundle_rows or use bfloat16");
 }
 
 std::int64_t ranks_that_fit(const Machine& machine, const MemoryBudget& memory) {

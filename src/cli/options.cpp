@@ -52,6 +52,8 @@ po::options_description sweep_options() {
       "section.key=value over all files; may repeat")("device", po::value<std::string>(),
                                                       "cpu, cuda or auto (run.device)")(
       "dtype", po::value<std::string>(), "float32, bfloat16, float16 or auto (run.dtype)")(
+      "device-memory", po::value<std::string>(),
+      "of a GPU that a bundle may fill, like 80GB, or auto (run.device_memory)")(
       "random-weights", po::value<std::string>()->implicit_value("1"),
       "draw the weights from this seed in place of reading them (model.random_weights)")(
       "dump-config", po::bool_switch(), "print the merged configuration and stop");
@@ -72,6 +74,8 @@ std::vector<std::string> config_sets(const po::variables_map& options) {
   for (const char* key : {"device", "dtype"})
     if (options.contains(key))
       sets.push_back("run." + std::string(key) + "=" + options[key].as<std::string>());
+  if (options.contains("device-memory"))
+    sets.push_back("run.device_memory=" + options["device-memory"].as<std::string>());
   if (options.contains("random-weights"))
     sets.push_back("model.random_weights=" + options["random-weights"].as<std::string>());
   return sets;

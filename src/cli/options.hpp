@@ -24,13 +24,15 @@ std::optional<po::variables_map> parse_options(const Arguments& arguments,
                                                const std::string& positional = "",
                                                const std::vector<std::string>& required = {});
 
-/// --config, --set, --device, --dtype, --dump-config: what names a sweep.
+/// --config, --set, --device, --dtype, --device-memory, --random-weights, --dump-config: what names
+/// a sweep.
 po::options_description sweep_options();
 
 /// The files of --config. InputError without any.
 std::vector<std::filesystem::path> config_files(const po::variables_map& options);
 
-/// --set, and the options that stand for one: --device, --dtype and --random-weights.
+/// --set, and the options that stand for one: --device, --dtype, --device-memory and
+/// --random-weights.
 std::vector<std::string> config_sets(const po::variables_map& options);
 
 /// The merged configuration.

@@ -8,7 +8,9 @@
 #include "cli/length_report.hpp"
 #include "cli/machine_plan.hpp"
 #include "cli/options.hpp"
+#include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/kernels/device.hpp"
 #include "rvsweep/plan/memory_budget.hpp"
 #include "rvsweep/sweep/progress.hpp"
 #include "rvsweep/sweep/setup.hpp"
@@ -19,22 +21,39 @@ namespace {
 namespace po = boost::program_options;
 
 /// Assumed speed of one CPU core or GPU in the time estimate, floating-point operations per second.
-double assumed_rate(const std::string& device, const std::string& dtype) {
-  if (device == "cuda") return 1e14;
-  return dtype == "bfloat16" ? 1.5e11 : 5e10;
+double assumed_rate(const Target& target) {
+  if (target.device == "cuda") return 1e14;
+  return target.dtype == "bfloat16" ? 1.5e11 : 5e10;
 }
 
 std::string gigabytes(double bytes) { return fmt::format("{:.2f} GB", bytes / 1e9); }
 
-MemoryBudget memory_of(const SweepSetup& setup) {
-  return {weight_memory(setup.model, setup.device, setup.dtype),
-          bundle_bytes(setup.model, setup.dtype, setup.plan.bundles,
-                       setup.config.generation.max_new_tokens)};
+/// Of the bundle that takes most.
+struct PlannedMemory {
+  MemoryBudget budget;
+  BundleShape shape;
+};
+
+PlannedMemory memory_of(const SweepSetup& setup) {
+  const Plan& plan = setup.plan;
+  const auto& [device, dtype, memory] = setup.target;
+  const BundleNeeds needs =
+      bundle_needs(setup.model, setup.config, plan.arms, plan.tokens_after_window, device, dtype);
+  PlannedMemory most{{weight_memory(setup.model, device, dtype), {}}, {}};
+  for (const PlannedBundle& bundle : plan.bundles) {
+    const BundleMemory of = bundle_memory(needs, bundle.shape, std::ssize(bundle.derived));
+    if (of.total() > most.budget.bundle.total()) most = {{most.budget.weights, of}, bundle.shape};
+  }
+  return most;
+}
+
+double total_memory(const SweepSetup& setup, const MemoryBudget& budget) {
+  return setup.target.device == "cuda" ? budget.gpu() : budget.weights + budget.bundle.total();
 }
 
 /// Floating-point operations of all bundles.
 double flops_of(const SweepSetup& setup) {
-  const auto parameters = weight_bytes(setup.model, setup.dtype) / dtype_bytes(setup.dtype);
+  const auto parameters = weight_bytes(setup.model, "float32") / dtype_bytes("float32");
   double tokens = 0;
   for (const PlannedBundle& bundle : setup.plan.bundles) tokens += bundle.cost;
   return 2 * static_cast<double>(parameters) * tokens;
@@ -72,27 +91,72 @@ void print_refusals(const Plan& plan) {
       std::cout << "  no geometry  prompt " << plan.prompt_ids[p] << ": " << refusal << "\n";
 }
 
+void print_memory(const SweepSetup& setup) {
+  const auto& [budget, shape] = memory_of(setup);
+  const BundleMemory& bundle = budget.bundle;
+  const bool gpu = setup.target.device == "cuda";
+  std::cout << fmt::format(
+      "memory    {} of weights{}, and in the largest bundle ({} prompts in {} "
+      "columns, {} rows)\n          {} of contexts, {} of rows, {} of "
+      "temporaries ({})",
+      gigabytes(budget.weights), gpu ? "" : " for all ranks of a node", shape.contexts,
+      shape.prompt_length, shape.rows, gigabytes(bundle.contexts), gigabytes(bundle.rows),
+      gigabytes(bundle.temporaries), bundle.phase);
+  if (gpu)
+    std::cout << fmt::format(", {} of CUDA's\n          {} of the {} of a GPU",
+                             gigabytes(budget.gpu_overhead()), gigabytes(budget.gpu()),
+                             gigabytes(setup.target.memory));
+  std::cout << "\n";
+}
+
 void print_summary(const SweepSetup& setup) {
   const Plan& plan = setup.plan;
   std::cout << fmt::format(
       "model     {} ({} layers, early {}, late {}), {} on {}\n"
       "pairs     {}\n{}arms      {}\n",
       setup.config.model_path.string(), setup.model.n_layers, plan.early_layer, plan.late_layer,
-      setup.dtype, setup.device, plan.pairs.size(), length_report(plan), plan.arms.size());
+      setup.target.dtype, setup.target.device, plan.pairs.size(), length_report(plan),
+      plan.arms.size());
   for (const Arm& arm : plan.arms)
     std::cout << "  " << arm.label << "  =  " << arm.canonical() << "\n";
   std::cout << fmt::format("rows      {} ({} refused)\nbundles   {} of up to {} rows\n",
                            plan.rows.size(), plan.n_refused(), plan.bundles.size(),
                            plan.bundle_rows);
   print_refusals(plan);
-  const MemoryBudget memory = memory_of(setup);
-  std::cout << fmt::format(
-      "memory    {} of weights and about {} for the largest bundle, per rank\n",
-      gigabytes(memory.weights), gigabytes(memory.bundle));
-  const double rate = assumed_rate(setup.device, setup.dtype);
+  print_memory(setup);
+  const double rate = assumed_rate(setup.target);
   std::cout << fmt::format("time      about {} on one {} at an assumed {:.0f} GFLOP/s\n",
                            clock_text(flops_of(setup) / rate),
-                           setup.device == "cuda" ? "GPU" : "CPU core", rate / 1e9);
+                           setup.target.device == "cuda" ? "GPU" : "CPU core", rate / 1e9);
+}
+
+void print_json(const SweepSetup& setup) {
+  const Plan& plan = setup.plan;
+  const auto& [device, dtype, device_memory] = setup.target;
+  const auto& [budget, shape] = memory_of(setup);
+  nlohmann::ordered_json memory{
+      {"weights", budget.weights},    {"contexts", budget.bundle.contexts},
+      {"rows", budget.bundle.rows},   {"temporaries", budget.bundle.temporaries},
+      {"phase", budget.bundle.phase}, {"total", total_memory(setup, budget)}};
+  if (device == "cuda") {
+    memory["cuda"] = budget.gpu_overhead();
+    memory["device_memory"] = device_memory;
+  }
+  const nlohmann::ordered_json all{
+      {"model", setup.config.model_path.string()},
+      {"device", device},
+      {"dtype", dtype},
+      {"pairs", plan.pairs.size()},
+      {"arms", plan.arms.size()},
+      {"rows", plan.rows.size()},
+      {"refused", plan.n_refused()},
+      {"bundles", plan.bundles.size()},
+      {"bundle_rows", plan.bundle_rows},
+      {"largest_bundle",
+       {{"prompts", shape.contexts}, {"columns", shape.prompt_length}, {"rows", shape.rows}}},
+      {"memory", memory},
+      {"seconds", flops_of(setup) / assumed_rate(setup.target)}};
+  std::cout << all.dump() << "\n";
 }
 
 /// The words that name the sweep, for the suggested command line.
@@ -104,11 +168,13 @@ std::vector<std::string> sweep_words(const po::variables_map& options) {
         words.push_back("--" + std::string(name));
         words.push_back(value);
       }
-  for (const char* name : {"device", "dtype"})
+  for (const char* name : {"device", "dtype", "device-memory"})
     if (options.contains(name)) {
       words.push_back("--" + std::string(name));
       words.push_back(options[name].as<std::string>());
     }
+  if (options.contains("random-weights"))
+    words.push_back("--random-weights=" + options["random-weights"].as<std::string>());
   words.insert(words.end(), {"--out", "DIR"});
   return words;
 }
@@ -119,7 +185,7 @@ void print_suggestion(const SweepSetup& setup, const Machine& machine,
       suggest(machine, {.rows = std::ssize(setup.plan.rows) - setup.plan.n_refused(),
                         .bundles = std::ssize(setup.plan.bundles),
                         .flops = flops_of(setup),
-                        .memory = memory_of(setup)});
+                        .memory = memory_of(setup).budget});
   std::cout << fmt::format(
       "machine   {}: {} node{} with {} rank{} each, {} cores a rank, {} a node\n", machine.name,
       best.nodes, best.nodes == 1 ? "" : "s", best.ranks_per_node,
@@ -132,17 +198,32 @@ void print_suggestion(const SweepSetup& setup, const Machine& machine,
   std::cout << "submit    " << sbatch_line(machine, best, words) << "\n";
 }
 
+/// A GPU that is planned for need not be here: its memory is `machine`'s or was given.
+Target target_of(const ConfigValues& values, const std::optional<Machine>& machine) {
+  const SweepConfig config = parse_sweep_config(values);
+  Target target;
+  if (machine && machine->gpus_per_node > 0) target.memory = machine->memory_per_gpu;
+  if (machine && config.device == "auto") target.device = target.memory > 0 ? "cuda" : "cpu";
+  if (config.device != "cuda") return target;
+  target.device = "cuda";
+  if (config.device_memory == 0 && target.memory == 0 && resolve_device("auto") != "cuda")
+    throw InputError("run.device_memory", "is auto, and this machine has no GPU to ask",
+                     "plan for one elsewhere, for example with --device-memory 80GB");
+  return target;
+}
+
 }  // namespace
 
 int plan_command(const Arguments& arguments) {
   auto all = sweep_options();
   po::options_description here("The plan");
   here.add_options()("list", po::bool_switch(), "one JSON line per row instead of the summary")(
+      "json", po::bool_switch(), "the summary as one JSON object, sizes in bytes")(
       "machine", po::value<std::string>(),
       "file that describes a cluster (configs/machines): suggests nodes, ranks, time and memory");
   all.add(here);
-  const auto options =
-      parse_options(arguments, all, "plan --config F... [--set key=value] [--list] [--machine F]");
+  const auto options = parse_options(
+      arguments, all, "plan --config F... [--set key=value] [--list] [--json] [--machine F]");
   if (!options) return exit_done;
   const ConfigValues values = config_of(*options);
   if ((*options)["dump-config"].as<bool>()) {
@@ -151,9 +232,12 @@ int plan_command(const Arguments& arguments) {
   }
   std::optional<Machine> machine;
   if (options->contains("machine")) machine = read_machine((*options)["machine"].as<std::string>());
-  const SweepSetup setup = prepare_sweep(values, "", "", nullptr, Texts::forgotten);
+  const SweepSetup setup =
+      prepare_sweep(values, target_of(values, machine), nullptr, Texts::forgotten);
   if ((*options)["list"].as<bool>())
     print_rows(setup.plan);
+  else if ((*options)["json"].as<bool>())
+    print_json(setup);
   else
     print_summary(setup);
   if (machine) print_suggestion(setup, *machine, sweep_words(*options));

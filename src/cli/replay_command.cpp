@@ -206,7 +206,9 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
   const SweepIdentity identity = stored_identity(stored);
   ConfigValues values = read_config_text(config_text(identity.config), folder + "/plan.h5");
   if (!model_folder.empty()) values["model.path"] = {{model_folder, "--model"}};
-  const SweepSetup setup = prepare_sweep(values, identity.device, identity.dtype, &stored);
+  const SweepSetup setup = prepare_sweep(
+      values, {identity.device, identity.dtype, static_cast<double>(identity.device_memory)},
+      &stored);
   tell_differences(identity, setup);
   const Bundle bundle = complete_bundle(setup.plan, BundleId(stored.row_bundle[place]));
   const auto segment = segment_file(folder, bundle.id);
@@ -219,7 +221,7 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
   Launch launch;
   add_experiment(setup, launch);
   const SweepSettings settings = sweep_settings(setup.config, setup.model, setup.tokenizer, launch);
-  const Placement placement = place_rank(setup.device, setup.dtype, 0);
+  const Placement placement = place_rank(setup.target.device, setup.target.dtype, 0);
   prepare_thread(placement, identity.threads);
   const World alone;
   const Transformer model =

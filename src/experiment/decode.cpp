@@ -6,6 +6,7 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "experiment/sampler.hpp"
 #include "rvsweep/core/philox.hpp"
@@ -150,8 +151,10 @@ void prove_decoding(const RowBatch& batch, std::vector<at::Tensor> changes, Deco
 DecodedBatch decode(const PreparedBundle& prepared, const RowBatch& batch, PreparedRows rows,
                     const DecodeOptions& options) {
   DecodedBatch decoded{.cache = std::move(rows.cache),
+                       .slots = std::vector<std::int64_t>(batch.compiled.size()),
                        .rows = std::vector<Generated>(batch.rows.size()),
                        .proofs = std::move(rows.proofs)};
+  std::iota(decoded.slots.begin(), decoded.slots.end(), 0);
   Step step = first_step(prepared, batch, options.generation);
   for (bool going_on = true; going_on; ++step.t) {
     const at::Tensor residual = feed(prepared, options, step, decoded);

@@ -14,7 +14,8 @@ struct Generated {
 
 /// Rows after their generation, with the cells they left behind.
 struct DecodedBatch {
-  KvCache cache;  // padding rows last; columns [0, T) prompt cells, T + t the t-th fed token
+  KvCache cache;                    // columns [0, T) prompt cells, T + t the t-th fed token
+  std::vector<std::int64_t> slots;  // rows of `cache`: of `rows`, then of padding rows
   std::vector<Generated> rows;
   std::vector<PatchProof> proofs;           // of `rows`
   at::Tensor first_logits = {};             // float32 [rows and padding, vocab], of the first

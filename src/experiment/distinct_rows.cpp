@@ -16,10 +16,9 @@ bool all_distinct(const DistinctRows& distinct) {
 }
 
 /// Slot 0 for padding rows.
-at::Tensor select(const at::Tensor& by_slot, std::int64_t dim, std::vector<std::int64_t> slots,
-                  std::int64_t rows) {
+at::Tensor select(const at::Tensor& by_slot, std::vector<std::int64_t> slots, std::int64_t rows) {
   slots.resize(static_cast<std::size_t>(rows), 0);
-  return by_slot.index_select(dim, at::tensor(slots, at::kLong).to(by_slot.device()));
+  return by_slot.index_select(0, at::tensor(slots, at::kLong).to(by_slot.device()));
 }
 
 template <class T>
@@ -53,21 +52,23 @@ DistinctRows distinct_rows(const PreparedBundle& prepared) {
 
 at::Tensor by_row(const at::Tensor& by_slot, const DistinctRows& distinct) {
   if (all_distinct(distinct)) return by_slot;
-  return select(by_slot, 0, distinct.slot_of, std::ssize(distinct.slot_of));
+  return select(by_slot, distinct.slot_of, std::ssize(distinct.slot_of));
 }
 
 DecodedBatch whole_batch(DecodedBatch batch, const DistinctRows& distinct,
                          const BundleShape& shape) {
   if (all_distinct(distinct)) return batch;
-  const auto whole = [&](const at::Tensor& of_slots, std::int64_t dim) {
-    return of_slots.defined() ? select(of_slots, dim, distinct.slot_of, shape.rows) : of_slots;
+  const auto whole = [&](const at::Tensor& of_slots) {
+    return of_slots.defined() ? select(of_slots, distinct.slot_of, shape.rows) : of_slots;
   };
-  DecodedBatch result{.cache = {whole(batch.cache.k, 1), whole(batch.cache.v, 1)},
+  DecodedBatch result{.cache = std::move(batch.cache),
+                      .slots = distinct.slot_of,
                       .rows = of_rows(batch.rows, distinct.slot_of),
                       .proofs = of_rows(batch.proofs, distinct.slot_of),
-                      .first_logits = whole(batch.first_logits, 0),
+                      .first_logits = whole(batch.first_logits),
                       .residuals = std::move(batch.residuals)};
-  for (SiteCapture& record : result.residuals) record.values = whole(record.values, 0);
+  result.slots.resize(static_cast<std::size_t>(shape.rows), 0);
+  for (SiteCapture& record : result.residuals) record.values = whole(record.values);
   return result;
 }
 

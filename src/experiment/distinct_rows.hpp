@@ -17,7 +17,8 @@ DistinctRows distinct_rows(const PreparedBundle& prepared);
 /// A tensor by slots as one by rows: [slots, ...] to [rows, ...].
 at::Tensor by_row(const at::Tensor& by_slot, const DistinctRows& distinct);
 
-/// The batch of the distinct rows as that of the whole bundle, padded to shape.rows.
+/// The batch of the distinct rows as that of the whole bundle, padded to shape.rows; rows that are
+/// the same share their row of the cache.
 DecodedBatch whole_batch(DecodedBatch batch, const DistinctRows& distinct,
                          const BundleShape& shape);
 

@@ -2,10 +2,12 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "rvsweep/intervention/prompt_cache.hpp"
 #include "rvsweep/intervention/site_patch.hpp"
@@ -20,23 +22,43 @@ namespace {
 
 using Continuation = std::vector<std::int32_t>;
 
+/// Patched prompts of a batch: columns [0, T) of rows `slots` of a cache.
+struct PromptCells {
+  const KvCache& cache;
+  const std::vector<std::int64_t>& slots;
+
+  /// Those of some rows, followed by Q empty columns.
+  KvCache with_room(const RowPiece& piece, std::int64_t T, std::int64_t Q,
+                    const Transformer& model) const {
+    const auto R = std::ssize(piece.rows);
+    KvCache room = KvCache::allocate(model.config(), model.placement(), R, T + Q);
+    const std::vector<std::int64_t> of_piece(slots.begin() + piece.first,
+                                             slots.begin() + piece.first + R);
+    const at::Tensor index = at::tensor(of_piece, at::kLong).to(model.placement().device);
+    for (std::int64_t layer = 0; layer < cache.k.size(0); ++layer)
+      for (const auto& [from, to] : {std::pair(cache.k, room.k), std::pair(cache.v, room.v)})
+        to[layer].narrow(2, 0, T).copy_(from[layer].narrow(2, 0, T).index_select(0, index));
+    return room;
+  }
+};
+
 /// Residual stream [R, Q, H] of rows that are fed b[n-1] and then all but the last token of their
 /// continuations, patches and growth as in decoding. Rows without a continuation are fed zeros.
-at::Tensor feed_continuations(const Transformer& model, const ContextState& contexts,
-                              const std::vector<CompiledRow>& plans, const KvCache& prompts,
-                              const std::vector<const Continuation*>& fed, std::int64_t Q) {
+at::Tensor feed_piece(const Transformer& model, const ContextState& contexts, const RowPiece& piece,
+                      const PromptCells& prompts, const std::vector<const Continuation*>& fed,
+                      std::int64_t Q) {
+  const auto& plans = piece.rows;
   const auto R = std::ssize(plans), T = contexts.cache.columns();
   const Placement& placement = model.placement();
-  KvCache cache = KvCache::allocate(model.config(), placement, R, T + Q);
-  cache.k.narrow(3, 0, T).copy_(prompts.k.narrow(3, 0, T));
-  cache.v.narrow(3, 0, T).copy_(prompts.v.narrow(3, 0, T));
+  KvCache cache = prompts.with_room(piece, T, Q, model);
   at::Tensor tokens = at::zeros({R, Q}, at::kLong);
   auto token = tokens.accessor<std::int64_t, 2>();
   std::vector<std::int64_t> first_token, first_position;
   for (std::int64_t r = 0; r < R; ++r) {
     token[r][0] = plans[r].first_token;
-    const auto n_fed = fed[r] == nullptr ? 0 : std::min<std::int64_t>(std::ssize(*fed[r]), Q - 1);
-    for (std::int64_t q = 0; q < n_fed; ++q) token[r][q + 1] = (*fed[r])[q];
+    const Continuation* tail = fed[piece.first + r];
+    const auto n_fed = tail == nullptr ? 0 : std::min<std::int64_t>(std::ssize(*tail), Q - 1);
+    for (std::int64_t q = 0; q < n_fed; ++q) token[r][q + 1] = (*tail)[q];
     first_token.push_back(plans[r].n - 1);
     first_position.push_back(plans[r].first_position());
   }
@@ -52,6 +74,17 @@ at::Tensor feed_continuations(const Transformer& model, const ContextState& cont
   input.last_kv_layer = model.config().n_layers;
   input.outputs = Outputs::every_query;
   return model.forward(input, cache);
+}
+
+/// The same of all rows of a batch.
+at::Tensor feed_continuations(const PreparedBundle& prepared, const std::vector<CompiledRow>& plans,
+                              const PromptCells& prompts,
+                              const std::vector<const Continuation*>& fed) {
+  const auto Q = prepared.settings.generation.max_new_tokens;
+  std::vector<at::Tensor> residuals;
+  for (const RowPiece& piece : pieces_of(plans, prepared.bundle.shape))
+    residuals.push_back(feed_piece(prepared.model, prepared.contexts, piece, prompts, fed, Q));
+  return residuals.size() == 1 ? residuals.front() : at::cat(residuals);
 }
 
 /// Sums over a continuation's positions, of every row.
@@ -136,6 +169,7 @@ Comparison plan_comparison(const Bundle& bundle, const std::vector<Generated>& g
 struct Unpatched {
   RowBatch batch;
   KvCache cache;
+  std::vector<std::int64_t> slots;
   std::vector<Generated> greedy;  // of every context
 };
 
@@ -148,6 +182,8 @@ Unpatched run_unpatched(const PreparedBundle& prepared) {
   result.cache =
       KvCache::allocate(model.config(), model.placement(), std::ssize(rows), contexts.columns());
   copy_base_cells(contexts, rows, result.cache);
+  result.slots.resize(rows.size());
+  std::iota(result.slots.begin(), result.slots.end(), 0);
   return result;
 }
 
@@ -156,17 +192,15 @@ Unpatched run_unpatched(const PreparedBundle& prepared) {
 void fill_along(bool along_source, const PreparedBundle& prepared, const DecodedBatch& batch,
                 const Unpatched& unpatched, ItemTable& table) {
   const Transformer& model = prepared.model;
-  const ContextState& contexts = prepared.contexts;
   const auto R = batch.rows.size();
-  const auto Q = prepared.settings.generation.max_new_tokens;
   const Comparison comparison = plan_comparison(prepared.bundle, unpatched.greedy, along_source);
   const at::Tensor rows =
-      feed_continuations(model, contexts, prepared.rows, batch.cache, comparison.fed, Q);
+      feed_continuations(prepared, prepared.rows, {batch.cache, batch.slots}, comparison.fed);
   Sums sums{std::vector<double>(R), std::vector<double>(R)};
   for (std::size_t round = 0; round < comparison.references.size(); ++round) {
     const at::Tensor references =
-        feed_continuations(model, contexts, unpatched.batch.compiled, unpatched.cache,
-                           comparison.references[round], Q);
+        feed_continuations(prepared, unpatched.batch.compiled, {unpatched.cache, unpatched.slots},
+                           comparison.references[round]);
     compare(model, rows, references, comparison.reference_of[round], comparison.fed, sums);
   }
   auto& kl = column(table, along_source ? columns::kl_forced_source : columns::kl_forced_base);

@@ -1,5 +1,8 @@
 #include "experiment/geometry_readouts.hpp"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/tensor.h>
+
 #include <algorithm>
 
 #include "rvsweep/experiment/geometry.hpp"
@@ -93,11 +96,11 @@ void fill_geometry(const PreparedBundle& prepared, const DecodedBatch& batch, It
   std::vector<std::int64_t> fed;
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     const CompiledRow& plan = prepared.rows[r];
-    const auto row = static_cast<std::int64_t>(r);
+    const std::int64_t slot = batch.slots[r];
     fed.push_back(std::max<std::int64_t>(0, std::ssize(batch.rows[r].tokens) - 1));
     // Column T holds V of b[n-1] as it was fed; a refed b[n-1] is in the prompt's cells already.
-    prompt.push_back({row, (plan.refeeds ? T : T + 1) - plan.n_after});
-    generated.push_back({row, T + 1 + fed.back()});
+    prompt.push_back({slot, (plan.refeeds ? T : T + 1) - plan.n_after});
+    generated.push_back({slot, T + 1 + fed.back()});
     if (has_result(batch, r)) reasons[r] = geometry_gap(prepared, plan, fed.back());
   }
   fill_window(
@@ -118,8 +121,10 @@ void fill_step_trace(const PreparedBundle& prepared, const DecodedBatch& batch, 
   const auto W = settings.window, N = settings.generation.max_new_tokens;
   const auto L = prepared.model.config().n_layers;
   const auto first = prepared.bundle.shape.prompt_length + 1 - W;
+  const auto slots = at::tensor(batch.slots, at::kLong).to(batch.cache.v.device());
   for (std::int64_t layer = 0; layer < L; ++layer) {
-    const at::Tensor pr = sliding_participation_ratio(batch.cache.v[layer], first, N, W);
+    const at::Tensor v = batch.cache.v[layer].index_select(0, slots);
+    const at::Tensor pr = sliding_participation_ratio(v, first, N, W);
     for (std::size_t r = 0; r < batch.rows.size(); ++r) {
       const CompiledRow& plan = prepared.rows[r];
       const auto fed = std::ssize(batch.rows[r].tokens);  // b[n-1] and all tokens but the last
@@ -140,7 +145,8 @@ void fill_notebook_r_v(const PreparedBundle& prepared, const DecodedBatch& batch
   const auto pr_at = [&](std::size_t r, std::int64_t layer) {
     const CompiledRow& plan = prepared.rows[r];
     const bool before_patch = plan.patches_site(layer);
-    const at::Tensor v = before_patch ? contexts.v[layer][plan.base] : batch.cache.v[layer][r];
+    const at::Tensor v =
+        before_patch ? contexts.v[layer][plan.base] : batch.cache.v[layer][batch.slots[r]];
     const at::Tensor block =
         v.narrow(1, (before_patch ? T : T + 1) - plan.n_after - W, W)  // [nkv, W, hd]
             .transpose(0, 1)

@@ -5,19 +5,10 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-
-#include "rvsweep/plan/canonical_shapes.hpp"
+#include <utility>
 
 namespace rvsweep {
 namespace {
-
-/// Prompts that are fed together: Operations::prefill_tokens, in whole groups of prefill_row_group.
-std::int64_t prompts_at_once(const Transformer& model, const KvCache& cache) {
-  const auto tokens = model.operations().prefill_tokens;
-  if (tokens == 0) return cache.rows();
-  return std::max(tokens / cache.columns() / prefill_row_group * prefill_row_group,
-                  prefill_row_group);
-}
 
 /// Feeds the prompts of cache rows [first, first + rows of `cache`).
 at::Tensor feed_some(const Transformer& model,
@@ -51,18 +42,20 @@ at::Tensor feed_some(const Transformer& model,
 
 at::Tensor feed_prompts(const Transformer& model,
                         const std::vector<std::vector<std::int32_t>>& prompts, ForwardInput input,
-                        KvCache& cache) {
-  const auto at_once = prompts_at_once(model, cache);
+                        KvCache& cache, std::int64_t at_once) {
+  if (at_once == 0) at_once = cache.rows();
   std::vector<SiteCapture>* const captures = input.captures;
   std::vector<std::vector<at::Tensor>> recorded(captures == nullptr ? 0 : captures->size());
   std::vector<at::Tensor> outputs;
   for (std::int64_t first = 0; first < cache.rows(); first += at_once) {
     const auto n = std::min(at_once, cache.rows() - first);
-    outputs.push_back(feed_some(model, prompts, first, input,
-                                {cache.k.narrow(1, first, n), cache.v.narrow(1, first, n)}));
+    const at::Tensor output = feed_some(model, prompts, first, input, cache.some_rows(first, n));
+    // A last query alone would keep the stream of all.
+    outputs.push_back(output.defined() ? output.clone() : output);
     for (std::size_t i = 0; i < recorded.size(); ++i) recorded[i].push_back((*captures)[i].values);
   }
-  for (std::size_t i = 0; i < recorded.size(); ++i) (*captures)[i].values = at::cat(recorded[i]);
+  for (std::size_t i = 0; i < recorded.size(); ++i)
+    (*captures)[i].values = at::cat(std::exchange(recorded[i], {}));
   return outputs.front().defined() ? at::cat(outputs) : at::Tensor();
 }
 

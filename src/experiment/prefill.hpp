@@ -10,10 +10,11 @@ namespace rvsweep {
 
 /// Feeds prompts, right-aligned in the columns of `cache`; its rows beyond the prompts repeat the
 /// first one. `input` says how far the pass goes, what it records and returns; its tokens,
-/// positions and visibility are set here. Returns what Transformer::forward does.
+/// positions and visibility are set here. `at_once` of them share a pass (0: all). Returns what
+/// Transformer::forward does.
 at::Tensor feed_prompts(const Transformer& model,
                         const std::vector<std::vector<std::int32_t>>& prompts, ForwardInput input,
-                        KvCache& cache);
+                        KvCache& cache, std::int64_t at_once = 0);
 
 /// Keys and values of every prompt in a new cache, [n_layers, rows, n_kv_heads, columns, head_dim].
 /// The pass ends at `last_kv_layer`.

@@ -50,8 +50,9 @@ void run_prompts(PreparedBundle& prepared) {
   input.captures = &captures;
   input.last_kv_layer = wants_logits ? L : last_layer_for(captures, L);
   input.outputs = wants_logits ? Outputs::last_query : Outputs::none;
-  KvCache of_prompts{contexts.cache.k.narrow(1, 0, C), contexts.cache.v.narrow(1, 0, C)};
-  const at::Tensor residual = feed_prompts(model, prompts, input, of_prompts);
+  KvCache of_prompts = contexts.cache.some_rows(0, C);
+  const at::Tensor residual =
+      feed_prompts(model, prompts, input, of_prompts, bundle.shape.prompts_at_once);
   if (wants_logits) prepared.first_logits = model.unembed(residual).to(at::kFloat);
   contexts.sites.assign(captures.begin(), captures.begin() + n_sites);
   contexts.streams.assign(captures.begin() + n_sites, captures.end());
@@ -93,6 +94,14 @@ RowBatch unpatched_rows(const Bundle& bundle, const ModelConfig& config) {
   return batch;
 }
 
+std::vector<RowPiece> pieces_of(const std::vector<CompiledRow>& rows, const BundleShape& shape) {
+  const auto n = std::ssize(rows), at_once = shape.rows_at_once == 0 ? n : shape.rows_at_once;
+  std::vector<RowPiece> pieces;
+  for (std::int64_t first = 0; first < n; first += at_once)
+    pieces.push_back({first, {rows.begin() + first, rows.begin() + std::min(first + at_once, n)}});
+  return pieces;
+}
+
 PreparedRows prepare_rows(const PreparedBundle& prepared, const std::vector<CompiledRow>& rows,
                           std::int64_t steps) {
   const Transformer& model = prepared.model;
@@ -100,12 +109,16 @@ PreparedRows prepare_rows(const PreparedBundle& prepared, const std::vector<Comp
   PreparedRows result;
   result.cache = KvCache::allocate(model.config(), model.placement(), std::ssize(rows),
                                    contexts.columns() + steps);
-  result.proofs.resize(rows.size());
-  copy_base_cells(contexts, rows, result.cache);
-  // What the patch reaches up to b[n-1], which is the first fed token.
-  run_patched_suffix(model, prepared.contexts, rows, patched_tokens(prepared.settings) - 1,
-                     result.cache, result.proofs);
-  patch_prompt_caches(model, contexts, rows, result.cache, result.proofs);
+  for (const RowPiece& piece : pieces_of(rows, prepared.bundle.shape)) {
+    KvCache cache = result.cache.some_rows(piece.first, std::ssize(piece.rows));
+    std::vector<PatchProof> proofs(piece.rows.size());
+    copy_base_cells(contexts, piece.rows, cache);
+    // What the patch reaches up to b[n-1], which is the first fed token.
+    run_patched_suffix(model, prepared.contexts, piece.rows, patched_tokens(prepared.settings) - 1,
+                       cache, proofs);
+    patch_prompt_caches(model, contexts, piece.rows, cache, proofs);
+    result.proofs.insert(result.proofs.end(), proofs.begin(), proofs.end());
+  }
   return result;
 }
 

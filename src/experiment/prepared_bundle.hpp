@@ -40,6 +40,14 @@ struct RowBatch {
 /// Every context of the bundle as an unpatched row in its own slot.
 RowBatch unpatched_rows(const Bundle& bundle, const ModelConfig& config);
 
+/// Rows [first, first + rows.size()) of a batch, which go through the model together.
+struct RowPiece {
+  std::int64_t first = 0;
+  std::vector<CompiledRow> rows;
+};
+/// BundleShape::rows_at_once each.
+std::vector<RowPiece> pieces_of(const std::vector<CompiledRow>& rows, const BundleShape& shape);
+
 /// A batch before its first step.
 struct PreparedRows {
   KvCache cache;                   // columns [0, T) prompt cells, patched; T + t the t-th fed token

@@ -66,8 +66,7 @@ const Operations& aten_operations() {
                                      .swiglu_product = aten::swiglu_product,
                                      .argmax_product = aten::argmax_product,
                                      .argmax = aten::argmax,
-                                     .finite_rows = aten::finite_rows,
-                                     .prefill_tokens = 0};
+                                     .finite_rows = aten::finite_rows};
   return operations;
 }
 

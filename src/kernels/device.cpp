@@ -88,6 +88,14 @@ std::string hardware_name(const Placement& placement) {
   return *name;
 }
 
+double total_memory(const Placement& placement) {
+  const auto bytes = cuda::total_memory(placement.device.index());
+  if (!bytes)
+    throw InputError("run.device_memory", "the GPU driver does not give the device's memory",
+                     "set it, for example to 80GB");
+  return static_cast<double>(*bytes);
+}
+
 std::string libtorch_version() { return TORCH_VERSION; }
 
 GpuLibraries gpu_libraries(const Placement& placement) {

@@ -12,6 +12,10 @@ KvCache KvCache::allocate(const ModelConfig& config, const Placement& placement,
   return {at::zeros(shape, options), at::zeros(shape, options)};
 }
 
+KvCache KvCache::some_rows(std::int64_t first, std::int64_t n) const {
+  return {k.narrow(1, first, n), v.narrow(1, first, n)};
+}
+
 CacheCells KvCache::cells(std::int64_t layer, std::int64_t columns) const {
   return {k[layer].narrow(2, 0, columns), v[layer].narrow(2, 0, columns)};
 }

@@ -1,5 +1,7 @@
 #include "rvsweep/plan/canonical_shapes.hpp"
 
+#include <algorithm>
+
 #include "rvsweep/plan/memory_budget.hpp"
 
 namespace rvsweep {
@@ -23,13 +25,17 @@ std::int64_t canonical_rows(std::int64_t n) {
   return n <= power + power / 2 ? power + power / 2 : power * 2;
 }
 
+std::int64_t prefilled_on_cpu(std::int64_t columns) {
+  constexpr std::int64_t group = 8, tokens = 1280;
+  return std::max(tokens / columns / group * group, group);
+}
+
 std::int64_t automatic_bundle_rows(const ModelConfig& config, const std::string& device,
                                    const std::string& dtype) {
-  const bool gpu = device == "cuda";
-  const std::int64_t budget = (gpu ? std::int64_t{32} : std::int64_t{4}) << 30;
-  const std::int64_t columns = gpu ? 1024 : 512;
-  std::int64_t rows = gpu ? 256 : 128;
-  while (rows > 8 && rows * kv_bytes(config, columns, dtype) > budget) rows /= 2;
+  if (device == "cuda") return 256;
+  constexpr std::int64_t budget = std::int64_t{4} << 30;
+  std::int64_t rows = 128;
+  while (rows > 8 && rows * kv_bytes(config, 512, dtype) > budget) rows /= 2;
   return rows;
 }
 

@@ -81,6 +81,7 @@ const std::vector<ConfigKey>& config_keys() {
       {.name = "run.device", .default_value = "auto"},
       {.name = "run.dtype", .default_value = "auto"},
       {.name = "run.threads", .default_value = "auto"},
+      {.name = "run.device_memory", .default_value = "auto"},
       {.name = "readouts.spectra_prompt", .default_value = "true"},
       {.name = "readouts.spectra_generated", .default_value = "true"},
       {.name = "readouts.keywords", .default_value = "true"},

@@ -1,15 +1,166 @@
 #include "rvsweep/plan/memory_budget.hpp"
 
 #include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
 
 #include "rvsweep/model_config/parameters.hpp"
+#include "rvsweep/plan/canonical_shapes.hpp"
 
 namespace rvsweep {
 namespace {
 
-constexpr double logit_bytes = 5 * 4;    // float32: itself and what is made of it
-constexpr double rank_overhead = 1.5e9;  // libraries, plan, buffers
-constexpr double gpu_reserve = 2e9;      // context and workspace
+constexpr double rank_overhead = 1.5e9;       // libraries, plan, buffers
+constexpr double gpu_reserve = 2e9;           // CUDA's context, workspaces, of sorting too
+constexpr double gpu_fragments = 0.05;        // of a bundle's tensors
+constexpr double share_of_a_pass = 1.0 / 16;  // of a GPU's memory
+
+using Sites = std::set<std::pair<Site, std::int64_t>>;  // with their layers
+
+double width_of(const Sites& sites, const ModelConfig& model) {
+  std::int64_t width = 0;
+  for (const auto& [site, layer] : sites) width += site_heads(site, model) * site_dim(site, model);
+  return static_cast<double>(width);
+}
+
+/// Rows that are fed `queries` tokens each, `columns` of the cache seen.
+struct Fed {
+  double rows = 0;
+  std::int64_t queries = 1, columns = 0;
+  std::int64_t classes = 1;  // of layers
+  double width = 0;          // of the patched sites
+  bool compounds = false;
+};
+
+double vocabulary(const BundleNeeds& needs, double rows) {
+  return rows * static_cast<double>(needs.model.vocab_size);
+}
+
+double kv(const BundleNeeds& needs, double rows, std::int64_t columns) {
+  return rows * 2 * needs.element *
+         static_cast<double>(needs.model.n_layers * needs.model.kv_dim() * columns);
+}
+
+/// Float32 logits that are kept beside those in the model's dtype.
+double kept_logits(const BundleNeeds& needs, double rows) { return vocabulary(needs, rows) * 4; }
+
+/// Masks of the visible cells. A GPU's have the model's dtype and one row for all heads.
+double masks(const BundleNeeds& needs, const Fed& fed) {
+  const std::int64_t padded = (fed.columns + 63) / 64 * 64;
+  const double cells = fed.rows * static_cast<double>(fed.queries * padded * fed.classes);
+  const auto group = static_cast<double>(needs.model.group());
+  return cells * (needs.gpu ? needs.element : fed.queries > 1 ? 4 * group : 4);
+}
+
+/// Where a GPU computes attention in float32, 8 rows and 16 million scores at a time: of rows with
+/// growth=compound in 16 bits, whose ln t a mask of that dtype would round.
+double float32_attention(const BundleNeeds& needs, const Fed& fed) {
+  if (!needs.gpu || needs.element == 4 || !fed.compounds) return 0;
+  constexpr double rows = 8, most_scores = 1 << 24;
+  const auto nh = static_cast<double>(needs.model.n_heads);
+  const auto Q = nh * static_cast<double>(needs.model.head_dim);
+  const auto D = static_cast<double>(needs.model.kv_dim());
+  const auto T = static_cast<double>(fed.queries), C = static_cast<double>(fed.columns);
+  const double scores = std::min(rows * nh * T * C, most_scores);
+  return 4 * (rows * (2 * T * Q + 2 * C * D + T * C) + 2 * scores);
+}
+
+/// A forward pass beside its cache: for each token the stream, and the most of a layer's norm, its
+/// attention and its MLP.
+double pass(const BundleNeeds& needs, const Fed& fed) {
+  const double b = needs.element;
+  const ModelConfig& m = needs.model;
+  const auto H = static_cast<double>(m.hidden_size), I = static_cast<double>(m.intermediate_size);
+  const auto Q = static_cast<double>(m.n_heads * m.head_dim), D = static_cast<double>(m.kv_dim());
+  const double tokens = fed.rows * static_cast<double>(fed.queries);
+  const double norm = !needs.gpu ? b * H : b == 4 ? 4 * H : (8 + b) * H;
+  const double attended = needs.gpu ? Q + D : fed.queries > 1 ? 3 * Q : Q;
+  const double attention = tokens * b * (H + Q + 2 * D + attended) + float32_attention(needs, fed);
+  const double mlp = tokens * b * (Q + H + 3 * I);
+  const double stream_and_rotation = b * H + 4 * static_cast<double>(m.head_dim) + 16;
+  const double edits = 3 * b * fed.width;  // given, replaced and captured values
+  return tokens * (stream_and_rotation + edits) + masks(needs, fed) +
+         std::max({tokens * (b * Q + norm), attention, mlp});
+}
+
+/// From logits to tokens, for each of them.
+double sampling(const BundleNeeds& needs, double rows, bool samples) {
+  const double finite = needs.element + 8;
+  const double running = needs.element + 4 + 4 + 8 + 8;  // softmax, and in float64 with its sums
+  const double sorted = needs.element + 4 + 4 + 8 + 4 + 4 + 1;
+  return vocabulary(needs, rows) * (!samples        ? finite
+                                    : needs.filters ? std::max(running, sorted)
+                                                    : running);
+}
+
+/// The rows' prompt caches, `rows` of them at a time, made from contexts and patched.
+double patches(const BundleNeeds& needs, double rows, std::int64_t T) {
+  const double b = needs.element, cells = rows * static_cast<double>(T * needs.model.kv_dim());
+  double most = cells * b;
+  if (needs.site_width > 0) {
+    const std::int64_t queries = needs.patched_tokens - 1;
+    const double stream = 2 * b * rows * static_cast<double>(queries * needs.model.hidden_size);
+    const double suffix = stream + pass(needs, {rows, queries, T, 1, needs.suffix_width});
+    most = kv(needs, rows, T) + std::max(kv(needs, rows, T) / 2, suffix);
+  }
+  // Base, donor and mixture, and their squared difference in float64.
+  if (needs.patches_cache) most = std::max(most, cells * (2 * b + 8 + 32));
+  return most;
+}
+
+double spectra(const BundleNeeds& needs, double windows) {
+  const auto W = static_cast<double>(needs.window), D = static_cast<double>(needs.model.kv_dim());
+  return windows * W * (D * (2 * needs.element + 24) + 32 * W);
+}
+
+double decoding(const BundleNeeds& needs, double rows, std::int64_t T, bool samples) {
+  const Fed fed{rows,           1, T + needs.new_tokens, needs.classes, 2 * needs.site_width,
+                needs.compounds};
+  return std::max(pass(needs, fed), sampling(needs, rows, samples));
+}
+
+double step_trace(const BundleNeeds& needs, double rows, std::int64_t T) {
+  const auto columns = static_cast<double>(T + needs.new_tokens);
+  const auto windows = static_cast<double>(needs.new_tokens + needs.window - 1);
+  const auto D = static_cast<double>(needs.model.kv_dim());
+  return rows * (columns * D * needs.element + windows * (D * (needs.element + 8) + 16 * windows));
+}
+
+/// Rows with their continuations, `rows` of them at a time.
+double continuations(const BundleNeeds& needs, double rows, std::int64_t T) {
+  const std::int64_t columns = T + needs.new_tokens;
+  const Fed fed{rows, needs.new_tokens, columns, needs.classes, needs.site_width, needs.compounds};
+  return kv(needs, rows, columns) + pass(needs, fed);
+}
+
+/// Logits of rows and of the references that they are compared with, in float64.
+double comparison(const BundleNeeds& needs, double rows, double references) {
+  const double steps = std::max(rows, references);  // rows of one product of references
+  const double made = (needs.element + 16) * steps, compared = 16 * rows + 8 * references;
+  return vocabulary(needs, 8 * steps + 8 * rows + std::max(made, compared));
+}
+
+double forced(const BundleNeeds& needs, const BundleShape& shape, double at_once) {
+  const auto R = static_cast<double>(shape.rows), C = static_cast<double>(shape.contexts);
+  const std::int64_t T = shape.prompt_length;
+  const double of_contexts = std::min(at_once, C);
+  const double greedy =
+      kv(needs, C, T + needs.new_tokens) + kept_logits(needs, C) +
+      std::max(patches(needs, of_contexts, T), decoding(needs, C, T, /*samples=*/false));
+  const double residual =
+      needs.element * static_cast<double>(needs.new_tokens * needs.model.hidden_size);
+  const double rows = std::max(continuations(needs, at_once, T), R * residual);
+  const double references = std::max(continuations(needs, of_contexts, T), C * residual);
+  const double fed = R * residual + std::max(rows, C * residual + comparison(needs, R, C));
+  return std::max(greedy, kv(needs, C, T) + std::max(fed, R * residual + references));
+}
+
+double reencode(const BundleNeeds& needs, std::int64_t T) {
+  const std::int64_t queries =
+      canonical_length(std::min(needs.new_tokens + 1, notebook_truncation));
+  return kv(needs, reading_rows, T + queries) + pass(needs, {reading_rows, queries, T + queries});
+}
 
 }  // namespace
 
@@ -32,27 +183,113 @@ double weight_memory(const ModelConfig& config, const std::string& device,
   return static_cast<double>(weight_bytes(config, dtype) + (twice ? table : 0));
 }
 
-double bundle_bytes(const ModelConfig& config, const std::string& dtype,
-                    const std::vector<PlannedBundle>& bundles, std::int64_t new_tokens) {
-  double most = 0;
-  for (const PlannedBundle& bundle : bundles) {
-    const auto& [contexts, prompt_length, rows] = bundle.shape;
-    const auto cells = rows * kv_bytes(config, prompt_length + new_tokens, dtype) +
-                       contexts * kv_bytes(config, prompt_length, dtype);
-    const auto logits = static_cast<double>(rows * config.vocab_size);
-    most = std::max(most, static_cast<double>(cells) + logit_bytes * logits);
+BundleNeeds bundle_needs(const ModelConfig& model, const SweepConfig& config,
+                         const std::vector<Arm>& arms, std::int64_t tokens_after_window,
+                         const std::string& device, const std::string& dtype) {
+  BundleNeeds needs{.model = model,
+                    .gpu = device == "cuda",
+                    .element = static_cast<double>(dtype_bytes(dtype)),
+                    .new_tokens = config.generation.max_new_tokens,
+                    .samples = config.generation.temperature > 0,
+                    .filters = config.generation.top_k > 0 || config.generation.top_p < 1,
+                    .readouts = config.readouts,
+                    .window = config.window,
+                    .patched_tokens = config.window + tokens_after_window};
+  Sites sites;
+  std::map<std::int64_t, Sites> beginning_at;
+  std::vector<std::set<std::size_t>> patched(static_cast<std::size_t>(model.n_layers));
+  std::set<Direction> means;
+  for (std::size_t a = 0; a < arms.size(); ++a) {
+    Sites of_arm;
+    std::int64_t first = model.n_layers;
+    for (const Patch& patch : arms[a].patches) {
+      if (patch.donor.derivation == Derivation::mean) means.insert(arms[a].direction);
+      for (const std::int64_t layer : patch.layers) {
+        if (const SiteTarget* site = patch.site()) {
+          of_arm.emplace(site->site, layer);
+          first = std::min(first, layer);
+        } else {
+          patched[static_cast<std::size_t>(layer)].insert(a);
+        }
+      }
+      needs.patches_cache |= patch.cache() != nullptr;
+      needs.compounds |= patch.cache() != nullptr && patch.cache()->growth == Growth::compound;
+    }
+    sites.insert(of_arm.begin(), of_arm.end());
+    if (!of_arm.empty()) beginning_at[first].insert(of_arm.begin(), of_arm.end());
   }
-  return most;
+  needs.site_width = width_of(sites, model);
+  for (const auto& [first, of_layer] : beginning_at)
+    needs.suffix_width = std::max(needs.suffix_width, width_of(of_layer, model));
+  needs.first_layers = std::ssize(beginning_at);
+  needs.classes = std::ssize(std::set(patched.begin(), patched.end()));
+  needs.mean_donors = std::ssize(means);
+  return needs;
 }
 
-double MemoryBudget::gpu() const { return weights + bundle + gpu_reserve; }
+BundleMemory bundle_memory(const BundleNeeds& needs, const BundleShape& shape,
+                           std::int64_t derived) {
+  const auto R = static_cast<double>(shape.rows), C = static_cast<double>(shape.contexts);
+  const auto slots = C + static_cast<double>(derived), b = needs.element;
+  const std::int64_t T = shape.prompt_length, N = std::max<std::int64_t>(needs.new_tokens, 1);
+  const auto all_or = [](std::int64_t at_once, double all) {
+    return at_once == 0 ? all : std::min(static_cast<double>(at_once), all);
+  };
+  const double prompts = all_or(shape.prompts_at_once, C), rows = all_or(shape.rows_at_once, R);
+  const auto streams = static_cast<double>(needs.first_layers * needs.model.hidden_size);
+  BundleMemory memory;
+  memory.contexts =
+      kv(needs, slots, T) +
+      b * static_cast<double>(needs.patched_tokens) * (slots * needs.site_width + C * streams) +
+      8 / b * kv(needs, static_cast<double>(needs.mean_donors), T);
+  if (needs.readouts.first_token && R > 0) memory.contexts += kept_logits(needs, C);
+  double most = 0;
+  const auto take = [&](const char* phase, double temporaries) {
+    if (temporaries <= most) return;
+    most = temporaries;
+    memory.phase = phase;
+  };
+  take("prefill", pass(needs, {prompts, T, T}));
+  take("prefill", spectra(needs, C));
+  if (R == 0) {
+    memory.temporaries = most;
+    return memory;
+  }
+  memory.rows = kv(needs, R, T + N) + kept_logits(needs, R);
+  most = std::max(0.0, most - memory.rows);
+  take("patches", patches(needs, rows, T));
+  take("decoding", decoding(needs, R, T, needs.samples));
+  take("spectra", spectra(needs, R));
+  if (needs.readouts.step_trace) take("step trace", step_trace(needs, R, T));
+  if (needs.readouts.forced) take("forced", forced(needs, shape, rows));
+  if (needs.readouts.reencode) take("reencode", reencode(needs, T));
+  memory.temporaries = most;
+  return memory;
+}
+
+std::int64_t rows_at_once(const BundleNeeds& needs, std::int64_t prompt_length,
+                          double device_memory) {
+  const auto of = [&](double rows) {
+    const double made = std::max(pass(needs, {rows, prompt_length, prompt_length}),
+                                 patches(needs, rows, prompt_length));
+    return needs.readouts.forced ? std::max(made, continuations(needs, rows, prompt_length)) : made;
+  };
+  std::int64_t rows = 256;
+  while (rows > 1 && of(static_cast<double>(rows)) > share_of_a_pass * device_memory)
+    rows = rows > 8 ? rows / 2 : 1;
+  return rows;
+}
+
+double MemoryBudget::gpu_overhead() const { return gpu_reserve + gpu_fragments * bundle.total(); }
+
+double MemoryBudget::gpu() const { return weights + bundle.total() + gpu_overhead(); }
 
 std::int64_t MemoryBudget::ranks_on_cores(double bytes) const {
-  return static_cast<std::int64_t>((bytes - weights) / (bundle + rank_overhead));
+  return static_cast<std::int64_t>((bytes - weights) / (bundle.total() + rank_overhead));
 }
 
 double MemoryBudget::node_with_cores(std::int64_t ranks) const {
-  return weights + static_cast<double>(ranks) * (bundle + rank_overhead);
+  return weights + static_cast<double>(ranks) * (bundle.total() + rank_overhead);
 }
 
 double MemoryBudget::node_with_gpus(std::int64_t ranks) const {

@@ -1,10 +1,13 @@
 #include "plan/packer.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
 
+#include "rvsweep/core/error.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
 
 namespace rvsweep {
@@ -23,10 +26,11 @@ std::optional<ContextKey> key_of(const PatchDonor& donor) {
 class Packer {
  public:
   Packer(Plan& plan, const SweepConfig& config, const ModelConfig& model, const Donors& donors,
-         const Plan* before)
+         const Plan* before, const BundleLimit* limit)
       : plan_(plan),
         config_(config),
         donors_(donors),
+        limit_(limit),
         max_length_(model.max_length()),
         compares_logits_(config.readouts.first_token || config.readouts.forced),
         recorded_(plan.prompts.size()) {
@@ -36,15 +40,18 @@ class Packer {
       recorded_[place] = plan.prompts[place].number.value < std::ssize(before->prompts);
   }
 
-  void pack() {
+  /// Whether the limit ended a bundle.
+  bool pack() {
     std::map<std::int64_t, std::vector<std::int32_t>> pairs_of_length;
     for (std::int32_t pair = 0; pair < std::ssize(plan_.pairs); ++pair)
       pairs_of_length[padded_length(pair)].push_back(pair);
     for (const auto& [length, pairs] : pairs_of_length) {
       length_ = length;
+      if (limit_ != nullptr) at_once_ = rows_at_once(limit_->needs, length, limit_->device_memory);
       for (const std::int32_t pair : pairs) add_pair(pair);
       close();
     }
+    return limit_ended_one_;
   }
 
  private:
@@ -61,6 +68,11 @@ class Packer {
       for (const auto& key : {reference, counterpart})
         if (key) keys.push_back(*key);
       return keys;
+    }
+    std::int64_t derived() const {
+      return std::ranges::count_if(roles.donors, [](const PatchDonor& donor) {
+        return donor.derivation != Derivation::none;
+      });
     }
   };
 
@@ -148,6 +160,24 @@ class Packer {
     return std::ssize(bundle_.contexts) + contexts <= 2 * plan_.bundle_rows;
   }
 
+  BundleShape shape_of(std::int64_t contexts, std::int64_t rows) const {
+    const bool gpu = limit_ != nullptr;
+    return {canonical_rows(contexts), length_, rows == 0 ? 0 : canonical_rows(rows),
+            gpu ? at_once_ : prefilled_on_cpu(length_), gpu ? at_once_ : 0};
+  }
+
+  /// Whether the bundle may grow by so much.
+  bool limit_allows(std::int64_t contexts, std::int64_t rows, std::int64_t derived) const {
+    return limit_ == nullptr || limit_->allows(shape_of(std::ssize(bundle_.contexts) + contexts,
+                                                        std::ssize(bundle_.rows) + rows),
+                                               std::ssize(bundle_.derived) + derived);
+  }
+
+  void close_at_limit() {
+    limit_ended_one_ |= !bundle_.rows.empty();
+    close();
+  }
+
   std::int16_t context(const ContextKey& key) {
     const auto [found, is_new] =
         place_.try_emplace(key, static_cast<std::int16_t>(bundle_.contexts.size()));
@@ -180,9 +210,21 @@ class Packer {
     if (room < std::min<std::int64_t>(std::ssize(runnable), plan_.bundle_rows) ||
         !has_room_for(missing(contexts_of(pair_index))))
       close();
+    if (!limit_allows(missing(contexts_of(pair_index)), std::ssize(runnable),
+                      derived_of(pair_index)))
+      close_at_limit();
+    if (runnable.empty() && !limit_allows(missing(contexts_of(pair_index)), 0, 0))
+      refuse(shape_of(missing(contexts_of(pair_index)), 0), 0, pair.id);
     for (const PromptIndex prompt : {pair.source, pair.base})
       if (usable(prompt) && !recorded_[prompt.value]) context(whole(prompt));
     for (const std::int64_t row : runnable) add_row(row);
+  }
+
+  /// Derived donors of a pair's rows.
+  std::int64_t derived_of(std::int32_t pair) const {
+    std::int64_t derived = 0;
+    for (const Needs& needs : needs_of_rows(pair)) derived += needs.derived();
+    return derived;
   }
 
   void add_row(std::int64_t index) {
@@ -194,6 +236,10 @@ class Packer {
     if (std::ssize(bundle_.rows) == plan_.bundle_rows ||
         !has_room_for(missing({keys.begin(), keys.end()})))
       close();
+    const auto contexts = [&] { return missing({keys.begin(), keys.end()}); };
+    if (!limit_allows(contexts(), 1, needed.derived())) close_at_limit();
+    if (!limit_allows(contexts(), 1, needed.derived()))
+      refuse(shape_of(contexts(), 1), needed.derived(), pair_id);
     PlannedBundleRow row;
     row.row = planned.number;
     row.base = context(needed.base);
@@ -220,6 +266,26 @@ class Packer {
     derived_donors_.emplace_back(bundle_.donors.size() - 1, derived(donor));
   }
 
+  /// The smallest bundle of a pair, which the limit does not allow.
+  [[noreturn]] void refuse(const BundleShape& shape, std::int64_t derived,
+                           const std::string& pair_id) const {
+    BundleLimit shorter = *limit_;
+    std::int64_t fits = 0, too_many = shorter.needs.new_tokens;  // tokens
+    while (too_many - fits > 1) {
+      shorter.needs.new_tokens = (fits + too_many) / 2;
+      (shorter.allows(shape, derived) ? fits : too_many) = shorter.needs.new_tokens;
+    }
+    const MemoryBudget one{limit_->weights, bundle_memory(limit_->needs, shape, derived)};
+    throw InputError(
+        "pair " + pair_id,
+        fmt::format("its prompts, in {} columns, and one row of {} new tokens need {:.1f} GB of a "
+                    "GPU of {:.1f} GB, {:.1f} GB of it for the weights",
+                    length_, limit_->needs.new_tokens, one.gpu() / 1e9, limit_->device_memory / 1e9,
+                    one.weights / 1e9),
+        fits > 0 ? fmt::format("lower generation.max_new_tokens to {}, or take a larger GPU", fits)
+                 : "shorten its prompts, or take a larger GPU");
+  }
+
   void close() {
     if (bundle_.contexts.empty()) return;
     // Derived donors come after all contexts, whose number is known only now.
@@ -227,9 +293,7 @@ class Packer {
       bundle_.donors[donor] =
           static_cast<std::int16_t>(static_cast<std::int16_t>(bundle_.contexts.size()) + place);
     bundle_.id = BundleId(static_cast<std::int32_t>(plan_.bundles.size()));
-    const auto n_rows = std::ssize(bundle_.rows);
-    bundle_.shape = {canonical_rows(std::ssize(bundle_.contexts)), length_,
-                     n_rows == 0 ? 0 : canonical_rows(n_rows)};
+    bundle_.shape = shape_of(std::ssize(bundle_.contexts), std::ssize(bundle_.rows));
     bundle_.cost = tokens_fed();
     if (!bundle_.keyword_tokens.empty()) bundle_.keyword_tokens.resize(bundle_.donors.size());
     bundle_.contexts.shrink_to_fit();  // kept as long as the sweep runs
@@ -244,7 +308,7 @@ class Packer {
   /// Texts read again are fed once more. `forced` feeds both continuations to every row, and
   /// contexts generate them and read them as references.
   double tokens_fed() const {
-    const auto& [contexts, length, rows] = bundle_.shape;
+    const auto& [contexts, length, rows, prompts_at_once, rows_at_once] = bundle_.shape;
     const ReadoutsConfig& readouts = config_.readouts;
     const std::int64_t per_row = 1 + (readouts.reencode ? 1 : 0) + (readouts.forced ? 2 : 0);
     const std::int64_t per_context = readouts.forced ? 3 : 0;
@@ -255,6 +319,9 @@ class Packer {
   Plan& plan_;
   const SweepConfig& config_;
   const Donors& donors_;
+  const BundleLimit* limit_;
+  std::int64_t at_once_ = 0;  // under a limit: BundleShape::rows_at_once, prompts_at_once
+  bool limit_ended_one_ = false;
   std::int64_t max_length_;
   bool compares_logits_;
   std::int64_t length_ = 0;
@@ -267,9 +334,13 @@ class Packer {
 
 }  // namespace
 
-void pack_bundles(Plan& plan, const SweepConfig& config, const ModelConfig& model,
-                  const Donors& donors, const Plan* before) {
-  Packer(plan, config, model, donors, before).pack();
+bool BundleLimit::allows(const BundleShape& shape, std::int64_t derived) const {
+  return MemoryBudget{weights, bundle_memory(needs, shape, derived)}.gpu() <= device_memory;
+}
+
+bool pack_bundles(Plan& plan, const SweepConfig& config, const ModelConfig& model,
+                  const Donors& donors, const Plan* before, const BundleLimit* limit) {
+  return Packer(plan, config, model, donors, before, limit).pack();
 }
 
 }  // namespace rvsweep

@@ -1,5 +1,7 @@
 #include "rvsweep/plan/plan.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <set>
 
@@ -14,6 +16,7 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
+#include "rvsweep/plan/memory_budget.hpp"
 
 namespace rvsweep {
 namespace {
@@ -58,6 +61,35 @@ MeanPrompts mean_prompts(const Plan& plan) {
   return prompts;
 }
 
+/// Bundles that fit a GPU. A number of rows that was asked for and does not is refused, with the
+/// largest that does.
+void pack_for_gpu(Plan& plan, const PlanInput& input, const Donors& donors) {
+  const auto& [config, model, prompts, text, device, dtype, texts, before, device_memory] = input;
+  const BundleLimit limit{
+      bundle_needs(model, config, plan.arms, plan.tokens_after_window, device, dtype),
+      weight_memory(model, device, dtype), device_memory};
+  if (const MemoryBudget empty{limit.weights, {}}; empty.gpu() > device_memory)
+    throw InputError(
+        "run.device_memory",
+        fmt::format("the weights take {:.1f} GB and CUDA about {:.1f} GB, but a GPU "
+                    "has {:.1f} GB",
+                    limit.weights / 1e9, empty.gpu_overhead() / 1e9, device_memory / 1e9),
+        dtype == "float32" ? "use bfloat16 or a larger GPU" : "use a larger GPU");
+  const auto pack = [&](std::int64_t rows) {
+    plan.bundle_rows = rows;
+    plan.bundles = before == nullptr ? std::vector<PlannedBundle>() : before->bundles;
+    return !pack_bundles(plan, config, model, donors, before, &limit);
+  };
+  if (pack(plan.bundle_rows) || !config.bundle_rows) return;
+  std::int64_t rows = *config.bundle_rows;
+  do --rows;
+  while (rows >= least_bundle_rows && (canonical_rows(rows) != rows || !pack(rows)));
+  throw InputError(
+      fmt::format("sweep.bundle_rows = {}", *config.bundle_rows),
+      fmt::format("so many rows do not fit a GPU of {:.1f} GB", device_memory / 1e9),
+      rows < least_bundle_rows ? "leave it to auto" : fmt::format("set {}, or auto", rows));
+}
+
 std::int64_t layer_of(const ConfigValue& value, const char* key, std::int64_t n_layers) {
   try {
     return parse_layer(value.text, n_layers);
@@ -80,7 +112,7 @@ std::vector<Arm> all_arms(const SweepConfig& config, const ModelConfig& model) {
 }
 
 Plan make_plan(const PlanInput& input) {
-  const auto& [config, model, prompts, text, device, dtype, texts, before] = input;
+  const auto& [config, model, prompts, text, device, dtype, texts, before, device_memory] = input;
   Plan plan;
   plan.early_layer = layer_of(config.early_layer, "model.early_layer", model.n_layers);
   plan.late_layer = layer_of(config.late_layer, "model.late_layer", model.n_layers);
@@ -100,7 +132,10 @@ Plan make_plan(const PlanInput& input) {
   const Donors donors(plan, config.seed, text);
   plan_rows(plan, config, model, donors);
   if (before != nullptr) keep_numbers_and_bundles(*before, plan);
-  pack_bundles(plan, config, model, donors, before);
+  if (device_memory == 0)
+    pack_bundles(plan, config, model, donors, before);
+  else
+    pack_for_gpu(plan, input, donors);
   return plan;
 }
 

@@ -8,7 +8,9 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/parse_number.hpp"
+#include "rvsweep/core/quantity.hpp"
 #include "rvsweep/core/split.hpp"
+#include "rvsweep/plan/canonical_shapes.hpp"
 #include "rvsweep/tokenizer/chat_template.hpp"
 
 namespace rvsweep {
@@ -168,12 +170,17 @@ SweepConfig parse_sweep_config(const ConfigValues& written) {
   config.dtype = values.choice("run.dtype", {"auto", "float32", "bfloat16", "float16"});
   if (values.text("run.threads").text != "auto")
     config.threads = values.number<int>("run.threads", 1, 1024);
+  if (const ConfigValue memory = values.text("run.device_memory"); memory.text != "auto") {
+    config.device_memory = parse_quantity(memory.text, byte_units).value_or(0);
+    if (config.device_memory == 0)
+      Values::refuse("run.device_memory", memory, "write auto, or a size like 80GB");
+  }
   config.readouts = parse_readouts(values);
   config.token_sets = values.text("readouts.token_sets").text;
   config.filler = values.text("prompts.filler").text;
   config.seed = values.number<std::uint64_t>("sweep.seed", 0, UINT64_MAX);
   if (values.text("sweep.bundle_rows").text != "auto")
-    config.bundle_rows = values.number<std::int64_t>("sweep.bundle_rows", 8, 1024);
+    config.bundle_rows = values.number<std::int64_t>("sweep.bundle_rows", least_bundle_rows, 1024);
   if (const auto arms = written.find("sweep.arm"); arms != written.end())
     config.arms = arms->second;
   if (const auto controls = written.find("sweep.control"); controls != written.end())

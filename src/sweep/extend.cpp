@@ -147,8 +147,9 @@ Plan extend_sweep(const std::filesystem::path& folder, SweepSetup& setup,
   facts.generations = generations_of(stored, whole);
   facts.fingerprint = grown_fingerprint(facts.fingerprint, facts.generations);
   const PromptSource prompts = prompts_of(whole);
+  const auto& [device, dtype, memory] = setup.target;
   return make_plan(
-      {setup.config, setup.model, prompts, text, setup.device, setup.dtype, Texts::kept, &before});
+      {setup.config, setup.model, prompts, text, device, dtype, Texts::kept, &before, memory});
 }
 
 }  // namespace rvsweep

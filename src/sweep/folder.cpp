@@ -41,10 +41,11 @@ std::unique_ptr<FolderLock> lock_stored(const RunOptions& options) {
 SweepSetup prepare(const std::optional<Stored>& stored, int automatic_threads, Launch& launch) {
   const SweepConfig config = parse_sweep_config(launch.config);
   const SweepIdentity kept = stored ? stored->identity : SweepIdentity{};
-  SweepSetup setup = prepare_sweep(launch.config, config.device == "auto" ? kept.device : "",
-                                   config.dtype == "auto" ? kept.dtype : "");
-  launch.device = setup.device;
-  launch.dtype = setup.dtype;
+  SweepSetup setup = prepare_sweep(launch.config, {config.device == "auto" ? kept.device : "",
+                                                   config.dtype == "auto" ? kept.dtype : "",
+                                                   static_cast<double>(kept.device_memory)});
+  launch.device = setup.target.device;
+  launch.dtype = setup.target.dtype;
   launch.threads = config.threads ? *config.threads : stored ? kept.threads : automatic_threads;
   add_experiment(setup, launch);
   return setup;

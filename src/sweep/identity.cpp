@@ -29,6 +29,7 @@ void visit_attributes(Identity& identity, const Visit& visit) {
   visit("bundle_rows", identity.bundle_rows);
   visit("device_type", identity.device);
   visit(identity.device == "cuda" ? "gpu_model" : "cpu_capability", identity.hardware);
+  if (identity.device == "cuda") visit("device_memory", identity.device_memory);
   visit("dtype", identity.dtype);
   visit("threads_per_rank", identity.threads);
   visit("libtorch_version", identity.libtorch_version);

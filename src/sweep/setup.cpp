@@ -1,6 +1,7 @@
 #include "rvsweep/sweep/setup.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <set>
 
@@ -62,6 +63,15 @@ PromptSet read_pairs(const SweepConfig& config, const PlanText& text, const Prom
   return set;
 }
 
+/// A GPU's memory as run.device_memory says, else what it has, in whole GB so that drivers which
+/// keep a little more for themselves plan the same bundles.
+double resolve_memory(const SweepConfig& config, const Target& target) {
+  if (target.device == "cpu") return 0;
+  if (config.device_memory > 0) return config.device_memory;
+  if (target.memory > 0) return target.memory;
+  return std::floor(total_memory(place_rank(target.device, target.dtype, 0)) / 1e9) * 1e9;
+}
+
 /// Only a folder put together by hand, for drawn weights, may have another model's tokenizer.
 void check_vocabulary(const Plan& plan, const ModelConfig& model) {
   for (std::size_t p = 0; p < plan.prompts.size(); ++p)
@@ -97,15 +107,16 @@ Texts texts_needed(const ReadoutsConfig& readouts) {
   return readouts.copying || readouts.reencode ? Texts::kept : Texts::forgotten;
 }
 
-SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::string dtype,
-                         const StoredSweep* stored, Texts texts) {
+SweepSetup prepare_sweep(const ConfigValues& values, Target target, const StoredSweep* stored,
+                         Texts texts) {
   SweepConfig config = parse_sweep_config(values);
   ModelConfig model = load_model_config(config.model_path);
   WeightSource weights = find_weights(config.model_path, model, config.random_weights);
   Tokenizer tokenizer = Tokenizer::load(config.model_path);
   RegexFamilies families = read_families(config.readouts);
-  if (device.empty()) device = resolve_device(config.device);
-  if (dtype.empty()) dtype = resolve_dtype(config.dtype, device);
+  if (target.device.empty()) target.device = resolve_device(config.device);
+  if (target.dtype.empty()) target.dtype = resolve_dtype(config.dtype, target.device);
+  target.memory = resolve_memory(config, target);
   TokenSets token_sets = read_token_sets(config, tokenizer);
   const PlanText text = plan_text(config, tokenizer);
   FileFingerprints files;
@@ -115,14 +126,15 @@ SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::st
     return std::move(set.pairs);
   };
   Plan plan = stored != nullptr ? stored_plan(*stored, model, text, texts)
-                                : make_plan({config, model, prompts, text, device, dtype, texts});
+                                : make_plan({config, model, prompts, text, target.device,
+                                             target.dtype, texts, nullptr, target.memory});
   if (stored != nullptr) files.prompts = stored_identity(*stored).files.prompts;
   check_vocabulary(plan, model);
   if (config.readouts.keywords) files.families = hex(xxh3(families.text));
   add_fingerprints(config, token_sets, text, plan, files);
-  return {std::move(config),   std::move(model),      std::move(weights), std::move(tokenizer),
-          std::move(families), std::move(token_sets), std::move(files),   std::move(device),
-          std::move(dtype),    std::move(plan)};
+  return {std::move(config),    std::move(model),    std::move(weights),
+          std::move(tokenizer), std::move(families), std::move(token_sets),
+          std::move(files),     std::move(target),   std::move(plan)};
 }
 
 SweepIdentity identity_of(const SweepSetup& setup, int threads) {
@@ -131,6 +143,9 @@ SweepIdentity identity_of(const SweepSetup& setup, int threads) {
   identity.rvsweep_version = version_number();
   identity.git_commit = git_commit();
   identity.config = setup.config.lines;
+  if (setup.target.device == "cpu")  // where it means nothing
+    std::erase_if(identity.config,
+                  [](const auto& line) { return line.first == "run.device_memory"; });
   identity.model_path = setup.config.model_path.string();
   identity.tokenizer_fingerprint = hex(setup.tokenizer.fingerprint());
   identity.files = setup.files;
@@ -139,10 +154,11 @@ SweepIdentity identity_of(const SweepSetup& setup, int threads) {
   identity.late_layer = setup.plan.late_layer;
   identity.window = setup.config.window;
   identity.bundle_rows = setup.plan.bundle_rows;
-  identity.device = setup.device;
-  const Placement placement = place_rank(setup.device, setup.dtype, 0);
+  identity.device = setup.target.device;
+  const Placement placement = place_rank(setup.target.device, setup.target.dtype, 0);
   identity.hardware = hardware_name(placement);
-  identity.dtype = setup.dtype;
+  identity.device_memory = static_cast<std::int64_t>(setup.target.memory);
+  identity.dtype = setup.target.dtype;
   identity.threads = threads;
   identity.libtorch_version = libtorch_version();
   identity.gpu_libraries = gpu_libraries(placement);

@@ -60,7 +60,7 @@ Plan stored_plan(const StoredSweep& stored, const ModelConfig& model, const Plan
     const SweepConfig config =
         parse_sweep_config(read_config_text(written, "the stored configuration"));
     plan = make_plan({config, model, prompts, text, identity.device, identity.dtype, kept,
-                      plan ? &*plan : nullptr});
+                      plan ? &*plan : nullptr, static_cast<double>(identity.device_memory)});
   };
   for (const Generation& generation : stored.generations)
     add(generation.config, prompts_of(stored, generation), Texts::forgotten);

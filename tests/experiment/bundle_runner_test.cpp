@@ -121,6 +121,31 @@ TEST(BundleRunner, OfEqualRowsAnyMayBeTheOneThatIsDecoded) {
   }
 }
 
+TEST(BundleRunner, RowsThatShareNoPassAreTheSame) {
+  const std::vector<std::string> arms{
+      "base",
+      "source",
+      "v_proj layers=1 decode=persist",
+      "kv_cache layers=1:3 entry=refeed growth=compound align=as_is",
+      "resid_pre layers=2",
+      "kv_cache layers=0:2 growth=frozen"};
+  Study whole(arms);
+  for (std::int32_t arm = 5; arm >= 0; --arm) whole.add_row(arm, 1, 0);
+  whole.bundle.shape = {8, 32, 16};
+  Study pieces = whole;
+  pieces.bundle.shape.prompts_at_once = 1;
+  pieces.bundle.shape.rows_at_once = 8;
+  BundleResult a = whole.run(), b = pieces.run();
+  expect_all_ok(b);
+  for (std::size_t r = 0; r < 12; ++r) {
+    EXPECT_EQ(item(a, columns::tokens, r), item(b, columns::tokens, r)) << r;
+    for (const auto key : {columns::change_norm, columns::r_v_generated, columns::kl_first,
+                           columns::kl_forced_source, columns::kl_forced_base,
+                           columns::logprob_source, columns::logprob_base})
+      EXPECT_NEAR(column(a.rows, key)[r], column(b.rows, key)[r], 1e-4) << key.name << " " << r;
+  }
+}
+
 TEST(BundleRunner, LogitsAreObservedByRow) {
   Study study = study_of_equal_rows(0);
   at::Tensor first;

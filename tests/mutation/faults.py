@@ -324,8 +324,8 @@ FAULTS = [
     fault(
         "generated window one token off",
         "experiment/geometry_readouts.cpp",
-        "generated.push_back({row, T + 1 + fed.back()});",
-        "generated.push_back({row, T + fed.back()});",
+        "generated.push_back({slot, T + 1 + fed.back()});",
+        "generated.push_back({slot, T + fed.back()});",
         "experiment BundleRunner.WindowsOfARowAreThoseOfAPromptWithItsTokens",
     ),
     fault(
@@ -453,5 +453,40 @@ FAULTS = [
         "if (rows.size(0) > 1)",
         "if (rows.size(0) > 0)",
         "device Determinism.ASingleRowIsNeverScanned",
+    ),
+    fault(
+        "a piece of rows fed the first piece's continuations",
+        "experiment/forced.cpp",
+        "fed[piece.first + r]",
+        "fed[r]",
+        "experiment BundleRunner.RowsThatShareNoPassAreTheSame",
+    ),
+    fault(
+        "a row's cells read from its own place where it shares another's",
+        "experiment/geometry_readouts.cpp",
+        "const std::int64_t slot = batch.slots[r];",
+        "const auto slot = static_cast<std::int64_t>(r % batch.rows.size());",
+        "experiment BundleRunner.OfEqualRowsAnyMayBeTheOneThatIsDecoded",
+    ),
+    fault(
+        "sums of the sampler left out of the memory",
+        "plan/memory_budget.cpp",
+        "needs.element + 4 + 4 + 8 + 8;",
+        "needs.element + 4 + 4 + 8;",
+        "device BundleMemory.IsWhatItsTensorsTakeToATenth",
+    ),
+    fault(
+        "caches of continuations left out of the memory",
+        "plan/memory_budget.cpp",
+        "return kv(needs, rows, columns) + pass(needs, fed);",
+        "return pass(needs, fed);",
+        "device BundleMemory.IsWhatItsTensorsTakeToATenth",
+    ),
+    fault(
+        "a bundle that goes beyond a GPU's memory",
+        "plan/packer.cpp",
+        "if (!limit_allows(contexts(), 1, needed.derived())) close_at_limit();",
+        "",
+        "plan Packer.EndsABundleBeforeItExceedsAGpu",
     ),
 ]

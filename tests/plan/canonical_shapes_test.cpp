@@ -35,6 +35,14 @@ TEST(CanonicalRows, IsTheTablesNextEntry) {
     EXPECT_EQ(canonical_rows(n), padded) << n;
 }
 
+TEST(PrefilledOnCpu, IsWholeGroupsOfEightWithAbout1280Tokens) {
+  EXPECT_EQ(prefilled_on_cpu(8), 160);
+  EXPECT_EQ(prefilled_on_cpu(40), 32);
+  EXPECT_EQ(prefilled_on_cpu(64), 16);
+  EXPECT_EQ(prefilled_on_cpu(128), 8);
+  EXPECT_EQ(prefilled_on_cpu(8192), 8);
+}
+
 template <class Shape>
 void expect_a_padding(Shape shape) {
   std::int64_t before = 0;
@@ -61,7 +69,7 @@ TEST(AutomaticBundleRows, DependsOnShapeDeviceAndDtypeAlone) {
   EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cpu", "float32"), 32);
   EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cpu", "bfloat16"), 64);
   EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cuda", "bfloat16"), 256);
-  EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cuda", "float32"), 128);
+  EXPECT_EQ(automatic_bundle_rows(llama3_8b(), "cuda", "float32"), 256);
 }
 
 TEST(AutomaticBundleRows, IsNeverBelowEightAndAlwaysCanonical) {

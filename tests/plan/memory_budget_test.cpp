@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "plan/known_models.hpp"
+#include "rvsweep/plan/canonical_shapes.hpp"
 
 namespace rvsweep {
 namespace {
@@ -19,19 +20,42 @@ TEST(Bytes, OfAKnownModel) {
   EXPECT_EQ(kv_bytes(smollm2(), 10, "float32"), 2 * 30 * 192 * 10 * 4);
 }
 
-PlannedBundle bundle_of(std::int64_t contexts, std::int64_t prompt_length, std::int64_t rows) {
-  PlannedBundle bundle;
-  bundle.shape = {contexts, prompt_length, rows};
-  return bundle;
+/// Base alone, 20 tokens, as little read out as can be.
+BundleNeeds least_needs(const std::string& device) {
+  SweepConfig config;
+  config.generation.max_new_tokens = 20;
+  config.readouts.first_token = false;
+  return bundle_needs(llama3_8b(), config, {Arm{}}, 0, device, "bfloat16");
 }
 
-TEST(MemoryBudget, IsThatOfTheLargestBundle) {
-  // 131,072 bytes a cell in bfloat16: 8 rows of 120 cells, 4 prompts of 100, and 20 bytes for each
-  // of 8 x 128,256 logits.
-  const auto larger = bundle_of(4, 100, 8);
-  const double bytes = 131072.0 * (8 * 120 + 4 * 100) + 20.0 * 8 * 128256;
-  EXPECT_EQ(bundle_bytes(llama3_8b(), "bfloat16", {bundle_of(8, 8, 1), larger}, 20), bytes);
-  EXPECT_EQ(bundle_bytes(llama3_8b(), "bfloat16", {}, 20), 0);
+TEST(BundleMemory, HoldsTheCachesOfContextsAndRows) {
+  // 131,072 bytes a cell in bfloat16, and float32 logits of 128,256 tokens for each row.
+  const BundleMemory memory = bundle_memory(least_needs("cuda"), {4, 100, 8}, 2);
+  EXPECT_EQ(memory.contexts, 131072.0 * (4 + 2) * 100);
+  EXPECT_EQ(memory.rows, 131072.0 * 8 * 120 + 4.0 * 8 * 128256);
+  EXPECT_GT(memory.temporaries, 0);
+}
+
+TEST(BundleMemory, CountsPromptsThatShareAPassAndNotTheOthers) {
+  const auto temporaries = [](std::int64_t contexts, std::int64_t at_once) {
+    return bundle_memory(least_needs("cuda"), {contexts, 512, 1, at_once, at_once}, 0).temporaries;
+  };
+  EXPECT_EQ(temporaries(64, 8), temporaries(128, 8));
+  EXPECT_GT(temporaries(64, 0), 7 * temporaries(64, 8));
+}
+
+TEST(RowsAtOnce, TakeASixteenthOfAGpuAndAtLeastOne) {
+  const BundleNeeds needs = least_needs("cuda");
+  std::int64_t before = 0;
+  for (const double memory : {1e9, 24e9, 80e9, 141e9}) {
+    const auto rows = rows_at_once(needs, 2048, memory);
+    EXPECT_GE(rows, std::max<std::int64_t>(before, 1));
+    EXPECT_EQ(canonical_rows(rows), rows);
+    const BundleMemory of_pass = bundle_memory(needs, {rows, 2048, 0, rows, rows}, 0);
+    if (rows > 1) EXPECT_LE(of_pass.temporaries, memory / 16);
+    before = rows;
+  }
+  EXPECT_EQ(rows_at_once(needs, 2048, 1e9), 1);
 }
 
 TEST(MemoryBudget, ATiedTableIsThereTwiceOnACpu) {
@@ -42,11 +66,12 @@ TEST(MemoryBudget, ATiedTableIsThereTwiceOnACpu) {
 }
 
 TEST(MemoryBudget, RanksOfANodeShareTheWeightsOnCoresAlone) {
-  const MemoryBudget budget{10e9, 2e9};
+  const MemoryBudget budget{10e9, {.contexts = 0.5e9, .rows = 1e9, .temporaries = 0.5e9}};
   EXPECT_EQ(budget.ranks_on_cores(64e9), 15);  // 54 GB in shares of 2 + 1.5
   EXPECT_EQ(budget.ranks_on_cores(12e9), 0);
   EXPECT_EQ(budget.node_with_cores(15), 10e9 + 15 * 3.5e9);
-  EXPECT_EQ(budget.gpu(), 14e9);
+  EXPECT_EQ(budget.gpu_overhead(), 2.1e9);
+  EXPECT_EQ(budget.gpu(), 14.1e9);
   EXPECT_EQ(budget.node_with_gpus(4), 4 * 11.5e9);
 }
 

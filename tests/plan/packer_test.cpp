@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "plan/sample_plan.hpp"
+#include "support/input_error.hpp"
 
 namespace rvsweep {
 namespace {
@@ -73,6 +74,53 @@ TEST(Packer, StartsANewBundleWhereAPairsRowsDoNotFit) {
     EXPECT_EQ(bundle.rows.size(), 9u);
     EXPECT_EQ(bundle.contexts.size(), 2u);
   }
+}
+
+/// 24 rows of a pair in bundles of up to 64, and a GPU on which `rows` of them fit.
+struct Limited {
+  SweepConfig config = sample_config({"base", "source", "kv_cache layers=1"}, 8);
+  SamplePlan plan;
+  BundleLimit limit;
+
+  explicit Limited(std::int64_t rows, std::int64_t new_tokens = 20)
+      : plan(sample_plan(config, prompt_set({{source, base}}))) {
+    config.generation.max_new_tokens = new_tokens;
+    const BundleShape shape{8, 32, rows, 256, 256};
+    limit.needs = bundle_needs(sample_model(), config, plan.arms, 0, "cuda", "float32");
+    limit.device_memory = MemoryBudget{0, bundle_memory(limit.needs, shape, 0)}.gpu();
+  }
+
+  bool pack() {
+    Plan& packed = plan;
+    packed.bundles.clear();
+    packed.bundle_rows = 64;
+    return pack_bundles(packed, config, sample_model(), Donors(packed, 1, sample_text()), nullptr,
+                        &limit);
+  }
+};
+
+TEST(Packer, EndsABundleBeforeItExceedsAGpu) {
+  for (const std::int64_t rows : {8, 16}) {
+    Limited limited(rows);
+    EXPECT_TRUE(limited.pack());
+    const Plan& plan = limited.plan;
+    ASSERT_EQ(plan.bundles.size(), rows == 8 ? 3u : 2u);
+    EXPECT_EQ(plan.bundles[0].shape.rows, rows);
+    for (const PlannedBundle& bundle : plan.bundles)
+      EXPECT_TRUE(limited.limit.allows(bundle.shape, 0));
+  }
+  Limited limited(24);
+  EXPECT_FALSE(limited.pack());
+}
+
+TEST(Packer, NamesTheRowThatNoGpuOfThisSizeHolds) {
+  Limited limited(1, 500);
+  limited.limit.device_memory -= 1;
+  EXPECT_TRUE(
+      says(refusal_message([&] { limited.pack(); }),
+           {"pair-0", "32 columns", "500 new tokens", "lower generation.max_new_tokens to"}));
+  limited.limit.weights = 1e9;
+  EXPECT_TRUE(says(refusal_message([&] { limited.pack(); }), {"shorten its prompts"}));
 }
 
 }  // namespace

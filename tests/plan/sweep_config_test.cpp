@@ -97,6 +97,8 @@ TEST(SweepConfig, TakesWhatIsWritten) {
   EXPECT_EQ(parsed("run.dtype", "bfloat16").dtype, "bfloat16");
   EXPECT_EQ(parsed("run.dtype", "float16").dtype, "float16");
   EXPECT_EQ(parsed("run.threads", "4").threads, 4);
+  EXPECT_EQ(parsed("run.device_memory", "80GB").device_memory, 80e9);
+  EXPECT_EQ(parsed("run.device_memory", "auto").device_memory, 0);
   EXPECT_FALSE(parsed("readouts.spectra_prompt", "false").readouts.spectra_prompt);
   EXPECT_FALSE(parsed("readouts.spectra_generated", "false").readouts.spectra_generated);
   EXPECT_FALSE(parsed("readouts.keywords", "false").readouts.keywords);
@@ -156,6 +158,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"run.device", "gpu", "auto, cpu, cuda"},
         BadValue{"run.dtype", "fp32", "auto, float32, bfloat16, float16"},
         BadValue{"run.threads", "0", "1 to"}, BadValue{"run.threads", "all", "1 to"},
+        BadValue{"run.device_memory", "80", "80GB"}, BadValue{"run.device_memory", "-1GB", "80GB"},
         BadValue{"readouts.spectra_prompt", "1", "true, false"},
         BadValue{"readouts.spectra_generated", "on", "true, false"},
         BadValue{"readouts.keywords", "True", "true, false"},

@@ -47,6 +47,18 @@ std::vector<std::string> texts(const std::vector<Difference>& differences) {
   return lines;
 }
 
+TEST(SweepIdentity, NamesTheMemoryThatAGpusBundlesWerePlannedFor) {
+  SweepIdentity on_gpu = sample();
+  on_gpu.device = "cuda";
+  on_gpu.device_memory = 80'000'000'000;
+  EXPECT_EQ(stored_identity(stored(on_gpu)).device_memory, 80'000'000'000);
+  SweepIdentity other = on_gpu;
+  other.device_memory = 24'000'000'000;
+  EXPECT_NE(fingerprint_of(on_gpu), fingerprint_of(other));
+  EXPECT_EQ(texts(differences(on_gpu, other)),
+            std::vector<std::string>{"device_memory was \"80000000000\", is now \"24000000000\""});
+}
+
 TEST(SweepIdentity, HasTheAttributesOfTheContractInItsOrder) {
   const Attributes expected{{"schema_version", "1"},
                             {"rvsweep_version", "0.1.0"},

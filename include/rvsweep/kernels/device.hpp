@@ -40,6 +40,9 @@ void prepare_thread(const Placement& placement, int threads);
 /// CPU capability (AVX512 with AMX, AVX2, ...) or the GPU's name: part of a sweep's identity.
 std::string hardware_name(const Placement& placement);
 
+/// Bytes of the memory of a GPU. InputError where its driver does not tell.
+double total_memory(const Placement& placement);
+
 std::string libtorch_version();
 
 /// Libraries that decide a GPU's bits beside libtorch, whose version does not tell them: part of a

@@ -73,10 +73,6 @@ struct Operations {
   /// ArgMax::token and ArgMax::finite of logits [rows, vocab].
   at::Tensor (*argmax)(const at::Tensor& logits);
   at::Tensor (*finite_rows)(const at::Tensor& logits);
-
-  /// Tokens of prompts that are fed at once, so that what a layer makes of them stays in the cache;
-  /// 0: any number. Part of the canonical shapes.
-  std::int64_t prefill_tokens;
 };
 
 const Operations& aten_operations();

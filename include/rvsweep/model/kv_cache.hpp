@@ -22,6 +22,8 @@ struct KvCache {
                           std::int64_t columns);
   std::int64_t rows() const { return k.size(1); }
   std::int64_t columns() const { return k.size(3); }
+  /// Rows [first, first + n), a view.
+  KvCache some_rows(std::int64_t first, std::int64_t n) const;
   /// Columns [0, columns) of one layer.
   CacheCells cells(std::int64_t layer, std::int64_t columns) const;
 };

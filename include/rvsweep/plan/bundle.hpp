@@ -17,6 +17,8 @@ struct BundleShape {
   std::int64_t contexts = 0;       // prompts prefilled together
   std::int64_t prompt_length = 0;  // columns of the prompt cache
   std::int64_t rows = 0;           // rows decoded together; 0 where only prompts are measured
+  // Of a pass with several queries each; 0: all.
+  std::int64_t prompts_at_once = 0, rows_at_once = 0;
 };
 
 /// A prompt as the model reads it: prefilled once, its cache serves every row that names it.

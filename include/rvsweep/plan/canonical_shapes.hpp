@@ -1,8 +1,7 @@
 #pragma once
 // Padded shapes of bundles and sizes of batches. They are part of the arithmetic: a row's bits are
 // a function of its bundle's shape and its slot, so these numbers decide results and are changed
-// only with the version. Beside them stand those of the kernels: Operations::prefill_tokens and the
-// formats of matrix.hpp.
+// only with the version. Beside them stand the formats of kernels/matrix.hpp.
 #include <cstdint>
 #include <string>
 
@@ -26,15 +25,19 @@ inline constexpr std::int64_t notebook_truncation = 512;
 /// batches of so many, padded.
 inline constexpr std::int64_t reading_rows = 8;
 
-/// Prompts that are prefilled together, those of about Operations::prefill_tokens padded tokens,
-/// are whole groups of so many (canonical_rows) where there are several.
-inline constexpr std::int64_t prefill_row_group = 8;
+/// Prompts of `columns` padded tokens that a CPU prefills together: whole groups of 8 with about
+/// 1,280 tokens, so that what a layer makes of them stays in the processor's cache.
+std::int64_t prefilled_on_cpu(std::int64_t columns);
 
 /// Rows whose KL is computed together, in float64 over the whole vocabulary.
 inline constexpr std::int64_t kl_rows = 8;
 
-/// sweep.bundle_rows = auto: a function of model shape, device type and dtype alone. The rows' keys
-/// and values must fit 4 GiB at 512 columns on a CPU, 32 GiB at 1,024 on a GPU.
+/// What sweep.bundle_rows may be set to, at least.
+inline constexpr std::int64_t least_bundle_rows = 8;
+
+/// sweep.bundle_rows = auto: a function of model shape, device type and dtype alone. On a CPU the
+/// rows' keys and values must fit 4 GiB at 512 columns; on a GPU run.device_memory ends a bundle
+/// before.
 std::int64_t automatic_bundle_rows(const ModelConfig& config, const std::string& device,
                                    const std::string& dtype);
 

@@ -1,19 +1,22 @@
 #pragma once
-// Memory that a sweep takes, in bytes: what `plan` prints, a machine's plan is made of and
-// automatic bundles are sized by.
+// Memory that a sweep takes, in bytes: what `plan` prints and refuses, what a machine's plan is
+// made of and what ends a GPU's bundles, whose shapes it decides: it changes only together with the
+// version.
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "rvsweep/plan/plan.hpp"
+#include "rvsweep/model_config/model_config.hpp"
+#include "rvsweep/plan/arm.hpp"
+#include "rvsweep/plan/bundle.hpp"
+#include "rvsweep/plan/sweep_config.hpp"
 
 namespace rvsweep {
 
 /// Bytes of one element.
 std::int64_t dtype_bytes(const std::string& dtype);
 
-/// Bytes of keys and values of one row over `columns` cells in every layer. It sizes automatic
-/// bundles, so it changes only together with the version.
+/// Bytes of keys and values of one row over `columns` cells in every layer.
 std::int64_t kv_bytes(const ModelConfig& config, std::int64_t columns, const std::string& dtype);
 
 /// Bytes of all parameters.
@@ -24,14 +27,56 @@ std::int64_t weight_bytes(const ModelConfig& config, const std::string& dtype);
 double weight_memory(const ModelConfig& config, const std::string& device,
                      const std::string& dtype);
 
-/// The most of any bundle: its rows' and contexts' keys and values, and the logits. Rows grow by
-/// `new_tokens`.
-double bundle_bytes(const ModelConfig& config, const std::string& dtype,
-                    const std::vector<PlannedBundle>& bundles, std::int64_t new_tokens);
+/// What decides the memory of a sweep's bundles beside their shapes.
+struct BundleNeeds {
+  ModelConfig model;
+  bool gpu = false;
+  double element = 4;                     // bytes
+  std::int64_t new_tokens = 0;            // N
+  bool samples = false, filters = false;  // temperature > 0; by top_k or top_p
+  ReadoutsConfig readouts;
+  std::int64_t window = 0;          // W, tokens
+  std::int64_t patched_tokens = 0;  // last tokens of a prompt that a site patch may reach
+  double site_width = 0;            // elements a token of all (site, layer) that some arm patches
+  double suffix_width = 0;  // of those that arms whose patches begin at one layer patch, at most
+  std::int64_t first_layers = 0;  // at which the site patches of some arm begin
+  std::int64_t classes = 1;       // of layers, at most
+  bool patches_cache = false, compounds = false;
+  std::int64_t mean_donors = 0;  // directions in which the mean control averages
+};
 
+/// Of a resolved device and dtype. `tokens_after_window`: the most of any prompt.
+BundleNeeds bundle_needs(const ModelConfig& model, const SweepConfig& config,
+                         const std::vector<Arm>& arms, std::int64_t tokens_after_window,
+                         const std::string& device, const std::string& dtype);
+
+/// The most that the tensors of one bundle take at once.
+struct BundleMemory {
+  double contexts = 0;     // prompts and derived donors: caches, recorded sites, logits
+  double rows = 0;         // the rows' caches and first logits
+  double temporaries = 0;  // what is made beside them in the phase that takes most
+  std::string phase;       // prefill, patches, decoding, step trace, forced, reencode
+  double total() const { return contexts + rows + temporaries; }
+};
+
+/// The sum of what experiment/bundle_runner.cpp holds, phase by phase, and of the temporaries of
+/// the device's operations.
+BundleMemory bundle_memory(const BundleNeeds& needs, const BundleShape& shape,
+                           std::int64_t derived);
+
+/// BundleShape::rows_at_once on a GPU: the most, of canonical_rows, for which a pass over prompts
+/// of so many columns, or over their rows, takes a sixteenth of `device_memory`; at least 1.
+std::int64_t rows_at_once(const BundleNeeds& needs, std::int64_t prompt_length,
+                          double device_memory);
+
+/// What a rank, a GPU or a node needs.
 struct MemoryBudget {
-  double weights = 0, bundle = 0;  // weight_memory, bundle_bytes
+  double weights = 0;   // weight_memory
+  BundleMemory bundle;  // the largest
 
+  /// What a GPU holds beside tensors: CUDA's context and workspaces, and the gaps between tensors
+  /// that libtorch's allocator leaves. Assumed, not measured.
+  double gpu_overhead() const;
   /// Of a GPU that computes as one rank.
   double gpu() const;
   /// Ranks for which a node of `bytes` has the memory; one copy of the weights serves them all.

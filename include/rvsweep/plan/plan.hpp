@@ -156,13 +156,14 @@ struct PlanInput {
   std::string device, dtype;  // resolved: "cpu", "float32"
   Texts texts = Texts::kept;
   const Plan* before = nullptr;  // the plan of a smaller job, which this one extends
+  double device_memory = 0;      // bytes that a bundle and the weights must fit; 0: on a CPU
 };
 
 /// Throws InputError for what concerns the whole sweep (arms, layers) and what `prompts` throws;
-/// what concerns a row is that row's refusal. Prompts are tokenised while they come in, so that no
-/// more of their texts is held than `texts` asks for and keyword positions need.
-/// The bundles of `before` stay first and as they are, and what they lack is packed into new ones.
-/// ContractError when a prompt or row of `before` is missing here.
+/// what concerns a row is that row's refusal. Memory concerns the whole sweep. Prompts are
+/// tokenised while they come in, so that no more of their texts is held than `texts` asks for and
+/// keyword positions need. The bundles of `before` stay first and as they are, and what they lack
+/// is packed into new ones. ContractError when a prompt or row of `before` is missing here.
 Plan make_plan(const PlanInput& input);
 
 /// A bundle of the plan as a rank needs it: with the tokens of its prompts, and with their texts

@@ -50,6 +50,7 @@ struct SweepConfig {
   std::string device;          // auto | cpu | cuda
   std::string dtype;           // auto | float32 | bfloat16 | float16
   std::optional<int> threads;  // per rank; none = auto
+  double device_memory = 0;    // bytes of a GPU that bundles may fill; 0 = auto
   ReadoutsConfig readouts;
   std::uint64_t seed = 1;
   std::optional<std::int64_t> bundle_rows;  // 8..1024; none = auto

@@ -28,6 +28,7 @@ struct SweepIdentity {
   std::int64_t window = 0, bundle_rows = 0;
   std::string device, hardware, dtype;  // "cpu", "AVX512 with AMX" or the GPU's name, "float32"
   int threads = 0;                      // of one rank
+  std::int64_t device_memory = 0;       // bytes of a GPU that bundles were planned for
   std::string libtorch_version;
   GpuLibraries gpu_libraries;  // empty on a CPU
 };

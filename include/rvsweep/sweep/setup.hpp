@@ -12,6 +12,12 @@
 
 namespace rvsweep {
 
+/// What a sweep is planned for.
+struct Target {
+  std::string device = {}, dtype = {};  // "cpu", "float32"
+  double memory = 0;                    // bytes of a GPU that a bundle may fill; 0 on a CPU
+};
+
 struct SweepSetup {
   SweepConfig config;
   ModelConfig model;
@@ -20,17 +26,16 @@ struct SweepSetup {
   RegexFamilies families;  // none where keywords are off
   TokenSets token_sets;    // empty where first_token is off
   FileFingerprints files;
-  std::string device, dtype;  // resolved
+  Target target;  // resolved
   Plan plan;
 };
 
-/// `device` and `dtype` override what the configuration says (a resumed sweep keeps its own);
-/// empty: resolve the configuration's. With `stored`, prompts and plan are that sweep's and no
+/// `target` overrides what the configuration says (a resumed sweep keeps its own); its empty fields
+/// are resolved from the configuration. With `stored`, prompts and plan are that sweep's and no
 /// prompts file is read. A plan without texts is for looking at, see plan.hpp. Throws InputError
 /// for all that is wrong with the input.
-SweepSetup prepare_sweep(const ConfigValues& values, std::string device = "",
-                         std::string dtype = "", const StoredSweep* stored = nullptr,
-                         Texts texts = Texts::kept);
+SweepSetup prepare_sweep(const ConfigValues& values, Target target = {},
+                         const StoredSweep* stored = nullptr, Texts texts = Texts::kept);
 
 /// Whether a read-out of the configuration needs the texts of prompts.
 Texts texts_needed(const ReadoutsConfig& readouts);

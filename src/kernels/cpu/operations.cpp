@@ -82,7 +82,6 @@ const Operations& cpu_operations() {
     table.argmax_product = argmax_product;
     table.argmax = cpu::argmax;
     table.finite_rows = cpu::finite_rows;
-    table.prefill_tokens = 1280;
     return table;
   }();
   return operations;

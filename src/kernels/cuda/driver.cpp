@@ -74,4 +74,11 @@ std::string device_uuid(int device) {
   return text;
 }
 
+std::optional<std::size_t> total_memory(int device) {
+  std::size_t bytes = 0;
+  const auto handle = handle_of(device);
+  if (!handle || !call("cuDeviceTotalMem_v2", &bytes, *handle)) return std::nullopt;
+  return bytes;
+}
+
 }  // namespace rvsweep::cuda

@@ -1,5 +1,6 @@
 #pragma once
 // The CUDA driver (libcuda.so.1), opened by name so that one binary serves machines without it.
+#include <cstddef>
 #include <optional>
 #include <string>
 
@@ -16,6 +17,7 @@ std::string start_error();
 
 /// Of a device of this process; nothing where the driver does not give it.
 std::optional<std::string> device_name(int device);
+std::optional<std::size_t> total_memory(int device);  // bytes
 
 /// 32 hexadecimal digits that no other GPU has, whatever its index in a process; empty where the
 /// driver gives none.

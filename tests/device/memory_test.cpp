@@ -1,0 +1,118 @@
+// The formula of plan/memory_budget beside what a device's tensors really took.
+#include <c10/core/DeviceGuard.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdio>
+
+#include "experiment/study.hpp"
+#include "rvsweep/experiment/mean_donors.hpp"
+#include "rvsweep/plan/memory_budget.hpp"
+#include "support/test_device.hpp"
+
+namespace rvsweep {
+namespace {
+
+using testing::some_tokens;
+using testing::Study;
+using testing::test_device;
+
+/// Tensors large enough that scalars and indices do not count.
+ModelConfig model(std::int64_t n_layers, std::int64_t vocabulary = 128) {
+  ModelConfig config = testing::tiny_config();
+  config.n_layers = n_layers;
+  config.hidden_size = 64;
+  config.intermediate_size = 512;
+  config.n_heads = 4;
+  config.head_dim = 16;
+  config.vocab_size = vocabulary;
+  return config;
+}
+
+/// A bundle whose rows repeat `arms`; the phase that is to need most of its memory.
+struct Case {
+  std::string phase;
+  ModelConfig config;
+  std::vector<std::string> arms;
+  BundleShape shape;
+  std::int64_t new_tokens;
+  ReadoutsConfig readouts = {};
+  GenerationConfig generation = {};
+};
+
+std::vector<Case> cases() {
+  const ReadoutsConfig forced{.forced = true}, trace{.step_trace = true}, again{.reencode = true};
+  const std::vector<std::string> mixed{"base", "source", "v_proj layers=1 decode=persist",
+                                       "kv_cache layers=1:2"},
+      site{"v_proj layers=1"}, cache{"kv_cache layers=0:1"};
+  return {{"prefill", model(2), mixed, {24, 96, 1}, 4},
+          {"prefill", model(2), mixed, {48, 96, 8, 8, 8}, 4},
+          {"patches", model(4), site, {8, 96, 48}, 8},
+          {"patches", model(1), cache, {8, 96, 48}, 8},
+          {"decoding", model(4, 4096), mixed, {8, 64, 32, 8, 8}, 16},
+          {"decoding", model(4, 4096), mixed, {8, 64, 32, 8, 8}, 16, {}, {.top_p = 0.9}},
+          {"decoding", model(4, 4096), mixed, {64, 64, 32, 8, 8}, 16, {}, {.temperature = 0}},
+          {"step trace", model(2), mixed, {8, 32, 32, 8, 8}, 96, trace},
+          {"forced", model(6), mixed, {8, 64, 32}, 32, forced},
+          {"forced", model(6), mixed, {32, 64, 32, 8, 8}, 64, forced},
+          {"forced", model(2, 4096), mixed, {8, 64, 32, 8, 8}, 16, forced},
+          {"reencode", model(4), mixed, {8, 32, 1}, 128, again}};
+}
+
+Study study_of(const Case& of, const Placement& placement) {
+  Study study({});
+  study.model = testing::tiny_transformer(7, of.config, placement);
+  SweepConfig& config = study.config;
+  config.generation = of.generation;
+  config.generation.max_new_tokens = of.new_tokens;
+  config.readouts = of.readouts;
+  config.readouts.logit_lens = {"none", "test"};
+  study.settings.logit_lens_layers = {};
+  study.settings.generation = config.generation;
+  study.settings.readouts = config.readouts;
+  std::vector<ConfigValue> lines;
+  for (const auto& arm : of.arms) lines.push_back({arm, "test"});
+  study.settings.arms = parse_arms(lines, of.config, study.settings.window);
+  study.settings.early_layer = 0;
+  study.settings.late_layer = of.config.n_layers - 1;
+  study.bundle.shape = of.shape;
+  study.bundle.contexts.clear();
+  for (std::int32_t c = 0; c < of.shape.contexts; ++c)
+    study.bundle.contexts.push_back(
+        {PromptIndex(c), some_tokens(of.shape.prompt_length - c % 8, c), "text", true});
+  const auto n_arms = static_cast<std::int32_t>(std::ssize(of.arms));
+  for (std::int32_t r = 0; r < of.shape.rows; ++r) {
+    const auto base = static_cast<std::int32_t>(2 * r % of.shape.contexts);
+    study.add_row(r % n_arms, base, base + 1);
+    study.bundle.rows.back().pair_hash = static_cast<std::uint64_t>(r);
+  }
+  return study;
+}
+
+double measured(const Study& study) {
+  testing::reset_peak(test_device());
+  const auto before = testing::peak_bytes(test_device());
+  BundleResult result = study.run();
+  EXPECT_EQ(column(result.rows, columns::reason)[0], "");
+  return static_cast<double>(testing::peak_bytes(test_device()) - before);
+}
+
+TEST(BundleMemory, IsWhatItsTensorsTakeToATenth) {
+  for (const Case& of : cases()) {
+    const Placement placement{test_device()};
+    const c10::DeviceGuard guard(placement.device);
+    const Study study = study_of(of, placement);
+    const BundleMemory formula = bundle_memory(
+        bundle_needs(of.config, study.config, study.settings.arms, 0, "cuda", "float32"), of.shape,
+        0);
+    const double ratio = formula.total() / measured(study);
+    std::printf("%-10s %-10s contexts %7.0f rows %7.0f temporaries %7.0f kB, of measured %.3f\n",
+                of.phase.c_str(), formula.phase.c_str(), formula.contexts / 1e3, formula.rows / 1e3,
+                formula.temporaries / 1e3, ratio);
+    EXPECT_EQ(formula.phase, of.phase);
+    EXPECT_NEAR(ratio, 1, 0.1);
+  }
+}
+
+}  // namespace
+}  // namespace rvsweep
