@@ -290,9 +290,12 @@ Deviation bound_of(at::ScalarType dtype) {
 
 }  // namespace
 
-bool CheckedOperation::passed() const {
-  return found.error <= bound.error && found.gain <= bound.gain;
+double CheckedOperation::share() const {
+  if (found.error == 0) return 0;
+  return std::max(found.gain / bound.gain, found.error / bound.error);
 }
+
+bool CheckedOperation::passed() const { return share() <= 1; }
 
 std::string CheckedOperation::text() const {
   return fmt::format("{}: error {:.2g} (bound {:.2g}), gain {:.2g} (bound {:.2g})", operation,

@@ -5,6 +5,8 @@
 #include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace rvsweep {
 namespace {
 
@@ -12,18 +14,18 @@ namespace {
 const Operations* sound = nullptr;
 
 struct Fault {
-  const char* name;
+  const char* what;
   void (*put_into)(Operations& table);
 };
 
 const std::vector<Fault> faults{
-    {"norm_one_percent_too_large",
+    {"norm one percent too large",
      [](Operations& table) {
        table.rms_norm = [](const at::Tensor& x, const at::Tensor& weight, double eps) {
          return sound->rms_norm(x, weight, eps) * 1.01;
        };
      }},
-    {"cells_written_a_column_early",
+    {"cells written a column early",
      [](Operations& table) {
        table.rotate_and_write = [](const at::Tensor& qkv, const Rotation& rotation,
                                    const CacheCells& cells) {
@@ -32,7 +34,7 @@ const std::vector<Fault> faults{
              qkv, rotation, {cells.keys.narrow(2, 0, columns), cells.values.narrow(2, 0, columns)});
        };
      }},
-    {"rotation_forgotten",
+    {"rotation forgotten",
      [](Operations& table) {
        table.rotate_and_write = [](const at::Tensor& qkv, const Rotation& rotation,
                                    const CacheCells& cells) {
@@ -40,7 +42,7 @@ const std::vector<Fault> faults{
                                  cells);
        };
      }},
-    {"attention_bias_rounded_to_16_bits",
+    {"attention bias rounded to 16 bits",
      [](Operations& table) {
        table.attention_bias = [](const Visibility& seen, const QueryColumns& queries,
                                  std::int64_t group, at::Device device) {
@@ -49,7 +51,7 @@ const std::vector<Fault> faults{
              .to(at::kFloat);
        };
      }},
-    {"padding_seen",
+    {"padding seen",
      [](Operations& table) {
        table.attention_bias = [](const Visibility& seen, const QueryColumns& queries,
                                  std::int64_t group, at::Device device) {
@@ -58,59 +60,59 @@ const std::vector<Fault> faults{
          return sound->attention_bias(wrong, queries, group, device);
        };
      }},
-    {"attention_one_percent_too_large",
+    {"attention one percent too large",
      [](Operations& table) {
        table.attention = [](const at::Tensor& q, const CacheCells& cells, const at::Tensor& bias,
                             double scale) {
          return sound->attention(q, cells, bias, scale) * 1.01;
        };
      }},
-    {"attention_to_another_head",
+    {"attention to another head",
      [](Operations& table) {
        table.attention = [](const at::Tensor& q, const CacheCells& cells, const at::Tensor& bias,
                             double scale) {
          return sound->attention(q, {cells.keys.flip(1), cells.values.flip(1)}, bias, scale);
        };
      }},
-    {"product_one_percent_too_large",
+    {"product one percent too large",
      [](Operations& table) {
        table.product = [](const at::Tensor& x, const Matrix& matrix) {
          return sound->product(x, matrix) * 1.01;
        };
      }},
-    {"added_product_one_percent_too_large",
+    {"added product one percent too large",
      [](Operations& table) {
        table.add_product = [](const at::Tensor& x, const Matrix& matrix, const at::Tensor& sum) {
          sound->add_product(x * 1.01, matrix, sum);
        };
      }},
-    {"swiglu_one_percent_too_large",
+    {"swiglu one percent too large",
      [](Operations& table) {
        table.swiglu_product = [](const at::Tensor& x, const Matrix& gate_up) {
          return sound->swiglu_product(x, gate_up) * 1.01;
        };
      }},
-    {"greedy_choice_of_the_next_token",
+    {"greedy choice of the next token",
      [](Operations& table) {
        table.argmax_product = [](const at::Tensor& x, const Matrix& head) {
          const ArgMax right = sound->argmax_product(x, head);
          return ArgMax{(right.token + 1).remainder(head.out), right.finite};
        };
      }},
-    {"every_greedy_row_called_finite",
+    {"every greedy row called finite",
      [](Operations& table) {
        table.argmax_product = [](const at::Tensor& x, const Matrix& head) {
          const ArgMax right = sound->argmax_product(x, head);
          return ArgMax{right.token, at::ones_like(right.finite)};
        };
      }},
-    {"largest_logit_of_the_next_token",
+    {"largest logit of the next token",
      [](Operations& table) {
        table.argmax = [](const at::Tensor& logits) {
          return (sound->argmax(logits) + 1).remainder(logits.size(1));
        };
      }},
-    {"every_row_called_finite",
+    {"every row called finite",
      [](Operations& table) {
        table.finite_rows = [](const at::Tensor& logits) {
          return at::ones_like(sound->finite_rows(logits));
@@ -120,6 +122,7 @@ const std::vector<Fault> faults{
 
 class SelfCheck : public ::testing::TestWithParam<at::ScalarType> {
  protected:
+  void SetUp() override { use_threads(1); }
   Placement placement{at::kCPU, GetParam()};
 };
 
@@ -135,11 +138,27 @@ TEST_P(SelfCheck, CatchesAFaultInEveryOperation) {
   for (const Fault& fault : faults) {
     Operations table = *sound;
     fault.put_into(table);
-    const auto checked = self_check(placement, table, 1);
-    const CheckedOperation* const failure = first_failure(checked);
-    EXPECT_NE(failure, nullptr) << fault.name;
-    if (failure) std::cout << fault.name << " | " << failure->text() << "\n";
+    EXPECT_NE(first_failure(self_check(placement, table, 1)), nullptr) << fault.what;
   }
+}
+
+TEST(CheckedOperation, PassesWithinBothBoundsAlone) {
+  const auto passes = [](Deviation found, Deviation bound) {
+    return CheckedOperation{"x", found, bound}.passed();
+  };
+  const Deviation bound{1e-2, 1e-3};
+  EXPECT_TRUE(passes({1e-2, 1e-3}, bound));
+  EXPECT_FALSE(passes({1.1e-2, 0}, bound));
+  EXPECT_FALSE(passes({1e-2, 1.1e-3}, bound));
+  EXPECT_TRUE(passes({0, 0}, {0, 0}));
+  EXPECT_FALSE(passes({1e-9, 0}, {0, 0}));
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_FALSE(passes({nan, nan}, bound));
+}
+
+TEST(CheckedOperation, TellsBothNumbersAndTheirBounds) {
+  EXPECT_EQ((CheckedOperation{"logits", {0.02, 0.001}, {0.01, 0.002}}.text()),
+            "logits: error 0.02 (bound 0.01), gain 0.001 (bound 0.002)");
 }
 
 INSTANTIATE_TEST_SUITE_P(Dtypes, SelfCheck, ::testing::Values(at::kFloat, at::kBFloat16, at::kHalf),

@@ -15,6 +15,7 @@ orted=$(readlink -f "$(command -v orted)")
 rm -rf "$to"
 mkdir -p "$to/lib" "$to/bin" "$to$plugins" "$to/$model"
 strip -o "$to/bin/rvsweep" build/rvsweep
+strip -o "$to/bin/nccl_one_rank" build/tests/nccl_one_rank
 cp "$mpirun" "$to/bin/mpirun"
 cp "$orted" "$to/bin/orted"
 cp "$plugins"/*.so "$to$plugins/"
@@ -29,5 +30,5 @@ ldd "$to"/bin/* "$to$plugins"/*.so | awk '$2 == "=>" && $3 ~ /^\// { print $3 }'
 du --apparent-size -ch "$to"/* | sed "s|$to/||"
 bytes=$(du --apparent-size -sb "$to" | cut -f1)
 tracked=$(git ls-files -z | xargs -0 du --apparent-size -cb | tail -1 | cut -f1)
-printf '%.1f MiB, %.1f MiB with the checkout\n' "$((bytes / 1048576))e0" "$(((bytes + tracked) / 1048576))e0"
+awk -v a="$bytes" -v b="$tracked" 'BEGIN { printf "%.1f MiB, %.1f MiB with the checkout\n", a / 2^20, (a + b) / 2^20 }'
 [ $((bytes + tracked)) -le $((limit_mib * 1048576)) ] || { echo "more than $limit_mib MiB" >&2; exit 1; }

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import h5py
@@ -20,14 +20,15 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-import tiny_models  # noqa: E402
-from bench import CARRIED, Bench, Finding, Skip, Step, take_steps  # noqa: E402
-from processes import differing, outside_run  # noqa: E402
-from prompt_texts import pairs_of_lengths, text_of_length, write_pairs  # noqa: E402
-from rvsweep_cli import read_results, write_config  # noqa: E402
-from tokenizers import Tokenizer  # noqa: E402
+import tiny_models
+from processes import differing, outside_run
+from prompt_texts import pairs_of_lengths, text_of_length, write_pairs
+from rvsweep_cli import read_results, write_config
+from step_runner import CARRIED, Bench, Finding, Skip, Step, take_steps
+from tokenizers import Tokenizer
 
 TOTAL = 480  # seconds
+READ_OUTS = ("kl_first", "change_norm", "spectra_prompt", "spectra_generated", "logprob_source")
 LLAMA_3_8B = {
     "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_act": "silu", "hidden_size": 4096,
     "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
@@ -62,13 +63,15 @@ def tokenizer_of(model: Path) -> Tokenizer:
     return Tokenizer.from_file(str(model / "tokenizer.json"))
 
 
-def run(bench: Bench, words: list, out: Path, device: str, dtype: str, **options) -> str:
+def run(bench: Bench, words: list, out: Path, device: str, dtype: str, *before: str, **options) -> str:
     where = ["--out", out, "--device", device, "--dtype", dtype]
-    return bench.call([bench.binary, "run", *words, *where], **options)
+    return bench.call([*before, bench.binary, "run", *words, *where], **options)
 
 
 def doctor(bench: Bench) -> Iterator[Finding]:
-    for item in json.loads(bench.call([bench.binary, "doctor", "--json", "--dir", bench.work]).splitlines()[-1]):
+    for item in json.loads(
+        bench.call([bench.binary, "doctor", "--json", "--dir", bench.work]).splitlines()[-1]
+    ):
         if item["item"] in ("rvsweep", "libtorch", "gpu", "nccl", "self-check"):
             absent = item["item"] == "gpu" and not bench.rehearses and item["text"].startswith("none")
             yield Finding(f"{item['item']}: {item['text']}", item["level"] != "problem" and not absent)
@@ -86,16 +89,18 @@ def controls_job(bench: Bench, model: Path, n_layers: int) -> list[str]:
     return ["--config", "jobs/controls.cfg", *sets]
 
 
-def compare_rows(name: str, results: Path, reference: Path) -> Finding:
-    """Tokens, and along rows with the same tokens what was measured."""
-    ours, theirs = read_results(results).rows, read_results(reference).rows
+def compare_rows(name: str, ours: Mapping, theirs: Mapping) -> Finding:
+    """Tokens of /rows, and along rows with the same tokens what was measured."""
     same = (ours["tokens"] == theirs["tokens"]).all(axis=1) & (ours["status"] == theirs["status"])
     ran = same & (theirs["status"] == "ok")
     apart = 0.0
-    for column in ("kl_first", "change_norm", "spectra_prompt", "spectra_generated", "logprob_source"):
+    for column in READ_OUTS:
         a, b = (np.nan_to_num(rows[column][ran].astype(np.float64)) for rows in (ours, theirs))
         apart = max(apart, float(np.abs(a - b).max(initial=0) / max(np.abs(b).max(initial=0), 1e-30)))
-    text = f"{name}: {same.sum()} of {len(same)} rows with the same tokens, {ran.sum()} of them ok; read-outs differ by {apart:.1e}"
+    text = (
+        f"{name}: {same.sum()} of {len(same)} rows with the same tokens, {ran.sum()} of them ok; "
+        f"read-outs differ by {apart:.1e}"
+    )
     return Finding(text, bool(same.mean() >= 0.98 and ran.any() and apart < 1e-3))
 
 
@@ -117,15 +122,15 @@ def compare_logits(name: str, logits: np.ndarray, reference: np.ndarray, bound: 
 
 
 def float32_against_cpu(bench: Bench) -> Iterator[Finding]:
-    """In a rehearsal the other device is the CPU with another number of threads, whose sums differ."""
+    """In a rehearsal the device is the CPU with another instruction set, whose sums differ."""
     for family in ["llama", "qwen2"] if bench.rehearses else tiny_models.FAMILIES:
         model = tiny(bench, family)
         words = controls_job(bench, model, n_layers=5)
         ours, theirs = bench.work / f"{family}-ours", bench.work / f"{family}-theirs"
-        other = ["--set", "run.threads=2"] if bench.rehearses else []
+        other = ["env", "ATEN_CPU_CAPABILITY=avx2"] if bench.rehearses else []
         run(bench, words, theirs, "cpu", "float32")
-        run(bench, [*words, *other], ours, bench.device, "float32")
-        yield compare_rows(family, ours / "results.h5", theirs / "results.h5")
+        run(bench, words, ours, bench.device, "float32", *other)
+        yield compare_rows(family, *(read_results(folder / "results.h5").rows for folder in (ours, theirs)))
         if not bench.rehearses:
             logits = (logits_of(bench, model, device, "float32") for device in (bench.device, "cpu"))
             yield compare_logits(family, *logits, 1e-4)
@@ -160,10 +165,14 @@ def same_bits(bench: Bench) -> Iterator[Finding]:
 
 
 def nccl(bench: Bench) -> Iterator[Finding]:
-    if bench.rehearses:
-        raise Skip("no GPU in a rehearsal")
-    program = next(path for path in (ROOT / "build/tests/nccl_one_rank", CARRIED / "bin/nccl_one_rank") if path.exists())
-    yield Finding(bench.call([program]).strip())
+    """In a rehearsal that it says what is missing."""
+    places = [ROOT / "build/tests/nccl_one_rank", CARRIED / "bin/nccl_one_rank"]
+    program = next((path for path in places if path.exists()), None)
+    if program is None:
+        raise Skip("nccl_one_rank was not built: cmake -DRVSWEEP_TESTS=ON")
+    hidden = ["env", "CUDA_VISIBLE_DEVICES="] if bench.rehearses else []
+    said = bench.call([*hidden, program], expect=2 if bench.rehearses else 0).strip()
+    yield Finding(said, not bench.rehearses or "no usable GPU" in said)
 
 
 def bytes_used(bench: Bench, process: int) -> float:
@@ -174,7 +183,10 @@ def bytes_used(bench: Bench, process: int) -> float:
         except (OSError, TypeError):  # it has ended
             return 0
     words = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
-    return float(subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[0]) * 2**20
+    return (
+        float(subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[0])
+        * 2**20
+    )
 
 
 def planned_bytes(plan: str) -> float:
@@ -190,7 +202,9 @@ def timed_job(bench: Bench, model: Path, rows: int, steps: int) -> list[str | Pa
     pairs = [pairs[i % len(pairs)] | {"pair": f"pair-{i}"} for i in range(rows)]
     name = f"{model.name}-{rows}"
     prompts = write_pairs(bench.work / f"{name}.jsonl", pairs)
-    config = write_config(bench.work / f"{name}.cfg", model, prompts, ["base"], 1, 3, steps, stop_at_eos=False)
+    config = write_config(
+        bench.work / f"{name}.cfg", model, prompts, ["base"], 1, 3, steps, stop_at_eos=False
+    )
     # Drawn numbers, so that no two rows are the same and decoded once.
     settings = [f"sweep.bundle_rows={max(rows, 8)}", "generation.temperature=1"]
     sets = [word for setting in settings for word in ("--set", setting)]
@@ -260,7 +274,9 @@ def times(bench: Bench) -> Iterator[Finding]:
                 seconds = dict(zip(names, file["run/phases/seconds"][0]))
             decode = seconds["decode"] / steps
             roofline = step_bytes(config, rows, 40 + steps / 2, item) / rate
-            parts = ", ".join(f"{name} {seconds[name]:.2f}" for name in ("load", "prefill", "spectra", "readouts", "hdf5"))
+            parts = ", ".join(
+                f"{name} {seconds[name]:.2f}" for name in ("load", "prefill", "spectra", "readouts", "hdf5")
+            )
             yield Finding(
                 f"{model.name}, {rows} rows: {decode * 1e3:.2f} ms a step, roofline {roofline * 1e3:.2f} ms "
                 f"({roofline / decode:.0%}); {parts} s"
@@ -273,19 +289,28 @@ def sanitizer(bench: Bench) -> Iterator[Finding]:
         raise Skip("no GPU in a rehearsal" if bench.rehearses else "compute-sanitizer is not there")
     model = tiny(bench, "llama")
     words = timed_job(bench, model, 8, steps=4)
-    command = [program, "--error-exitcode", "9", bench.binary, "run", *words, "--out", bench.work / "sanitizer"]
+    command = [
+        program,
+        "--error-exitcode",
+        "9",
+        bench.binary,
+        "run",
+        *words,
+        "--out",
+        bench.work / "sanitizer",
+    ]
     output = bench.call([*command, "--device", bench.device, "--dtype", "bfloat16"])
     yield Finding(re.search(r"ERROR SUMMARY:.*", output)[0])
 
 
 STEPS = [
-    Step("doctor", 40, doctor),
-    Step("float32 against the CPU", 120, float32_against_cpu),
+    Step("doctor", 30, doctor),
+    Step("float32 against the CPU", 110, float32_against_cpu),
     Step("16 bits against float32", 60, sixteen_bits),
     Step("the same bits", 60, same_bits),
     Step("NCCL on one rank", 20, nccl),
     Step("memory", 40, memory),
-    Step("time", 160, times),
+    Step("time", 150, times),
     Step("compute-sanitizer", 60, sanitizer),
 ]
 
@@ -294,7 +319,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rehearse", action="store_true", help="on the CPU, with tiny sizes")
     default = Path(os.environ.get("OUT", ROOT / "out" / "gpu"))
-    parser.add_argument("--out", type=Path, default=default, help="folder of the findings; its content is replaced")
+    parser.add_argument(
+        "--out", type=Path, default=default, help="folder of the findings; its content is replaced"
+    )
     options = parser.parse_args()
     shutil.rmtree(options.out / "work", ignore_errors=True)
     bench = Bench("cpu" if options.rehearse else "cuda", options.out.resolve())

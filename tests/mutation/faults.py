@@ -349,4 +349,18 @@ FAULTS = [
         "captures.push_back({Site::resid_pre, layer, 1});",
         "random_arms test_logit_lens",
     ),
+    fault(
+        "self-check with bounds twelve times as wide",
+        "experiment/self_check.cpp",
+        "return {4 * u, u / 4};",
+        "return {48 * u, 3 * u};",
+        "experiment Dtypes/SelfCheck.CatchesAFaultInEveryOperation/BFloat16",
+    ),
+    fault(
+        "greedy choices left out of the self-check",
+        "experiment/self_check.cpp",
+        'observe_choices(all, model, feed(all, "tokens fed at once", prepared, fed, at_once));',
+        'feed(all, "tokens fed at once", prepared, fed, at_once);',
+        "experiment Dtypes/SelfCheck.CatchesAFaultInEveryOperation/Float",
+    ),
 ]

@@ -20,7 +20,8 @@ struct CheckedOperation {
   std::string operation;  // "prefill: keys"
   Deviation found, bound;
 
-  bool passed() const;  // false for what is not finite
+  double share() const;  // of its bounds; 0 where nothing differs
+  bool passed() const;   // false for what is not finite
   std::string text() const;
 };
 

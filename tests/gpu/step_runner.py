@@ -60,7 +60,11 @@ class Bench:
         return self.folder / "work"
 
     def call(
-        self, words: Sequence[str | Path], ranks: int = 0, expect: int = 0, watch: Callable[[int], None] | None = None
+        self,
+        words: Sequence[str | Path],
+        ranks: int = 0,
+        expect: int = 0,
+        watch: Callable[[int], None] | None = None,
     ) -> str:
         """Output of a command; `watch` sees its process id now and then. A step's limit ends all that it started."""
         launcher = ["mpirun", "-n", str(ranks), "--oversubscribe", "--bind-to", "none"] if ranks else []
@@ -89,7 +93,9 @@ class Bench:
             log.seek(begin)
             output = log.read()
         if process.returncode != expect:
-            raise AssertionError(f"exit {process.returncode} from {' '.join(command)}: {output[-600:].strip()}")
+            raise AssertionError(
+                f"exit {process.returncode} from {' '.join(command)}: {output[-600:].strip()}"
+            )
         return output
 
 
@@ -110,23 +116,22 @@ class Result:
 
 def take_step(step: Step, bench: Bench, note: Callable[[Finding], None]) -> str:
     """ok, failed, cut or skipped; every finding is noted as it comes."""
-    found = failed = 0
+    judgements: list[bool] = []
     try:
         for finding in step.findings(bench):
             note(finding)
-            found += 1
-            failed += not finding.passed
+            judgements.append(finding.passed)
     except Skip as reason:
         note(Finding(str(reason)))
         return "skipped"
     except TimeoutError:
-        note(Finding(f"not done after {step.limit:.0f} s", False))
+        note(Finding("its time was up", False))
         return "cut"
-    except Exception as error:
+    except Exception as error:  # the steps after it go on
         note(Finding(f"{type(error).__name__}: {error}", False))
         traceback.print_exc()
         return "failed"
-    return "ok" if found and not failed else "failed"
+    return "ok" if judgements and all(judgements) else "failed"
 
 
 def table(results: Sequence[Result]) -> str:
@@ -144,24 +149,23 @@ def take_steps(steps: Sequence[Step], bench: Bench, total: float) -> int:
     with open(bench.folder / "findings.jsonl", "w", encoding="utf-8") as file:
 
         def write(**facts: object) -> None:
-            file.write(json.dumps(facts) + "\n")
+            file.write(json.dumps({"step": results[-1].step} | facts) + "\n")
             file.flush()
-            print(*facts.values(), flush=True)
+            print(results[-1].step, *facts.values(), sep=": ", flush=True)
+
+        def note(finding: Finding) -> None:
+            text = finding.text if finding.passed else "FAILED: " + finding.text
+            results[-1].findings.append(text)
+            write(finding=text)
 
         for step in steps:
+            begin = time.monotonic()
             result = Result(step.name)
             results.append(result)
-
-            def note(finding: Finding) -> None:
-                mark = "" if finding.passed else "FAILED: "
-                result.findings.append(mark + finding.text)
-                write(step=step.name, finding=mark + finding.text)
-
-            begin = time.monotonic()
             bench.deadline = min(begin + step.limit, end)
             result.result = take_step(step, bench, note) if begin < end else "cut"
             result.seconds = time.monotonic() - begin
-            write(step=step.name, result=result.result, seconds=round(result.seconds, 1))
+            write(result=result.result, seconds=round(result.seconds, 1))
             (bench.folder / "table.md").write_text(table(results), encoding="utf-8")
     print("\n" + table(results))
     return int(any(result.result in ("failed", "cut") for result in results))
