@@ -196,7 +196,7 @@ void print_json(const Findings& found) {
 
 void print_lines(const Findings& found) {
   for (const Finding& f : found)
-    std::cout << fmt::format("{:<8} {:<9} {}{}\n", f.level, f.item, f.text,
+    std::cout << fmt::format("{:<8} {:<10} {}{}\n", f.level, f.item, f.text,
                              f.advice.empty() ? "" : ": " + f.advice);
 }
 

@@ -42,5 +42,5 @@ def test_its_outcome_is_in_run_alone(words, tmp_path, dtype, ranks):
     roundoff = {"float32": 2**-19, "bfloat16": 2**-8}[dtype]
     for found in operations.values():
         assert 0 <= found["error"] <= found["error_bound"] <= 4 * roundoff, found
-        assert 0 <= found["gain"] <= found["gain_bound"] <= roundoff / 4, found
-    assert operations["prefill: logits"]["error"] > 0.01 * roundoff  # two computations, not one beside itself
+        assert 0 <= found["gain"] <= found["gain_bound"] <= 0.75 * roundoff, found
+    assert operations["prefill: logits"]["error"] > 0.001 * roundoff  # two computations, not one beside itself

@@ -352,8 +352,8 @@ FAULTS = [
     fault(
         "self-check with bounds twelve times as wide",
         "experiment/self_check.cpp",
-        "return {4 * u, u / 4};",
-        "return {48 * u, 3 * u};",
+        "return {4 * u, 0.75 * u};",
+        "return {48 * u, 9 * u};",
         "experiment Dtypes/SelfCheck.CatchesAFaultInEveryOperation/BFloat16",
     ),
     fault(
