@@ -9,6 +9,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -97,7 +98,7 @@ Transformer model_of(Weights weights, at::ScalarType dtype, const Placement& pla
 /// What each row of the bundle does: no patch, then those of the cache, then those of sites. The
 /// first four have each kind of growth.
 constexpr std::int64_t n_growths = 4, n_cache_patches = 4;
-const std::vector<const char*> arms{
+constexpr std::array arms{
     "base",
     "kv_cache layers=0:2 growth=append",
     "kv_cache layers=0:2 growth=frozen",
@@ -155,7 +156,7 @@ void observe(Observations& all, std::string operation, const at::Tensor& values,
   all.push_back({std::move(operation), values.to(at::kCPU).to(at::kDouble), exact});
 }
 
-/// Rows [first, first + n) of a cache, cells [0, columns).
+/// Rows [first, first + n) of a cache.
 void observe_cells(Observations& all, const std::string& operation, const KvCache& cache,
                    std::int64_t first, std::int64_t n) {
   observe(all, operation + ": keys", cache.k.narrow(1, first, n));
@@ -262,10 +263,14 @@ Observations observations(const Transformer& model) {
       decode(prepared, batch, std::move(rows), {.generation = settings.generation});
   observe_proofs(all, decoded.proofs);
   std::vector<at::Tensor> tokens;
-  for (const Generated& row : decoded.rows) tokens.push_back(at::tensor(row.tokens, at::kLong));
+  for (Generated& row : decoded.rows) {
+    row.tokens.resize(n_fed);  // one whose logits are not finite has fewer
+    tokens.push_back(at::tensor(row.tokens, at::kLong));
+  }
   const at::Tensor fed = at::stack(tokens);  // [R, n_fed]
   observe(all, "tokens drawn", fed, /*exact=*/true);
   observe_cells(all, "decoding", decoded.cache, 0, std::ssize(arms));
+  // One token more, whose sites are seen.
   feed(all, "decoding", prepared, fed.narrow(1, n_fed - 1, 1), decoded.cache);
   observe_choices(all, model, feed(all, "tokens fed at once", prepared, fed, at_once));
   observe_sampling(all, model);

@@ -43,4 +43,5 @@ def test_its_outcome_is_in_run_alone(words, tmp_path, dtype, ranks):
     for found in operations.values():
         assert 0 <= found["error"] <= found["error_bound"] <= 4 * roundoff, found
         assert 0 <= found["gain"] <= found["gain_bound"] <= 0.75 * roundoff, found
-    assert operations["prefill: logits"]["error"] > 0.001 * roundoff  # two computations, not one beside itself
+    # Two computations, not one beside itself.
+    assert operations["prefill: logits"]["error"] > 0.001 * roundoff

@@ -67,6 +67,11 @@ const std::vector<Fault> faults{
          return sound->attention(q, cells, bias, scale) * 1.01;
        };
      }},
+    {"attention without a number",
+     [](Operations& table) {
+       table.attention = [](const at::Tensor& q, const CacheCells& cells, const at::Tensor& bias,
+                            double scale) { return sound->attention(q, cells, bias, scale) / 0; };
+     }},
     {"attention to another head",
      [](Operations& table) {
        table.attention = [](const at::Tensor& q, const CacheCells& cells, const at::Tensor& bias,
