@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -230,25 +229,6 @@ def memory(bench: Bench) -> Iterator[Finding]:
     yield Finding(text, 0 < taken <= planned + beside)
 
 
-def bandwidth(bench: Bench) -> float:
-    """Bytes a second, read and written, of copying from the device to itself."""
-    import torch
-
-    torch.set_num_threads(1 if bench.rehearses else 16)
-    device = torch.device(bench.device)
-    source = torch.zeros(1 << (26 if bench.rehearses else 32), dtype=torch.uint8, device=device)
-    target = torch.empty_like(source)
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    best = float("inf")
-    for _ in range(5):
-        wait()
-        begin = time.perf_counter()
-        target.copy_(source)
-        wait()
-        best = min(best, time.perf_counter() - begin)
-    return 2 * source.numel() / best
-
-
 def step_bytes(config: dict, rows: int, columns: float, item: int) -> float:
     """What a decode step has to read: every matrix once, and the rows' keys and values."""
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
@@ -260,7 +240,10 @@ def step_bytes(config: dict, rows: int, columns: float, item: int) -> float:
 
 
 def times(bench: Bench) -> Iterator[Finding]:
-    rate = bandwidth(bench)
+    size = 1 << (26 if bench.rehearses else 32)
+    rate = float(
+        bench.call([sys.executable, ROOT / "tests/gpu/bandwidth.py", bench.device, size]).split()[-1]
+    )
     yield Finding(f"memory bandwidth {rate / 1e9:.0f} GB/s (read and written, torch's copy)")
     steps = 8 if bench.rehearses else 64
     dtype, item = ("float32", 4) if bench.rehearses else ("bfloat16", 2)
@@ -320,10 +303,11 @@ def main() -> int:
     parser.add_argument("--rehearse", action="store_true", help="on the CPU, with tiny sizes")
     default = Path(os.environ.get("OUT", ROOT / "out" / "gpu"))
     parser.add_argument(
-        "--out", type=Path, default=default, help="folder of the findings; its content is replaced"
+        "--out", type=Path, default=default, help="folder of the findings, whose files are replaced"
     )
     options = parser.parse_args()
     shutil.rmtree(options.out / "work", ignore_errors=True)
+    (options.out / "log.txt").unlink(missing_ok=True)
     bench = Bench("cpu" if options.rehearse else "cuda", options.out.resolve())
     try:
         return take_steps(STEPS, bench, TOTAL)
