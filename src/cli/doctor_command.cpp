@@ -13,6 +13,7 @@
 #include "rvsweep/core/cores.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/version.hpp"
+#include "rvsweep/experiment/self_check.hpp"
 #include "rvsweep/kernels/device.hpp"
 #include "rvsweep/kernels/hardware.hpp"
 #include "rvsweep/storage/folder_check.hpp"
@@ -75,8 +76,9 @@ void look_at_cpu(Findings& found) {
   const std::string flags = cpu_flags(), used = hardware_name(Placement{});
   std::string text = "used: " + used + "; found:";
   for (const char* flag : {"avx2", "avx512f", "avx512_bf16", "amx_bf16"})
-    if (flags.find(" " + std::string(flag) + " ") != std::string::npos)
-      text += " " + std::string(flag);
+    if (const std::string word = fmt::format(" {}", flag);
+        flags.find(word + " ") != std::string::npos)
+      text += word;
   if (const std::string set = variable_or("ATEN_CPU_CAPABILITY", ""); !set.empty())
     found.push_back({"warning", "cpu", text + "; ATEN_CPU_CAPABILITY=" + set,
                      "a sweep keeps the instruction set it began with: set it everywhere or "
@@ -122,6 +124,34 @@ void look_at_gpus(Findings& found) {
                      "LD_LIBRARY_PATH"});
 }
 
+/// A device in one dtype, see experiment/self_check.hpp.
+Finding look_at_arithmetic(const std::string& device, int index, const std::string& dtype) {
+  const std::string item = "self-check";
+  const std::string where = fmt::format("{} {} in {}: ", device, index, dtype);
+  try {
+    const Placement placement = place_rank(device, dtype, index);
+    const auto checked = self_check(placement, operations_of(placement), /*threads=*/1);
+    if (const CheckedOperation* const failure = first_failure(checked))
+      return {"problem", item, where + failure->text(),
+              "it computes something else than the CPU in float32: do not use it so"};
+    const auto worst = std::ranges::max_element(checked, {}, &CheckedOperation::share);
+    return ok(item, fmt::format("{}{} operations are right; nearest to its bound: {}", where,
+                                checked.size(), worst->text()));
+  } catch (const std::exception& error) {
+    return {"problem", item, where + error.what(), "do not use it so"};
+  }
+}
+
+void look_at_arithmetic(Findings& found) {
+  use_threads(1);
+  for (const char* dtype : {"float32", "bfloat16"})
+    found.push_back(look_at_arithmetic("cpu", 0, dtype));
+  const auto n_gpus = static_cast<int>(find_gpus().names.size());
+  for (int index = 0; index < n_gpus; ++index)
+    for (const char* dtype : {"float32", "bfloat16", "float16"})
+      found.push_back(look_at_arithmetic("cuda", index, dtype));
+}
+
 void look_at_folder(const std::string& folder, Findings& found) {
   FolderCheck check;
   try {
@@ -165,7 +195,7 @@ void print_json(const Findings& found) {
 
 void print_lines(const Findings& found) {
   for (const Finding& f : found)
-    std::cout << fmt::format("{:<8} {:<9} {}{}\n", f.level, f.item, f.text,
+    std::cout << fmt::format("{:<8} {:<10} {}{}\n", f.level, f.item, f.text,
                              f.advice.empty() ? "" : ": " + f.advice);
 }
 
@@ -184,6 +214,7 @@ int doctor_command(const Arguments& arguments) {
   look_at_cpu(found);
   look_at_libtorch(found);
   look_at_gpus(found);
+  look_at_arithmetic(found);
   found.push_back(ok("hdf5", hdf5_version()));
   look_at_folder((*options)["dir"].as<std::string>(), found);
   if ((*options)["json"].as<bool>())

@@ -37,6 +37,7 @@ RunOptions run_options(const po::variables_map& options) {
   if (run.rank_timeout && run.rank_timeout->count() < 3)
     throw InputError("--rank-timeout", "is shorter than 3 s",
                      "give more: a sign of life comes every second");
+  run.self_check = options["self-check"].as<bool>();
   run.max_attempts = options["max-attempts"].as<int>();
   if (run.max_attempts < 1)
     throw InputError("--max-attempts", "is not 1 or more", "leave it out for 3");
@@ -58,6 +59,8 @@ po::options_description all_options() {
       "rank-timeout", po::value<std::string>(),
       "end the job when a rank is silent for so long (a stopped process, a lost node); longer than "
       "reading the weights takes; off by default")(
+      "self-check", po::bool_switch(),
+      "compare every operation of a tiny model with float32 first, as is always done on a GPU")(
       "max-attempts", po::value<int>()->default_value(3),
       "a bundle that failed or killed the process so often is set aside, its rows failed");
   all.add(here);

@@ -37,11 +37,12 @@ struct Transformer::Pass {
   }
 };
 
-Transformer::Transformer(ModelConfig config, Weights weights, const Placement& placement)
+Transformer::Transformer(ModelConfig config, Weights weights, const Placement& placement,
+                         const Operations& operations)
     : config_(std::move(config)),
       weights_(std::move(weights)),
       placement_(placement),
-      operations_(&operations_of(placement)),
+      operations_(&operations),
       inverse_frequencies_(rvsweep::inverse_frequencies(config_).to(placement.device)) {}
 
 at::Tensor Transformer::embed(const at::Tensor& tokens) const {

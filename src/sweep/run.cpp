@@ -14,6 +14,7 @@
 #include "rvsweep/storage/status_file.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 #include "sweep/compute.hpp"
+#include "sweep/device_check.hpp"
 #include "sweep/events.hpp"
 
 namespace rvsweep {
@@ -49,10 +50,11 @@ std::vector<std::vector<double>> gather_phases(Communicator& communicator,
   return of_ranks;
 }
 
-/// Merges what is there and says how the run ended.
+/// Merges what is there and says how the run ended. `self_check`: of the devices, empty for none.
 RunEnd finish(SweepFolder& folder, const Launch& launch, const WorkOutcome& outcome,
               const Snapshot& latest, const std::vector<std::string>& hosts,
-              const std::vector<std::vector<double>>& phase_seconds) {
+              const std::vector<std::vector<double>>& phase_seconds,
+              const std::string& self_check) {
   show_progress("");
   write_status(folder.path, status_json(outcome.left() == 0 ? "finished" : "stopped", folder.rows,
                                         folder.resumed, latest, hosts));
@@ -72,6 +74,7 @@ RunEnd finish(SweepFolder& folder, const Launch& launch, const WorkOutcome& outc
   MergeOptions options;
   options.run_facts = {{"ranks", std::to_string(hosts.size())}, {"finished", utc_now()}};
   if (launch.device == "cuda") options.run_facts["gpu_driver"] = gpu_driver();
+  if (!self_check.empty()) options.run_facts["self_check"] = self_check;
   options.phase_seconds = phase_seconds;
   const MergeReport report = merge(folder.path, options);
   spdlog::info("{} rows ok, {} refused, {} failed in {} ({:.1f} rows/s)", report.rows_ok,
@@ -102,13 +105,16 @@ RunEnd run_sweep(World& world, const RunOptions& options) {
   WorkEvents events;
   if (folder) events = run_events(*folder, hosts, latest);
   WorkOutcome outcome;
+  std::string self_check;
+  if (launch.work_left && (launch.device == "cuda" || options.self_check))
+    self_check = check_devices(world, launch);
   if (launch.work_left)
     outcome = compute(world, launch, options, folder ? &*folder : nullptr, events, phases);
   const auto phase_seconds = gather_phases(communicator, phases);
   RunEnd end;
   root_works(communicator, options.rank_timeout, [&] {
     try {
-      end = finish(*folder, launch, outcome, latest, hosts, phase_seconds);
+      end = finish(*folder, launch, outcome, latest, hosts, phase_seconds, self_check);
     } catch (const InputError& error) {  // of the merge; the other ranks are done
       spdlog::error("{}", error.what());
       end = {exit_output_error, {}};

@@ -13,8 +13,7 @@ import pytest
 from processes import ENVIRONMENT, call
 
 
-def report(rvsweep, *words: str, expect: int = 0, **environment: str) -> dict[str, dict[str, str]]:
-    """Findings by item."""
+def findings(rvsweep, *words: str, expect: int = 0, **environment: str) -> list[dict[str, str]]:
     result = subprocess.run(
         [str(rvsweep), "doctor", "--json", *words],
         capture_output=True,
@@ -23,7 +22,12 @@ def report(rvsweep, *words: str, expect: int = 0, **environment: str) -> dict[st
         env=ENVIRONMENT | environment,
     )
     assert result.returncode == expect, result.stdout + result.stderr
-    return {finding["item"]: finding for finding in json.loads(result.stdout)}
+    return json.loads(result.stdout)
+
+
+def report(rvsweep, *words: str, **options) -> dict[str, dict[str, str]]:
+    """Findings by item."""
+    return {finding["item"]: finding for finding in findings(rvsweep, *words, **options)}
 
 
 def test_it_agrees_with_what_python_finds(rvsweep, tmp_path):
@@ -55,6 +59,12 @@ def test_it_speaks_of_the_gpu_only_where_there_is_a_driver(rvsweep):
         has_driver = False
     gpu = report(rvsweep)["gpu"]
     assert ("no driver" in gpu["text"]) != has_driver
+
+
+def test_the_cpu_computes_what_it_should(rvsweep):
+    checks = [finding for finding in findings(rvsweep) if finding["item"] == "self-check"]
+    assert [check["text"].split(":")[0] for check in checks][:2] == ["cpu 0 in float32", "cpu 0 in bfloat16"]
+    assert all(check["level"] == "ok" for check in checks), checks
 
 
 def test_lines_for_people(rvsweep, tmp_path):

@@ -489,4 +489,18 @@ FAULTS = [
         "",
         "plan Packer.EndsABundleBeforeItExceedsAGpu",
     ),
+    fault(
+        "self-check with bounds twelve times as wide",
+        "experiment/self_check.cpp",
+        "return {4 * u, 0.75 * u};",
+        "return {48 * u, 9 * u};",
+        "experiment Dtypes/SelfCheck.CatchesAFaultInEveryOperation/BFloat16",
+    ),
+    fault(
+        "greedy choices left out of the self-check",
+        "experiment/self_check.cpp",
+        'observe_choices(all, model, feed(all, "tokens fed at once", prepared, fed, at_once));',
+        'feed(all, "tokens fed at once", prepared, fed, at_once);',
+        "experiment Dtypes/SelfCheck.CatchesAFaultInEveryOperation/Float",
+    ),
 ]

@@ -36,7 +36,11 @@ struct ForwardInput {
 
 class Transformer {
  public:
-  Transformer(ModelConfig config, Weights weights, const Placement& placement);
+  Transformer(ModelConfig config, Weights weights, const Placement& placement)
+      : Transformer(std::move(config), std::move(weights), placement, operations_of(placement)) {}
+  /// With another table than the placement's fastest. It must outlive the model.
+  Transformer(ModelConfig config, Weights weights, const Placement& placement,
+              const Operations& operations);
 
   const ModelConfig& config() const { return config_; }
   const Placement& placement() const { return placement_; }

@@ -16,6 +16,7 @@ struct RunOptions {
   std::filesystem::path out;                        // folder of the sweep
   bool extend = false;                  // its sweep may lack pairs, samples or arms of this one
   bool retry_failed = false;            // bundles with failed rows are computed again
+  bool self_check = false;              // of a CPU too; a GPU is checked always
   int max_attempts = 3;                 // at a bundle before its rows have failed for good; >= 1
   std::optional<Seconds> max_time;      // then stop early
   std::optional<Seconds> rank_timeout;  // of silence, after which a rank is lost; >= 3 s
