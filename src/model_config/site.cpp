@@ -26,4 +26,8 @@ std::int64_t site_heads(Site site, const ModelConfig& config) {
   return heads == SiteHeads::kv ? config.n_kv_heads : config.n_heads;
 }
 
+std::int64_t site_dim(Site site, const ModelConfig& config) {
+  return info_of(site).heads == SiteHeads::none ? config.hidden_size : config.head_dim;
+}
+
 }  // namespace rvsweep

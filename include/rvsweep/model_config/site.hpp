@@ -28,5 +28,6 @@ const SiteInfo& info_of(Site site);
 /// Values at a site are [rows, queries, site_heads, head_dim], or [rows, queries, 1, hidden_size]
 /// of a site that no heads divide.
 std::int64_t site_heads(Site site, const ModelConfig& config);
+std::int64_t site_dim(Site site, const ModelConfig& config);
 
 }  // namespace rvsweep
