@@ -1,4 +1,4 @@
-"""A results file in a notebook: tables, contrasts, power, mixed models."""
+"""A results file in a notebook: tables, contrasts, power."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,6 @@ from analysis.data.ratings import join
 from analysis.data.results import Results, ResultsError, read_results
 from analysis.stats.contrasts_table import contrasts_table
 from analysis.stats.equivalence import Margin
-from analysis.stats.mixed_model import mixed_effects
 from analysis.stats.power import power_line
 from analysis.stats.resampling import Bootstrap
 
@@ -70,13 +69,12 @@ class Study:
         return contrasts_table(self.results, chosen, self.bootstrap, self.margin)
 
     def power(self, name: str) -> pd.DataFrame:
-        """Pairs needed at each contrast's observed d_z."""
+        """Pairs without common prompts needed at each contrast's observed d_z."""
         found = self.contrasts(name)
-        lines = [power_line(d_z, n) for d_z, n in zip(found["d_z"], found["n"], strict=True)]
+        effective = (found["sd"] / found["se"]) ** 2
+        columns = (found["d_z"], found["n"], effective, found["df"])
+        lines = [power_line(*line) for line in zip(*columns, strict=True)]
         return pd.concat([found[["arm", "versus"]], pd.DataFrame(lines)], axis=1)
-
-    def mixed_effects(self, name: str) -> pd.DataFrame:
-        return mixed_effects(self.results, self._outcome(name))
 
     def _outcome(self, name: str) -> Outcome:
         for outcome in all_outcomes(self.results):

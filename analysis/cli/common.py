@@ -19,7 +19,7 @@ def add_statistics_options(parser: argparse.ArgumentParser) -> None:
         type=integer(100),
         default=10_000,
         metavar="N",
-        help="resamples for intervals and, for many pairs, sign-flip draws (default 10000; fewer beyond 400 pairs)",
+        help="resamples for intervals and, for many pairs, sign-flip draws (default 10000; fewer beyond 400 pairs, more where a family of tests needs them)",
     )
     parser.add_argument("--seed", type=integer(0), default=1, help="of the resampling (default 1)")
     parser.add_argument(

@@ -1,6 +1,7 @@
 """Tidy tables for other tools, as CSV or Parquet."""
 
 import argparse
+import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _export(options: argparse.Namespace) -> None:
+    if options.format == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise ResultsError("--format parquet needs pyarrow, which is not installed: pip install pyarrow")
     results = common.read_rated(options)
     contrasts = contrasts_table(results, all_outcomes(results), *common.statistics_options(options))
     parts: dict[str, Iterable[pd.DataFrame]] = {

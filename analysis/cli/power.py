@@ -8,7 +8,22 @@ import numpy as np
 from analysis.cli import common
 from analysis.data.outcomes import all_outcomes
 from analysis.stats.outcome_table import outcome_table
-from analysis.stats.power import TABLE_PAIRS, power_line, power_table
+from analysis.stats.paired import observed_power
+from analysis.stats.power import TABLE_PAIRS, power_table
+
+COLUMNS = (
+    "outcome",
+    "arm",
+    "n",
+    "n_sources",
+    "n_bases",
+    "d_z",
+    "low",
+    "high",
+    "n_80",
+    "n_90",
+    "n_80_near_end",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,12 +47,13 @@ def _power(options: argparse.Namespace) -> None:
         return
     results = common.read_rated(options)
     bootstrap, margin = common.statistics_options(options)
-    print("outcome", "arm", "n", "d_z", "low", "high", "n_80", "n_90", "n_80_near_end", sep="\t")
+    print(*COLUMNS, sep="\t")
     for outcome in all_outcomes(results):
         for line in outcome_table(results, outcome, bootstrap, margin).lines:
             if line.paired and np.isfinite(line.paired.d_z):
-                p = power_line(line.paired.d_z, line.paired.n)
+                p = observed_power(line.paired)
                 ends = (f"{value:.3f}" for value in (p.d_z, p.low, p.high))
                 counts = (p.pairs_80, p.pairs_90, p.pairs_80_at_least_effect)
                 needed = ("-" if n is None else n for n in counts)
-                print(outcome.name, line.arm.label, p.n, *ends, *needed, sep="\t")
+                n = (p.n, line.paired.difference.sources, line.paired.difference.bases)
+                print(outcome.name, line.arm.label, *n, *ends, *needed, sep="\t")

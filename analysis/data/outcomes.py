@@ -19,6 +19,7 @@ class Outcome:
     transfer: bool = True  # a share of the gap source - base has a meaning
     figures: bool = True  # False: its table alone
     relative: bool = False  # already a difference to the unpatched recipient: one figure is enough
+    bounded: bool = False  # below by its null: only differences between arms are tested
 
     @property
     def counts_keywords(self) -> bool:
@@ -55,6 +56,7 @@ LOGITS = (
         "distribution, whichever way.",
         transfer=False,
         relative=True,
+        bounded=True,
     ),
     Outcome(
         "kl_forced_source",
@@ -64,6 +66,7 @@ LOGITS = (
         transfer=False,
         figures=False,
         relative=True,
+        bounded=True,
     ),
     Outcome(
         "kl_forced_base",
@@ -73,6 +76,7 @@ LOGITS = (
         transfer=False,
         figures=False,
         relative=True,
+        bounded=True,
     ),
 )
 BEHAVIOUR = (

@@ -9,8 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from analysis.data.results import Results, ResultsError
+from analysis.data.texts import printable
 
 _IDS = ("row_id", "rater")
+_FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "'",
+)  # what a spreadsheet takes a cell for that begins so, and what says it is text
 TEXT_COLUMNS = ("id", "text")  # of blinded texts
 KEY_COLUMNS = ("id", "row_id", "pair", "arm", "sample")
 
@@ -43,19 +51,36 @@ def row_id_text(row_id: int) -> str:
 
 
 def write_table(path: Path, lines: list[dict[str, str]], columns: tuple[str, ...]) -> None:
-    """JSONL where the name ends in .jsonl, else CSV."""
+    """JSONL where the name ends in .jsonl, else CSV whose cells no spreadsheet takes for formulas."""
     if path.suffix == ".jsonl":
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     else:
         buffer = io.StringIO()
         writer = csv.DictWriter(buffer, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(lines)
+        writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
         text = buffer.getvalue()
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ResultsError(f"{path}: cannot be written ({error.strerror}); give another place") from error
+
+
+def _cell(text: str) -> str:
+    """Control characters as symbols; ' in front of what might be a formula."""
+    text = printable(text)
+    try:
+        float(text)
+    except ValueError:
+        return "'" + text if text.startswith(_FORMULA) else text
+    return text
+
+
+def _restored(cell: str | None) -> str | None:
+    """Without the ' that _cell put in front."""
+    return (
+        cell[1:] if isinstance(cell, str) and cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
+    )
 
 
 def read_table(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
@@ -71,7 +96,8 @@ def read_table(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
         ]
     else:
         try:
-            lines = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+            table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+            lines = [{name: _restored(cell) for name, cell in line.items()} for line in table]
         except csv.Error as error:
             raise ResultsError(f"{path}: not a CSV file ({error})") from error
     if not lines:

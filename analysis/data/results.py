@@ -3,12 +3,14 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from analysis.data.arms import Arm
+from analysis.data.clusters import Clusters, clusters_of
 from analysis.data.errors import InputError
 
 SCHEMA_VERSION = 1
@@ -18,6 +20,10 @@ ROWS_AT_ONCE = 4096  # spectra read at a time
 
 # Per-layer metrics of /prompts, [P, L].
 PROMPT_METRICS = ("pr", "effective_rank", "spectral_entropy", "stable_rank", "nuclear_ratio")
+
+TEXTS = ("id", "text", "group", "cluster", "reason", "label", "kind", "spec", "stop_reason")
+NUMBERS = ("n_tokens", "r_v", *PROMPT_METRICS)
+MOST_LAYERS = 100_000  # of a model or positions of a window: beyond it the number is damage
 
 REQUIRED = {
     "prompts": ("id", "text"),
@@ -68,6 +74,11 @@ class Results:
     def ok(self) -> np.ndarray:
         """[R] bool."""
         return self.rows["status"] == OK
+
+    @cached_property
+    def clusters(self) -> Clusters:
+        """Which pairs share prompts."""
+        return clusters_of(self.prompts, self.pairs)
 
     def groups(self, role: str) -> np.ndarray:
         """[N] group of each pair's `source` or `base` prompt, empty where the file has none."""
@@ -120,9 +131,9 @@ def _read(path: Path, file: h5py.File) -> Results:
         for name in names:
             if f"{group}/{name}" not in file:
                 raise ResultsError(f"{path}: /{group}/{name} is missing; not a complete results file")
-    prompts = _read_prompts(file["prompts"])
-    pairs = {name: _column(file["pairs"][name]) for name in REQUIRED["pairs"]}
-    arms = _read_arms(file["arms"])
+    prompts = _read_prompts(path, file["prompts"])
+    pairs = {name: _table_column(path, file["pairs"], name) for name in REQUIRED["pairs"]}
+    arms = _read_arms(path, file["arms"])
     rows = _read_rows(path, file["rows"])
     if len(pairs["id"]) == 0:
         raise ResultsError(f"{path}: the sweep has no prompt pairs; nothing to report")
@@ -131,6 +142,14 @@ def _read(path: Path, file: h5py.File) -> Results:
         name: _integer_attribute(path, attributes, name)
         for name in ("n_layers", "early_layer", "late_layer", "window")
     }
+    for name in ("n_layers", "window"):
+        if not 1 <= layers[name] <= MOST_LAYERS:
+            raise ResultsError(f"{path}: root attribute {name} is {layers[name]}; the file is damaged")
+    for arm in arms:
+        if any(not start < end <= layers["n_layers"] for start, end in arm.ranges):
+            raise ResultsError(
+                f"{path}: arm {arm.label}: {arm.settings['layers']} are not layers of the model"
+            )
     for name in ("early_layer", "late_layer"):
         if not 0 <= layers[name] < layers["n_layers"]:
             raise ResultsError(f"{path}: {name} {layers[name]} is not a layer of the model")
@@ -150,20 +169,48 @@ def _read(path: Path, file: h5py.File) -> Results:
     )
 
 
-def _read_prompts(group: h5py.Group) -> dict[str, np.ndarray]:
-    wanted = ("id", "text", "group", "n_tokens", "reason", "r_v", *PROMPT_METRICS)
-    return {name: _column(group[name]) for name in wanted if name in group}
+_KINDS = {"O": "text", "iuf": "numbers", "Oiufb": "text or numbers"}
 
 
-def _read_arms(group: h5py.Group) -> list[Arm]:
-    columns = (_column(group[name]) for name in REQUIRED["arms"])
+def _table_column(path: Path, group: h5py.Group, name: str, dimensions: int = 1) -> np.ndarray:
+    """A column of so many dimensions, text or numbers as its name demands."""
+    dataset = group[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.ndim != dimensions:
+        raise ResultsError(
+            f"{path}: {dataset.name} is no column of {dimensions} dimension(s); the file is damaged"
+        )
+    column = _column(dataset)
+    wanted = "O" if name in TEXTS else "iuf" if name in NUMBERS else "Oiufb"
+    if column.dtype.kind not in wanted:
+        raise ResultsError(f"{path}: {dataset.name} does not hold {_KINDS[wanted]}; the file is damaged")
+    return column
+
+
+def _read_prompts(path: Path, group: h5py.Group) -> dict[str, np.ndarray]:
+    wanted = ("id", "text", "group", "cluster", "n_tokens", "reason", "r_v", *PROMPT_METRICS)
+    dimensions = dict.fromkeys(PROMPT_METRICS, 2)
+    return {
+        name: _table_column(path, group, name, dimensions.get(name, 1)) for name in wanted if name in group
+    }
+
+
+def _read_arms(path: Path, group: h5py.Group) -> list[Arm]:
+    columns = [_table_column(path, group, name) for name in REQUIRED["arms"]]
+    if len({len(column) for column in columns}) > 1:
+        raise ResultsError(f"{path}: columns of /arms differ in length; the file is damaged")
+    labels = columns[0].tolist()
+    twice = next((label for label in labels if labels.count(label) > 1), None)
+    if twice is not None:
+        raise ResultsError(f"{path}: two arms have the label {twice!r}; tables could not tell them apart")
     return [Arm(index, *texts) for index, texts in enumerate(zip(*columns, strict=True))]
 
 
 def _read_rows(path: Path, group: h5py.Group) -> dict[str, np.ndarray]:
     """Every one-dimensional column."""
+    for name in REQUIRED["rows"]:
+        _table_column(path, group, name)
     rows = {
-        name: _column(dataset)
+        name: _table_column(path, group, name)
         for name, dataset in group.items()
         if isinstance(dataset, h5py.Dataset) and dataset.ndim == 1
     }
@@ -201,6 +248,9 @@ def _check_references(path, prompts, pairs, arms, rows) -> None:
     check("pairs/base", pairs["base"], len(prompts["id"]))
     check("rows/pair", rows["pair"], len(pairs["id"]))
     check("rows/arm", rows["arm"], len(arms))
+    for name in ("sample", "row_id"):
+        if name in rows and not np.issubdtype(rows[name].dtype, np.integer):
+            raise ResultsError(f"{path}: /rows/{name} does not hold integers; the file is damaged")
 
 
 def _integer_attribute(path: Path, attributes: dict[str, str], name: str) -> int:

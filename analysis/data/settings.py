@@ -58,7 +58,7 @@ def summary(results: Results, counts: dict[str, int]) -> list[tuple[str, str]]:
             f"late L{results.late_layer} ({results.late_layer * share:.1f} %)",
         ),
         ("Window", f"last {results.window} positions"),
-        ("Pairs", f"{len(results.pairs['id'])} (of {len(results.prompts['id'])} prompts)"),
+        ("Pairs", _pairs(results)),
         ("Arms × samples", _arms(results, samples)),
         ("Rows", ", ".join(f"{counts[name]} {name}" for name in counts if counts[name] or name == "ok")),
         ("Generation", _generation(setting)),
@@ -68,6 +68,17 @@ def summary(results: Results, counts: dict[str, int]) -> list[tuple[str, str]]:
         ("rvsweep", " ".join(results.stated("rvsweep_version", "git_commit"))),
     ]
     return [(label, text) for label, text in facts if text]
+
+
+def _pairs(results: Results) -> str:
+    """How many, and of how many prompts: what intervals rest on."""
+    clusters = results.clusters
+    prompts = f"{len(results.pairs['id'])} (of {len(results.prompts['id'])} prompts)"
+    return (
+        f"{prompts}; they share {clusters.sources} sources and {clusters.bases} bases"
+        if clusters.shared
+        else prompts
+    )
 
 
 def _arms(results: Results, samples: int) -> str:

@@ -36,5 +36,5 @@ def group_curves(table: OutcomeTable, effects: GroupEffects, name: str) -> Drawi
             "group": effects.groups * len(effects.lines),
         }
         estimates = [estimate for line in effects.lines for estimate in line.effects]
-        data |= columns(estimates, mean="value", low="low", high="high", n="n")
+        data |= columns(estimates, mean="value", low="low", high="high", n="n", n_sources="sources")
         return drawing(fig, name, f"{table.outcome.title} by group of the source prompt", data)

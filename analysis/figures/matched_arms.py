@@ -25,7 +25,7 @@ def pr_by_depth(sides: list[Side]) -> Drawing | None:
             handles += style.banded_curve(axes, depth, curve.mean, curve.low, curve.high, colour)
             parts = ([side.name] * layers, range(layers), depth, curve.mean, curve.low, curve.high)
             points += zip(*parts, strict=True)
-        names = [f"{side.name} (n = {len(side.geometry.pr_difference.pairs)})" for side in shown]
+        names = [f"{side.name} (n = {side.geometry.pr_difference.counted})" for side in shown]
         style.named_curves(axes, handles, names)
         axes.set_xlabel("depth (layer / layers)")
         axes.set_ylabel("PR, source − base")
@@ -77,4 +77,5 @@ def _effects_data(sides: list[Side], comparison: OutcomeComparison) -> dict[str,
     data["layers"] = [line.arm.settings.get("layers", "") for line in lines]
     data |= columns([line.paired.difference for line in lines], difference="value", low="low", high="high")
     data |= columns([line.paired for line in lines], d_z="d_z", n="n")
+    data |= columns([line.paired.difference for line in lines], n_sources="sources", n_bases="bases")
     return data | columns([line.transfer or NO_ESTIMATE for line in lines], transfer_percent="value")

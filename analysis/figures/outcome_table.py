@@ -19,6 +19,7 @@ HEADINGS = {
     "v_proj": "Experiment B · v_proj patched",
     "kv_cache": "Experiment C · KV cache patched",
 }
+COUNTS = {"n": "n", "n_sources": "sources", "n_bases": "bases"}
 LABEL_CHARACTERS = 54
 LINE_HEIGHT = 0.16  # inches
 BAR_ZONE = 0.34  # inches
@@ -42,7 +43,7 @@ def outcome_levels(table: OutcomeTable, colours: list[str]) -> Drawing:
             axes.axvline(base, color=style.BASE, lw=0.9, ls=(0, (3, 3)), zorder=0)
         if table.outcome.counts_keywords:
             axes.set_xlim(left=0)
-        _finish_arms(fig, axes, layout, [line.level.n for line in lines], _unit(table))
+        _finish_arms(fig, axes, layout, [line.level.counted for line in lines], _unit(table))
         about = f"{table.outcome.title} by arm, mean, 95 % interval and every pair"
         return drawing(fig, table.outcome.name, about, _estimates(lines, [line.level for line in lines]))
 
@@ -61,7 +62,7 @@ def outcome_differences(table: OutcomeTable, colours: list[str]) -> Drawing | No
             style.estimate_over_points(axes, line.paired.difference, y, colour, vertical=False)
         scale = "difference in ln $R_V$" if table.outcome.ratio else "difference, " + _unit(table)
         recipients = dict.fromkeys(line.recipient.kind for line in lines)
-        counts = [line.paired.n for line in lines]
+        counts = [line.paired.difference.counted for line in lines]
         _finish_arms(fig, axes, layout, counts, f"{scale} (arm − {' or '.join(recipients)})")
         data = _estimates(lines, [line.paired.difference for line in lines])
         about = f"{table.outcome.title}: difference to the unpatched arm"
@@ -92,8 +93,8 @@ def control_forest(table: OutcomeTable, colours: list[str]) -> Drawing:
         fig.subplots_adjust(left=0.31, right=0.97, top=1 - 0.05 / height, bottom=0.55 / height)
         data = columns(table.controls, arm="arm.label", control="control.control")
         differences = [line.paired.difference for line in table.controls]
-        data |= columns(differences, difference="value", low="low", high="high", n="n")
-        tests = {"p_sign_flip": "paired.p_sign_flip", "p_holm": "p_holm", "p_tost": "equivalence.p"}
+        data |= columns(differences, difference="value", low="low", high="high", **COUNTS)
+        tests = {"p": "paired.p", "p_holm": "p_holm", "p_tost": "equivalence.p"}
         data |= columns(table.controls, **tests)
         about = f"{table.outcome.title}: arms less their controls"
         return drawing(fig, table.outcome.name + "-forest", about, data)
@@ -101,7 +102,7 @@ def control_forest(table: OutcomeTable, colours: list[str]) -> Drawing:
 
 def _estimates(lines: list[ArmLine], estimates: list[Estimate]) -> dict[str, list]:
     data = columns(lines, arm="arm.label")
-    return data | columns(estimates, value="value", low="low", high="high", sd="sd", n="n")
+    return data | columns(estimates, value="value", low="low", high="high", sd="sd", **COUNTS)
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _arm_layout(lines: list[ArmLine]) -> ArmLayout:
     return ArmLayout(headings, tops, labels, centres, y)
 
 
-def _finish_arms(fig, axes: Axes, layout: ArmLayout, counts: list[int], unit: str) -> None:
+def _finish_arms(fig, axes: Axes, layout: ArmLayout, counts: list[str], unit: str) -> None:
     total = layout.height + AXIS_ZONE
     fig.subplots_adjust(left=0.03, right=0.97, top=1 - 0.03 / total, bottom=(AXIS_ZONE - 0.03) / total)
     axes.set_ylim(layout.height, 0)

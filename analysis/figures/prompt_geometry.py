@@ -6,15 +6,13 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import style
 from analysis.figures.drawing import Drawing, drawing
-from analysis.stats.paired import mean_with_interval
 from analysis.stats.prompt_geometry import LayerCurve, PromptGeometry
-from analysis.stats.resampling import Bootstrap
 
 LABELLED_PAIRS = 24  # up to here each pair has its own labelled line
 DIFFERENCE = "#7c4a12"
 
 
-def r_v_scatter(geometry: PromptGeometry, pair_ids: np.ndarray, bootstrap: Bootstrap) -> Drawing:
+def r_v_scatter(geometry: PromptGeometry, pair_ids: np.ndarray) -> Drawing:
     """R_V of base and source with a line per pair; means with intervals beside them. `pair_ids` [N]."""
     n, complete = geometry.n, geometry.complete
     base, source = geometry.r_v_base[complete], geometry.r_v_source[complete]
@@ -22,12 +20,15 @@ def r_v_scatter(geometry: PromptGeometry, pair_ids: np.ndarray, bootstrap: Boots
         alpha, many = 0.15 if n > 200 else 0.45, n > style.MANY_POINTS // 4
         axes.plot([0, 1], [base, source], color=style.MUTED, lw=0.8, alpha=alpha, zorder=1, rasterized=many)
         points = {"s": 26, "alpha": 0.75, "linewidths": 0, "zorder": 2, "rasterized": n > style.MANY_POINTS}
-        for x, values, colour, side in ((0, base, style.BASE, -0.16), (1, source, style.SOURCE, 0.16)):
+        means = geometry.lines[0]  # of R_V
+        for x, values, estimate, colour, side in (
+            (0, base, means.base, style.BASE, -0.16),
+            (1, source, means.source, style.SOURCE, 0.16),
+        ):
             axes.scatter(np.full(n, x), values, color=colour, **points)
-            estimate = mean_with_interval(values, bootstrap)
             style.estimate_over_points(axes, estimate, x + side, colour, vertical=True)
         axes.set_xlim(-0.5, 1.5)
-        axes.set_xticks([0, 1], [f"base\n(n = {n})", f"source\n(n = {n})"])
+        axes.set_xticks([0, 1], [f"{name}\n(n = {means.base.counted})" for name in ("base", "source")])
         axes.set_ylabel("$R_V$ = PR(late) / PR(early)")
         style.grid(axes, "y")
         about = "R_V of base and source prompts, one line per pair, means with 95 % intervals"
@@ -70,7 +71,7 @@ def pr_by_layer(geometry: PromptGeometry, early: int, late: int) -> Drawing:
     layers = geometry.pr_base.mean.size
     with style.figure(3.7, layout="constrained") as (fig, axes):
         for name, curve, colour in curves:
-            _layer_curve(axes, curve, colour, f"{name} (n = {len(curve.pairs)})")
+            _layer_curve(axes, curve, colour, f"{name} (n = {curve.counted})")
         axes.set_ylabel("participation ratio of V")
         axes.margins(y=0.12)
         _mark_layers(axes, early, late, layers)
@@ -88,7 +89,7 @@ def pr_difference_by_layer(geometry: PromptGeometry, early: int, late: int) -> D
     low, high = curve.mean - half_width, curve.mean + half_width
     with style.figure(3.7, layout="constrained") as (fig, axes):
         axes.axhline(0, color=style.INK, lw=0.8)
-        _layer_curve(axes, curve, DIFFERENCE, f"source − base (n = {len(curve.pairs)})")
+        _layer_curve(axes, curve, DIFFERENCE, f"source − base (n = {curve.counted})")
         axes.set_ylabel("difference in participation ratio")
         axes.margins(y=0.12)
         limits = axes.get_ylim()

@@ -31,7 +31,7 @@ def depth_heat_map(table: OutcomeTable, scan: Scan, name: str) -> Drawing | None
     starts = sorted({start for start, _ in bands})
     if len(widths) < 2:
         return None
-    as_transfer = all(line.transfer is not None for line in scan.lines)
+    as_transfer = scan.bounded_transfer
     values = [(line.transfer if as_transfer else line.paired.difference).value for line in scan.lines]
     cells = [(starts.index(start), widths.index(end - start)) for start, end in bands]
     image = np.full((len(widths), len(starts)), np.nan)
@@ -116,7 +116,7 @@ def _scan_data(scan: Scan) -> dict[str, list]:
         data["positions"] = [line.arm.settings["positions"] for line in scan.lines]
     paired = [line.paired for line in scan.lines]
     data |= columns(paired, difference="difference.value", low="difference.low", high="difference.high")
-    data |= columns(paired, d_z="d_z", p_sign_flip="p_sign_flip")
+    data |= columns(paired, d_z="d_z", p="p")
     data |= {"p_max_statistic": scan.p_max, "n": [one.n for one in paired]}
     shares = [line.transfer or NO_ESTIMATE for line in scan.lines]
     return data | columns(shares, transfer_percent="value", transfer_low="low", transfer_high="high")

@@ -65,5 +65,7 @@ def percent(estimate: Estimate | None) -> str:
     """A transfer; the caller says why where it is None."""
     if estimate is None:
         return "not defined"
+    if not estimate.bounded:
+        return "unbounded"
     low, high = (f"{end:.0f}".replace("-", "−") for end in (estimate.low, estimate.high))
     return f"{estimate.value:.0f} % [{low}, {high}]".replace("-", "−")

@@ -4,10 +4,12 @@ from collections import Counter
 
 import numpy as np
 
+from analysis.data.clusters import Clusters
 from analysis.data.results import Results
 from analysis.data.settings import Config, is_number, model_name
 from analysis.stats.equivalence import Margin
-from analysis.stats.resampling import EXACT_SIGN_FLIP_PAIRS, Bootstrap
+from analysis.stats.paired import FEWEST_RESAMPLED, TAIL_PAIRS
+from analysis.stats.resampling import DRAWS_PER_TEST, EXACT_SIGN_FLIP_PAIRS, Bootstrap
 
 
 def methods(results: Results, counts: dict[str, int], bootstrap: Bootstrap, margin: Margin) -> list[str]:
@@ -16,7 +18,7 @@ def methods(results: Results, counts: dict[str, int], bootstrap: Bootstrap, marg
     return [
         " ".join(_material(results, config)),
         " ".join(_procedure(results, config, counts)),
-        " ".join(_analysis(bootstrap.draws(len(results.pairs["id"])), margin)),
+        " ".join(_analysis(results, bootstrap, margin)),
     ]
 
 
@@ -85,18 +87,48 @@ def _procedure(results: Results, config: Config, counts: dict[str, int]) -> list
     return text
 
 
-def _analysis(draws: int, margin: Margin) -> list[str]:
+def _analysis(results: Results, bootstrap: Bootstrap, margin: Margin) -> list[str]:
+    clusters = results.clusters
+    text = ["The prompt pair is the unit of analysis: samples of a pair were averaged first."]
+    text += _over_shared_prompts(clusters) if clusters.shared else _over_pairs(clusters, bootstrap)
     return [
-        "The prompt pair is the unit of analysis: samples of a pair were averaged first.",
-        f"Intervals are 95 % percentile bootstrap intervals over pairs ({draws} resamples).",
-        "Paired differences were tested by sign-flip permutation (all patterns up to "
-        f"{EXACT_SIGN_FLIP_PAIRS} pairs, else {draws} draws), adjusted over arms by Holm’s method "
-        "and by the max-statistic, and over layers and layer ranges by the max-statistic under joint sign flips.",
+        *text,
+        "Divergences (KL) cannot be below 0 and were tested between arms only.",
         "Effect sizes are d_z (mean difference over the SD of the differences) and d_av (over the mean of the "
         "two SDs), with sample SDs.",
-        f"Equivalence was tested by two one-sided tests (TOST) with a bound of {margin}.",
+        f"Equivalence was tested by two one-sided tests (TOST) with a bound of {margin}, "
+        + ("by the noncentral t distribution." if margin.unit == "d_z" else "by Fieller’s argument."),
         "Transfer is the mean difference of an arm to its recipient as a share of the gap between the unpatched "
-        "prompts, given only where the interval of that gap excludes 0.",
+        "prompts, with Fieller’s confidence set, which is unbounded where the gap is not established.",
+        "Trends over dose levels are least-squares slopes over source prompts with HC3 standard errors, tested by "
+        "permuting levels over source prompts.",
+    ]
+
+
+def _over_pairs(clusters: Clusters, bootstrap: Bootstrap) -> list[str]:
+    draws = bootstrap.draws(len(clusters.source))
+    return [
+        "No two pairs share a prompt.",
+        f"Intervals are 95 % studentised bootstrap intervals over pairs ({draws} resamples; tail probability times "
+        f"n / (n + {TAIL_PAIRS})), at each end at least as wide as Student’s t, and Student’s alone below {FEWEST_RESAMPLED} pairs.",
+        "Paired differences were tested by sign-flip permutation (all patterns up to "
+        f"{EXACT_SIGN_FLIP_PAIRS} pairs, else {draws} draws or {DRAWS_PER_TEST} for each test of a family, whichever "
+        "is more), whose null hypothesis is that differences are symmetric about 0, adjusted over arms by Holm’s method.",
+        "The max-statistic over arms, layers and layer ranges is the largest |t|; its p is the larger of that under "
+        "joint sign flips and that of the studentised bootstrap, whose null hypothesis is that all means are 0.",
+    ]
+
+
+def _over_shared_prompts(clusters: Clusters) -> list[str]:
+    return [
+        f"The {len(clusters.source)} pairs are made of {clusters.sources} source and {clusters.bases} base prompts, and "
+        "pairs that share one are not independent.",
+        "Standard errors of means come from variance components of source prompt, base prompt and rest (unweighted "
+        "crossed random effects, Henderson’s method 1; the largest over models with and without each side), degrees of "
+        "freedom from the side with fewer prompts (n² / Σ n_g² − 1).",
+        "Intervals are 95 % t intervals, tests t tests of the null hypothesis that the mean is 0, adjusted over "
+        "arms by Holm’s method; the max-statistic over arms, layers and layer ranges refers the largest |t| to a "
+        "multivariate t with the correlations of the prompts’ sums.",
     ]
 
 

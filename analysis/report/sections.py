@@ -24,8 +24,10 @@ from analysis.figures.style import MOST_CURVES, arm_colours
 from analysis.stats.agreement import krippendorff_alpha
 from analysis.stats.equivalence import Margin
 from analysis.stats.group_effects import GroupEffects, group_effects
+from analysis.stats.group_separation import Separation, group_separations
 from analysis.stats.outcome_table import ArmLine, OutcomeTable, outcome_table
-from analysis.stats.power import TABLE_PAIRS, PowerLine, power_line, power_table
+from analysis.stats.paired import FEWEST_RESAMPLED, observed_power
+from analysis.stats.power import TABLE_PAIRS, PowerLine, power_table
 from analysis.stats.prompt_geometry import PromptGeometry, prompt_geometry
 from analysis.stats.resampling import EXACT_SIGN_FLIP_PAIRS, Bootstrap
 from analysis.stats.row_geometry import LayerEffects, layer_effects, step_curves
@@ -74,8 +76,9 @@ class Sweep:
 class Head:
     """The box of facts, the warnings and the table at a glance."""
 
-    few_pairs: ClassVar[int] = 12  # below this the report warns about its own intervals
+    few_prompts: ClassVar[int] = 12  # below this the report warns about its own intervals
     exact_pairs: ClassVar[int] = EXACT_SIGN_FLIP_PAIRS
+    fewest_resampled: ClassVar[int] = FEWEST_RESAMPLED
     most_arms: ClassVar[int] = 14  # at a glance, for each of several outcomes
     glanced: ClassVar[tuple[str, ...]] = ("logprob_source", "kl_first", "keyword_count", "r_v_generated")
 
@@ -97,6 +100,7 @@ class Geometry:
     """Experiment A."""
 
     prompts: PromptGeometry
+    separations: list[Separation]
     r_v: Drawing | None
     log_r_v: Drawing | None
     pr: Drawing | None
@@ -108,13 +112,13 @@ def geometry(sweep: Sweep) -> Geometry:
     found = prompt_geometry(results, bootstrap)
     r_v = log_r_v = pr = pr_difference = None
     if found.n:
-        r_v = prompt_figures.r_v_scatter(found, results.pairs["id"], bootstrap)
+        r_v = prompt_figures.r_v_scatter(found, results.pairs["id"])
         log_r_v = prompt_figures.log_r_v_differences(found, results.pairs["id"])
     if found.pr_source is not None:
         layers = (results.early_layer, results.late_layer)
         pr = prompt_figures.pr_by_layer(found, *layers)
         pr_difference = prompt_figures.pr_difference_by_layer(found, *layers)
-    return Geometry(found, r_v, log_r_v, pr, pr_difference)
+    return Geometry(found, group_separations(results), r_v, log_r_v, pr, pr_difference)
 
 
 @dataclass(frozen=True)
@@ -206,7 +210,8 @@ def scan_sections(sweep: Sweep) -> Scans:
 def _scan_items(sweep: Sweep, setting: str) -> list[ScanItem]:
     found = []
     for table in sweep.pictured:
-        for at, scan in enumerate(scans(table, setting, sweep.options.bootstrap)):
+        found_scans = scans(table, setting, sweep.results.clusters, sweep.options.bootstrap)
+        for at, scan in enumerate(found_scans):
             name = f"{table.outcome.name}-{setting}-{at}"
             drawings = scan_drawings(table, scan, name, sweep.results.n_layers)
             found.append(ScanItem(table, scan, drawings))
@@ -294,7 +299,7 @@ def power(sweep: Sweep) -> Power | None:
     for table in sweep.pictured:
         compared = [line for line in table.lines if line.paired and np.isfinite(line.paired.d_z)]
         if compared:
-            found.append((table, [(line, power_line(line.paired.d_z, line.paired.n)) for line in compared]))
+            found.append((table, [(line, observed_power(line.paired)) for line in compared]))
     return Power(found, power_table()) if found else None
 
 

@@ -23,6 +23,7 @@ def contrasts_table(
             if line.paired:
                 names = {"outcome": outcome.name, "arm": line.arm.label, "versus": line.recipient.label}
                 adjusted = {"p_holm": line.p_holm, "p_max_statistic": line.p_max}
+                adjusted |= {"p_max_sign_flip": line.p_max_sign_flip}
                 lines.append(
                     names | _contrast(line.paired, line.equivalence) | adjusted | _transfer(line.transfer)
                 )
@@ -32,12 +33,13 @@ def contrasts_table(
     return pd.DataFrame(lines)
 
 
-def _contrast(paired: PairedDifference, equivalence: Equivalence) -> dict[str, float]:
-    d = paired.difference
-    found = {"n": d.n, "difference": d.value, "low": d.low, "high": d.high, "sd": d.sd}
-    found |= {"d_z": paired.d_z, "d_av": paired.d_av}
+def _contrast(paired: PairedDifference, equivalence: Equivalence | None) -> dict[str, float | str]:
+    d, tested = paired.difference, equivalence or Equivalence()
+    found = {"n": d.n, "n_sources": d.sources, "n_bases": d.bases}
+    found |= {"difference": d.value, "low": d.low, "high": d.high, "sd": d.sd, "se": d.se, "df": d.df}
+    found |= {"d_z": paired.d_z, "d_av": paired.d_av, "p": paired.p}
     found |= {"p_sign_flip": paired.p_sign_flip, "p_t": paired.p_t, "p_wilcoxon": paired.p_wilcoxon}
-    return found | {"equivalence_bound": equivalence.bound, "p_tost": equivalence.p}
+    return found | {"equivalence_bound": tested.bound, "p_tost": tested.p, "tost_reason": tested.reason}
 
 
 def _transfer(share: Estimate | None) -> dict[str, float]:

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.stats
 
-from analysis.stats.paired import PairedDifference
+from analysis.data.clusters import Clusters
+from analysis.stats.paired import Estimate, fieller, ratio
+from analysis.stats.power import d_z_interval, noncentral_t_cdf
+from analysis.stats.standard_errors import degrees_of_freedom, standard_errors
 
 NAN = float("nan")
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -17,13 +21,12 @@ class Margin:
     unit: str = "d_z"  # d_z or gap
     size: float = 0.2
 
-    def bound(self, sd: float, gap: PairedDifference | None) -> float:
-        """On the scale of the difference; NaN where the gap is not established."""
-        if self.unit == "d_z":
-            return self.size * sd
-        if gap is None or not gap.difference.excludes_zero():
-            return NAN
-        return self.size * abs(gap.difference.value)
+    @property
+    def fewest_pairs(self) -> int | None:
+        """That can give p < ALPHA, if they share no prompts; None where the number depends on the data."""
+        if self.unit != "d_z":
+            return None
+        return int(np.floor((scipy.stats.norm.isf(ALPHA) / self.size) ** 2)) + 1
 
     def __str__(self) -> str:
         if self.unit == "d_z":
@@ -33,12 +36,17 @@ class Margin:
 
 @dataclass(frozen=True)
 class Equivalence:
-    """p: the larger one-sided p of |mean| >= bound. low, high: the 90 % t interval that goes with it."""
+    """p: the larger one-sided p of |mean| >= bound. low, high: the 90 % interval of the mean that goes with it.
 
-    bound: float
-    p: float
-    low: float
-    high: float
+    All in the differences' unit: p < 0.05 where -bound < low and high < bound. NaN with its reason where
+    there is no test.
+    """
+
+    bound: float = NAN
+    p: float = NAN
+    low: float = NAN
+    high: float = NAN
+    reason: str = ""
 
 
 def parse_margin(text: str) -> Margin:
@@ -49,16 +57,40 @@ def parse_margin(text: str) -> Margin:
     return Margin(unit, float(size))
 
 
-def tost(mean: float, sd: float, n: int, bound: float) -> Equivalence:
-    """Paired TOST from the mean and SD of n differences; NaN where n < 2 or there is no bound.
+def tost(
+    difference: Estimate, values: np.ndarray, gap: np.ndarray, margin: Margin, clusters: Clusters
+) -> Equivalence:
+    """`difference` is the mean of `values` [N]; `gap` [N] is source - base, NaN where there is none.
 
-    Differences that do not vary (sd 0) are equivalent if they lie within the bound, p = 0, else p = 1.
+    Of d_z by the noncentral t, since the SD is estimated as well; of a share of the gap by Fieller's
+    argument, over the pairs that have both.
     """
-    if n < 2 or not np.isfinite(bound):
-        return Equivalence(bound, NAN, NAN, NAN)
-    if sd <= 1e-12 * abs(mean) or sd == 0:
-        return Equivalence(bound, 0.0 if abs(mean) < bound or mean == 0 else 1.0, mean, mean)
-    error = sd / np.sqrt(n)
-    p = scipy.stats.t.sf((bound - abs(mean)) / error, n - 1)
-    half = scipy.stats.t.ppf(0.95, n - 1) * error
-    return Equivalence(bound, float(p), mean - half, mean + half)
+    if not difference.df > 0:
+        return Equivalence(reason="fewer than two pairs or prompts")
+    if np.isnan(ratio(difference.value, difference.se)):
+        return Equivalence(reason="the differences do not vary")
+    return _of_sd(difference, margin) if margin.unit == "d_z" else _of_gap(values, gap, margin, clusters)
+
+
+def _of_sd(difference: Estimate, margin: Margin) -> Equivalence:
+    sd, n, df = difference.sd, difference.effective_n, difference.df
+    d_z = difference.value / sd
+    p = noncentral_t_cdf(df, margin.size * np.sqrt(n), abs(d_z) * np.sqrt(n))
+    low, high = d_z_interval(d_z, n, df, 1 - 2 * ALPHA)
+    return Equivalence(margin.size * sd, p, low * sd, high * sd)
+
+
+def _of_gap(values: np.ndarray, gap: np.ndarray, margin: Margin, clusters: Clusters) -> Equivalence:
+    both = np.isfinite(values) & np.isfinite(gap)
+    values, gap, clusters = values[both, None], gap[both], clusters.of(both)
+    if len(gap) < 2:
+        return Equivalence(reason="no gap")
+    low, high = (float(end[0]) for end in fieller(values, gap, clusters, 1 - 2 * ALPHA))
+    if np.isinf(low) or np.isinf(high):
+        return Equivalence(reason="the gap is not established")
+    size = gap.mean()
+    beyond = [values + sign * margin.size * np.sign(size) * gap[:, None] for sign in (1, -1)]
+    errors = [float(standard_errors(one, clusters)[0][0]) for one in beyond]
+    t = [sign * ratio(float(one.mean()), se) for sign, one, se in zip((1, -1), beyond, errors, strict=True)]
+    p = float(scipy.stats.t.sf(min(t), degrees_of_freedom(clusters)))
+    return Equivalence(margin.size * abs(size), p, *sorted((low * size, high * size)))

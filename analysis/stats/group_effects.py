@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.stats
 
+from analysis.data.clusters import Clusters
 from analysis.data.results import Results
 from analysis.stats.outcome_table import ArmLine, OutcomeTable
 from analysis.stats.paired import NAN, Estimate, columns_by_rows, mean_with_interval
@@ -16,13 +18,13 @@ _LEVEL = re.compile(r".*_l(\d+)")
 
 @dataclass(frozen=True)
 class Trend:
-    """Least-squares slope of the effect per level over pairs, its bootstrap interval, and its permutation p."""
+    """Least-squares slope of the effect per level over source prompts, with its t interval and permutation p."""
 
     slope: float
     low: float
     high: float
     p: float
-    n: int
+    n: int  # source prompts
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,13 @@ def group_effects(results: Results, table: OutcomeTable, bootstrap: Bootstrap) -
     level_of = dict(zip(groups, levels, strict=True))
     dose = np.array([NAN if level_of.get(g) is None else level_of[g] for g in of_pair], dtype=float)
     found = []
-    slopes = trends(dose, table.differences[:, [line.arm.index for line in lines]], bootstrap)
+    clusters = results.clusters
+    compared = table.differences[:, [line.arm.index for line in lines]]
+    slopes = trends(dose, compared, clusters, bootstrap)
     for line, slope in zip(lines, slopes, strict=True):
         values = table.differences[:, line.arm.index]
-        effects = [mean_with_interval(values[of_pair == group], bootstrap) for group in groups]
+        in_group = [of_pair == group for group in groups]
+        effects = [mean_with_interval(values[rows], clusters.of(rows), bootstrap) for rows in in_group]
         found.append(GroupLine(line, effects, slope))
     return GroupEffects(groups, levels, found)
 
@@ -72,32 +77,46 @@ def dose_level(group: str) -> int | None:
     return int(match.group(1)) if match else None
 
 
-def trends(levels: np.ndarray, values: np.ndarray, bootstrap: Bootstrap) -> list[Trend | None]:
-    """For each column of [N, K], over the pairs with a level and a value; None for fewer than 3 pairs or 2 levels.
+def trends(
+    levels: np.ndarray, values: np.ndarray, clusters: Clusters, bootstrap: Bootstrap
+) -> list[Trend | None]:
+    """For each column of [N, K], over the pairs with a level and a value; None for fewer than 3 units or 2 levels.
 
-    p: two-sided, levels permuted over pairs, (1 + hits) / (1 + draws).
+    A level belongs to the source prompt, so the unit is a source prompt at its level, the mean of its pairs.
+    low, high: heteroscedasticity-consistent (HC3) standard error, t with 2 fewer degrees of freedom than
+    units. p: two-sided, levels permuted over units, (1 + hits) / (1 + draws).
     """
     found: list[Trend | None] = [None] * values.shape[1]
     for rows, columns in columns_by_rows(np.isfinite(values) & np.isfinite(levels)[:, None]):
-        x, y = levels[rows], values[np.ix_(rows, columns)]
-        n = len(x)
+        sources = np.column_stack([clusters.source[rows], levels[rows]])
+        units, of_pair, pairs = np.unique(sources, axis=0, return_inverse=True, return_counts=True)
+        x, n = units[:, 1], len(units)
         if n < 3 or len(set(x)) < 2:
             continue
+        y = np.zeros((n, len(columns)))
+        np.add.at(y, of_pair, values[np.ix_(rows, columns)])
+        y /= pairs[:, None]
         centred = x - x.mean()
         slope = centred @ y / (centred @ centred)
-        means = bootstrap.means(np.column_stack([x, x * x, y, x[:, None] * y]))
-        mean_x, mean_y, mean_xy = means[:, :1], means[:, 2 : 2 + len(columns)], means[:, 2 + len(columns) :]
-        spread = means[:, 1:2] - mean_x**2
-        drawn = spread[:, 0] > 1e-12  # a resample of one level alone has no slope
-        low, high = bootstrap.interval((mean_xy - mean_x * mean_y)[drawn] / spread[drawn])
+        half = scipy.stats.t.ppf((1 + bootstrap.confidence) / 2, n - 2) * _slope_error(centred, y, slope)
         threshold = np.abs(centred @ y) * (1 - 1e-9)
         hits = sum(
             (np.abs(permuted @ y) >= threshold).sum(axis=0) for permuted in _permuted(centred, bootstrap)
         )
         p = (1 + hits) / (1 + bootstrap.draws(n))
         for at, column in enumerate(columns):
-            found[column] = Trend(float(slope[at]), float(low[at]), float(high[at]), float(p[at]), n)
+            ends = (slope[at], slope[at] - half[at], slope[at] + half[at], p[at])
+            found[column] = Trend(*map(float, ends), n)
     return found
+
+
+def _slope_error(centred: np.ndarray, y: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """HC3 standard error of the slope of each column; NaN where a unit alone decides it."""
+    squares = centred @ centred
+    residuals = y - y.mean(axis=0) - centred[:, None] * slope
+    rest = 1 - 1 / len(centred) - centred**2 / squares
+    rest = np.where(rest > 1e-9, rest, np.nan)[:, None]
+    return np.sqrt(((centred[:, None] * residuals / rest) ** 2).sum(axis=0)) / squares
 
 
 def _permuted(values: np.ndarray, bootstrap: Bootstrap) -> Iterator[np.ndarray]:

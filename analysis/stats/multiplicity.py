@@ -1,22 +1,31 @@
 """Many tests at once: layers, layer ranges, arms."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.data.clusters import Clusters
+from analysis.stats.paired import columns_by_rows
 from analysis.stats.resampling import Bootstrap
+from analysis.stats.standard_errors import standard_errors
 
 
 @dataclass(frozen=True)
 class MaxStatistic:
-    """Paired t of each column and its p adjusted for all columns; NaN for a column that cannot be tested.
+    """t of each column and its p adjusted for all columns; NaN for a column that cannot be tested.
 
-    critical: |t| that any column exceeds with probability alpha under the joint null; NaN where the pairs
-    are so few that no p can be as small as alpha.
+    p: the larger of the next two; of pairs that share prompts by the multivariate t of their standard errors.
+    p_sign_flip: by joint sign flips; exact if the differences are symmetric about 0, far too small if skewed.
+    p_studentised: by the studentised bootstrap, whose null is that the means are 0; unfit for very few pairs.
+    critical: |t| that any column exceeds with probability alpha under the joint null of `p`; NaN where the
+    pairs are so few that no p can be as small as alpha.
     """
 
     t: np.ndarray  # [K]
     p: np.ndarray  # [K]
+    p_sign_flip: np.ndarray  # [K]
+    p_studentised: np.ndarray  # [K]
     critical: float
     tests: int
 
@@ -31,39 +40,87 @@ def holm(p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def max_statistic(differences: np.ndarray, bootstrap: Bootstrap, alpha: float = 0.05) -> MaxStatistic:
+def max_statistic(
+    differences: np.ndarray, clusters: Clusters, bootstrap: Bootstrap, alpha: float = 0.05
+) -> MaxStatistic:
     """Single-step max-|t| test (Westfall & Young 1993) of differences [N, K], NaN where a pair has none.
 
-    The signs of whole pairs are flipped, so columns keep their dependence, whatever it is. Each column's
-    t is over its own pairs. Exact under joint symmetry about 0.
+    Whole pairs, or prompts, are drawn, so columns keep their dependence, whatever it is. Each column's t
+    is over its own pairs.
     """
-    present = np.isfinite(differences)
-    counts = present.sum(axis=0)
-    values = np.where(present, differences, 0.0)
-    squares = (values**2).sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        means = values.sum(axis=0) / counts
-        spread = np.sqrt((squares - counts * means**2) / (counts - 1))
-        tested = (counts > 1) & (spread > 1e-9 * np.sqrt(squares / counts))
-    t = np.full(differences.shape[1], np.nan)
-    p = np.full(differences.shape[1], np.nan)
+    t, df = _t(differences, clusters)
+    tested = np.isfinite(t)
+    p, p_sign_flip, p_studentised = (np.full_like(t, np.nan) for _ in range(3))
     if not tested.any():
-        return MaxStatistic(t, p, float("nan"), 0)
-    values, counts, squares = values[:, tested], counts[tested], squares[tested]
-    observed = _t(values.sum(axis=0), counts, squares)
-    used = present[:, tested].any(axis=1)
-    n = int(used.sum())
-    largest = np.concatenate(
-        [np.abs(_t(signs @ values[used], counts, squares)).max(axis=1) for signs in bootstrap.sign_blocks(n)]
+        return MaxStatistic(t, p, p_sign_flip, p_studentised, float("nan"), 0)
+    used = np.isfinite(differences[:, tested]).any(axis=1)
+    values, of_used = differences[np.ix_(used, tested)], clusters.of(used)
+    n, observed = len(values), np.abs(t[tested])
+    if of_used.shared:
+        drawn = _largest_by_prompts(values, of_used, df, bootstrap)
+        p[tested] = (1 + _hits(drawn, observed)) / (1 + len(drawn))
+        return MaxStatistic(t, p, p_sign_flip, p_studentised, _quantile(drawn, alpha), int(tested.sum()))
+    flipped = np.concatenate([block.max(axis=1) for block in _flipped(values, bootstrap)])
+    drawn = np.concatenate(
+        [np.fmax.reduce(np.abs(block), axis=1, initial=0.0) for block in bootstrap.t_blocks(values)]
     )
-    thresholds = np.abs(observed) * (1 - 1e-9)  # values that differ only by rounding count as ties
-    hits = len(largest) - np.searchsorted(np.sort(largest), thresholds, side="left")
-    t[tested], p[tested] = observed, bootstrap.p(hits, n)
-    critical = np.quantile(largest, 1 - alpha) if 2 / 2**n <= alpha else np.nan
-    return MaxStatistic(t, p, float(critical), int(tested.sum()))
+    p_sign_flip[tested] = bootstrap.p(_hits(flipped, observed), n)
+    p_studentised[tested] = (1 + _hits(drawn, observed)) / (1 + len(drawn))
+    critical = max(_quantile(flipped, alpha), _quantile(drawn, alpha))
+    critical = critical if bootstrap.smallest_p(n, 1) <= alpha else float("nan")
+    p = np.maximum(p_sign_flip, p_studentised)
+    return MaxStatistic(t, p, p_sign_flip, p_studentised, critical, int(tested.sum()))
 
 
-def _t(sums: np.ndarray, counts: np.ndarray, squares: np.ndarray) -> np.ndarray:
-    """t of columns from their sums; flipping signs leaves sums of squares as they are."""
-    rest = np.maximum(squares - sums**2 / counts, 1e-300)
-    return sums / np.sqrt(counts * rest / (counts - 1))
+def _quantile(largest: np.ndarray, alpha: float) -> float:
+    return float(np.quantile(largest, 1 - alpha))
+
+
+def _t(differences: np.ndarray, clusters: Clusters) -> tuple[np.ndarray, float]:
+    """Of each column over its own pairs, NaN where they do not vary; the least of their degrees of freedom."""
+    found, least = np.full(differences.shape[1], np.nan), np.inf
+    for rows, columns in columns_by_rows(np.isfinite(differences)):
+        if len(rows) < 2:
+            continue
+        kept = differences[np.ix_(rows, columns)]
+        varied = kept.std(axis=0) > 1e-9 * np.sqrt((kept**2).mean(axis=0))
+        errors, df = standard_errors(kept[:, varied], clusters.of(rows))
+        if df > 0:
+            found[columns[varied]] = kept[:, varied].mean(axis=0) / errors
+            least = min(least, df)
+    return found, least
+
+
+def _hits(largest: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """How many draws reach each observed value; values that differ only by rounding count as ties."""
+    return len(largest) - np.searchsorted(np.sort(largest), observed * (1 - 1e-9), side="left")
+
+
+def _flipped(values: np.ndarray, bootstrap: Bootstrap) -> Iterator[np.ndarray]:
+    """Blocks [b, K] of |t| under sign flips of whole pairs, which leave sums of squares as they are."""
+    present = np.isfinite(values)
+    counts, values = present.sum(axis=0), np.where(present, values, 0.0)
+    squares = (values**2).sum(axis=0)
+    for signs in bootstrap.sign_blocks(len(values)):
+        sums = signs @ values
+        rest = np.maximum(squares - sums**2 / counts, 1e-300)
+        yield np.abs(sums) / np.sqrt(counts * rest / (counts - 1))
+
+
+def _largest_by_prompts(
+    values: np.ndarray, clusters: Clusters, df: float, bootstrap: Bootstrap
+) -> np.ndarray:
+    """[draws] largest |t| of a multivariate t whose correlations are those of the prompts' sums of residuals."""
+    residuals = np.where(np.isfinite(values), values - np.nanmean(values, axis=0), 0.0)
+    sums = []
+    for side in (clusters.source, clusters.base):
+        of_pair = np.unique(side, return_inverse=True)[1]
+        of_prompt = np.zeros((of_pair.max() + 1, values.shape[1]))
+        np.add.at(of_prompt, of_pair, residuals)
+        sums.append(of_prompt)
+    loadings = np.concatenate(sums)
+    loadings /= np.sqrt((loadings**2).sum(axis=0))
+    random = np.random.default_rng(bootstrap.seed)
+    draws = bootstrap.draws(len(values))
+    normal = np.abs(random.standard_normal((draws, len(loadings))) @ loadings).max(axis=1)
+    return normal / np.sqrt(random.chisquare(df, draws) / df)

@@ -14,7 +14,7 @@ TABLE_EFFECTS = (0.1, 0.2, 0.3, 0.5, 0.8)
 
 @dataclass(frozen=True)
 class PowerLine:
-    """Pairs needed for 80 and 90 % power at the observed d_z and at the ends of its interval.
+    """Pairs without common prompts for 80 and 90 % power at the observed d_z and at the ends of its interval.
 
     None where no number up to MOST_PAIRS is enough, as at an end of 0.
     """
@@ -51,25 +51,33 @@ def pairs_needed(d_z: float, wanted: float, alpha: float = ALPHA) -> int | None:
     return low if low <= MOST_PAIRS else None
 
 
-def d_z_interval(d_z: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of d_z by inverting the noncentral t distribution (Steiger & Fouladi 1997)."""
-    if n < 2 or not np.isfinite(d_z):
+def noncentral_t_cdf(df: float, shift: float, t: float) -> float:
+    """P(T <= t); SciPy has no value far from t, where the limit is 1 or 0."""
+    return float(np.nan_to_num(nctdtr(df, shift, t), nan=float(shift < t)))
+
+
+def d_z_interval(d_z: float, n: float, df: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of d_z by inverting the noncentral t distribution (Steiger & Fouladi 1997).
+
+    `n` pairs; where they share prompts, as many as would give the standard error without that.
+    """
+    if not df > 0 or not np.isfinite(d_z) or not np.isfinite(n):
         return float("nan"), float("nan")
     t, tail = d_z * np.sqrt(n), (1 - confidence) / 2
     reach = 10 + 2 * abs(t)
 
     def end(probability: float) -> float:
-        def miss(shift: float) -> float:  # SciPy has no value far from t, where the limit is 1 or 0
-            return np.nan_to_num(nctdtr(n - 1, shift, t), nan=float(shift < t)) - probability
+        def miss(shift: float) -> float:
+            return noncentral_t_cdf(df, shift, t) - probability
 
         return scipy.optimize.brentq(miss, t - reach, t + reach) / np.sqrt(n)
 
     return end(1 - tail), end(tail)
 
 
-def power_line(d_z: float, n: int) -> PowerLine:
-    """`d_z` as observed over `n` pairs."""
-    low, high = d_z_interval(d_z, n)
+def power_line(d_z: float, n: int, effective_n: float, df: float) -> PowerLine:
+    """`d_z` as observed over `n` pairs, and what d_z_interval needs."""
+    low, high = d_z_interval(d_z, effective_n, df)
     weakest = 0.0 if not low * high > 0 else min(abs(low), abs(high))
     return PowerLine(
         d_z, low, high, n, pairs_needed(d_z, 0.8), pairs_needed(d_z, 0.9), pairs_needed(weakest, 0.8)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.data.clusters import Clusters
 from analysis.data.results import PROMPT_METRICS, Results
 from analysis.stats.multiplicity import MaxStatistic, max_statistic
 from analysis.stats.pair_means import natural_log
@@ -32,9 +33,10 @@ class MetricLine:
 
 @dataclass(frozen=True)
 class LayerCurve:
-    """Mean and 95 % band by layer, [L] each; `pairs` is [n, L]."""
+    """Mean and 95 % band by layer, [L] each; `pairs` is [n, L], `counted` as Clusters.counted."""
 
     pairs: np.ndarray
+    counted: str
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
@@ -56,7 +58,6 @@ class PromptGeometry:
     tokens_source: np.ndarray | None  # [N]
     tokens_base: np.ndarray | None  # [N]
     missing_reasons: list[tuple[str, list[str]]]  # why geometry is NaN, ids of the prompts
-    shared_prompts: bool  # some prompt stands in several pairs
 
     @property
     def n(self) -> int:
@@ -81,8 +82,9 @@ def prompt_geometry(results: Results, bootstrap: Bootstrap) -> PromptGeometry:
     complete = np.isfinite(r_v[source]) & np.isfinite(r_v[base])
     lines, log_r_v = [], None
     if complete.any():
-        lines.append(_line("R_V", None, r_v[source], r_v[base], bootstrap))
-        lines.append(_line("ln R_V", None, natural_log(r_v[source]), natural_log(r_v[base]), bootstrap))
+        logs = natural_log(r_v)
+        lines.append(_line("R_V", None, r_v[source], r_v[base], results.clusters, bootstrap))
+        lines.append(_line("ln R_V", None, logs[source], logs[base], results.clusters, bootstrap))
         log_r_v = lines[-1].paired
     lines += _metric_lines(results, bootstrap)
     curves, pr_max = _pr_curves(results, bootstrap)
@@ -101,7 +103,6 @@ def prompt_geometry(results: Results, bootstrap: Bootstrap) -> PromptGeometry:
         tokens_source=None if tokens is None else tokens[source],
         tokens_base=None if tokens is None else tokens[base],
         missing_reasons=_missing_reasons(results, used),
-        shared_prompts=len(np.unique(used)) < len(used),
     )
 
 
@@ -114,7 +115,7 @@ def _metric_lines(results: Results, bootstrap: Bootstrap) -> list[MetricLine]:
         for layer in (results.early_layer, results.late_layer):
             values = results.prompts[name][:, layer]
             source, base = (values[results.pairs[role]] for role in ("source", "base"))
-            lines.append(_line(METRIC_TITLES[name], layer, source, base, bootstrap))
+            lines.append(_line(METRIC_TITLES[name], layer, source, base, results.clusters, bootstrap))
     return [line for line in lines if line.paired.n]
 
 
@@ -129,19 +130,29 @@ def _pr_curves(
     both = np.isfinite(source).any(axis=1) & np.isfinite(base).any(axis=1)
     if not both.any():
         return (None, None, None), None
-    first, second = source[both], base[both]
-    curves = (LayerCurve(values, *mean_band(values, bootstrap)) for values in (first, second, first - second))
-    return tuple(curves), max_statistic(first - second, bootstrap)
+    first, second, clusters = source[both], base[both], results.clusters.of(both)
+    curves = (
+        LayerCurve(values, clusters.counted, *mean_band(values, clusters, bootstrap))
+        for values in (first, second, first - second)
+    )
+    return tuple(curves), max_statistic(first - second, clusters, bootstrap)
 
 
-def _line(title, layer, source: np.ndarray, base: np.ndarray, bootstrap: Bootstrap) -> MetricLine:
+def _line(
+    title: str,
+    layer: int | None,
+    source: np.ndarray,
+    base: np.ndarray,
+    clusters: Clusters,
+    bootstrap: Bootstrap,
+) -> MetricLine:
     both = np.isfinite(source) & np.isfinite(base)
     return MetricLine(
         title=title,
         layer=layer,
-        source=mean_with_interval(source[both], bootstrap),
-        base=mean_with_interval(base[both], bootstrap),
-        paired=paired_difference(source, base, bootstrap),
+        source=mean_with_interval(source[both], clusters.of(both), bootstrap),
+        base=mean_with_interval(base[both], clusters.of(both), bootstrap),
+        paired=paired_difference(source, base, clusters, bootstrap),
     )
 
 

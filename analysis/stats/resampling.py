@@ -14,6 +14,7 @@ EXACT_SIGN_FLIP_PAIRS = 12  # up to here all 2^n sign patterns are enumerated
 BLOCK_CELLS = 1 << 17  # resamples x pairs worked on at once: stays in the cache
 MOST_CELLS = 4_000_000  # resamples x pairs drawn, as long as LEAST_RESAMPLES are
 LEAST_RESAMPLES = 1_000
+DRAWS_PER_TEST = 100  # so that the smallest Holm p of a family is 0.01
 
 
 @dataclass(frozen=True)
@@ -24,37 +25,48 @@ class Bootstrap:
     seed: int = 1
     confidence: float = 0.95
 
-    def draws(self, n: int) -> int:
-        return min(self.resamples, max(LEAST_RESAMPLES, MOST_CELLS // n))
+    def draws(self, n: int, tests: int = 1) -> int:
+        """For n pairs: never fewer than DRAWS_PER_TEST for each of the `tests` of a family."""
+        affordable = min(self.resamples, max(LEAST_RESAMPLES, MOST_CELLS // n))
+        return max(affordable, DRAWS_PER_TEST * tests)
 
     def weight_blocks(self, n: int) -> Iterator[np.ndarray]:
         """Blocks [b, n] of how often each pair is drawn; every row sums to n."""
         return _blocks(_weights, n, self.draws(n), self.seed)
 
-    def means(self, values: np.ndarray) -> np.ndarray:
-        """Bootstrap replicates [draws, K] of the column means of finite [n, K]."""
-        n = len(values)
-        return np.concatenate([weights @ values / n for weights in self.weight_blocks(n)])
+    def t_blocks(self, values: np.ndarray) -> Iterator[np.ndarray]:
+        """Blocks [b, K] of the t of resampled column means about the mean of [n, K], NaN where a pair has none.
 
-    def interval(self, replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Percentile interval along axis 0."""
-        tail = (1 - self.confidence) / 2
-        low, high = np.quantile(replicates, [tail, 1 - tail], axis=0)
-        return low, high
+        NaN for a resample without variance.
+        """
+        present = np.isfinite(values)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            counts = present.sum(axis=0)
+            centred = np.where(present, values - np.where(present, values, 0).sum(axis=0) / counts, 0)
+            scaled = centred / np.sqrt((centred**2).sum(axis=0) / counts)
+            for weights in self.weight_blocks(len(values)):
+                drawn = weights.sum(axis=1)[:, None] if present.all() else weights @ present
+                means = weights @ scaled / drawn
+                variances = weights @ scaled**2 / drawn - means**2
+                yield means / np.sqrt(np.where(variances > 1e-9, variances, np.nan) / (drawn - 1))
 
-    def sign_blocks(self, n: int) -> Iterator[np.ndarray]:
+    def sign_blocks(self, n: int, tests: int = 1) -> Iterator[np.ndarray]:
         """Blocks [b, n] of signs: all 2^n patterns up to EXACT_SIGN_FLIP_PAIRS pairs, else random ones."""
         if n <= EXACT_SIGN_FLIP_PAIRS:
             patterns = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
             return iter([1.0 - 2.0 * patterns])
-        return _blocks(_signs, n, self.draws(n), self.seed)
+        return _blocks(_signs, n, self.draws(n, tests), self.seed)
 
-    def p(self, hits: np.ndarray, n: int) -> np.ndarray:
+    def p(self, hits: np.ndarray, n: int, tests: int = 1) -> np.ndarray:
         """Permutation p from how many sign patterns reached the observed value.
 
         Exact, or (1 + hits) / (1 + draws) where patterns are drawn (Phipson & Smyth 2010).
         """
-        return hits / 2**n if n <= EXACT_SIGN_FLIP_PAIRS else (1 + hits) / (1 + self.draws(n))
+        return hits / 2**n if n <= EXACT_SIGN_FLIP_PAIRS else (1 + hits) / (1 + self.draws(n, tests))
+
+    def smallest_p(self, n: int, tests: int) -> float:
+        """That sign flips of n pairs can give, before any correction for the `tests`."""
+        return 2 / 2**n if n <= EXACT_SIGN_FLIP_PAIRS else 1 / (1 + self.draws(n, tests))
 
 
 def _blocks(draw, n: int, rows: int, seed: int) -> Iterator[np.ndarray]:

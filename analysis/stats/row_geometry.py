@@ -19,7 +19,7 @@ class LayerEffects:
 
     window: str
     arms: list[Arm]
-    pairs: list[int]  # with a value at some layer, by arm
+    pairs: list[str]  # with a value at some layer, by arm: counted as Clusters.counted
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
@@ -60,12 +60,13 @@ def layer_effects(results: Results, window: str, bootstrap: Bootstrap) -> LayerE
             differences.append(difference)
     if not arms:
         return None
-    bands = [mean_band(difference, bootstrap) for difference in differences]
-    joint = max_statistic(np.concatenate(differences, axis=1), bootstrap)
+    clusters = results.clusters
+    bands = [mean_band(difference, clusters, bootstrap) for difference in differences]
+    joint = max_statistic(np.concatenate(differences, axis=1), clusters, bootstrap)
     return LayerEffects(
         window=window,
         arms=arms,
-        pairs=[int(np.isfinite(difference).any(axis=1).sum()) for difference in differences],
+        pairs=[clusters.of(np.isfinite(difference).any(axis=1)).counted for difference in differences],
         mean=np.stack([band[0] for band in bands]),
         low=np.stack([band[1] for band in bands]),
         high=np.stack([band[2] for band in bands]),
@@ -83,7 +84,7 @@ def step_curves(results: Results, bootstrap: Bootstrap) -> StepCurves | None:
         return None
     by_pair = per_pair_means(results, log_r_v)
     arms = [arm for arm in results.arms if not arm.control and np.isfinite(by_pair[:, arm.index]).any()]
-    bands = [mean_band(by_pair[:, arm.index], bootstrap) for arm in arms]
+    bands = [mean_band(by_pair[:, arm.index], results.clusters, bootstrap) for arm in arms]
     return StepCurves(
         arms,
         *(np.stack([band[part] for band in bands]) for part in range(3)),

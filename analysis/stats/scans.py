@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.data.arms import Arm
+from analysis.data.clusters import Clusters
 from analysis.stats.multiplicity import max_statistic
 from analysis.stats.outcome_table import ArmLine, OutcomeTable
 from analysis.stats.resampling import Bootstrap
@@ -15,15 +16,20 @@ _ORDER = ("all", "first", "last", "span", "bos", "not_bos", "keywords")
 
 @dataclass(frozen=True)
 class Scan:
-    """`common`: the settings that its arms share. p_max: p adjusted for all arms of the scan jointly."""
+    """`common`: the settings that its arms share. p_max: p adjusted for all arms of the scan jointly, NaN where there is no test."""
 
     setting: str  # layers or positions
     common: str
     lines: list[ArmLine]
     p_max: list[float]
 
+    @property
+    def bounded_transfer(self) -> bool:
+        """Whether every arm has a transfer with a finite interval."""
+        return all(line.transfer is not None and line.transfer.bounded for line in self.lines)
 
-def scans(table: OutcomeTable, setting: str, bootstrap: Bootstrap) -> list[Scan]:
+
+def scans(table: OutcomeTable, setting: str, clusters: Clusters, bootstrap: Bootstrap) -> list[Scan]:
     """Every set of at least FEWEST_ARMS patched arms that differ in `setting` alone, controls left out.
 
     Bands are ordered by width and start, positions by their kind and number.
@@ -41,7 +47,8 @@ def scans(table: OutcomeTable, setting: str, bootstrap: Bootstrap) -> list[Scan]
             continue
         lines.sort(key=lambda line: _sort_key(line.arm, setting))
         differences = table.differences[:, [line.arm.index for line in lines]]
-        p = max_statistic(differences, bootstrap).p
+        untested = np.full(len(lines), np.nan)
+        p = untested if table.outcome.bounded else max_statistic(differences, clusters, bootstrap).p
         found.append(Scan(setting, _text(common), lines, p.tolist()))
     return found
 

@@ -130,6 +130,7 @@ Finding look_at_arithmetic(const std::string& device, int index, const std::stri
   const std::string where = fmt::format("{} {} in {}: ", device, index, dtype);
   try {
     const Placement placement = place_rank(device, dtype, index);
+    prepare_thread(placement, /*threads=*/1);
     const auto checked = self_check(placement, operations_of(placement), /*threads=*/1);
     if (const CheckedOperation* const failure = first_failure(checked))
       return {"problem", item, where + failure->text(),
@@ -143,7 +144,6 @@ Finding look_at_arithmetic(const std::string& device, int index, const std::stri
 }
 
 void look_at_arithmetic(Findings& found) {
-  use_threads(1);
   for (const char* dtype : {"float32", "bfloat16"})
     found.push_back(look_at_arithmetic("cpu", 0, dtype));
   const auto n_gpus = static_cast<int>(find_gpus().names.size());

@@ -221,7 +221,8 @@ void observe_sampling(Observations& all, const Transformer& model) {
     observe(all,
             fmt::format("sampling, temperature {}, top_k {}, top_p {}", generation.temperature,
                         generation.top_k, generation.top_p),
-            sample_tokens(model.operations(), logits.to(device), uniforms.to(device), generation),
+            sample_tokens(model.operations(), logits.to(device), uniforms.to(device), generation)
+                .token,
             /*exact=*/true);
   at::Tensor broken = logits.clone();
   broken[0][3] = std::numeric_limits<double>::infinity();

@@ -39,7 +39,7 @@ Json to_json(const std::vector<CheckedOperation>& checked) {
 std::string check_devices(const World& world, const Launch& launch) {
   Communicator& communicator = world.communicator();
   const Placement placement = place_rank(launch.device, launch.dtype, world.node().local_rank);
-  use_threads(launch.threads);
+  prepare_thread(placement, launch.threads);
   const auto checked = self_check(placement, operations_of(placement), launch.threads);
   refuse_broken(communicator, world.node(), checked);
   Json largest = to_json(checked);

@@ -6,6 +6,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from analysis.data.clusters import Clusters
+
 TEXT = h5py.string_dtype("utf-8")
 STATUS = h5py.enum_dtype({"ok": 0, "refused": 1, "failed": 2, "pending": 3}, basetype="i1")
 
@@ -133,7 +135,11 @@ class Sweep:
 
     def _prompts(self, random) -> dict[str, object]:
         n, layers, window = self.pairs, self.layers, self.window
-        texts = [SOURCE_PROMPTS[i % 5] for i in range(n)] + [BASE_PROMPTS[i % 5] for i in range(n)]
+        texts = [
+            f"{prompts[i % 5]}{' Again.' * (i // 5)}"
+            for prompts in (SOURCE_PROMPTS, BASE_PROMPTS)
+            for i in range(n)
+        ]
         depth = np.linspace(0, 1, layers)
         decay = 0.25 + 0.12 * np.sin(4 * depth) + 0.02 * random.standard_normal((2 * n, layers))
         decay[:n] += np.where(depth > 0.5, -0.5 * self.shift, 0)
@@ -250,6 +256,17 @@ def add_read_outs(columns: dict) -> None:
     decay = random.uniform(0.2, 0.3, (rows, 30, 1))
     columns["rows/spectra_generated"] = np.exp(-decay * np.arange(16)).astype(np.float32)
     columns["rows/step_pr"] = random.uniform(3, 6, (rows, 30, 10)).astype(np.float32)
+
+
+def cross(columns: dict) -> None:
+    """Four pairs become two source by two base prompts."""
+    columns["pairs/source"] = np.array([0, 0, 1, 1], dtype=np.int32)
+    columns["pairs/base"] = np.array([4, 5, 4, 5], dtype=np.int32)
+
+
+def apart(n: int) -> Clusters:
+    """n pairs that share no prompts."""
+    return Clusters(np.arange(n), np.arange(n))
 
 
 def remove_rows(columns: dict) -> None:

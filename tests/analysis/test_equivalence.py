@@ -1,42 +1,83 @@
-"""TOST against statsmodels, and its margins."""
+"""TOST against SciPy's noncentral t and t tests, and its margins."""
 
 import numpy as np
 import pytest
-from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
+import scipy.stats
+from synthetic_results import apart
 
+from analysis.data.clusters import Clusters
 from analysis.stats.equivalence import Margin, parse_margin, tost
-from analysis.stats.paired import paired_difference
+from analysis.stats.paired import mean_with_interval
 from analysis.stats.resampling import Bootstrap
+from analysis.stats.standard_errors import standard_errors
 
 
-@pytest.mark.parametrize(("shift", "bound"), [(0.0, 0.4), (0.3, 0.4), (-0.5, 0.4), (0.1, 2.0)])
-def test_tost_equals_statsmodels(shift, bound):
-    random = np.random.default_rng(1)
-    base = random.normal(0, 1, 35)
-    arm = base + random.normal(shift, 0.8, 35)
-    d = arm - base
-    found = tost(d.mean(), d.std(ddof=1), 35, bound)
-    assert found.p == pytest.approx(ttost_paired(arm, base, -bound, bound)[0])
-    assert [found.low, found.high] == pytest.approx(list(DescrStatsW(d).tconfint_mean(alpha=0.1)))
+def equivalence(values, margin, gap=None, clusters=None):
+    clusters = clusters or apart(len(values))
+    mean = mean_with_interval(values, clusters, Bootstrap(200))
+    gap = np.full(len(values), np.nan) if gap is None else gap
+    return tost(mean, values, gap, margin, clusters)
+
+
+@pytest.mark.parametrize(("shift", "size"), [(0.0, 0.4), (0.3, 0.4), (-0.5, 0.4), (0.1, 1.2)])
+def test_a_bound_in_sds_is_tested_by_the_noncentral_t(shift, size):
+    d = np.random.default_rng(1).normal(shift, 0.8, 80)
+    found = equivalence(d, Margin("d_z", size))
+    t, reach = scipy.stats.ttest_1samp(d, 0).statistic, size * np.sqrt(80)
+    # SciPy has no value far out, where it is 0.
+    one_sided = (scipy.stats.nct.cdf(t, 79, reach), scipy.stats.nct.cdf(-t, 79, reach))
+    assert found.p == pytest.approx(np.nanmax(one_sided), abs=1e-8) and found.reason == ""
+    assert found.bound == pytest.approx(size * d.std(ddof=1))
     # The 90 % interval lies within the bound exactly where p < 0.05.
-    assert (found.p < 0.05) == (-bound < found.low and found.high < bound)
+    assert (found.p < 0.05) == (-found.bound < found.low and found.high < found.bound)
 
 
-def test_differences_without_spread_and_too_few_pairs():
-    assert tost(0.0, 0.0, 9, 0.0).p == 0.0
-    assert tost(0.1, 0.0, 9, 0.2).p == 0.0 and tost(0.3, 0.0, 9, 0.2).p == 1.0
-    assert np.isnan(tost(0.1, np.nan, 1, 0.2).p) and np.isnan(tost(0.1, 1.0, 9, np.nan).p)
+def test_fewest_pairs_are_those_whose_mean_of_zero_is_enough():
+    margin = Margin("d_z", 0.2)
+    assert margin.fewest_pairs == 68 and Margin("gap", 0.1).fewest_pairs is None
+    for n, enough in ((67, False), (68, True)):
+        d = np.random.default_rng(2).normal(0, 1, n)
+        assert (equivalence(d - d.mean() + 1e-9, margin).p < 0.05) == enough
 
 
-def test_margins_are_sds_or_a_share_of_an_established_gap():
-    random = np.random.default_rng(2)
-    base = random.normal(0, 1, 20)
-    wide = paired_difference(base + random.normal(5, 1, 20), base, Bootstrap(1000))
-    none = paired_difference(base + random.normal(0, 1, 20) * np.resize([1, -1], 20), base, Bootstrap(1000))
-    assert Margin("d_z", 0.3).bound(2.0, None) == pytest.approx(0.6)
-    assert Margin("gap", 0.1).bound(2.0, wide) == pytest.approx(0.1 * wide.difference.value)
-    assert not none.difference.excludes_zero() and np.isnan(Margin("gap", 0.1).bound(2.0, none))
-    assert np.isnan(Margin("gap", 0.1).bound(2.0, None))
+def test_shared_prompts_are_worth_fewer_pairs():
+    random = np.random.default_rng(3)
+    clusters = Clusters(*(side.ravel() for side in np.indices((10, 10))))
+    d = random.normal(0, 1, 10)[clusters.source] + random.normal(0, 1, 100)
+    found, alone = equivalence(d, Margin(), clusters=clusters), equivalence(d, Margin())
+    error = standard_errors(d[:, None], clusters)[0][0]
+    reach = 0.2 * d.std(ddof=1) / error
+    assert found.p == pytest.approx(scipy.stats.nct.cdf(abs(d.mean() / error), 9, reach), abs=1e-8)
+    assert found.p > alone.p
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_share_of_the_gap_is_tested_with_the_gap(sign):
+    random = np.random.default_rng(4)
+    gap = sign * random.normal(2, 1, 60)
+    gap[5] = np.nan
+    d = random.normal(0.05, 0.5, 60)
+    found = equivalence(d, Margin("gap", 0.15), gap)
+    kept = np.isfinite(gap)
+    size = sign * 0.15 * gap[kept]
+    below = scipy.stats.ttest_1samp(d[kept] - size, 0, alternative="less").pvalue
+    above = scipy.stats.ttest_1samp(d[kept] + size, 0, alternative="greater").pvalue
+    assert found.p == pytest.approx(max(below, above))
+    assert found.bound == pytest.approx(0.15 * abs(gap[kept].mean()))
+    assert (found.p < 0.05) == (-found.bound < found.low and found.high < found.bound)
+
+
+def test_what_cannot_be_tested_says_why():
+    random = np.random.default_rng(5)
+    for values, gap, margin, why in (
+        (np.zeros(9), None, Margin(), "the differences do not vary"),
+        (np.full(9, 0.1), None, Margin(), "the differences do not vary"),
+        (np.ones(1), None, Margin(), "fewer than two pairs or prompts"),
+        (random.normal(0, 1, 9), None, Margin("gap", 0.1), "no gap"),
+        (random.normal(0, 1, 9), np.resize([1.0, -1.0], 9), Margin("gap", 0.1), "the gap is not established"),
+    ):
+        found = equivalence(values, margin, gap)
+        assert np.isnan(found.p) and found.reason == why
 
 
 def test_margins_are_read_from_text():

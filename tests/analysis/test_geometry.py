@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+from synthetic_results import apart
 
 from analysis.data.results import read_results
 from analysis.stats.paired import mean_with_interval
@@ -24,7 +25,7 @@ def test_layer_curves_are_means_over_pairs_source_minus_base(results_file):
         (found.pr_difference, source - base),
     ):
         assert curve.mean == pytest.approx(values.mean(axis=0))
-        late = mean_with_interval(values[:, 24], BOOTSTRAP)
+        late = mean_with_interval(values[:, 24], apart(5), BOOTSTRAP)
         assert [curve.low[24], curve.high[24]] == pytest.approx([late.low, late.high])
     assert found.log_r_v.difference.value == pytest.approx(
         np.mean(np.log(source[:, 24] / source[:, 4]) - np.log(base[:, 24] / base[:, 4]))

@@ -4,28 +4,43 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.stats
+from statsmodels.api import OLS, add_constant
+from synthetic_results import apart
 
+from analysis.data.clusters import Clusters
 from analysis.data.outcomes import BEHAVIOUR
 from analysis.data.results import read_results
 from analysis.stats.equivalence import Margin
 from analysis.stats.group_effects import dose_level, group_effects, trends
+from analysis.stats.group_separation import auroc, group_separations
 from analysis.stats.outcome_table import outcome_table
 from analysis.stats.resampling import Bootstrap
 
 
-def test_trend_is_the_least_squares_slope_with_its_bootstrap_interval():
+def test_trend_is_the_least_squares_slope_with_hc3_errors():
     random = np.random.default_rng(1)
     levels = np.repeat([1.0, 2.0, 3.0, 4.0, 5.0], 6)
-    values = np.column_stack([0.4 * levels + random.normal(0, 1, 30), random.normal(0, 1, 30)])
+    values = np.column_stack([0.4 * levels + random.normal(0, levels, 30), random.normal(0, 1, 30)])
     values[3, 1] = np.nan
-    found = trends(levels, values, Bootstrap(10_000))
+    found = trends(levels, values, apart(30), Bootstrap(1_000))
     for column, one in enumerate(found):
         kept = np.isfinite(values[:, column])
-        x, y = levels[kept], values[kept, column]
-        assert one.n == kept.sum() and one.slope == pytest.approx(np.polyfit(x, y, 1)[0])
-        drawn = (random.integers(len(x), size=len(x)) for _ in range(4_000))
-        low, high = np.quantile([np.polyfit(x[i], y[i], 1)[0] for i in drawn], [0.025, 0.975])
-        assert [one.low, one.high] == pytest.approx([low, high], abs=0.1 * (high - low))
+        fit = OLS(values[kept, column], add_constant(levels[kept])).fit(cov_type="HC3", use_t=True)
+        assert one.n == kept.sum() and one.slope == pytest.approx(fit.params[1])
+        assert [one.low, one.high] == pytest.approx(list(fit.conf_int()[1]))
+
+
+def test_a_level_belongs_to_the_source_prompt():
+    random = np.random.default_rng(2)
+    clusters = Clusters(np.repeat(np.arange(9), 4), np.tile(np.arange(4), 9))
+    levels = np.repeat(np.resize([1.0, 2.0, 3.0], 9), 4)
+    values = random.normal(0, 1, 36)
+    values[5] = np.nan
+    found = trends(levels, values[:, None], clusters, Bootstrap(2_000))[0]
+    means = np.array([np.nanmean(values[clusters.source == source]) for source in range(9)])
+    alone = trends(levels[::4], means[:, None], apart(9), Bootstrap(2_000))[0]
+    assert found == alone and found.n == 9
 
 
 def test_trend_p_approaches_all_permutations():
@@ -34,14 +49,14 @@ def test_trend_p_approaches_all_permutations():
         abs(np.dot(np.array(order) - levels.mean(), values)) for order in itertools.permutations(levels)
     ]
     exact = np.mean(np.array(covariances) >= covariances[0] - 1e-12)
-    found = trends(levels, values[:, None], Bootstrap(20_000))[0]
+    found = trends(levels, values[:, None], apart(6), Bootstrap(20_000))[0]
     assert found.p == pytest.approx(exact, abs=4 * np.sqrt(exact / 20_000))
 
 
 def test_trend_needs_three_pairs_and_two_levels():
-    assert trends(np.array([1.0, 2.0]), np.ones((2, 1)), Bootstrap(100)) == [None]
-    assert trends(np.ones(9), np.ones((9, 1)), Bootstrap(100)) == [None]
-    assert trends(np.full(9, np.nan), np.ones((9, 1)), Bootstrap(100)) == [None]
+    assert trends(np.array([1.0, 2.0]), np.ones((2, 1)), apart(2), Bootstrap(100)) == [None]
+    assert trends(np.ones(9), np.ones((9, 1)), apart(9), Bootstrap(100)) == [None]
+    assert trends(np.full(9, np.nan), np.ones((9, 1)), apart(9), Bootstrap(100)) == [None]
 
 
 def test_levels_are_read_from_group_names():
@@ -67,3 +82,24 @@ def test_one_group_gives_no_section(results_file):
     results = read_results(results_file())
     table = outcome_table(results, BEHAVIOUR[0], Bootstrap(500), Margin())
     assert group_effects(results, table, Bootstrap(500)) is None
+
+
+def test_auroc_is_mann_whitneys_u_as_a_share():
+    random = np.random.default_rng(3)
+    first, second = random.integers(0, 9, 20).astype(float), random.integers(2, 12, 15).astype(float)
+    reference = scipy.stats.mannwhitneyu(first, second).statistic / (20 * 15)
+    assert auroc(np.append(first, np.nan), second) == pytest.approx(reference)
+    assert np.isnan(auroc(np.array([np.nan]), second))
+
+
+def test_groups_are_compared_with_what_length_and_words_alone_tell(results_file):
+    def edit(columns):
+        columns["prompts/group"] = [f"recursive_l{i % 2 + 1}" for i in range(5)] + ["factual"] * 5
+        columns["prompts/n_tokens"] = np.array([9, 20, 9, 20, 9, 9, 9, 9, 9, 9], dtype=np.int32)
+
+    found = group_separations(read_results(results_file(edit=edit)))
+    assert [(one.group, one.n, one.n_base) for one in found] == [
+        ("all", 5, 5), ("recursive_l1", 3, 5), ("recursive_l2", 2, 5),
+    ]  # fmt: skip
+    assert [one.auroc["Length in tokens"] for one in found] == [0.7, 0.5, 1.0]
+    assert all(one.auroc["Notebook keywords in the prompt"] > 0.9 for one in found)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from statsmodels.stats.power import TTestPower
+from synthetic_results import apart
 
 from analysis.stats.multiplicity import max_statistic
 from analysis.stats.paired import sign_flip_ps
@@ -40,7 +41,7 @@ def test_no_number_of_pairs_finds_no_effect():
 
 @pytest.mark.parametrize(("d_z", "n"), [(0.4, 10), (0.4, 100), (-1.3, 25), (0.0, 40), (30.0, 5), (6.0, 2)])
 def test_interval_of_d_z_inverts_the_noncentral_t(d_z, n):
-    low, high = d_z_interval(d_z, n)
+    low, high = d_z_interval(d_z, n, n - 1)
     t = d_z * np.sqrt(n)
     assert low < d_z < high
     assert scipy.stats.nct.sf(t, n - 1, low * np.sqrt(n)) == pytest.approx(0.025, abs=1e-4)
@@ -52,17 +53,17 @@ def test_interval_of_d_z_covers_the_true_effect():
     hits = 0
     for _ in range(400):
         d = random.normal(0.5, 1, 20)
-        low, high = d_z_interval(d.mean() / d.std(ddof=1), 20)
+        low, high = d_z_interval(d.mean() / d.std(ddof=1), 20, 19)
         hits += low <= 0.5 <= high
     assert hits / 400 == pytest.approx(0.95, abs=3 * np.sqrt(0.95 * 0.05 / 400))
 
 
 def test_power_line_plans_with_the_near_end_of_the_interval():
-    line = power_line(0.6, 50)
+    line = power_line(0.6, 50, 50, 49)
     assert 0 < line.low < 0.6 < line.high
     assert line.pairs_80_at_least_effect == pairs_needed(line.low, 0.8) > line.pairs_80
-    assert power_line(0.1, 20).pairs_80_at_least_effect is None  # its interval holds 0
-    assert power_line(-0.6, 50).pairs_80_at_least_effect == line.pairs_80_at_least_effect
+    assert power_line(0.1, 20, 20, 19).pairs_80_at_least_effect is None  # its interval holds 0
+    assert power_line(-0.6, 50, 50, 49).pairs_80_at_least_effect == line.pairs_80_at_least_effect
 
 
 @pytest.mark.parametrize(("d_z", "n"), [(0.3, 40), (0.5, 40), (0.2, 160)])
@@ -71,7 +72,7 @@ def test_simulated_effects_are_found_as_often_as_the_table_says(d_z, n):
     studies = np.random.default_rng(2).normal(d_z, 1, (n, 1_000))
     tolerance = 3.5 * np.sqrt(stated * (1 - stated) / 1_000)
     by_t = scipy.stats.ttest_1samp(studies, 0).pvalue < 0.05
-    by_signs = sign_flip_ps(studies, Bootstrap(resamples=2_000)) < 0.05
+    by_signs = sign_flip_ps(studies, apart(n), Bootstrap(resamples=2_000)) < 0.05
     assert by_t.mean() == pytest.approx(stated, abs=tolerance)
     assert by_signs.mean() == pytest.approx(stated, abs=tolerance + 0.01)
 
@@ -82,6 +83,6 @@ def test_an_effect_at_one_layer_keeps_most_of_its_power_under_the_max_statistic(
     for _ in range(300):
         differences = random.normal(0, 1, (40, 20))
         differences[:, 7] += 0.8
-        found += max_statistic(differences, Bootstrap(resamples=1_000)).p[7] < 0.05
+        found += max_statistic(differences, apart(40), Bootstrap(resamples=1_000)).p[7] < 0.05
     bonferroni = scipy.stats.nct.sf(scipy.stats.t.isf(0.05 / 40, 39), 39, 0.8 * np.sqrt(40))
     assert bonferroni - 0.03 <= found / 300 <= power(0.8, 40)

@@ -11,7 +11,7 @@ from report_page import Page, numbers
 from synthetic_results import ARMS, set_status
 
 from analysis.cli import blind, report
-from analysis.data.ratings import row_id_text
+from analysis.data.ratings import read_table, row_id_text
 from analysis.stats.agreement import krippendorff_alpha
 
 
@@ -137,6 +137,29 @@ def test_bad_ratings_are_refused_in_one_line(results_file, tmp_path, capsys, tex
     assert report.main([str(path), "--ratings", str(ratings)]) == 2
     said = capsys.readouterr().err
     assert message in said and str(ratings) in said and len(said.splitlines()) == 1
+
+
+def test_no_cell_is_a_formula_and_none_is_changed(results_file, tmp_path):
+    written = ["=1+1", "+x", "-2.5", "@a", "'=quoted", "'plain", "a\x01b\r\nc", '"=', ""]
+
+    def edit(columns):
+        columns["rows/text"][:9] = written
+        columns["pairs/id"][0] = "-pair"
+
+    texts, key, joined = (tmp_path / name for name in ("texts.csv", "key.csv", "joined.csv"))
+    assert blind.main([str(results_file(edit=edit)), "-o", str(texts), "--key", str(key)]) == 0
+    for path in (texts, key):
+        for line in read(path):
+            assert not any(cell.startswith(tuple("=+-@")) and cell != "-2.5" for cell in line.values())
+    assert b"\x01" not in texts.read_bytes()
+    found = [line["text"] for line in read_table(texts, ("id",))]
+    assert set(found) >= {*written[:6], "a␁b␍\nc", '"='}
+    assert "-pair" in {line["pair"] for line in read_table(key, ("id",))}
+    rate(texts, tmp_path / "rated.csv", "=me", lambda text: -1)
+    assert blind.join_ratings([str(tmp_path / "rated.csv"), "--key", str(key), "-o", str(joined)]) == 0
+    assert {(line["rater"], line["self_reference"]) for line in read_table(joined, ("row_id",))} == {
+        ("=me", "-1")
+    }
 
 
 def test_bad_blinding_is_refused(blinded, tmp_path, capsys):

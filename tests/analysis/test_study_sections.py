@@ -8,8 +8,9 @@ import xml.etree.ElementTree as ElementTree
 import h5py
 import numpy as np
 import pytest
+import scipy.stats
 from report_page import Page, numbers
-from synthetic_results import ARMS, Sweep, add_read_outs, layer_scan, set_status
+from synthetic_results import ARMS, Sweep, add_read_outs, cross, layer_scan, set_status
 
 from analysis.cli import report
 
@@ -128,10 +129,56 @@ def test_tests_table_holds_adjusted_p_and_equivalence(study):
     for row in patched:
         d = values[row[0]] - values["base"]
         assert numbers(row[1]) == pytest.approx([d.mean() / d.std(ddof=1)], abs=6e-3)
-        assert numbers(row[8]) == pytest.approx([0.2 * d.std(ddof=1)], abs=6e-3)
+        assert numbers(row[9]) == pytest.approx([0.2 * d.std(ddof=1)], abs=6e-3)
 
 
-def test_identical_arms_are_called_identical(page):
+def test_columns_that_cannot_succeed_say_so(study, page):
+    text = " ".join(study[1].text.split())
+    assert f"so many pairs can give is {15 * 2 / 2**8:.3f}, so none can fall below 0.05" in text
+    assert (
+        "No TOST can succeed here: this bound needs 68 pairs of unshared prompts; these are worth 8." in text
+    )
+    other = " ".join(page("--equivalence", "d_z:0.8")[1].text.split())
+    assert "No TOST can succeed" not in other
+
+
+def test_a_divergence_is_tested_between_arms_only(study):
+    _, shown = study
+    assert {"kl_first-tests", "kl_first-power"}.isdisjoint(
+        shown.tables
+    ) and "keyword_count-tests" in shown.tables
+    for row in shown.tables["kl_first"][2:]:
+        assert row[8:] == ["–", "–", "–"] and len(numbers(row[7])) == 2
+    assert all(row[6] == "–" for row in shown.tables["kl_first-layers-0-map-table"][1:])
+    assert all(row[6] != "–" for row in shown.tables["kl_first-controls"][1:])
+
+
+def test_pairs_that_share_prompts_are_analysed_by_prompt(page):
+    def edit(columns):
+        dosed(columns)
+        cross(columns)
+
+    path, shown = page(pairs=4, samples=1, arms=layer_scan(), edit=edit)
+    text = " ".join(shown.text.split())
+    assert "n = 4 (2 × 2) pairs (source × base prompts)" in text and "sign-flip permutation" not in text
+    assert "The 4 pairs are made of 2 source and 2 base prompts" in text
+    row = shown.table("keyword_count")["kv 0:5"]
+    assert row[0] == "4 (2 × 2)"
+    with h5py.File(path) as file:
+        values = file["rows/keyword_count"][...].reshape(4, -1)
+    d = (values[:, 2] - values[:, 0]).reshape(2, 2).astype(float)
+    by_source, by_base = (2 * d.mean(axis=axis).var(ddof=1) for axis in (1, 0))
+    rest = ((d - d.mean(axis=1, keepdims=True) - d.mean(axis=0) + d.mean()) ** 2).sum()
+    total = d.var(ddof=1)
+    # Of the four models: both sides; either side; none.
+    error = np.sqrt(max(by_source + by_base - rest, by_source, by_base, total) / 4)
+    half = scipy.stats.t.ppf(0.975, 1) * error
+    assert numbers(row[6]) == pytest.approx([d.mean() - half, d.mean() + half], rel=2e-3)
+    tests = shown.table("keyword_count-tests")["kv 0:5"]
+    assert tests[2] == tests[7] == "–" and numbers(tests[6]) == numbers(row[8])
+
+
+def test_arms_without_a_difference_say_so(page):
     def edit(columns):
         for name in ("keyword_count", "r_v_prompt"):
             values = columns[f"rows/{name}"].reshape(5, 6, 3)
@@ -139,7 +186,7 @@ def test_identical_arms_are_called_identical(page):
 
     _, shown = page(edit=edit)
     row = next(row for row in shown.tables["keyword_count-tests"] if row[0] == ARMS[4][0])
-    assert row[-1] == "identical"
+    assert row[-1] == "the differences do not vary"
 
 
 def test_methods_state_the_settings_and_the_bound(page):

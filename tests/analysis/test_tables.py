@@ -128,24 +128,6 @@ def test_power_and_unknown_outcomes(study_file):
         study.contrasts("happiness")
 
 
-def test_mixed_model_of_a_balanced_sweep_gives_the_paired_differences(results_file):
-    random = np.random.default_rng(4)
-
-    def edit(columns):
-        add_read_outs(columns)
-        columns["rows/keyword_rate"] += 3 * random.standard_normal(12)[columns["rows/pair"]]
-
-    study = load(results_file(pairs=12, samples=2, edit=edit), bootstrap=Bootstrap(500))
-    mixed = study.mixed_effects("keyword_rate").set_index("arm")
-    paired = study.contrasts("keyword_rate").set_index("arm")
-    assert mixed["estimate"].to_numpy() == pytest.approx(paired["difference"].to_numpy(), abs=1e-6)
-    # Two-way analysis of variance without interaction: se = sqrt(2 residual mean square / rows of an arm).
-    y = study.results.rows["keyword_rate"].reshape(12, 6, 2)
-    fit = y.mean(axis=(1, 2), keepdims=True) + y.mean(axis=(0, 2), keepdims=True) - y.mean()
-    mean_square = ((y - fit) ** 2).sum() / (y.size - 12 - 6 + 1)
-    assert mixed["se"].to_numpy() == pytest.approx(np.sqrt(2 * mean_square / 24), rel=1e-3)
-
-
 @pytest.mark.parametrize(("kind", "read"), [("csv", pd.read_csv), ("parquet", pd.read_parquet)])
 def test_exports_hold_the_tables(study_file, tmp_path, kind, read):
     folder = tmp_path / "made" / "here"
@@ -157,6 +139,13 @@ def test_exports_hold_the_tables(study_file, tmp_path, kind, read):
     assert layers["pr"].to_numpy() == pytest.approx(study.layers["pr"].to_numpy())
     assert len(read(folder / f"prompt_layers.{kind}")) == 12 * 30
     assert {"arms", "pairs", "contrasts"} <= {path.stem for path in folder.iterdir()}
+
+
+def test_parquet_without_pyarrow_is_one_line_before_anything_is_read(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert export.main([str(tmp_path / "none.h5"), "-o", str(tmp_path / "out"), "--format", "parquet"]) == 2
+    said = capsys.readouterr().err
+    assert "pip install pyarrow" in said and len(said.splitlines()) == 1 and not (tmp_path / "out").exists()
 
 
 def test_no_table_of_layers_without_spectra(results_file, tmp_path, capsys):
