@@ -218,12 +218,12 @@ void observe_sampling(Observations& all, const Transformer& model) {
                                              {.temperature = 0.7},
                                              {.temperature = 0.7, .top_k = 9},
                                              {.temperature = 0.7, .top_p = 0.8}})
-    observe(all,
-            fmt::format("sampling, temperature {}, top_k {}, top_p {}", generation.temperature,
-                        generation.top_k, generation.top_p),
-            sample_tokens(model.operations(), logits.to(device), uniforms.to(device), generation)
-                .token,
-            /*exact=*/true);
+    observe(
+        all,
+        fmt::format("sampling, temperature {}, top_k {}, top_p {}", generation.temperature,
+                    generation.top_k, generation.top_p),
+        sample_tokens(model.operations(), logits.to(device), uniforms.to(device), generation).token,
+        /*exact=*/true);
   at::Tensor broken = logits.clone();
   broken[0][3] = std::numeric_limits<double>::infinity();
   observe(all, "non-finite logits", model.operations().finite_rows(broken.to(device)),

@@ -24,7 +24,8 @@ GpuReport find_gpus() {
   if (!report.problem.empty()) return report;
   const int devices = at::detail::getCUDAHooks().getNumGPUs();
   for (int device = 0; device < devices; ++device)
-    report.names.push_back(hardware_name(place_rank("cuda", "float32", device)));
+    report.names.push_back(
+        hardware_name({at::Device(at::kCUDA, static_cast<at::DeviceIndex>(device))}));
   report.driver = cuda::driver_text();
   return report;
 }

@@ -18,9 +18,10 @@ void refuse_broken(Communicator& communicator, const NodeRank& node,
   for (const std::string& wrong :
        communicator.all_gather(failure ? node.host + ": " + failure->text() : ""))
     if (!wrong.empty())
-      throw InputError(wrong, "the device does not compute what the CPU does in float32",
-                       "nothing was computed; see rvsweep doctor there, and use another device, "
-                       "dtype or driver");
+      throw DeviceError(wrong +
+                        ": the device does not compute what the CPU does in float32: "
+                        "nothing was computed; see rvsweep doctor there, and use another "
+                        "device, dtype or driver");
 }
 
 Json to_json(const std::vector<CheckedOperation>& checked) {

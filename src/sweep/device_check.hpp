@@ -9,7 +9,7 @@ namespace rvsweep {
 
 /// Collective: each rank checks its device in the sweep's dtype (experiment/self_check.hpp).
 /// Returns what /run tells of it, JSON: every operation with its bounds and the largest of all
-/// ranks. InputError, on every rank, where one's device has not passed.
+/// ranks. DeviceError, on every rank, where one's device has not passed.
 std::string check_devices(const World& world, const Launch& launch);
 
 }  // namespace rvsweep
