@@ -120,7 +120,7 @@ TEST(Tokenizer, RefusesComponentsByName) {
       {R"({"model": {"vocab": null}})", "model.vocab: is not an object"},
       {R"({"model": {"merges": {"a": 1}}})", "model.merges: is not a list"},
       {R"({"model": null})", "model: is not an object"},
-      {R"({"normalizer": {"type": "NFC"}})", "normalizer: normalizer NFC is not supported"},
+      {R"({"normalizer": {"type": "NFKC"}})", "normalizer: normalizer NFKC is not supported"},
       {R"({"pre_tokenizer": {"type": "Metaspace"}})", "pre_tokenizer: Metaspace is not supported"},
       {R"({"post_processor": {"type": "RobertaProcessing"}})",
        "post_processor: RobertaProcessing is not supported"},
