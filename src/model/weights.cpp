@@ -61,6 +61,10 @@ at::Tensor& tensor_of(Weights& weights, const Parameter& parameter) {
       return layer().input_norm;
     case Slot::qkv_bias:
       return layer().qkv.bias;
+    case Slot::q_norm:
+      return layer().q_norm;
+    case Slot::k_norm:
+      return layer().k_norm;
     case Slot::o_bias:
       return layer().o.bias;
     case Slot::mlp_norm:

@@ -7,6 +7,8 @@
 #include <set>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/json_place.hpp"
+#include "rvsweep/core/read_file.hpp"
 
 namespace rvsweep {
 namespace {
@@ -49,7 +51,9 @@ TensorEntry parse_entry(const std::filesystem::path& file, const std::string& na
   if (entry.begin > entry.end || entry.end > file_size - data_begin)
     throw InputError(where, "its bytes lie outside the file (the file is truncated)", copy_again);
   std::uint64_t bytes = dtype_size(entry.dtype);
-  if (bytes == 0) throw InputError(where, "dtype " + entry.dtype + " is unknown", copy_again);
+  if (bytes == 0)
+    throw InputError(where, "dtype " + entry.dtype + " is not supported",
+                     "use float32, bfloat16 or float16 weights, not quantised ones");
   for (std::int64_t n : entry.shape) {
     if (n < 0) throw InputError(where, "its shape is negative", copy_again);
     if (__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(n), &bytes))
@@ -82,19 +86,19 @@ TensorIndex read_file_header(const std::filesystem::path& file) {
   std::uint64_t length = 0;
   for (int i = 7; i >= 0; --i) length = length << 8 | length_bytes[i];
   constexpr std::uint64_t header_limit = 100'000'000;  // of the safetensors format
-  if (length > header_limit || length + 8 > file_size)
+  if (length > header_limit || length + 8 > file_size) {
+    stream.seekg(0);
+    std::string begin(32, ' ');
+    stream.read(begin.data(), std::ssize(begin));
+    refuse_stand_in(begin, file.string());
     throw InputError(file.string(),
                      "its header claims " + std::to_string(length) + " bytes of a file of " +
                          std::to_string(file_size),
                      copy_again);
+  }
   std::string text(length, '\0');
   stream.read(text.data(), static_cast<std::streamsize>(length));
-  json header;
-  try {
-    header = json::parse(text);
-  } catch (const json::parse_error&) {
-    throw InputError(file.string(), "its header is not valid JSON", copy_again);
-  }
+  const json header = parse_json(text, file.string() + ", header", copy_again);
   if (!header.is_object())
     throw InputError(file.string(), "its header is not a JSON object", copy_again);
   TensorIndex tensors;
@@ -106,11 +110,9 @@ TensorIndex read_file_header(const std::filesystem::path& file) {
 }
 
 TensorIndex read_shards(const std::filesystem::path& folder, const std::filesystem::path& index) {
-  json object;
+  const json object = parse_json(read_file(index).value_or(""), index.string(), copy_again);
   std::map<std::string, std::string> weight_map;
   try {
-    std::ifstream stream(index);
-    object = json::parse(stream);
     weight_map = object.at("weight_map").get<std::map<std::string, std::string>>();
   } catch (const json::exception&) {
     throw InputError(index.string(), "is malformed", copy_again);
@@ -138,8 +140,18 @@ TensorIndex read_shards(const std::filesystem::path& folder, const std::filesyst
 
 TensorIndex read_safetensors_index(const std::filesystem::path& folder) {
   const auto index = folder / "model.safetensors.index.json";
-  if (std::filesystem::exists(index)) return read_shards(folder, index);
   const auto single = folder / "model.safetensors";
+  if (std::filesystem::exists(index)) {
+    TensorIndex tensors = read_shards(folder, index);
+    // transformers reads the single file where both exist.
+    if (std::filesystem::exists(single))
+      for (const auto& [name, entry] : tensors)
+        if (entry.file != single)
+          throw InputError(single.string(),
+                           "lies beside an index whose tensors are in " + entry.file.string(),
+                           "remove the weights that are not the model's");
+    return tensors;
+  }
   if (!std::filesystem::exists(single))
     throw InputError(folder.string(), "holds neither model.safetensors nor its index",
                      "convert the weights to safetensors, or correct model.path");

@@ -8,6 +8,7 @@
 #include "rvsweep/core/cores.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/log.hpp"
 #include "rvsweep/core/version.hpp"
 #include "rvsweep/kernels/device.hpp"
 #include "rvsweep/plan/result_schema.hpp"
@@ -62,18 +63,6 @@ PromptSet read_pairs(const SweepConfig& config, const PlanText& text, const Prom
   return set;
 }
 
-/// Only a folder put together by hand, for drawn weights, may have another model's tokenizer.
-void check_vocabulary(const Plan& plan, const ModelConfig& model) {
-  for (std::size_t p = 0; p < plan.prompts.size(); ++p)
-    for (const std::int32_t token : plan.tokens[p])
-      if (token >= model.vocab_size)
-        throw InputError("prompt " + std::string(plan.prompt_ids[p]),
-                         "has token " + std::to_string(token) +
-                             ", but the model's vocabulary ends at " +
-                             std::to_string(model.vocab_size - 1),
-                         "config.json and tokenizer.json must belong together");
-}
-
 }  // namespace
 
 PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer) {
@@ -102,6 +91,8 @@ SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::st
   SweepConfig config = parse_sweep_config(values);
   ModelConfig model = load_model_config(config.model_path);
   WeightSource weights = find_weights(config.model_path, model, config.random_weights);
+  if (stored == nullptr)
+    for (const std::string& note : model.notes) spdlog::warn("model: {}", note);
   Tokenizer tokenizer = Tokenizer::load(config.model_path);
   RegexFamilies families = read_families(config.readouts);
   if (device.empty()) device = resolve_device(config.device);
@@ -117,7 +108,9 @@ SweepSetup prepare_sweep(const ConfigValues& values, std::string device, std::st
   Plan plan = stored != nullptr ? stored_plan(*stored, model, text, texts)
                                 : make_plan({config, model, prompts, text, device, dtype, texts});
   if (stored != nullptr) files.prompts = stored_identity(*stored).files.prompts;
-  check_vocabulary(plan, model);
+  for (std::size_t p = 0; p < plan.prompts.size(); ++p)
+    for (const std::int32_t token : plan.tokens[p])
+      check_token(token, model, "prompt " + std::string(plan.prompt_ids[p]));
   if (config.readouts.keywords) files.families = hex(xxh3(families.text));
   add_fingerprints(config, token_sets, text, plan, files);
   return {std::move(config),   std::move(model),      std::move(weights), std::move(tokenizer),

@@ -4,6 +4,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/json_place.hpp"
 #include "rvsweep/core/read_file.hpp"
 
 namespace rvsweep {
@@ -17,6 +18,7 @@ std::string content_of(const std::filesystem::path& file) {
     throw InputError(file.string(),
                      std::filesystem::exists(file) ? "cannot be read" : "does not exist",
                      "give the folder of a Hugging Face model that has its tokenizer.json");
+  refuse_stand_in(*content, file.string());
   return std::move(*content);
 }
 
