@@ -16,7 +16,7 @@ fail() { printf 'setup: %s failed: %s\n' "$1" "$2" >&2; exit 1; }
 
 packages=(g++ cmake ninja-build ccache git pkg-config python3 python3-venv
   libopenmpi-dev openmpi-bin libhdf5-dev hdf5-tools libboost-program-options-dev libspdlog-dev
-  libgmock-dev libgtest-dev nlohmann-json3-dev libpcre2-dev libxxhash-dev)
+  libgmock-dev libgtest-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev libxxhash-dev)
 # Clocks that jump, and hosts joined by a network of their own, in tests/faults.
 [ $with_tests = OFF ] || packages+=(faketime iproute2)
 # A private Slurm, which only root can start.

@@ -91,11 +91,12 @@ int probe_command(const Arguments& arguments) {
   const std::filesystem::path folder = (*options)["model"].as<std::string>();
   const auto window = (*options)["window"].as<std::int64_t>();
   if (window < 2) throw InputError("--window", "is below 2", "give at least 2 positions");
-  const ModelConfig config = load_model_config(folder);
+  ModelConfig config = load_model_config(folder);
   const auto early = parse_layer((*options)["early-layer"].as<std::string>(), config.n_layers);
   const auto late = parse_layer((*options)["late-layer"].as<std::string>(), config.n_layers);
   const auto tokens = Tokenizer::load(folder).encode((*options)["text"].as<std::string>());
   if (tokens.empty()) throw InputError("--text", "is empty", "give a text");
+  for (const std::int32_t token : tokens) check_token(token, config, "--text");
   if (std::ssize(tokens) > config.max_length())
     throw InputError("--text",
                      "has " + std::to_string(tokens.size()) + " tokens, the model has " +

@@ -2,14 +2,28 @@
 
 namespace rvsweep {
 
+void refuse_stand_in(std::string_view content, const std::string& where) {
+  if (content.starts_with("version https://git-lfs"))
+    throw InputError(where, "is a Git LFS pointer", "fetch the file itself: git lfs pull");
+  if (content.starts_with("<"))
+    throw InputError(where, "is a web page", "download the file itself, logged in where it asks");
+}
+
 nlohmann::json parse_json(const std::string& text, const std::string& where,
                           const std::string& advice) {
+  refuse_stand_in(text, where);
   try {
     return nlohmann::json::parse(text);
   } catch (const nlohmann::json::parse_error& error) {
     // Its own message repeats the bytes read, which need not be UTF-8.
-    throw InputError(where, "is not valid JSON in UTF-8 at byte " + std::to_string(error.byte),
+    const std::string place = text.substr(error.byte < 3 ? 0 : error.byte - 3, 8);
+    const bool of_python = place.find("NaN") < 8 || place.find("Inf") < 8;
+    throw InputError(where,
+                     "is not valid JSON in UTF-8 at byte " + std::to_string(error.byte) +
+                         (of_python ? ": JSON has neither NaN nor Infinity" : ""),
                      advice);
+  } catch (const nlohmann::json::out_of_range&) {
+    throw InputError(where, "has a number beyond the range of a double", advice);
   }
 }
 

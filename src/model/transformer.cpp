@@ -72,6 +72,14 @@ at::Tensor Transformer::attention_half(const Pass& pass, std::int64_t layer,
   pass.at_heads(Site::q, layer, qkv, 0, nh);
   pass.at_heads(Site::k, layer, qkv, nh, nkv);
   pass.at_heads(Site::v, layer, qkv, nh + nkv, nkv);
+  if (config_.head_norms) {
+    const auto norm_heads = [&](std::int64_t first, std::int64_t heads, const at::Tensor& weight) {
+      const at::Tensor of_heads = qkv.narrow(2, first, heads);
+      of_heads.copy_(norm(of_heads, weight));
+    };
+    norm_heads(0, nh, weights_.layers[layer].q_norm);
+    norm_heads(nh, nkv, weights_.layers[layer].k_norm);
+  }
   const CacheCells cells = pass.cache.cells(layer, pass.input.column + T);
   operations_->rotate_and_write(qkv, pass.rotation, cells);
   if (layer == pass.input.last_kv_layer) return {};

@@ -70,13 +70,42 @@ void convert(const std::byte* from, at::ScalarType from_type, std::byte* to, at:
   }
 }
 
+/// Whether the files hold a head besides the embedding, with other bytes.
+bool has_own_head(const TensorIndex& files, ModelConfig config) {
+  config.tied_head = false;
+  const auto parameters = parameters_of(config);
+  const auto entry_of = [&](Slot slot) {
+    const auto found = files.find(std::ranges::find(parameters, slot, &Parameter::slot)->name);
+    return found == files.end() ? nullptr : &found->second;
+  };
+  const TensorEntry *embedding = entry_of(Slot::embedding), *head = entry_of(Slot::head);
+  if (embedding == nullptr || head == nullptr) return false;
+  if (embedding->dtype != head->dtype || embedding->shape != head->shape) return true;
+  WeightFiles open;
+  std::vector<std::byte> a(1 << 20), b(a.size());
+  for (std::uint64_t done = 0, all = head->end - head->begin; done < all; done += a.size()) {
+    const auto bytes = std::min<std::uint64_t>(a.size(), all - done);
+    open.read(*embedding, done, a.data(), bytes);
+    open.read(*head, done, b.data(), bytes);
+    if (!std::equal(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(bytes), b.begin()))
+      return true;
+  }
+  return false;
+}
+
 }  // namespace
 
-WeightSource find_weights(const std::filesystem::path& folder, const ModelConfig& config,
+WeightSource find_weights(const std::filesystem::path& folder, ModelConfig& config,
                           std::optional<std::uint64_t> seed) {
   WeightSource source{folder, {}, seed, config.initializer_range};
   if (seed) return source;
   source.files = read_safetensors_index(folder);
+  if (config.tied_head && has_own_head(source.files, config)) {
+    config.tied_head = false;
+    config.notes.push_back(
+        "the head in the files differs from the embedding that config.json ties it to, and is "
+        "used");
+  }
   check_tensors(config, source.files);
   return source;
 }

@@ -50,6 +50,8 @@ at::Tensor& tensor_of(Weights& weights, const Parameter& parameter) {
   if (parameter.slot == Slot::embedding) return weights.embedding;
   if (parameter.slot == Slot::input_norm) return layer.input_norm;
   if (parameter.slot == Slot::qkv_bias) return layer.qkv.bias;
+  if (parameter.slot == Slot::q_norm) return layer.q_norm;
+  if (parameter.slot == Slot::k_norm) return layer.k_norm;
   if (parameter.slot == Slot::o_bias) return layer.o.bias;
   if (parameter.slot == Slot::mlp_norm) return layer.mlp_norm;
   RVSWEEP_EXPECT(parameter.slot == Slot::norm, "a matrix must be taken by matrix_of");

@@ -5,17 +5,27 @@
 
 namespace rvsweep {
 
+// Values are those of transformers' configuration and modelling files.
 std::span<const Family> all_families() {
   static const std::vector<Family> families{
       {.model_type = "llama",
        .name = "Llama",
        .qkv_bias = Bias::by_attention_bias,
        .o_bias = Bias::by_attention_bias},
-      {.model_type = "mistral",
-       .name = "Mistral",
+      {.model_type = "mistral", .name = "Mistral", .window = Window::all_layers, .n_kv_heads = 8},
+      {.model_type = "qwen2",
+       .name = "Qwen2",
+       .qkv_bias = Bias::always,
+       .window = Window::by_layer,
+       .n_kv_heads = 32},
+      {.model_type = "qwen3",
+       .name = "Qwen3",
        .qkv_bias = Bias::by_attention_bias,
-       .sliding_window = 4096},  // the default of transformers' MistralConfig
-      {.model_type = "qwen2", .name = "Qwen2", .qkv_bias = Bias::always},
+       .o_bias = Bias::by_attention_bias,
+       .window = Window::by_layer,
+       .head_norms = true,
+       .n_kv_heads = 32,
+       .head_dim = 128},
   };
   return families;
 }

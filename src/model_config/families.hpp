@@ -11,13 +11,23 @@ namespace rvsweep {
 /// Whether a projection has a bias; by_attention_bias: where config.json's attention_bias says so.
 enum class Bias { never, always, by_attention_bias };
 
+/// Which layers see no further back than config.json's sliding_window.
+enum class Window {
+  none,  // whatever the key says
+  all_layers,
+  by_layer  // those of use_sliding_window with layer_types or, without these, max_window_layers
+};
+
 /// What families differ in. A field exists only where two of them differ in it.
 struct Family {
   std::string model_type;  // in config.json
   std::string name;        // in messages
   Bias qkv_bias = Bias::never;
   Bias o_bias = Bias::never;
-  std::optional<std::int64_t> sliding_window = {};  // where config.json lacks the key
+  Window window = Window::none;
+  bool head_norms = false;  // RMSNorm of each head's queries and keys before rotation
+  // Where config.json lacks the key; else n_heads, and hidden_size / n_heads.
+  std::optional<std::int64_t> n_kv_heads = {}, head_dim = {};
 };
 
 /// One entry per family, the list of what rvsweep runs.

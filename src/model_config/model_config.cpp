@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "model_config/config_keys.hpp"
 #include "model_config/families.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/json_place.hpp"
@@ -53,12 +54,15 @@ const Family& supported_family(const JsonPlace& config) {
   const auto activation = config.get<std::string>("hidden_act", "silu");
   if (activation != "silu")
     config.refuse("hidden_act \"" + activation + "\"", supported_families());
-  if (config.get<bool>("mlp_bias", false)) config.refuse("mlp_bias", supported_families());
+  for (const auto& [key, usual] :
+       {std::pair{"mlp_bias", false}, {"is_encoder_decoder", false}, {"is_causal", true}})
+    if (config.get<bool>(key, usual) != usual)
+      config.refuse(std::string(key) + (usual ? ": false" : ": true"), supported_families());
   refuse_partial_rotation(config);
   return *family;
 }
 
-void read_sizes(const JsonPlace& config, ModelConfig& m) {
+void read_sizes(const JsonPlace& config, const Family& family, ModelConfig& m) {
   const auto check = [&](bool holds, const char* problem) {
     if (!holds) throw InputError(config.where(), problem, supported_families());
   };
@@ -66,37 +70,30 @@ void read_sizes(const JsonPlace& config, ModelConfig& m) {
   m.hidden_size = config.positive("hidden_size");
   m.intermediate_size = config.positive("intermediate_size");
   m.n_heads = config.positive("num_attention_heads");
-  m.n_kv_heads =
-      config.has("num_key_value_heads") ? config.positive("num_key_value_heads") : m.n_heads;
+  m.n_kv_heads = config.has("num_key_value_heads") ? config.positive("num_key_value_heads")
+                 : config.value.contains("num_key_value_heads")
+                     ? m.n_heads
+                     : family.n_kv_heads.value_or(m.n_heads);
   check(m.n_heads % m.n_kv_heads == 0,
         "num_attention_heads is not a multiple of num_key_value_heads");
-  const bool has_head_dim = config.has("head_dim");
+  const bool has_head_dim = config.has("head_dim") || family.head_dim;
   check(has_head_dim || m.hidden_size % m.n_heads == 0,
         "hidden_size is not a multiple of num_attention_heads");
-  m.head_dim = has_head_dim ? config.positive("head_dim") : m.hidden_size / m.n_heads;
+  m.head_dim = config.has("head_dim") ? config.positive("head_dim")
+                                      : family.head_dim.value_or(m.hidden_size / m.n_heads);
   check(m.head_dim % 2 == 0, "head_dim is odd, so it cannot be rotated");
   m.vocab_size = config.positive("vocab_size");
   m.max_positions = config.positive("max_position_embeddings");
 }
 
-/// The object that describes the rotation: transformers 5 has rope_parameters{rope_theta,
-/// rope_type, ...}, 4 rope_scaling{...}; empty where there is neither.
-JsonPlace rope_section(const JsonPlace& config) {
-  static const json none = json::object();
-  for (const char* key : {"rope_parameters", "rope_scaling"})
-    if (config.has(key)) return section(config, key);
-  return {none, config.file, "", config.advice};
-}
-
-RopeConfig read_rope(const JsonPlace& config) {
-  const JsonPlace rope = rope_section(config);
+/// The rotation that `rope` describes; `theta` where it does not give its own.
+RopeConfig rope_of(const JsonPlace& rope, double theta) {
   if (!rope.value.is_object()) throw InputError(rope.where(), "is not a JSON object", see_original);
   for (const auto& [key, value] : rope.value.items())
     if (value.is_object()) rope.refuse("a rotation of its own for " + key, supported_families());
   refuse_partial_rotation(rope);
   RopeConfig result;
-  result.theta = rope.has("rope_theta") ? rope.get<double>("rope_theta")
-                                        : config.get<double>("rope_theta", 10000.0);
+  result.theta = rope.get<double>("rope_theta", theta);
   const auto type = rope.get<std::string>("rope_type", rope.get<std::string>("type", "default"));
   if (type == "default") return result;
   if (type != "linear" && type != "llama3")
@@ -112,14 +109,51 @@ RopeConfig read_rope(const JsonPlace& config) {
   return result;
 }
 
-std::optional<std::int64_t> read_sliding_window(const JsonPlace& config, const Family& family) {
-  if (!config.value.contains("sliding_window")) return family.sliding_window;
-  if (!config.has("sliding_window")) return std::nullopt;
-  if (!config.get<bool>("use_sliding_window", true)) return std::nullopt;
-  if (config.has("layer_types")) {
-    const auto types = config.get<std::vector<std::string>>("layer_types");
-    if (std::ranges::find(types, "sliding_attention") == types.end()) return std::nullopt;
+void refuse_two_readings(const JsonPlace& config, bool differ, const std::string& keys) {
+  if (differ)
+    throw InputError(config.where(),
+                     keys +
+                         " do not say the same, and versions of transformers "
+                         "differ in which they read",
+                     see_original);
+}
+
+/// transformers 5 has everything in rope_parameters, 4 has rope_theta and rope_scaling.
+RopeConfig read_rope(const JsonPlace& config) {
+  const double theta = config.get<double>("rope_theta", 10000.0);
+  RopeConfig rope{.theta = theta};
+  if (config.has("rope_parameters")) {
+    rope = rope_of(section(config, "rope_parameters"), theta);
+    refuse_two_readings(config, config.has("rope_theta") && rope.theta != theta,
+                        "rope_theta and rope_parameters");
+    if (config.has("rope_scaling"))
+      refuse_two_readings(config, rope_of(section(config, "rope_scaling"), rope.theta) != rope,
+                          "rope_scaling and rope_parameters");
+  } else if (config.has("rope_scaling")) {
+    rope = rope_of(section(config, "rope_scaling"), theta);
   }
+  const char* const original = "original_max_position_embeddings";
+  refuse_two_readings(config,
+                      rope.type == RopeType::llama3 && config.has(original) &&
+                          config.get<double>(original) != rope.original_max_position_embeddings,
+                      std::string(original) + " and that of the rotation");
+  return rope;
+}
+
+std::optional<std::int64_t> read_sliding_window(const JsonPlace& config, const Family& family,
+                                                std::int64_t n_layers) {
+  if (family.window == Window::none) return std::nullopt;
+  if (family.window == Window::by_layer) {
+    if (!config.get<bool>("use_sliding_window", false)) return std::nullopt;
+    if (config.has("layer_types")) {
+      const auto types = config.get<std::vector<std::string>>("layer_types");
+      if (std::ranges::find(types, "sliding_attention") == types.end()) return std::nullopt;
+    } else if (config.get<std::int64_t>("max_window_layers", 28) >= n_layers) {
+      return std::nullopt;
+    }
+  }
+  if (!config.value.contains("sliding_window")) return 4096;  // of every family that has windows
+  if (!config.has("sliding_window")) return std::nullopt;
   return config.positive("sliding_window");
 }
 
@@ -141,17 +175,19 @@ void add_eos_ids(const JsonPlace& file, std::vector<std::int32_t>& ids) {
   }
 }
 
-std::vector<std::int32_t> read_eos_ids(const JsonPlace& config,
-                                       const std::filesystem::path& generation_config) {
-  std::vector<std::int32_t> ids;
+/// Eos ids of both files, and notes on what else generation_config.json asks for.
+void read_generation(const JsonPlace& config, const std::filesystem::path& generation_config,
+                     ModelConfig& m) {
+  std::vector<std::int32_t>& ids = m.eos_token_ids;
   add_eos_ids(config, ids);
   if (std::filesystem::exists(generation_config)) {
     const json object = read_object(generation_config);
     add_eos_ids(whole(object, generation_config), ids);
+    for (const std::string& setting : settings_not_applied(object))
+      m.notes.push_back(generation_config.string() + ": " + setting + " is not applied");
   }
   std::ranges::sort(ids);
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-  return ids;
 }
 
 std::string read_eos_token(const std::filesystem::path& tokenizer_config) {
@@ -169,6 +205,15 @@ std::int64_t ModelConfig::max_length() const {
   return sliding_window ? std::min(max_positions, *sliding_window) : max_positions;
 }
 
+void check_token(std::int32_t token, const ModelConfig& model, const std::string& where) {
+  if (token >= model.vocab_size)
+    throw InputError(where,
+                     "has token " + std::to_string(token) +
+                         ", but the model's vocabulary ends at " +
+                         std::to_string(model.vocab_size - 1),
+                     "config.json and tokenizer.json must belong together");
+}
+
 ModelConfig load_model_config(const std::filesystem::path& folder) {
   const auto path = folder / "config.json";
   const json object = read_object(path);
@@ -177,14 +222,17 @@ ModelConfig load_model_config(const std::filesystem::path& folder) {
 
   ModelConfig m;
   m.model_type = family.model_type;
-  read_sizes(config, m);
-  m.sliding_window = read_sliding_window(config, family);
+  read_sizes(config, family, m);
+  m.sliding_window = read_sliding_window(config, family, m.n_layers);
   m.rms_norm_eps = config.get<double>("rms_norm_eps", 1e-6);
   m.initializer_range = config.get<double>("initializer_range", 0.02);
   m.rope = read_rope(config);
   m.tied_head = config.get<bool>("tie_word_embeddings", false);
   read_biases(config, family, m);
-  m.eos_token_ids = read_eos_ids(config, folder / "generation_config.json");
+  m.head_norms = family.head_norms;
+  for (const std::string& key : unknown_keys(object))
+    m.notes.push_back(config.where() + ": " + key + " is not known and has no effect");
+  read_generation(config, folder / "generation_config.json", m);
   m.eos_token = read_eos_token(folder / "tokenizer_config.json");
   return m;
 }

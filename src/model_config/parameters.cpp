@@ -25,7 +25,7 @@ struct Row {
   bool is_of_layer() const { return name.find("{}") != std::string::npos; }
 };
 
-/// Llama's names, which Mistral and Qwen2 have too. The rows of layers follow each other.
+/// Llama's names, which the other families have too. The rows of layers follow each other.
 std::vector<Row> rows_of(const ModelConfig& c) {
   using enum Slot;
   using enum Role;
@@ -40,6 +40,8 @@ std::vector<Row> rows_of(const ModelConfig& c) {
       {qkv_bias, "model.layers.{}.self_attn.q_proj.bias", {Q}, bias, c.qkv_bias},
       {qkv_bias, "model.layers.{}.self_attn.k_proj.bias", {D}, bias, c.qkv_bias},
       {qkv_bias, "model.layers.{}.self_attn.v_proj.bias", {D}, bias, c.qkv_bias},
+      {q_norm, "model.layers.{}.self_attn.q_norm.weight", {c.head_dim}, norm_weight, c.head_norms},
+      {k_norm, "model.layers.{}.self_attn.k_norm.weight", {c.head_dim}, norm_weight, c.head_norms},
       {o_proj, "model.layers.{}.self_attn.o_proj.weight", {H, Q}, product},
       {o_bias, "model.layers.{}.self_attn.o_proj.bias", {H}, bias, c.o_bias},
       {mlp_norm, "model.layers.{}.post_attention_layernorm.weight", {H}, norm_weight},

@@ -8,6 +8,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/json_place.hpp"
+#include "rvsweep/core/read_file.hpp"
 
 namespace rvsweep {
 namespace {
@@ -50,7 +51,9 @@ TensorEntry parse_entry(const std::filesystem::path& file, const std::string& na
   if (entry.begin > entry.end || entry.end > file_size - data_begin)
     throw InputError(where, "its bytes lie outside the file (the file is truncated)", copy_again);
   std::uint64_t bytes = dtype_size(entry.dtype);
-  if (bytes == 0) throw InputError(where, "dtype " + entry.dtype + " is unknown", copy_again);
+  if (bytes == 0)
+    throw InputError(where, "dtype " + entry.dtype + " is not supported",
+                     "use float32, bfloat16 or float16 weights, not quantised ones");
   for (std::int64_t n : entry.shape) {
     if (n < 0) throw InputError(where, "its shape is negative", copy_again);
     if (__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(n), &bytes))
@@ -81,14 +84,19 @@ TensorIndex read_file_header(const std::filesystem::path& file) {
   if (!stream.read(reinterpret_cast<char*>(&length), sizeof length))
     throw InputError(file.string(), "is shorter than a safetensors header", copy_again);
   constexpr std::uint64_t header_limit = 100'000'000;  // of the safetensors format
-  if (length > header_limit || length + 8 > file_size)
+  if (length > header_limit || length + 8 > file_size) {
+    stream.seekg(0);
+    std::string begin(32, ' ');
+    stream.read(begin.data(), std::ssize(begin));
+    refuse_stand_in(begin, file.string());
     throw InputError(file.string(),
                      "its header claims " + std::to_string(length) + " bytes of a file of " +
                          std::to_string(file_size),
                      copy_again);
+  }
   std::string text(length, '\0');
   stream.read(text.data(), static_cast<std::streamsize>(length));
-  const json header = parse_json(text, file.string() + " header", copy_again);
+  const json header = parse_json(text, file.string() + ", header", copy_again);
   if (!header.is_object())
     throw InputError(file.string(), "its header is not a JSON object", copy_again);
   TensorIndex tensors;
@@ -100,10 +108,10 @@ TensorIndex read_file_header(const std::filesystem::path& file) {
 }
 
 TensorIndex read_shards(const std::filesystem::path& folder, const std::filesystem::path& index) {
+  const json object = parse_json(read_file(index).value_or(""), index.string(), copy_again);
   std::map<std::string, std::string> weight_map;
   try {
-    std::ifstream stream(index);
-    json::parse(stream).at("weight_map").get_to(weight_map);
+    weight_map = object.at("weight_map").get<std::map<std::string, std::string>>();
   } catch (const json::exception&) {
     throw InputError(index.string(), "is malformed", copy_again);
   }
@@ -130,8 +138,18 @@ TensorIndex read_shards(const std::filesystem::path& folder, const std::filesyst
 
 TensorIndex read_safetensors_index(const std::filesystem::path& folder) {
   const auto index = folder / "model.safetensors.index.json";
-  if (std::filesystem::exists(index)) return read_shards(folder, index);
   const auto single = folder / "model.safetensors";
+  if (std::filesystem::exists(index)) {
+    TensorIndex tensors = read_shards(folder, index);
+    // transformers reads the single file where both exist.
+    if (std::filesystem::exists(single))
+      for (const auto& [name, entry] : tensors)
+        if (entry.file != single)
+          throw InputError(single.string(),
+                           "lies beside an index whose tensors are in " + entry.file.string(),
+                           "remove the weights that are not the model's");
+    return tensors;
+  }
   if (!std::filesystem::exists(single))
     throw InputError(folder.string(), "holds neither model.safetensors nor its index",
                      "convert the weights to safetensors, or correct model.path");

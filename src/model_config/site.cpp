@@ -7,8 +7,10 @@ namespace rvsweep {
 std::span<const SiteInfo> all_sites() {
   static const std::array<SiteInfo, 8> sites{{
       {Site::resid_pre, "resid_pre", SiteHeads::none, "residual stream before the block"},
-      {Site::q, "q_proj", SiteHeads::query, "output of q_proj, bias included, before rotation"},
-      {Site::k, "k_proj", SiteHeads::kv, "output of k_proj, bias included, before rotation"},
+      {Site::q, "q_proj", SiteHeads::query,
+       "output of q_proj, bias included, before norm and rotation"},
+      {Site::k, "k_proj", SiteHeads::kv,
+       "output of k_proj, bias included, before norm and rotation"},
       {Site::v, "v_proj", SiteHeads::kv, "output of v_proj, bias included"},
       {Site::z, "z", SiteHeads::query, "attention output of every query head, before o_proj"},
       {Site::attn_out, "attn_out", SiteHeads::none, "output of o_proj, before it is added"},

@@ -98,11 +98,10 @@ WorkOutcome with_wait_timed(PhaseClock& phases, const Sweep& sweep) {
 
 Transformer load_timed(const World& world, const SweepConfig& config, const Placement& placement,
                        int threads, PhaseClock& phases) {
-  const ModelConfig shape = load_model_config(config.model_path);
+  ModelConfig shape = load_model_config(config.model_path);
   const PhaseTimer timer(&phases, Phase::load);
-  return load_on_every_rank(world, shape,
-                            find_weights(config.model_path, shape, config.random_weights),
-                            placement, threads);
+  const WeightSource source = find_weights(config.model_path, shape, config.random_weights);
+  return load_on_every_rank(world, shape, source, placement, threads);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/experiment/self_check.hpp"
 #include "rvsweep/kernels/device.hpp"
+#include "rvsweep/kernels/device_error.hpp"
 
 namespace rvsweep {
 namespace {
@@ -41,7 +42,9 @@ std::string check_devices(const World& world, const Launch& launch) {
   Communicator& communicator = world.communicator();
   const Placement placement = place_rank(launch.device, launch.dtype, world.node().local_rank);
   prepare_thread(placement, launch.threads);
-  const auto checked = self_check(placement, operations_of(placement), launch.threads);
+  const auto checked = naming_device_errors(placement.device, "end what else uses the GPU", [&] {
+    return self_check(placement, operations_of(placement), launch.threads);
+  });
   refuse_broken(communicator, world.node(), checked);
   Json largest = to_json(checked);
   for (const std::string& text : communicator.all_gather(largest.dump())) {

@@ -9,6 +9,7 @@
 #include "rvsweep/core/cores.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/log.hpp"
 #include "rvsweep/core/version.hpp"
 #include "rvsweep/kernels/device.hpp"
 #include "rvsweep/plan/result_schema.hpp"
@@ -72,18 +73,6 @@ double resolve_memory(const SweepConfig& config, const Target& target) {
   return std::floor(total_memory(place_rank(target.device, target.dtype, 0)) / 1e9) * 1e9;
 }
 
-/// Only a folder put together by hand, for drawn weights, may have another model's tokenizer.
-void check_vocabulary(const Plan& plan, const ModelConfig& model) {
-  for (std::size_t p = 0; p < plan.prompts.size(); ++p)
-    for (const std::int32_t token : plan.tokens[p])
-      if (token >= model.vocab_size)
-        throw InputError("prompt " + std::string(plan.prompt_ids[p]),
-                         "has token " + std::to_string(token) +
-                             ", but the model's vocabulary ends at " +
-                             std::to_string(model.vocab_size - 1),
-                         "config.json and tokenizer.json must belong together");
-}
-
 }  // namespace
 
 PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer) {
@@ -112,6 +101,8 @@ SweepSetup prepare_sweep(const ConfigValues& values, Target target, const Stored
   SweepConfig config = parse_sweep_config(values);
   ModelConfig model = load_model_config(config.model_path);
   WeightSource weights = find_weights(config.model_path, model, config.random_weights);
+  if (stored == nullptr)
+    for (const std::string& note : model.notes) spdlog::warn("model: {}", note);
   Tokenizer tokenizer = Tokenizer::load(config.model_path);
   RegexFamilies families = read_families(config.readouts);
   if (target.device.empty()) target.device = resolve_device(config.device);
@@ -129,7 +120,9 @@ SweepSetup prepare_sweep(const ConfigValues& values, Target target, const Stored
                                 : make_plan({config, model, prompts, text, target.device,
                                              target.dtype, texts, nullptr, target.memory});
   if (stored != nullptr) files.prompts = stored_identity(*stored).files.prompts;
-  check_vocabulary(plan, model);
+  for (std::size_t p = 0; p < plan.prompts.size(); ++p)
+    for (const std::int32_t token : plan.tokens[p])
+      check_token(token, model, "prompt " + std::string(plan.prompt_ids[p]));
   if (config.readouts.keywords) files.families = hex(xxh3(families.text));
   add_fingerprints(config, token_sets, text, plan, files);
   return {std::move(config),    std::move(model),    std::move(weights),

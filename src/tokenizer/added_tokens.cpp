@@ -136,7 +136,8 @@ std::vector<Piece> AddedTokens::split(std::string_view text, const Matcher& matc
     if (token->lstrip) begin = std::max(begin - white_space_at_end(text.substr(0, begin)), done);
     if (token->rstrip) end += white_space_at_front(text.substr(end));
     if (done < begin) pieces.push_back({text.substr(done, begin - done), nullptr});
-    pieces.push_back({text.substr(begin, end - begin), token});
+    // Nothing is left of white space that an rstrip token before it took.
+    if (begin < end) pieces.push_back({text.substr(begin, end - begin), token});
     done = end;
   }
   if (done != text.size()) pieces.push_back({text.substr(done), nullptr});

@@ -2,6 +2,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "tokenizer/literal_pattern.hpp"
+#include "tokenizer/nfc.hpp"
 
 namespace rvsweep {
 
@@ -15,22 +16,22 @@ void Normalizer::add(const JsonPlace& place) {
     const JsonPlace parts = place.member("normalizers");
     for (std::size_t i = 0; i < parts.array().size(); ++i) add(parts.element(i));
   } else if (type == "Prepend") {
-    steps_.push_back({"", place.member("prepend").text()});
+    const std::string content = place.member("prepend").text();
+    steps_.emplace_back([content](AlignedText& text) { text.prepend(content); });
   } else if (type == "Replace") {
-    steps_.push_back({literal_pattern(place), place.member("content").text()});
+    const std::string pattern = literal_pattern(place), content = place.member("content").text();
+    steps_.emplace_back([pattern, content](AlignedText& text) { text.replace(pattern, content); });
+  } else if (type == "NFC") {
+    steps_.emplace_back(to_nfc);
   } else {
-    place.refuse("normalizer " + type, "supported are Prepend, Replace and a Sequence of these");
+    place.refuse("normalizer " + type,
+                 "supported are NFC, Prepend, Replace and a Sequence of these");
   }
 }
 
 void Normalizer::apply(AlignedText& text) const {
-  for (const Step& step : steps_) {
-    if (text.text.empty()) return;
-    if (step.pattern.empty())
-      text.prepend(step.content);
-    else
-      text.replace(step.pattern, step.content);
-  }
+  for (const auto& step : steps_)
+    if (!text.text.empty()) step(text);
 }
 
 }  // namespace rvsweep

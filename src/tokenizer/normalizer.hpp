@@ -1,6 +1,6 @@
 #pragma once
 // Changes to the text before it is cut into words.
-#include <string>
+#include <functional>
 #include <vector>
 
 #include "rvsweep/core/json_place.hpp"
@@ -10,22 +10,17 @@ namespace rvsweep {
 
 class Normalizer {
  public:
-  /// From the `normalizer` of tokenizer.json: null, Prepend, Replace (of a text, not of a regular
-  /// expression), or a Sequence of these. Throws InputError naming any other.
+  /// From the `normalizer` of tokenizer.json: null, NFC, Prepend, Replace (of a text, not of a
+  /// regular expression), or a Sequence of these. Throws InputError naming any other.
   explicit Normalizer(const JsonPlace& place);
 
   /// An empty text stays empty.
   void apply(AlignedText& text) const;
 
  private:
-  struct Step {
-    std::string pattern;  // empty: `content` goes in front
-    std::string content;
-  };
-
   void add(const JsonPlace& place);
 
-  std::vector<Step> steps_;
+  std::vector<std::function<void(AlignedText&)>> steps_;
 };
 
 }  // namespace rvsweep

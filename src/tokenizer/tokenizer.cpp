@@ -1,6 +1,7 @@
 #include "rvsweep/tokenizer/tokenizer.hpp"
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/read_file.hpp"
 #include "rvsweep/core/utf8.hpp"
 #include "tokenizer/added_tokens.hpp"
 #include "tokenizer/bpe.hpp"
@@ -37,6 +38,26 @@ BpeSettings read_bpe(const JsonPlace& model, TokenizerFile& file) {
   return settings;
 }
 
+/// transformers adds tokens that only tokenizer_config.json has, under ids that need not be the
+/// model's.
+void check_added_tokens(const std::filesystem::path& tokenizer_config, const AddedTokens& added) {
+  const auto text = read_file(tokenizer_config);
+  if (!text) return;
+  const auto object = parse_json(*text, tokenizer_config.string());
+  const JsonPlace tokens =
+      JsonPlace{object, tokenizer_config.string(), ""}.member("added_tokens_decoder");
+  if (tokens.is_null()) return;
+  for (const auto& [id, token] : tokens.value.items()) {
+    const std::string content = tokens.member(id).member("content").text();
+    const AddedToken* known = added.with_content(content);
+    if (known == nullptr || std::to_string(known->id) != id)
+      throw InputError(tokens.where(),
+                       "token \"" + content + "\" with the id " + id +
+                           " is not among the added tokens of tokenizer.json",
+                       "save the tokenizer once more with transformers, which then writes both");
+  }
+}
+
 }  // namespace
 
 struct Tokenizer::Tables {
@@ -68,8 +89,10 @@ Tokenizer Tokenizer::load(const std::filesystem::path& model_folder) {
   const JsonPlace model = root.member("model");
   const BpeSettings settings = read_bpe(model, file);
   const bool byte_fallback = model.member("byte_fallback").flag_or(false);
-  return Tokenizer(std::make_shared<Tables>(
-      file, root, byte_fallback ? Symbols::characters : Symbols::bytes, settings));
+  auto tables = std::make_shared<Tables>(
+      file, root, byte_fallback ? Symbols::characters : Symbols::bytes, settings);
+  check_added_tokens(model_folder / "tokenizer_config.json", tables->added);
+  return Tokenizer(std::move(tables));
 }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, bool add_special_tokens) const {

@@ -4,6 +4,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/json_place.hpp"
 #include "rvsweep/core/read_file.hpp"
 
 namespace rvsweep {
@@ -141,6 +142,7 @@ TokenizerFile read_tokenizer_file(const std::filesystem::path& file) {
                      std::filesystem::exists(file) ? "cannot be read" : "does not exist",
                      "give the folder of a Hugging Face model that has its tokenizer.json");
   TokenizerFile result;
+  refuse_stand_in(*content, file.string());
   result.fingerprint = xxh3(*content);
   Reader reader(result, file.string());
   json::sax_parse(*content, &reader);

@@ -45,36 +45,37 @@ const std::vector<Fault> faults{
     {"attention bias rounded to 16 bits",
      [](Operations& table) {
        table.attention_bias = [](const Visibility& seen, const QueryColumns& queries,
-                                 std::int64_t group, at::Device device) {
-         return sound->attention_bias(seen, queries, group, device)
-             .to(at::kBFloat16)
-             .to(at::kFloat);
+                                 std::int64_t group, const Placement& placement) {
+         AttentionBias bias = sound->attention_bias(seen, queries, group, placement);
+         at::Tensor& rounded = bias.ln_times.defined() ? bias.ln_times : bias.mask;
+         rounded = rounded.to(at::kBFloat16).to(rounded.scalar_type());
+         return bias;
        };
      }},
     {"padding seen",
      [](Operations& table) {
        table.attention_bias = [](const Visibility& seen, const QueryColumns& queries,
-                                 std::int64_t group, at::Device device) {
+                                 std::int64_t group, const Placement& placement) {
          Visibility wrong = seen;
          for (RowVisibility& row : wrong.rows) row.first = std::max(row.first - 1, 0);
-         return sound->attention_bias(wrong, queries, group, device);
+         return sound->attention_bias(wrong, queries, group, placement);
        };
      }},
     {"attention one percent too large",
      [](Operations& table) {
-       table.attention = [](const at::Tensor& q, const CacheCells& cells, const at::Tensor& bias,
+       table.attention = [](const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
                             double scale) {
          return sound->attention(q, cells, bias, scale) * 1.01;
        };
      }},
     {"attention without a number",
      [](Operations& table) {
-       table.attention = [](const at::Tensor& q, const CacheCells& cells, const at::Tensor& bias,
+       table.attention = [](const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
                             double scale) { return sound->attention(q, cells, bias, scale) / 0; };
      }},
     {"attention to another head",
      [](Operations& table) {
-       table.attention = [](const at::Tensor& q, const CacheCells& cells, const at::Tensor& bias,
+       table.attention = [](const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
                             double scale) {
          return sound->attention(q, {cells.keys.flip(1), cells.values.flip(1)}, bias, scale);
        };
@@ -127,7 +128,7 @@ const std::vector<Fault> faults{
 
 class SelfCheck : public ::testing::TestWithParam<at::ScalarType> {
  protected:
-  void SetUp() override { use_threads(1); }
+  void SetUp() override { prepare_thread({}, 1); }
   Placement placement{at::kCPU, GetParam()};
 };
 

@@ -18,11 +18,11 @@ int main() {
     resolve_device("cuda");
     const World world;
     const Placement placement = place_rank("cuda", "float32", 0);
-    std::string why_not;
-    const auto nccl = Nccl::join(world.communicator(), world.node().host, 0, why_not);
-    if (!nccl) throw InputError("NCCL", why_not);
+    prepare_thread(placement, /*threads=*/1);
     const at::Tensor numbers = at::arange(1 << 24), sent = numbers.to(placement.device);
-    nccl->broadcast(sent.data_ptr(), sent.nbytes(), /*root=*/0);
+    const DeviceMemory memory{gpu_uuid(placement), sent.data_ptr(), sent.nbytes()};
+    const auto why_not = broadcast_by_nccl(world.communicator(), memory, /*root=*/0, Seconds(60));
+    if (why_not) throw InputError("NCCL", *why_not);
     const bool equal = sent.to(at::kCPU).equal(numbers);
     std::cout << "NCCL " << nccl_version().value_or("?") << ": " << sent.nbytes() << " bytes "
               << (equal ? "are there" : "were lost") << "\n";

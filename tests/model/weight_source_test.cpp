@@ -65,8 +65,8 @@ class Sources : public ::testing::Test {
   Weights weights(const WeightSource& source, at::ScalarType dtype) const {
     return weights_in(block(source, dtype, 2), config, weight_layout(config, dtype));
   }
-  WeightSource files() const { return find_weights(folder.path(), config, std::nullopt); }
-  WeightSource drawn(std::uint64_t seed) const { return find_weights(folder.path(), config, seed); }
+  WeightSource files() { return find_weights(folder.path(), config, std::nullopt); }
+  WeightSource drawn(std::uint64_t seed) { return find_weights(folder.path(), config, seed); }
 
   ModelConfig config = config_of_test();
   TemporaryFolder folder;
@@ -87,6 +87,28 @@ TEST_F(Sources, EveryNumberArrivesFromEveryFormatInEveryFormat) {
         ASSERT_EQ(data[i], value(p, i)) << parameter.name << " " << i;
     }
   }
+}
+
+TEST_F(Sources, AHeadThatDiffersFromTheEmbeddingItIsTiedToIsKept) {
+  write_files();
+  config.tied_head = true;
+  files();
+  EXPECT_FALSE(config.tied_head);
+  drawn(1);
+  const Parameter embedding = parameters_of(config).front(), head = parameters_of(config).back();
+  std::fstream file(folder.path() / "model.safetensors",
+                    std::ios::in | std::ios::out | std::ios::binary);
+  const auto index = files().files;
+  config.tied_head = true;
+  std::string bytes(index.at(embedding.name).end - index.at(embedding.name).begin, '\0');
+  ASSERT_EQ(index.at(head.name).end - index.at(head.name).begin, bytes.size());
+  file.seekg(static_cast<std::streamoff>(index.at(embedding.name).begin));
+  file.read(bytes.data(), std::ssize(bytes));
+  file.seekp(static_cast<std::streamoff>(index.at(head.name).begin));
+  file.write(bytes.data(), std::ssize(bytes));
+  file.close();
+  files();
+  EXPECT_TRUE(config.tied_head);
 }
 
 TEST_F(Sources, AFileThatBecameShorterIsNamed) {

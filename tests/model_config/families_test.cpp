@@ -11,20 +11,29 @@ namespace {
 TEST(Families, DifferInEveryField) {
   std::set<std::string> model_types, names;
   std::set<Bias> qkv_biases, o_biases;
-  std::set<std::optional<std::int64_t>> windows;
+  std::set<Window> windows;
+  std::set<bool> with_head_norms;
+  std::set<std::optional<std::int64_t>> n_kv_heads, head_dims;
   for (const Family& family : all_families()) {
-    const auto& [model_type, name, qkv_bias, o_bias, sliding_window] = family;  // every field
+    const auto& [model_type, name, qkv_bias, o_bias, window, head_norms, kv_heads, head_dim] =
+        family;  // every field
     model_types.insert(model_type);
     names.insert(name);
     qkv_biases.insert(qkv_bias);
     o_biases.insert(o_bias);
-    windows.insert(sliding_window);
+    windows.insert(window);
+    with_head_norms.insert(head_norms);
+    n_kv_heads.insert(kv_heads);
+    head_dims.insert(head_dim);
   }
   EXPECT_EQ(model_types.size(), all_families().size());
   EXPECT_EQ(names.size(), all_families().size());
   EXPECT_GT(qkv_biases.size(), 1u);
   EXPECT_GT(o_biases.size(), 1u);
   EXPECT_GT(windows.size(), 1u);
+  EXPECT_GT(with_head_norms.size(), 1u);
+  EXPECT_GT(n_kv_heads.size(), 1u);
+  EXPECT_GT(head_dims.size(), 1u);
 }
 
 TEST(Families, AreFoundByModelType) {
@@ -34,7 +43,7 @@ TEST(Families, AreFoundByModelType) {
 }
 
 TEST(Families, AreListedInWords) {
-  EXPECT_EQ(supported_families(), "rvsweep runs dense Llama, Mistral and Qwen2 models");
+  EXPECT_EQ(supported_families(), "rvsweep runs dense Llama, Mistral, Qwen2 and Qwen3 models");
 }
 
 }  // namespace

@@ -151,26 +151,34 @@ TEST_F(Config, TakesTheHeadWidthThatIsWritten) {
   EXPECT_EQ(m.kv_dim(), 1024);
 }
 
-// As transformers' configuration and modelling files have it, except Mistral with attention_bias:
-// transformers ignores the key there, while weights without these biases are refused here.
+// As transformers' configuration and modelling files have it.
 TEST_F(Config, TakesFromItsFamilyWhatFamiliesDifferIn) {
   struct Case {
     const char* model_type;
     bool attention_bias, qkv_bias, o_bias;
     std::optional<std::int64_t> sliding_window;
+    std::int64_t n_kv_heads, head_dim;
+    bool head_norms;
   };
-  for (const Case& expected : {Case{"llama", false, false, false, {}},
-                               {"llama", true, true, true, {}},
-                               {"mistral", false, false, false, 4096},
-                               {"mistral", true, true, false, 4096},
-                               {"qwen2", false, true, false, {}},
-                               {"qwen2", true, true, false, {}}}) {
-    const json family = with(llama3, "model_type", expected.model_type);
-    const ModelConfig m = load(with(family, "attention_bias", expected.attention_bias));
+  for (const Case& expected : {Case{"llama", false, false, false, {}, 32, 64, false},
+                               {"llama", true, true, true, {}, 32, 64, false},
+                               {"mistral", true, false, false, 4096, 8, 64, false},
+                               {"qwen2", false, true, false, {}, 32, 64, false},
+                               {"qwen2", true, true, false, {}, 32, 64, false},
+                               {"qwen3", false, false, false, {}, 32, 128, true},
+                               {"qwen3", true, true, true, {}, 32, 128, true}}) {
+    const json family =
+        without(with(llama3, "model_type", expected.model_type), "num_key_value_heads");
+    const ModelConfig m =
+        load(with(with(family, "attention_bias", expected.attention_bias), "hidden_size", 2048));
     EXPECT_EQ(m.model_type, expected.model_type);
     EXPECT_EQ(m.qkv_bias, expected.qkv_bias) << expected.model_type;
     EXPECT_EQ(m.o_bias, expected.o_bias) << expected.model_type;
     EXPECT_EQ(m.sliding_window, expected.sliding_window) << expected.model_type;
+    EXPECT_EQ(m.n_kv_heads, expected.n_kv_heads) << expected.model_type;
+    EXPECT_EQ(m.head_dim, expected.head_dim) << expected.model_type;
+    EXPECT_EQ(m.head_norms, expected.head_norms) << expected.model_type;
+    EXPECT_EQ(load(with(family, "num_key_value_heads", nullptr)).n_kv_heads, 32);
   }
 }
 
@@ -188,6 +196,17 @@ TEST_F(Config, CollectsEosIdsOfBothFiles) {
   EXPECT_EQ(load(llama3).eos_token_ids, (Ids{3, 128009}));
   folder.write("generation_config.json", R"({"eos_token_id": null, "top_p": 0.9})");
   EXPECT_EQ(load(llama3).eos_token_ids, (Ids{128009}));
+}
+
+TEST_F(Config, NotesWhatIsAskedForAndNotDone) {
+  folder.write("generation_config.json",
+               R"({"repetition_penalty": 1.1, "min_new_tokens": 0, "suppress_tokens": [3, 4],
+                   "bad_words_ids": [], "num_beams": 1, "top_p": 0.9, "sequence_bias": null})");
+  const ModelConfig m = load(with(llama3, "attn_logit_cap", 50));
+  ASSERT_EQ(m.notes.size(), 3u);
+  EXPECT_TRUE(says(m.notes[0], {"config.json: attn_logit_cap is not known"}));
+  EXPECT_TRUE(says(m.notes[1], {"generation_config.json: repetition_penalty = 1.1"}));
+  EXPECT_TRUE(says(m.notes[2], {"suppress_tokens = [3,4] is not applied"}));
 }
 
 TEST_F(Config, ReadsTheTokenizersEosTokenInBothWritings) {
@@ -209,14 +228,39 @@ TEST_F(Config, ASlidingWindowBoundsTheLength) {
   EXPECT_EQ(load(with(mistral, "sliding_window", 100000)).max_length(), 8192);
 }
 
-TEST_F(Config, ASlidingWindowThatIsOffOrUsedByNoLayerDoesNot) {
-  const json qwen = with(with(llama3, "model_type", "qwen2"), "sliding_window", 4096);
+TEST_F(Config, EachFamilyHasItsOwnWindowKeys) {
+  const json llama = with(llama3, "sliding_window", 4096);
+  EXPECT_FALSE(load(llama).sliding_window);
+  const json mistral = with(llama, "model_type", "mistral");
+  EXPECT_EQ(load(with(mistral, "use_sliding_window", false)).sliding_window, 4096);
+  const json qwen = with(llama, "model_type", "qwen2");
+  EXPECT_FALSE(load(qwen).sliding_window);
   EXPECT_FALSE(load(with(qwen, "use_sliding_window", false)).sliding_window);
-  EXPECT_EQ(load(with(qwen, "use_sliding_window", true)).sliding_window, 4096);
+  const json windows = with(qwen, "use_sliding_window", true);
+  EXPECT_EQ(load(windows).sliding_window, 4096);
+  EXPECT_EQ(load(without(windows, "sliding_window")).sliding_window, 4096);
+  EXPECT_FALSE(load(with(windows, "sliding_window", nullptr)).sliding_window);
+  EXPECT_FALSE(load(with(windows, "max_window_layers", 32)).sliding_window);
+  EXPECT_EQ(load(with(windows, "max_window_layers", 31)).sliding_window, 4096);
   const json full = {"full_attention", "full_attention"};
   const json mixed = {"full_attention", "sliding_attention"};
-  EXPECT_FALSE(load(with(qwen, "layer_types", full)).sliding_window);
-  EXPECT_EQ(load(with(qwen, "layer_types", mixed)).sliding_window, 4096);
+  EXPECT_FALSE(load(with(windows, "layer_types", full)).sliding_window);
+  EXPECT_EQ(load(with(windows, "layer_types", mixed)).sliding_window, 4096);
+}
+
+TEST_F(Config, WhatTwoVersionsOfTransformersReadDifferentlyIsRefused) {
+  const json v5 = with(llama31_scaling, "rope_theta", 500000.0);
+  const json both = with(with(llama3, "rope_parameters", v5), "rope_scaling", llama31_scaling);
+  EXPECT_EQ(load(both).rope.type, RopeType::llama3);
+  EXPECT_EQ(load(without(both, "rope_theta")).rope.theta, 500000.0);
+  const json linear = {{"rope_type", "linear"}, {"factor", 2.0}};
+  EXPECT_TRUE(says(refusal(with(both, "rope_scaling", linear)),
+                   {"rope_scaling and rope_parameters do not say the same"}));
+  EXPECT_TRUE(says(refusal(with(both, "rope_theta", 10000.0)),
+                   {"rope_theta and rope_parameters do not say the same"}));
+  const char* const original = "original_max_position_embeddings";
+  EXPECT_EQ(load(with(both, original, 8192)).rope.original_max_position_embeddings, 8192);
+  EXPECT_TRUE(says(refusal(with(both, original, 4096)), {original, "do not say the same"}));
 }
 
 TEST_F(Config, AMissingOrMalformedFileIsNamed) {
@@ -228,6 +272,15 @@ TEST_F(Config, AMissingOrMalformedFileIsNamed) {
     EXPECT_TRUE(
         says(refusal_message([&] { load_model_config(folder.path()); }), {path, "not valid JSON"}));
   }
+  folder.write("config.json", R"({"rms_norm_eps": -Infinity})");
+  EXPECT_TRUE(says(refusal_message([&] { load_model_config(folder.path()); }),
+                   {path, "neither NaN nor Infinity"}));
+  folder.write("config.json", R"({"rms_norm_eps": 1e999})");
+  EXPECT_TRUE(says(refusal_message([&] { load_model_config(folder.path()); }),
+                   {path, "beyond the range of a double"}));
+  folder.write("config.json", "version https://git-lfs.github.com/spec/v1\noid sha256:7\n");
+  EXPECT_TRUE(
+      says(refusal_message([&] { load_model_config(folder.path()); }), {path, "Git LFS pointer"}));
   for (const char* text : {"[]", "3", "null", "{}"}) {
     folder.write("config.json", text);
     EXPECT_TRUE(says(refusal_message([&] { load_model_config(folder.path()); }), {path}));
@@ -284,7 +337,8 @@ TEST_F(Config, WhatIsNotSupportedIsRefusedByName) {
   for (const char* key : {"num_local_experts", "num_experts", "n_routed_experts"})
     EXPECT_TRUE(says(refusal(with(llama3, key, 8)), {key, "mixture of experts"}));
   EXPECT_TRUE(says(refusal(with(llama3, "hidden_act", "gelu")), {"hidden_act", "\"gelu\""}));
-  EXPECT_TRUE(says(refusal(with(llama3, "mlp_bias", true)), {"mlp_bias"}));
+  EXPECT_TRUE(says(refusal(with(llama3, "mlp_bias", true)), {"mlp_bias: true"}));
+  EXPECT_TRUE(says(refusal(with(llama3, "is_causal", false)), {"is_causal: false"}));
   EXPECT_TRUE(says(refusal(with(llama3, "partial_rotary_factor", 0.5)), {"partial_rotary_factor"}));
   EXPECT_TRUE(says(
       refusal(version_5(

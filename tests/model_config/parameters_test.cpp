@@ -87,6 +87,22 @@ TEST(Parameters, AreHuggingFacesInTheOrderOfTheirUse) {
     }
 }
 
+TEST(Parameters, NormsOfHeadsFollowTheirProjections) {
+  ModelConfig config = tiny();
+  const auto without = parameters_of(config);
+  config.head_norms = true;
+  auto with = parameters_of(config);
+  const auto q_norm = std::ranges::find(with, Slot::q_norm, &Parameter::slot);
+  EXPECT_EQ(q_norm->name, "model.layers.0.self_attn.q_norm.weight");
+  EXPECT_EQ(q_norm->shape, Shape{config.head_dim});
+  EXPECT_EQ(q_norm->role, Role::norm_weight);
+  EXPECT_EQ((q_norm - 1)->name, "model.layers.0.self_attn.v_proj.weight");
+  EXPECT_EQ((q_norm + 1)->name, "model.layers.0.self_attn.k_norm.weight");
+  std::erase_if(
+      with, [](const Parameter& p) { return p.slot == Slot::q_norm || p.slot == Slot::k_norm; });
+  EXPECT_EQ(with.size(), without.size());
+}
+
 TEST(Parameters, ShareATensorWithThoseOfTheirSlotAndLayer) {
   const auto parameters = parameters_of(tiny());
   const auto find = [&](const std::string& name) {

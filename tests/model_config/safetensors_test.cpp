@@ -101,6 +101,19 @@ TEST_F(Safetensors, AHeaderThatIsNoJsonObjectIsRefused) {
     EXPECT_TRUE(says(refusal(file_of(header, 4)), {path("model.safetensors"), "header"})) << header;
 }
 
+TEST_F(Safetensors, WhatLiesInTheFilesPlaceIsNamed) {
+  EXPECT_TRUE(says(refusal("version https://git-lfs.github.com/spec/v1\noid sha256:7\nsize 9\n"),
+                   {path("model.safetensors"), "Git LFS pointer", "git lfs pull"}));
+  EXPECT_TRUE(says(refusal("<!DOCTYPE html><html><body>You need to agree</body></html>"),
+                   {path("model.safetensors"), "web page"}));
+}
+
+TEST_F(Safetensors, AQuantisedDtypeIsNamed) {
+  for (const char* dtype : {"U32", "F8_E8M0", "F4"})
+    EXPECT_TRUE(
+        says(refusal({{"a", tensor(dtype, {2}, 0, 8)}}, 8), {"tensor a", dtype, "quantised"}));
+}
+
 TEST_F(Safetensors, AMalformedEntryIsNamed) {
   const json good = tensor("F32", {2}, 0, 8);
   for (const char* key : {"dtype", "shape", "data_offsets"}) {
@@ -185,6 +198,11 @@ TEST_F(Shards, AreReadAsOneIndex) {
   EXPECT_EQ(index.at("a").file, folder.path() / "one.safetensors");
   EXPECT_EQ(index.at("b").file, folder.path() / "two.safetensors");
   EXPECT_EQ(index.at("b").shape, (Shape{3}));
+}
+
+TEST_F(Shards, AFileBesideThemThatIsNoneOfThemIsNamed) {
+  folder.write("model.safetensors", file_of(two_tensors.dump(), 32));
+  EXPECT_TRUE(says(refusal_of_folder(), {path("model.safetensors"), "one.safetensors"}));
 }
 
 TEST_F(Shards, AMalformedIndexIsNamed) {

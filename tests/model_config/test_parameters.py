@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config
+from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
 import tiny_models
 from processes import call
@@ -22,6 +22,8 @@ CONFIGS = {
     "mistral with a tied head": MistralConfig(**SHAPE, tie_word_embeddings=True),
     "qwen2": Qwen2Config(**SHAPE),
     "qwen2 with a tied head": Qwen2Config(**SHAPE, tie_word_embeddings=True),
+    "qwen3": Qwen3Config(**SHAPE),
+    "qwen3 with biases and a tied head": Qwen3Config(**SHAPE, attention_bias=True, tie_word_embeddings=True),
 }
 
 

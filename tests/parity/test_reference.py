@@ -31,7 +31,7 @@ def prompts(folder, n, m):
     return base, source
 
 
-@pytest.fixture(scope="module", params=["llama", "llama31", "qwen2", "mistral"])
+@pytest.fixture(scope="module", params=["llama", "llama31", "qwen2", "qwen3", "mistral"])
 def folder(request, tiny_model):
     return tiny_model(request.param)
 

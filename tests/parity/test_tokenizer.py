@@ -235,6 +235,33 @@ def test_added_tokens_of_every_kind(rvsweep, tmp_path, add_prefix_space):
     check_decoding(rvsweep, folder, tokenizer, [encoding.ids for encoding in tokenizer.encode_batch(lines)])
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_added_tokens_that_take_each_others_white_space(rvsweep, tmp_path, seed):
+    rng = random.Random(seed)
+    contents = ["<a>", "<b>", " ", "  ", "\n", " x"]
+    tokenizer = pair_merging(b"xy", b"xy", NO_REGEX)
+    for content in rng.sample(contents, 4):
+        lstrip, rstrip, single_word = (rng.random() < 0.4 for _ in range(3))
+        tokenizer.add_tokens(
+            [AddedToken(content, lstrip=lstrip, rstrip=rstrip, single_word=single_word, normalized=False)]
+        )
+    drawn = ["".join(rng.choices([*contents, "x", "y"], k=rng.randint(1, 8))) for _ in range(500)]
+    # The package breaks down where a token's range would end before it begins.
+    lines = [line for line in drawn if encodes(tokenizer, line)]
+    assert len(lines) > 250
+    check_encoding(rvsweep, saved(tokenizer, tmp_path), tokenizer, lines)
+
+
+def encodes(tokenizer: Tokenizer, line: str) -> bool:
+    try:
+        tokenizer.encode(line)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        return False
+    return True
+
+
 SPLITS = {
     "digits of three": (r"\p{N}{1,3}", "isolated", False),
     "removed": (r"\s+", "removed", False),

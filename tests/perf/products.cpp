@@ -61,7 +61,7 @@ double step(const Weights& weights, const Operations& operations, const at::Tens
 void measure(const std::filesystem::path& folder, int threads) {
   const at::NoGradGuard no_autograd;
   at::set_num_threads(threads);
-  const ModelConfig config = load_model_config(folder);
+  ModelConfig config = load_model_config(folder);
   const WeightSource source = find_weights(folder, config, std::nullopt);
   std::vector<Layout> layouts = layouts_of(source, config);
   for (Layout& layout : layouts) {

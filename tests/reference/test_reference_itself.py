@@ -30,7 +30,7 @@ CLOSE = {"atol": 2e-4, "rtol": 1e-5}
 ARM = RowSpec("kv_cache", (1, 2, 3))
 
 
-@pytest.fixture(scope="module", params=["llama", "llama31", "qwen2", "mistral"])
+@pytest.fixture(scope="module", params=["llama", "llama31", "qwen2", "qwen3", "mistral"])
 def folder(request, tiny_model):
     return tiny_model(request.param)
 

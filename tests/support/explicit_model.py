@@ -56,11 +56,11 @@ class ExplicitModel:
         self.inv_freq = self.spec.inverse_frequencies()
         files = [load_file(path) for path in sorted(folder.glob("*.safetensors"))]
         self.weights = {name: tensor.to(dtype) for file in files for name, tensor in file.items()}
-        unlike = self.weights.keys() ^ self.spec.parameters()
+        unlike = (self.weights.keys() ^ self.spec.parameters()) - ({"lm_head.weight"} if self.spec.tied_head else set())
         if unlike:
             raise ValueError(f"{folder} and its family's definition differ in {sorted(unlike)}")
-        if self.spec.tied_head:
-            self.weights["lm_head.weight"] = self.weights["model.embed_tokens.weight"]
+        if self.spec.tied_head:  # a head that the files hold all the same stays
+            self.weights.setdefault("lm_head.weight", self.weights["model.embed_tokens.weight"])
 
     @property
     def n_layers(self) -> int:
@@ -126,6 +126,9 @@ class ExplicitModel:
             h = self.norm(block + ".input_layernorm", x)
             projected = (at(s, self.linear(f"{block}.self_attn.{s}", h)) for s in ("q_proj", "k_proj", "v_proj"))
             queries, keys, values = projected
+            if self.spec.head_norms:
+                queries = self.norm(block + ".self_attn.q_norm", queries)
+                keys = self.norm(block + ".self_attn.k_norm", keys)
             own = Cells(self.rotate(keys, where), values)
             cells.append(own)
             seen = own if past is None else joined((past[index], own))

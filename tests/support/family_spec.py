@@ -17,7 +17,8 @@ from torch import Tensor
 
 QKV = ("q_proj", "k_proj", "v_proj")
 # model_type -> the attention's products that have a bias, without and with "attention_bias": true
-BIASES = {"llama": ((), (*QKV, "o_proj")), "mistral": ((), ()), "qwen2": (QKV, QKV)}
+BIASES = {"llama": ((), (*QKV, "o_proj")), "mistral": ((), ()), "qwen2": (QKV, QKV), "qwen3": ((), (*QKV, "o_proj"))}
+HEAD_NORMS = {"qwen3"}  # RMSNorm of each head's queries and keys before rotation
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class FamilySpec:
     rope: Mapping[str, object]  # rope_type, rope_theta and what the type needs
     biases: tuple[str, ...]
     tied_head: bool
+    head_norms: bool
 
     def heads_of(self, site: str) -> int:
         """Heads of what a site or the KV cache holds: query heads, KV heads or one."""
@@ -63,6 +65,7 @@ class FamilySpec:
             names |= {f"{block}.{norm}_layernorm.weight" for norm in ("input", "post_attention")}
             names |= {f"{block}.self_attn.{name}.weight" for name in (*QKV, "o_proj")}
             names |= {f"{block}.self_attn.{name}.bias" for name in self.biases}
+            names |= {f"{block}.self_attn.{name}_norm.weight" for name in "qk" if self.head_norms}
             names |= {f"{block}.mlp.{name}_proj.weight" for name in ("gate", "up", "down")}
         return names
 
@@ -80,6 +83,7 @@ def read_family_spec(folder: Path) -> FamilySpec:
         rope=read_rope(config),
         biases=with_bias if config.get("attention_bias") else without_bias,
         tied_head=config.get("tie_word_embeddings", False),
+        head_norms=config["model_type"] in HEAD_NORMS,
     )
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 from prompt_texts import sentences
 
@@ -124,11 +125,14 @@ def llama31_v4(folder: Path) -> Path:
 
 
 def llama_linear(folder: Path) -> Path:
-    """Linear rope scaling, weights stored as float16."""
+    """Linear rope scaling, weights stored as float16, a head of its own that config.json calls tied."""
     config = LlamaConfig(**COMMON, rope_parameters={"rope_type": "linear", "rope_theta": 1e4, "factor": 3.0})
     model = LlamaForCausalLM(config)
     randomise(model)
-    return save(folder, model.to(torch.float16), [1, 310, 311, 312], bos_by_template=False)
+    save(folder, model.to(torch.float16), [1, 310, 311, 312], bos_by_template=False)
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"tie_word_embeddings": True}, indent=2))
+    return folder
 
 
 def llama_linear_v4(folder: Path) -> Path:
@@ -160,8 +164,18 @@ def qwen2(folder: Path) -> Path:
     return save(folder, model, [1, *range(80, 92)], bos_by_template=False)
 
 
+def qwen3(folder: Path) -> Path:
+    """Normed heads, whose size is none of the shape's, and biases of the attention's products."""
+    config = Qwen3Config(
+        **COMMON, head_dim=40, attention_bias=True, rope_parameters={"rope_type": "default", "rope_theta": 1e6}
+    )
+    model = Qwen3ForCausalLM(config)
+    randomise(model)
+    return save(folder, model, [1, *range(60, 72)], bos_by_template=False)
+
+
 FAMILIES: dict[str, Callable[[Path], Path]] = {
-    maker.__name__: maker for maker in (llama, llama31, llama31_v4, llama_linear, llama_linear_v4, mistral, qwen2)
+    maker.__name__: maker for maker in (llama, llama31, llama31_v4, llama_linear, llama_linear_v4, mistral, qwen2, qwen3)
 }
 
 

@@ -58,10 +58,12 @@ TEST(AddedTokens, TheLeftmostThenTheLongest) {
 }
 
 TEST(AddedTokens, StripWhiteSpaceAround) {
-  const json list = {token(1, "<s>", {"lstrip"}), token(2, "<r>", {"rstrip"})};
-  EXPECT_EQ(pieces(list, "a \n<s> b"), "(a)[1  \n<s>]( b)");
+  const json list = {token(1, "<s>", {"lstrip"}), token(2, "<r>", {"rstrip"}),
+                     token(3, "\n", {"lstrip"})};
+  EXPECT_EQ(pieces(list, "a \t<s> b"), "(a)[1  \t<s>]( b)");
   EXPECT_EQ(pieces(list, "a <r>\t\u3000b"), "(a )[2 <r>\t\u3000](b)");
   EXPECT_EQ(pieces(list, "<r> <s>"), "[2 <r> ][1 <s>]");  // white space is taken once
+  EXPECT_EQ(pieces(list, "<r>\nx"), "[2 <r>\n](x)");
   EXPECT_EQ(pieces(list, "\u200B<s>"), "(\u200B)[1 <s>]");
 }
 

@@ -55,6 +55,23 @@ TEST(Tokenizer, KnowsItsTokens) {
   EXPECT_EQ(tokenizer.fingerprint(), xxh3(content.dump()));
 }
 
+TEST(Tokenizer, RefusesTokensThatOnlyItsConfigurationHas) {
+  const TemporaryFolder folder;
+  folder.write("tokenizer.json", with_begin_token().dump());
+  const auto load_with = [&](const json& added_tokens_decoder) {
+    folder.write("tokenizer_config.json",
+                 json{{"added_tokens_decoder", added_tokens_decoder}}.dump());
+    Tokenizer::load(folder.path());
+  };
+  load_with(nullptr);
+  load_with(
+      {{"258", {{"content", "<b>"}, {"special", true}}}, {"259", {{"content", "<tool call>"}}}});
+  for (const json& token : {json{{"260", {{"content", "<x>"}}}}, {{"7", {{"content", "<b>"}}}}})
+    EXPECT_TRUE(says(refusal_message([&] { load_with(token); }),
+                     {"tokenizer_config.json, added_tokens_decoder", token.begin().key(),
+                      "is not among the added tokens"}));
+}
+
 TEST(Tokenizer, RoundTripsAnyText) {
   const Tokenizer tokenizer = sample::load(sample::tokenizer_json());
   std::string text("\0\x01 \n\t\u00e9\u0301 \u4e2d\U0001F469\u200D\U0001F680 \uFFFF\U0010FFFF", 28);
@@ -118,7 +135,7 @@ TEST(Tokenizer, RefusesComponentsByName) {
       {R"({"model": {"vocab": null}})", "model.vocab: is not an object"},
       {R"({"model": {"merges": {"a": 1}}})", "model.merges: is not a list"},
       {R"({"model": null})", "model: is not an object"},
-      {R"({"normalizer": {"type": "NFC"}})", "normalizer: normalizer NFC is not supported"},
+      {R"({"normalizer": {"type": "NFKC"}})", "normalizer: normalizer NFKC is not supported"},
       {R"({"pre_tokenizer": {"type": "Metaspace"}})", "pre_tokenizer: Metaspace is not supported"},
       {R"({"post_processor": {"type": "RobertaProcessing"}})",
        "post_processor: RobertaProcessing is not supported"},

@@ -4,14 +4,19 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/ids.hpp"
 
 namespace rvsweep {
 
+/// Throws InputError of `where` when `content` begins as what is often found in a file's place: a
+/// Git LFS pointer or a web page.
+void refuse_stand_in(std::string_view content, const std::string& where);
+
 /// The tree of JSON text. Throws InputError of `where` and `advice`, with the byte, when it is not
-/// JSON or not UTF-8.
+/// JSON or not UTF-8, stands in for another file, or holds a number beyond a double.
 nlohmann::json parse_json(const std::string& text, const std::string& where,
                           const std::string& advice = "");
 

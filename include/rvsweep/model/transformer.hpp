@@ -1,5 +1,5 @@
 #pragma once
-// One forward pass of a Llama-family decoder (Llama, Mistral, Qwen2) over a batch of unlike rows:
+// One forward pass of a decoder (src/model_config/families.cpp) over a batch of unlike rows:
 // prefill, the suffix of a patched prompt and a decode step are the same call with more or fewer
 // queries per row.
 #include <ATen/core/Tensor.h>

@@ -22,8 +22,10 @@ struct WeightSource {
 };
 
 /// The safetensors files of `folder`, their headers checked against `config`; or, with a seed,
-/// weights that are drawn. Throws InputError as read_safetensors_index and check_tensors do.
-WeightSource find_weights(const std::filesystem::path& folder, const ModelConfig& config,
+/// weights that are drawn. A head that config.json ties to the embedding, while the files hold both
+/// and they differ, becomes untied in `config`, as in transformers 5. Throws InputError as
+/// read_safetensors_index and check_tensors do.
+WeightSource find_weights(const std::filesystem::path& folder, ModelConfig& config,
                           std::optional<std::uint64_t> seed);
 
 /// xxh3 over config.json and every weight byte, in order of tensor name, or over config.json and

@@ -13,12 +13,13 @@ namespace rvsweep {
 /// Parameters of one block; H hidden, I intermediate, Q = n_heads*head_dim, D =
 /// n_kv_heads*head_dim.
 struct LayerWeights {
-  at::Tensor input_norm;  // [H]
-  Matrix qkv;             // [Q + 2D, H]: rows of q, then k, then v
-  Matrix o;               // [H, Q]
-  at::Tensor mlp_norm;    // [H]
-  Matrix gate_up;         // [2I, H]: rows of gate, then up
-  Matrix down;            // [H, I]
+  at::Tensor input_norm;      // [H]
+  Matrix qkv;                 // [Q + 2D, H]: rows of q, then k, then v
+  at::Tensor q_norm, k_norm;  // [head_dim]; undefined where heads are not normed
+  Matrix o;                   // [H, Q]
+  at::Tensor mlp_norm;        // [H]
+  Matrix gate_up;             // [2I, H]: rows of gate, then up
+  Matrix down;                // [H, I]
 };
 
 struct Weights {

@@ -19,6 +19,8 @@ struct RopeConfig {
   double low_freq_factor = 1.0;  // llama3 only, like the two below
   double high_freq_factor = 4.0;
   double original_max_position_embeddings = 8192;
+
+  bool operator==(const RopeConfig&) const = default;
 };
 
 /// Sizes and numerics of a decoder: what the forward pass needs of config.json and of its family
@@ -40,14 +42,19 @@ struct ModelConfig {
   bool tied_head = false;  // the embedding serves as head
   bool qkv_bias = false;
   bool o_bias = false;
+  bool head_norms = false;  // RMSNorm of each head's queries and keys before rotation
   std::vector<std::int32_t> eos_token_ids;  // config.json and generation_config.json, sorted
   std::string eos_token;  // as tokenizer_config.json writes it; "" where it does not
+  std::vector<std::string> notes;  // for people: what is unusual, or asked for and not done
 
   std::int64_t kv_dim() const { return n_kv_heads * head_dim; }  // width of V: D in the docs
   std::int64_t group() const { return n_heads / n_kv_heads; }    // query heads per KV head
   /// The longest sequence a row may reach: positions, and the sliding window where there is one.
   std::int64_t max_length() const;
 };
+
+/// Throws InputError of `where` when the embedding has no row for `token`.
+void check_token(std::int32_t token, const ModelConfig& model, const std::string& where);
 
 /// Reads `folder`/config.json (+ generation_config.json and tokenizer_config.json where present).
 /// Throws InputError naming the file and key: missing or malformed file, unsupported architecture,

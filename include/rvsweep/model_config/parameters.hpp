@@ -17,6 +17,8 @@ enum class Slot {
   input_norm,
   qkv_proj,  // rows of q, then k, then v; the bias too
   qkv_bias,
+  q_norm,
+  k_norm,
   o_proj,
   o_bias,
   mlp_norm,
@@ -29,7 +31,7 @@ enum class Slot {
 enum class Role {
   product,      // [out, in]: activations are multiplied with it
   lookup,       // [vocab, hidden]: rows are taken from it
-  norm_weight,  // [hidden]: drawn as ones
+  norm_weight,  // [hidden] or [head_dim]: drawn as ones
   bias,         // [out]: drawn as zeros
 };
 
