@@ -14,6 +14,7 @@ struct Command {
   std::string name;
   std::string summary;
   int (*run)(const Arguments&);
+  bool uses_device = false;  // computes on one, or tells of it
 };
 
 /// In the order of --help.

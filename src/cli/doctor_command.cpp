@@ -100,21 +100,20 @@ void look_at_libtorch(Findings& found) {
 
 void look_at_gpus(Findings& found) {
   const GpuReport gpus = find_gpus();
-  const std::string driver = fmt::format("driver for CUDA {}.{}", gpus.driver_version / 1000,
-                                         gpus.driver_version % 1000 / 10);
-  if (!gpus.driver) {
+  if (!gpus.has_driver) {
     found.push_back(ok("gpu", "none (no driver); sweeps run on the CPU"));
     return;
   }
-  if (gpus.names.empty()) {
-    found.push_back(
-        {"problem", "gpu", driver + ", but libtorch can use no device",
-         gpus.built_in ? "check nvidia-smi, CUDA_VISIBLE_DEVICES and that the driver is new enough"
-                       : "this program was built without GPU support: use preset release"});
+  if (const auto& libraries = gpus.libraries)
+    found.push_back(ok("cuda", fmt::format("CUDA {}, cuBLAS {}, cuDNN {}", libraries->cuda,
+                                           libraries->cublas, libraries->cudnn)));
+  if (!gpus.problem.empty()) {
+    found.push_back({"problem", "gpu", gpus.problem,
+                     "sweeps run on the CPU until that is mended, see nvidia-smi"});
     return;
   }
-  found.push_back(
-      ok("gpu", fmt::format("{}: {}; {}", gpus.names.size(), fmt::join(gpus.names, ", "), driver)));
+  found.push_back(ok("gpu", fmt::format("{}: {}; driver {}", gpus.names.size(),
+                                        fmt::join(gpus.names, ", "), gpus.driver)));
   if (const auto version = nccl_version())
     found.push_back(ok("nccl", *version));
   else

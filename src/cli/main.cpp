@@ -9,6 +9,7 @@
 #include "rvsweep/core/nearest.hpp"
 #include "rvsweep/core/version.hpp"
 #include "rvsweep/kernels/caching_allocator.hpp"
+#include "rvsweep/kernels/device.hpp"
 
 namespace {
 
@@ -26,8 +27,9 @@ void print_help() {
       << "\nrvsweep COMMAND --help tells the options of a command.\n\n"
          "Exit codes: 0 done (refused rows alone too), 1 internal error or a rank that died,\n"
          "2 bad usage or input, 3 finished with failed rows, 4 output cannot be written or is\n"
-         "damaged, 5 a replayed row has other bits, 75 stopped early in good order: run the same "
-         "command again.\n";
+         "damaged, 5 a replayed row has other bits, 6 GPUs fail or are too small, 75 stopped "
+         "early\n"
+         "in good order: run the same command again.\n";
 }
 
 int dispatch(const Arguments& words) {
@@ -41,8 +43,10 @@ int dispatch(const Arguments& words) {
   }
   std::vector<std::string> names;
   for (const Command& command : commands()) {
-    if (command.name == words[0]) return command.run({words.begin() + 1, words.end()});
     names.push_back(command.name);
+    if (command.name != words[0]) continue;
+    if (command.uses_device) open_gpu_support();
+    return command.run({words.begin() + 1, words.end()});
   }
   throw InputError("", "unknown command \"" + words[0] + "\"",
                    "did you mean " + nearest_name(words[0], names) + "? See rvsweep --help");
@@ -63,12 +67,12 @@ int main(int argc, char** argv) {
   start_log(0, 1);
   try {
     return dispatch(Arguments(argv + 1, argv + argc));
-  } catch (const OutputError& error) {
-    spdlog::error("{}", error.what());
-    return exit_output_error;
   } catch (const InputError& error) {
     spdlog::error("{}", error.what());
-    return exit_bad_input;
+    return dynamic_cast<const OutputError*>(&error) ? exit_output_error : exit_bad_input;
+  } catch (const DeviceError& error) {
+    spdlog::error("{}", error.what());
+    return exit_device_error;
   } catch (const std::exception& error) {
     spdlog::error("internal error: {}", error.what());
     return exit_internal_error;

@@ -11,6 +11,7 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/experiment/geometry.hpp"
+#include "rvsweep/kernels/device_error.hpp"
 #include "rvsweep/metrics/spectra.hpp"
 #include "rvsweep/plan/layers.hpp"
 #include "rvsweep/storage/probe_file.hpp"
@@ -114,7 +115,9 @@ int probe_command(const Arguments& arguments) {
   const World alone;
   const Transformer model =
       load_on_every_rank(alone, config, source, placement, at::get_num_threads());
-  const ProbeData data = probe(model, tokens, window);
+  const ProbeData data =
+      naming_device_errors(placement.device, "give a shorter text or use a GPU with more memory",
+                           [&] { return probe(model, tokens, window); });
   if (std::ssize(tokens) < window)
     spdlog::warn("the text has {} tokens, fewer than the window of {}: its geometry is NaN",
                  tokens.size(), window);

@@ -237,11 +237,11 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
   Launch launch;
   add_experiment(setup, launch);
   const SweepSettings settings = sweep_settings(setup.config, setup.model, setup.tokenizer, launch);
-  use_threads(identity.threads);
+  const Placement placement = place_rank(setup.device, setup.dtype, 0);
+  prepare_thread(placement, identity.threads);
   const World alone;
   const Transformer model =
-      load_on_every_rank(alone, setup.model, setup.weights,
-                         place_rank(setup.device, setup.dtype, 0), identity.threads);
+      load_on_every_rank(alone, setup.model, setup.weights, placement, identity.threads);
   std::vector<at::Tensor> steps;
   const BundleRunner runner{.model = model,
                             .tokenizer = setup.tokenizer,

@@ -75,6 +75,8 @@ int run_on_rank(World& world, const RunOptions& options) {
   } catch (const std::exception& error) {
     // Told here, because World ends the other ranks as the exception leaves.
     if (world.communicator().size() > 1) spdlog::error("{}", error.what());
+    if (world.communicator().size() > 1 && dynamic_cast<const DeviceError*>(&error) != nullptr)
+      world.communicator().abort(exit_device_error);
     throw;
   }
 }

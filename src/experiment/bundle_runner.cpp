@@ -12,6 +12,8 @@
 #include "experiment/logit_readouts.hpp"
 #include "experiment/reencode.hpp"
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/log.hpp"
+#include "rvsweep/kernels/device_error.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 
 namespace rvsweep {
@@ -132,15 +134,45 @@ BundleResult empty_result(const Bundle& bundle, const std::vector<ColumnSpec>& p
   return result;
 }
 
+/// What to change where a bundle needs more memory than the device has.
+std::string less_memory(const Bundle& bundle, std::int64_t new_tokens) {
+  return fmt::format(
+      "bundle {} decodes {} rows from {} prompts of up to {} tokens, {} new ones each: set "
+      "sweep.bundle_rows below {} (another sweep, so with another --out), or use GPUs with more "
+      "memory that nothing else uses",
+      bundle.id.value, bundle.shape.rows, bundle.shape.contexts, bundle.shape.prompt_length,
+      new_tokens, bundle.shape.rows);
+}
+
+/// Tried once more with an empty cache, whose pieces may be too small for the bundle's tensors.
+BundleResult compute_in_memory(const BundleRunner& runner, const Bundle& bundle) {
+  const auto computed = [&] {
+    BundleResult result = empty_result(bundle, runner.prompt_columns, runner.row_columns);
+    compute(runner, bundle, result);
+    return result;
+  };
+  try {
+    return computed();
+  } catch (const std::exception& error) {
+    if (!is_out_of_memory(error)) throw;
+    spdlog::warn("bundle {} found no memory and is tried again with the device's cache emptied",
+                 bundle.id.value);
+  }
+  empty_cache(runner.model.placement().device);  // the first try's tensors are gone
+  return computed();
+}
+
 }  // namespace
 
 BundleResult BundleRunner::run(const Bundle& bundle) const {
   try {
-    BundleResult result = empty_result(bundle, prompt_columns, row_columns);
-    compute(*this, bundle, result);
-    return result;
+    return naming_device_errors(model.placement().device,
+                                less_memory(bundle, settings.generation.max_new_tokens),
+                                [&] { return compute_in_memory(*this, bundle); });
   } catch (const ContractError&) {
     throw;  // a defect must not pass as a property of the rows
+  } catch (const DeviceError&) {
+    throw;  // nor must a broken device
   } catch (const std::exception& error) {
     const std::string message = error.what();  // libtorch appends a stack trace
     return failed_result(bundle, prompt_columns, row_columns,

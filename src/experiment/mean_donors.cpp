@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "experiment/prefill.hpp"
+#include "rvsweep/kernels/device_error.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
 
 namespace rvsweep {
@@ -34,7 +35,10 @@ MeanDonor mean_over(const Transformer& model,
 
 MeanDonors means_over(const Transformer& model, const MeanPrompts& prompts) {
   const c10::InferenceMode no_autograd;
-  return {mean_over(model, prompts[0]), mean_over(model, prompts[1])};
+  return naming_device_errors(
+      model.placement().device, "the mean control needs GPUs with more memory", [&] {
+        return MeanDonors{mean_over(model, prompts[0]), mean_over(model, prompts[1])};
+      });
 }
 
 }  // namespace rvsweep

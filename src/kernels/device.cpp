@@ -4,40 +4,39 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <ATen/detail/CUDAHooksInterface.h>
-#include <dlfcn.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/headeronly/version.h>
 
 #include "kernels/cpu/amx/product.hpp"
 #include "kernels/cuda/arithmetic.hpp"
 #include "kernels/cuda/driver.hpp"
+#include "kernels/cuda/libraries.hpp"
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/log.hpp"
+#include "rvsweep/kernels/device_error.hpp"
 
 namespace rvsweep {
-namespace {
 
-/// libtorch_cuda registers itself when it is opened, which must precede the first use of CUDA.
-bool cuda_available() {
-#ifdef RVSWEEP_CUDA
-  static const bool available =
-      cuda::has_driver() && dlopen("libtorch_cuda.so", RTLD_LAZY | RTLD_GLOBAL) != nullptr &&
-      at::globalContext().hasCUDA() && at::detail::getCUDAHooks().getNumGPUs() > 0;
-  return available;
-#else
-  return false;
-#endif
+void open_gpu_support() {
+  if (cuda::has_driver()) cuda::why_not_open();
 }
 
-}  // namespace
+const std::string& why_no_gpu() {
+  static const std::string reason = cuda::why_unusable();
+  return reason;
+}
 
 std::string resolve_device(const std::string& requested) {
   if (requested == "cpu") return "cpu";
   if (requested != "cuda" && requested != "auto")
     throw InputError("device", "\"" + requested + "\" is unknown", "choose cpu, cuda or auto");
-  const bool available = cuda_available();
-  if (requested == "cuda" && !available)
-    throw InputError("run.device", "cuda was asked for, but no usable GPU was found",
-                     "use --device cpu or auto, or check the driver with nvidia-smi");
-  return available ? "cuda" : "cpu";
+  const std::string& reason = why_no_gpu();
+  if (reason.empty()) return "cuda";
+  if (requested == "cuda")
+    throw InputError("run.device", "cuda was asked for, but " + reason,
+                     "use --device cpu or auto, or see nvidia-smi and rvsweep doctor");
+  if (cuda::has_driver()) spdlog::warn("run.device = auto is the CPU here, because {}", reason);
+  return "cpu";
 }
 
 std::string resolve_dtype(const std::string& requested, const std::string& device) {
@@ -59,7 +58,9 @@ Placement place_rank(const std::string& device, const std::string& dtype, int lo
                     : dtype == "float16" ? at::kHalf
                                          : at::kFloat;
   if (device == "cuda") {
-    RVSWEEP_EXPECT(cuda_available(), "a GPU placement needs a GPU");
+    if (const std::string& reason = why_no_gpu(); !reason.empty())
+      throw InputError("run.device", "the sweep runs on GPUs, but " + reason,
+                       "start every rank where a GPU is, see nvidia-smi and rvsweep doctor");
     cuda::set_arithmetic();
     const int n_devices = at::detail::getCUDAHooks().getNumGPUs();
     placement.device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(local_rank % n_devices));
@@ -67,7 +68,12 @@ Placement place_rank(const std::string& device, const std::string& dtype, int lo
   return placement;
 }
 
-void use_threads(int threads) { at::set_num_threads(threads); }
+void prepare_thread(const Placement& placement, int threads) {
+  at::set_num_threads(threads);
+  const at::Device device = placement.device;
+  naming_device_errors(device, "end what else uses the GPU",
+                       [&] { c10::impl::getDeviceGuardImpl(device.type())->setDevice(device); });
+}
 
 std::string hardware_name(const Placement& placement) {
   if (placement.device.is_cpu()) {
@@ -83,6 +89,16 @@ std::string hardware_name(const Placement& placement) {
 }
 
 std::string libtorch_version() { return TORCH_VERSION; }
+
+GpuLibraries gpu_libraries(const Placement& placement) {
+  return placement.device.is_cuda() ? cuda::libraries() : GpuLibraries{};
+}
+
+std::string gpu_driver() { return cuda::driver_text(); }
+
+std::string gpu_uuid(const Placement& placement) {
+  return placement.device.is_cuda() ? cuda::device_uuid(placement.device.index()) : "";
+}
 
 bool is_on_host(const at::Device& device) { return device.is_cpu(); }
 

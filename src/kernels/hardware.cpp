@@ -4,7 +4,7 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 
 #include "kernels/cuda/driver.hpp"
-#include "rvsweep/kernels/device.hpp"
+#include "kernels/cuda/libraries.hpp"
 
 namespace rvsweep {
 
@@ -17,17 +17,13 @@ std::string blas_name() {
 }
 
 GpuReport find_gpus() {
-  GpuReport report;
-#ifdef RVSWEEP_CUDA
-  report.built_in = true;
-#endif
-  report.driver = cuda::has_driver();
-  if (!report.driver) return report;
-  report.driver_version = cuda::driver_version();
-  if (resolve_device("auto") != "cuda") return report;
+  GpuReport report{.has_driver = cuda::has_driver(), .problem = why_no_gpu()};
+  if (report.has_driver && cuda::why_not_open().empty()) report.libraries = cuda::libraries();
+  if (!report.problem.empty()) return report;
   const int devices = at::detail::getCUDAHooks().getNumGPUs();
   for (int device = 0; device < devices; ++device)
     report.names.push_back(hardware_name(place_rank("cuda", "float32", device)));
+  report.driver = cuda::driver_text();
   return report;
 }
 

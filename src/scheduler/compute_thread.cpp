@@ -55,7 +55,7 @@ void ComputeThread::compute(const std::stop_token& stop) {
     ComputeResult result = execute(task);
     lock.lock();
     current_.reset();
-    halted_ = result.kind == ResultKind::output_error;
+    halted_ = result.kind != ResultKind::done && result.kind != ResultKind::failed;
     results_.push_back(std::move(result));
     result_added_.notify_one();
   }
@@ -66,6 +66,10 @@ ComputeResult ComputeThread::execute(const Task& task) const {
     return {task.id, ResultKind::done, executor_(task.payload), ""};
   } catch (const OutputError& error) {
     return {task.id, ResultKind::output_error, {}, error.what()};
+  } catch (const DeviceMemoryError& error) {
+    return {task.id, ResultKind::out_of_memory, {}, error.what()};
+  } catch (const DeviceError& error) {
+    return {task.id, ResultKind::device_error, {}, error.what()};
   } catch (const std::exception& error) {
     return {task.id, ResultKind::failed, {}, error.what()};
   } catch (...) {

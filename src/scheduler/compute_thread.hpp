@@ -13,16 +13,17 @@
 
 namespace rvsweep {
 
-enum class ResultKind { done, failed, output_error };
+enum class ResultKind { done, failed, output_error, device_error, out_of_memory };
 
 struct ComputeResult {
   std::int32_t id = 0;
   ResultKind kind = ResultKind::done;
   Bytes outcome;        // done
-  std::string message;  // failed, output_error
+  std::string message;  // of the others
 };
 
-/// Executes submitted items one after the other. After an OutputError it starts no further item.
+/// Executes submitted items one after the other. After an OutputError or a DeviceError it starts no
+/// further item.
 class ComputeThread {
  public:
   explicit ComputeThread(Executor executor);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "rvsweep/core/error.hpp"
 
@@ -46,14 +47,14 @@ void Coordinator::rank_ready(int rank, double now) {
   note_load(rank, now);
 }
 
-/// Follows a change of what a ready rank holds. Until its next heartbeat it is taken to work on the
+/// Follows a change of what a rank holds. Until its next heartbeat it is taken to work on the
 /// first.
 void Coordinator::note_load(int rank, double now) {
   Rank& state = ranks_[rank];
   idle_.erase(rank);
   with_one_.erase(rank);
-  if (state.held.empty()) idle_.insert(rank);
-  if (state.held.size() == 1) with_one_.insert(rank);
+  if (state.ready && state.held.empty()) idle_.insert(rank);
+  if (state.ready && state.held.size() == 1) with_one_.insert(rank);
   const auto first = state.held.empty() ? std::nullopt : std::optional(state.held.front());
   if (state.activity.item == first) return;
   state.activity = {first, 0};
@@ -106,7 +107,7 @@ bool Coordinator::item_done(std::int32_t id, int rank, double now) {
   Item& item = item_at(id);
   release(id, rank, now);
   if (item.state == ItemState::done || item.state == ItemState::failed) return false;
-  if (item.state == ItemState::pending) pending_.erase({item.attempts, item.cost, id});
+  if (item.state == ItemState::pending) pending_.erase(pending(id, item));
   item.state = ItemState::done;
   ++done_;
   ++ranks_[rank].items_done;
@@ -118,7 +119,7 @@ std::optional<int> Coordinator::item_failed(std::int32_t id, int rank, double no
   if (!release(id, rank, now) || item.state != ItemState::held) return std::nullopt;
   if (++item.attempts < max_attempts_) {
     item.state = ItemState::pending;
-    pending_.insert({item.attempts, item.cost, id});
+    pending_.insert(pending(id, item));
   } else {
     item.state = ItemState::failed;
     ++failed_;
@@ -130,7 +131,13 @@ void Coordinator::item_returned(std::int32_t id, int rank, double now) {
   Item& item = item_at(id);
   if (!release(id, rank, now) || item.state != ItemState::held) return;
   item.state = ItemState::pending;
-  pending_.insert({item.attempts, item.cost, id});
+  pending_.insert(pending(id, item));
+}
+
+void Coordinator::rank_broken(int rank, std::int32_t id, double now) {
+  if (std::exchange(rank_at(rank).ready, false)) ++broken_;
+  ++item_at(id).devices_broken;
+  item_returned(id, rank, now);
 }
 
 void Coordinator::heartbeat(int rank, const Activity& activity, double now) {

@@ -47,6 +47,15 @@ void Dispatcher::end_by_output_error(const std::string& message) {
   begin_stop();
 }
 
+/// The rank's device is broken: others compute what it held.
+void Dispatcher::retire(int rank, const ItemNote& note) {
+  coordinator_.rank_broken(rank, note.id, now());
+  if (coordinator_.holds_items(rank)) send(rank, Tag::withdraw);
+  if (coordinator_.ranks_left() == 0) device_error_ = note.reason;
+  tell(events_.on_returned, note.id, rank);
+  tell(events_.on_device_error, note.id, rank, note.reason);
+}
+
 /// Each item held is then either reported or given back.
 void Dispatcher::begin_stop() {
   if (coordinator_.stopping()) return;
@@ -92,6 +101,16 @@ void Dispatcher::take(const Message& report) {
       tell(events_.on_returned, note.id, rank);
       return;
     }
+    case Tag::out_of_memory: {
+      const auto note = from_bytes<ItemNote>(report.payload);
+      if (!device_error_) device_error_ = note.reason;
+      begin_stop();
+      coordinator_.item_returned(note.id, rank, now());
+      tell(events_.on_returned, note.id, rank);
+      return;
+    }
+    case Tag::device_error:
+      return retire(rank, from_bytes<ItemNote>(report.payload));
     case Tag::heartbeat:
       return coordinator_.heartbeat(rank, from_bytes<Activity>(report.payload), now());
     case Tag::stop:
@@ -147,7 +166,8 @@ void Dispatcher::poll() {
 WorkOutcome Dispatcher::outcome() const {
   const Snapshot state = coordinator_.snapshot(now());
   WorkOutcome outcome{state.items, state.done, state.failed, false, output_error_};
-  outcome.stopped_early = outcome.left() > 0 && !output_error_;
+  if (outcome.left() > 0) outcome.device_error = device_error_;
+  outcome.stopped_early = outcome.left() > 0 && !output_error_ && !device_error_;
   return outcome;
 }
 

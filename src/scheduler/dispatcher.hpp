@@ -30,6 +30,7 @@ class Dispatcher {
   template <class Event, class... Facts>
   bool tell(const Event& event, const Facts&... facts);
   void end_by_output_error(const std::string& message);
+  void retire(int rank, const ItemNote& note);
   void begin_stop();
   void hand_out();
   void listen();
@@ -44,7 +45,7 @@ class Dispatcher {
   Coordinator coordinator_;
   Silence silence_;
   double next_tick_ = 0;
-  std::optional<std::string> output_error_;
+  std::optional<std::string> output_error_, device_error_;  // that ended the work
   bool finish_sent_ = false;
   int goodbyes_ = 0;
 };

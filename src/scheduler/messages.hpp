@@ -16,13 +16,15 @@ enum class Tag : int {
   finish,    // WorkOutcome: the work is over
   // a rank to rank 0
   ready,
-  done,          // ItemNote
-  failed,        // ItemNote
-  returned,      // ItemNote: not started
-  output_error,  // ItemNote: the work must end
-  heartbeat,     // Activity: what the rank computes
-  stop,          // the rank was asked to stop
-  goodbye        // the last message
+  done,           // ItemNote
+  failed,         // ItemNote
+  returned,       // ItemNote: not started
+  output_error,   // ItemNote: the work must end
+  device_error,   // ItemNote: the rank can compute no more
+  out_of_memory,  // ItemNote: nor can ranks like it: the work must end
+  heartbeat,      // Activity: what the rank computes
+  stop,           // the rank was asked to stop
+  goodbye         // the last message
 };
 
 inline bool is_order(Tag tag) { return tag <= Tag::finish; }

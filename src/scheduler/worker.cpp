@@ -16,6 +16,10 @@ Tag tag_of(ResultKind kind) {
       return Tag::done;
     case ResultKind::failed:
       return Tag::failed;
+    case ResultKind::device_error:
+      return Tag::device_error;
+    case ResultKind::out_of_memory:
+      return Tag::out_of_memory;
     case ResultKind::output_error:
       break;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/host.hpp"
@@ -22,9 +23,9 @@ namespace {
 /// Computes and commits one bundle on this rank.
 Executor make_executor(const BundleRunner& runner, const Launch& launch, const World& world,
                        const std::filesystem::path& folder, PhaseClock& phases) {
-  return [&, threads_set = false](const Bytes& payload) mutable {
-    if (!threads_set) use_threads(launch.threads);  // a setting of the compute thread
-    threads_set = true;
+  return [&, prepared = false](const Bytes& payload) mutable {
+    if (!std::exchange(prepared, true))
+      prepare_thread(runner.model.placement(), launch.threads);  // the compute thread
     const std::string started = utc_now();
     const auto begin = std::chrono::steady_clock::now();
     BundleResult result = runner.run(from_bytes<Bundle>(payload));
@@ -51,6 +52,16 @@ WorkSource work_left(const SweepFolder& folder, int max_attempts) {
     return to_bytes(complete_bundle(folder.plan, BundleId{id}));
   };
   return source;
+}
+
+/// What ranks must have alike.
+std::string hardware_text(const Placement& placement) {
+  const GpuLibraries libraries = gpu_libraries(placement);
+  std::string text = hardware_name(placement);
+  if (!libraries.cuda.empty())
+    text += fmt::format(" with CUDA {}, cuBLAS {}, cuDNN {}", libraries.cuda, libraries.cublas,
+                        libraries.cudnn);
+  return text;
 }
 
 void check_like_hardware(const std::vector<std::string>& hardware) {
@@ -101,9 +112,9 @@ WorkOutcome compute(const World& world, const Launch& launch, const RunOptions& 
   Communicator& communicator = world.communicator();
   const SweepConfig config = parse_sweep_config(launch.config);
   const Placement placement = place_rank(launch.device, launch.dtype, world.node().local_rank);
-  const auto hardware = communicator.all_gather(hardware_name(placement));
+  const auto hardware = communicator.all_gather(hardware_text(placement));
   check_like_hardware(hardware);
-  use_threads(launch.threads);
+  prepare_thread(placement, launch.threads);
   const Transformer model = load_timed(world, config, placement, launch.threads, phases);
   const Tokenizer tokenizer = Tokenizer::load(config.model_path);
   const SweepSettings settings = sweep_settings(config, model.config(), tokenizer, launch);

@@ -87,6 +87,9 @@ WorkEvents run_events(SweepFolder& folder, const std::vector<std::string>& hosts
   events.on_returned = [&folder](std::int32_t id, int rank) {
     folder.journal->returned({BundleId{id}, rank});
   };
+  events.on_device_error = [](std::int32_t id, int rank, const std::string& reason) {
+    spdlog::error("rank {} computes no more, bundle {} goes to another one: {}", rank, id, reason);
+  };
   events.on_stop_seen = [&folder](int rank) { folder.journal->seen_alive(rank); };
   events.on_rank_lost = [&folder, &hosts, &latest](int rank) {
     note_lost_rank(folder, rank, hosts.at(static_cast<std::size_t>(rank)), latest);

@@ -32,6 +32,9 @@ void visit_attributes(Identity& identity, const Visit& visit) {
   visit("dtype", identity.dtype);
   visit("threads_per_rank", identity.threads);
   visit("libtorch_version", identity.libtorch_version);
+  visit("cuda_version", identity.gpu_libraries.cuda);
+  visit("cublas_version", identity.gpu_libraries.cublas);
+  visit("cudnn_version", identity.gpu_libraries.cudnn);
   visit("families_fingerprint", identity.files.families);
   visit("token_sets_fingerprint", identity.files.token_sets);
   visit("filler_fingerprint", identity.files.filler);

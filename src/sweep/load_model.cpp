@@ -10,11 +10,15 @@
 #include "rvsweep/comm/nccl.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/core/shared_memory.hpp"
+#include "rvsweep/kernels/device_error.hpp"
 #include "rvsweep/model/packed_weights.hpp"
 #include "rvsweep/model/weights.hpp"
 
 namespace rvsweep {
 namespace {
+
+/// A thousand ranks join within it, and 140 GB arrive at 2 GB/s.
+constexpr Seconds nccl_limit{120};
 
 /// A rank's host, its rank there and, where it made the machine's memory, the handle of that.
 std::string node_and_handle(const NodeRank& node, const std::string& handle) {
@@ -56,26 +60,22 @@ Weights shared_weights(const World& world, const ModelConfig& config, const Weig
   return weights_in_memory(config, form, memory);
 }
 
+/// Rank 0's block on every rank.
 at::Tensor sent_block(const World& world, const WeightSource& source, const WeightLayout& layout,
-                      const at::Device& device, int threads) {
+                      const Placement& placement, int threads) {
   Communicator& communicator = world.communicator();
-  if (communicator.size() == 1) return load_block(source, layout, device, threads);
-  std::string why_not;
-  const auto nccl = Nccl::join(communicator, world.node().host, device.index(), why_not);
-  if (communicator.rank() == 0) {
-    if (nccl)
-      spdlog::info("weights: sent to every rank by NCCL");
-    else
-      spdlog::warn("weights: sent to every rank by MPI, because {}", why_not);
-  }
-  const at::Tensor block =
-      communicator.rank() == 0
-          ? load_block(source, layout, device, threads)
-          : at::empty({layout.bytes}, at::TensorOptions().device(device).dtype(at::kByte));
-  if (nccl)
-    nccl->broadcast(block.data_ptr(), block.nbytes(), /*root=*/0);
-  else
-    broadcast_block(communicator, block, /*root=*/0);
+  const bool is_root = communicator.rank() == 0;
+  const at::TensorOptions bytes = at::TensorOptions().device(placement.device).dtype(at::kByte);
+  const at::Tensor block = is_root ? load_block(source, layout, placement.device, threads)
+                                   : at::empty({layout.bytes}, bytes);
+  if (communicator.size() == 1) return block;
+  const DeviceMemory memory{gpu_uuid(placement), block.data_ptr(), block.nbytes()};
+  const auto why_not = broadcast_by_nccl(communicator, memory, /*root=*/0, nccl_limit);
+  if (why_not) broadcast_block(communicator, block, /*root=*/0);
+  if (is_root && why_not)
+    spdlog::warn("weights: sent to every rank by MPI, because {}", *why_not);
+  else if (is_root)
+    spdlog::info("weights: sent to every rank by NCCL");
   return block;
 }
 
@@ -85,12 +85,15 @@ Transformer load_on_every_rank(const World& world, const ModelConfig& config,
                                const WeightSource& source, const Placement& placement,
                                int threads) {
   const auto begin = std::chrono::steady_clock::now();
-  const at::Device& device = placement.device;
   const WeightLayout whole = weight_layout(config, placement.dtype);
-  Weights weights =
-      is_on_host(device)
-          ? shared_weights(world, config, source, placement.dtype, threads)
-          : weights_in(sent_block(world, source, whole, device, threads), config, whole);
+  Weights weights = naming_device_errors(
+      placement.device, "choose a smaller dtype or GPUs with more memory that nothing else uses",
+      [&] {
+        return is_on_host(placement.device)
+                   ? shared_weights(world, config, source, placement.dtype, threads)
+                   : weights_in(sent_block(world, source, whole, placement, threads), config,
+                                whole);
+      });
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   if (world.communicator().rank() == 0)
     spdlog::info("weights: {:.3f} GB {} in {:.3f} s", static_cast<double>(whole.bytes) * 1e-9,

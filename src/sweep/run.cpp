@@ -8,6 +8,7 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/host.hpp"
 #include "rvsweep/core/log.hpp"
+#include "rvsweep/kernels/device.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/merge.hpp"
 #include "rvsweep/storage/status_file.hpp"
@@ -49,8 +50,8 @@ std::vector<std::vector<double>> gather_phases(Communicator& communicator,
 }
 
 /// Merges what is there and says how the run ended.
-RunEnd finish(SweepFolder& folder, const WorkOutcome& outcome, const Snapshot& latest,
-              const std::vector<std::string>& hosts,
+RunEnd finish(SweepFolder& folder, const Launch& launch, const WorkOutcome& outcome,
+              const Snapshot& latest, const std::vector<std::string>& hosts,
               const std::vector<std::vector<double>>& phase_seconds) {
   show_progress("");
   write_status(folder.path, status_json(outcome.left() == 0 ? "finished" : "stopped", folder.rows,
@@ -59,6 +60,10 @@ RunEnd finish(SweepFolder& folder, const WorkOutcome& outcome, const Snapshot& l
     spdlog::error("{}", *outcome.output_error);
     return {exit_output_error, {}};
   }
+  if (outcome.device_error) {
+    spdlog::error("ended with {} rows left: {}", folder.rows.left(), *outcome.device_error);
+    return {exit_device_error, {}};
+  }
   if (outcome.stopped_early) {
     spdlog::info("stopped early with {} rows left: run the same command again to go on",
                  folder.rows.left());
@@ -66,6 +71,7 @@ RunEnd finish(SweepFolder& folder, const WorkOutcome& outcome, const Snapshot& l
   }
   MergeOptions options;
   options.run_facts = {{"ranks", std::to_string(hosts.size())}, {"finished", utc_now()}};
+  if (launch.device == "cuda") options.run_facts["gpu_driver"] = gpu_driver();
   options.phase_seconds = phase_seconds;
   const MergeReport report = merge(folder.path, options);
   spdlog::info("{} rows ok, {} refused, {} failed in {} ({:.1f} rows/s)", report.rows_ok,
@@ -102,7 +108,7 @@ RunEnd run_sweep(World& world, const RunOptions& options) {
   RunEnd end;
   root_works(communicator, options.rank_timeout, [&] {
     try {
-      end = finish(*folder, outcome, latest, hosts, phase_seconds);
+      end = finish(*folder, launch, outcome, latest, hosts, phase_seconds);
     } catch (const InputError& error) {  // of the merge; the other ranks are done
       spdlog::error("{}", error.what());
       end = {exit_output_error, {}};

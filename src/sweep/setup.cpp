@@ -140,10 +140,12 @@ SweepIdentity identity_of(const SweepSetup& setup, int threads) {
   identity.window = setup.config.window;
   identity.bundle_rows = setup.plan.bundle_rows;
   identity.device = setup.device;
-  identity.hardware = hardware_name(place_rank(setup.device, setup.dtype, 0));
+  const Placement placement = place_rank(setup.device, setup.dtype, 0);
+  identity.hardware = hardware_name(placement);
   identity.dtype = setup.dtype;
   identity.threads = threads;
   identity.libtorch_version = libtorch_version();
+  identity.gpu_libraries = gpu_libraries(placement);
   return identity;
 }
 

@@ -2,14 +2,21 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/argmax.h>
+#include <c10/util/Exception.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "experiment/study.hpp"
+#include "rvsweep/core/error.hpp"
 
 namespace rvsweep {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
 
 using testing::letters;
 using testing::some_tokens;
@@ -122,6 +129,40 @@ TEST(BundleRunner, LogitsAreObservedByRow) {
   });
   for (std::int64_t row = 0; row < 6; ++row)
     EXPECT_EQ(first[row].item<std::int32_t>(), item(result, columns::tokens, row)[0]);
+}
+
+TEST(BundleRunner, ABrokenDeviceIsNoFailureOfItsRows) {
+  Study study({"base", "source"});
+  EXPECT_THAT(([&] {
+                study.run([](std::int64_t, const at::Tensor&) {
+                  throw c10::AcceleratorError({"f", "file.cpp", 1}, 710,
+                                              "CUDA error: device-side assert triggered");
+                });
+              }),
+              ThrowsMessage<DeviceError>(HasSubstr("device-side assert triggered")));
+}
+
+TEST(BundleRunner, ABundleThatFindsNoMemoryIsTriedOnceMore) {
+  Study study({"base", "source"});
+  BundleResult expected = study.run();
+  int tries = 0, failures = 1;
+  const auto without_memory = [&](std::int64_t step, const at::Tensor&) {
+    if (step == 3 && ++tries <= failures)
+      throw c10::OutOfMemoryError({"f", "file.cpp", 1},
+                                  "CUDA out of memory. Tried to allocate ...");
+  };
+  BundleResult result = study.run(without_memory);
+  EXPECT_EQ(tries, 2);
+  expect_all_ok(result);
+  for (std::size_t row : {0, 1})
+    EXPECT_EQ(item(result, columns::tokens, row), item(expected, columns::tokens, row));
+
+  tries = 0, failures = 9;
+  EXPECT_THAT([&] { study.run(without_memory); },
+              ThrowsMessage<DeviceMemoryError>(AllOf(HasSubstr("Tried to allocate ..."),
+                                                     HasSubstr("8 rows from 8 prompts"),
+                                                     HasSubstr("sweep.bundle_rows below 8"))));
+  EXPECT_EQ(tries, 2);
 }
 
 TEST(BundleRunner, PersistMakesTheGeneratedWindowOneRowAtItsLayer) {

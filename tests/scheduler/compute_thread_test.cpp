@@ -74,22 +74,33 @@ TEST(ComputeThread, WhatHasNotStartedCanBeTakenBack) {
   EXPECT_FALSE(thread.activity().item.has_value());
 }
 
-TEST(ComputeThread, AfterAnOutputErrorNothingStarts) {
+/// That with the first item's error nothing else starts, and what the item's result is.
+template <class Error>
+void expect_halt(const Error& error, ResultKind kind) {
   int executed = 0;
   {
     ComputeThread thread([&](const Bytes&) -> Bytes {
       ++executed;
-      throw OutputError("segment", "no space left");
+      throw error;
     });
     thread.submit(0, {});
     thread.submit(1, {});
     const auto results = wait_for_results(thread, 1);
-    EXPECT_EQ(results[0].kind, ResultKind::output_error);
-    EXPECT_EQ(results[0].message, "segment: no space left");
+    EXPECT_EQ(results[0].kind, kind);
+    EXPECT_EQ(results[0].message, error.what());
     EXPECT_EQ(thread.withdraw(), (std::vector<std::int32_t>{1}));
     thread.submit(2, {});
   }
   EXPECT_EQ(executed, 1);
+}
+
+TEST(ComputeThread, AfterAnOutputErrorNothingStarts) {
+  expect_halt(OutputError("segment", "no space left"), ResultKind::output_error);
+}
+
+TEST(ComputeThread, AfterADeviceErrorNothingStarts) {
+  expect_halt(DeviceError("cuda:1 fails"), ResultKind::device_error);
+  expect_halt(DeviceMemoryError("cuda:1 has too little memory"), ResultKind::out_of_memory);
 }
 
 TEST(ComputeThread, EndsAfterTheItemInProgress) {

@@ -229,6 +229,57 @@ TEST(Coordinator, ALateFailureOfAnItemThatAnotherRankHoldsChangesNothing) {
   EXPECT_FALSE(coordinator.finished());
 }
 
+TEST(Coordinator, ABrokenRankGetsNothingMoreAndItsItemsGoToOthers) {
+  Coordinator coordinator = with_ready_ranks(items_of_equal_cost(6), 2);
+  EXPECT_EQ(items_per_rank(coordinator.assign(0)), (std::map<int, int>{{0, 2}, {1, 2}}));
+  coordinator.rank_broken(0, 0, 0);
+  EXPECT_TRUE(coordinator.holds_items(0)) << "its next, until it is given back";
+  coordinator.item_returned(2, 0, 0);
+  EXPECT_EQ(coordinator.ranks_left(), 1);
+  EXPECT_FALSE(coordinator.snapshot(0).ranks[0].ready);
+  std::vector<std::int32_t> done;
+  for (std::vector<std::int32_t> held{1, 3}; !coordinator.finished();) {
+    coordinator.item_done(held.front(), 1, 0);
+    done.push_back(held.front());
+    held.erase(held.begin());
+    for (const Assignment& next : coordinator.assign(0)) {
+      EXPECT_EQ(next.rank, 1);
+      held.push_back(next.id);
+    }
+    ASSERT_EQ(held.empty(), coordinator.finished());
+  }
+  EXPECT_EQ(done, (std::vector<std::int32_t>{1, 3, 2, 4, 5, 0}))
+      << "what a device broke at comes last";
+  EXPECT_EQ(coordinator.snapshot(0).failed, 0);
+}
+
+TEST(Coordinator, ABrokenDeviceIsNoAttemptOfItsItem) {
+  Coordinator coordinator = with_ready_ranks({{0, 1.0, 1}}, 3);
+  for (const int rank : {0, 1}) {
+    ASSERT_EQ(coordinator.assign(0).front().rank, rank);
+    coordinator.rank_broken(rank, 0, 0);
+  }
+  ASSERT_EQ(coordinator.assign(0).front().rank, 2);
+  EXPECT_EQ(coordinator.item_failed(0, 2, 0), 2);
+  EXPECT_FALSE(coordinator.finished());
+}
+
+TEST(Coordinator, WithoutAWorkingRankTheWorkIsOver) {
+  Coordinator coordinator(items_of_equal_cost(6), 2, 3);
+  coordinator.rank_ready(0, 0);
+  coordinator.assign(0);
+  coordinator.rank_broken(0, 0, 0);
+  coordinator.item_returned(1, 0, 0);
+  EXPECT_FALSE(coordinator.finished()) << "rank 1 may still get ready";
+  coordinator.rank_ready(1, 0);
+  coordinator.assign(0);
+  coordinator.rank_broken(1, 1, 0);
+  EXPECT_FALSE(coordinator.finished()) << "rank 1 holds its next";
+  coordinator.item_returned(2, 1, 0);
+  EXPECT_TRUE(coordinator.finished());
+  EXPECT_EQ(coordinator.snapshot(0).pending, 6);
+}
+
 TEST(Coordinator, StoppingDrains) {
   Coordinator coordinator = with_ready_ranks(items_of_equal_cost(20), 2);
   coordinator.assign(0);

@@ -35,6 +35,9 @@ TEST(Messages, OutcomesComeBack) {
   const auto broken = from_bytes<WorkOutcome>(to_bytes(WorkOutcome{10, 6, 1, false, ""}));
   EXPECT_FALSE(broken.stopped_early);
   EXPECT_EQ(broken.output_error, "") << "an error without a message is an error";
+  EXPECT_FALSE(broken.device_error.has_value());
+  const WorkOutcome without_device{10, 6, 1, false, std::nullopt, "cuda:0 fails"};
+  EXPECT_EQ(from_bytes<WorkOutcome>(to_bytes(without_device)).device_error, "cuda:0 fails");
 }
 
 TEST(Messages, CutShortIsRefused) {

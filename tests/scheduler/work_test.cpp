@@ -1,6 +1,7 @@
 // Whole sweeps with a fake executor, run alone and under mpirun.
 #include "rvsweep/scheduler/work.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -94,6 +95,7 @@ struct FakeSweep {
       EXPECT_EQ(out.erase({id, rank}), 1u) << "item " << id << " was not handed to " << rank;
     };
     recorded.on_stop_seen = events.on_stop_seen;
+    recorded.on_device_error = events.on_device_error;
     recorded.on_failed = [this](const FailedAttempt& attempt) {
       EXPECT_EQ(out.erase({attempt.id, attempt.rank}), 1u);
       EXPECT_EQ(attempt.last, attempt.attempts == max_attempts);
@@ -315,6 +317,67 @@ TEST(RunSweep, AnOutputErrorEndsTheSweepOnEveryRank) {
   EXPECT_FALSE(outcome.stopped_early);
   EXPECT_EQ(outcome.failed, 0);
   expect_cut_short(sweep, outcome);
+}
+
+TEST(RunSweep, WhatABrokenRankHeldIsDoneByTheOthers) {
+  if (world().size() == 1) GTEST_SKIP() << "nobody else: see the next one";
+  for (const int broken : {0, world().size() - 1}) {
+    FakeSweep sweep(300);
+    int executed_here = 0;
+    std::set<int> told;
+    sweep.work = [&](std::int32_t) {
+      if (world().rank() == broken && ++executed_here > 3)
+        throw DeviceError("cuda:0 of node7 fails (CUDA error: an illegal memory access)");
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    };
+    sweep.events.on_device_error = [&](std::int32_t, int rank, const std::string& reason) {
+      EXPECT_THAT(reason, ::testing::HasSubstr("cuda:0 of node7 fails"));
+      EXPECT_TRUE(told.insert(rank).second) << "a broken rank was given another item";
+    };
+    const WorkOutcome outcome = sweep.run();
+    EXPECT_FALSE(outcome.device_error.has_value());
+    EXPECT_LE(sweep.executed.size(), world().rank() == broken ? 3u : 300u);
+    if (is_root()) {
+      EXPECT_EQ(told, std::set<int>{broken});
+      EXPECT_EQ(sweep.failed_attempts, 0);
+      EXPECT_TRUE(sweep.out.empty()) << "every item handed out was reported or given back";
+    }
+    expect_complete(sweep, outcome);
+  }
+}
+
+TEST(RunSweep, WithoutAWorkingRankTheSweepEndsWithTheDevicesWords) {
+  FakeSweep sweep(100);
+  int executed_here = 0;
+  sweep.work = [&](std::int32_t) {
+    if (++executed_here > 2) throw DeviceError("fails on every rank");
+  };
+  const WorkOutcome outcome = sweep.run();
+  EXPECT_EQ(outcome.device_error, "fails on every rank");
+  EXPECT_FALSE(outcome.stopped_early);
+  EXPECT_EQ(outcome.failed, 0);
+  EXPECT_EQ(outcome.done, 2 * world().size());
+  expect_cut_short(sweep, outcome);
+  if (is_root()) {
+    EXPECT_EQ(sweep.failed_attempts, 0);
+    EXPECT_TRUE(sweep.out.empty());
+  }
+}
+
+TEST(RunSweep, TooLittleMemoryOnOneRankEndsTheSweepOnAll) {
+  FakeSweep sweep(100000);
+  sweep.work = [](std::int32_t id) {
+    if (id % 1000 == 40) throw DeviceMemoryError("too little memory: set sweep.bundle_rows lower");
+  };
+  const WorkOutcome outcome = sweep.run();
+  EXPECT_EQ(outcome.device_error, "too little memory: set sweep.bundle_rows lower");
+  EXPECT_FALSE(outcome.stopped_early);
+  EXPECT_EQ(outcome.failed, 0);
+  expect_cut_short(sweep, outcome);
+  if (is_root()) {
+    EXPECT_EQ(sweep.failed_attempts, 0);
+    EXPECT_TRUE(sweep.out.empty());
+  }
 }
 
 TEST(RunSweep, AnOutputErrorOfAnEventEndsTheSweepToo) {

@@ -72,10 +72,26 @@ TEST(SweepIdentity, HasTheAttributesOfTheContractInItsOrder) {
   EXPECT_EQ(attributes_of(sample()), expected);
 }
 
+TEST(SweepIdentity, OfAGpuNamesTheLibrariesThatDecideItsBits) {
+  SweepIdentity identity = sample();
+  identity.device = "cuda";
+  identity.gpu_libraries = {"13.0", "13.1.0", "9.19.0"};
+  SweepIdentity asked = identity;
+  asked.gpu_libraries = {"12.6", "12.6.4", "9.19.0"};
+  EXPECT_EQ(texts(differences(identity, asked)),
+            (std::vector<std::string>{"cuda_version was \"13.0\", is now \"12.6\"",
+                                      "cublas_version was \"13.1.0\", is now \"12.6.4\""}));
+  EXPECT_NE(fingerprint_of(identity), fingerprint_of(asked));
+  asked = identity;
+  asked.gpu_libraries.cudnn = "9.20.0";
+  EXPECT_NE(fingerprint_of(identity), fingerprint_of(asked));
+}
+
 TEST(SweepIdentity, IsReadBackFromAFolder) {
   for (const char* device : {"cpu", "cuda"}) {
     SweepIdentity identity = sample();
     identity.device = device;
+    if (identity.device == "cuda") identity.gpu_libraries = {"13.0", "13.1.0", "9.19.0"};
     const SweepIdentity read = stored_identity(stored(identity));
     EXPECT_EQ(attributes_of(read), attributes_of(identity));
     EXPECT_EQ(read.threads, 2);

@@ -2,35 +2,36 @@
 // GPU-to-GPU broadcast by NCCL, which is opened at run time: nothing is linked, and where it cannot
 // be used the caller is told why.
 #include <cstddef>
-#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "rvsweep/comm/communicator.hpp"
 
 namespace rvsweep {
 
-class Nccl {
- public:
-  /// Collective. Joins all ranks of the world, each with its own GPU; null with the reason in
-  /// `why_not` on every rank where libnccl is missing or two ranks share a device (NCCL may hang on
-  /// that).
-  static std::unique_ptr<Nccl> join(Communicator& communicator, const std::string& host,
-                                    int device_index, std::string& why_not);
-  ~Nccl();
-  Nccl(const Nccl&) = delete;
-  Nccl& operator=(const Nccl&) = delete;
-
-  /// Collective: root's bytes of device memory on every rank; returns when they have arrived.
-  /// Throws std::runtime_error with NCCL's own words.
-  void broadcast(void* device_memory, std::size_t bytes, int root);
-
- private:
-  struct Library;
-  Nccl(std::unique_ptr<Library> library, void* nccl_communicator);
-  std::unique_ptr<Library> library_;
-  void* nccl_communicator_;
+/// What a rank brings to a communicator of NCCL.
+struct NcclRank {
+  bool has_library = false;  // libnccl.so.2, 2.14 or later
+  std::string gpu_uuid;      // its GPU; empty where the driver gives none
 };
+
+/// Why these ranks cannot join, NCCL's own rules among them: each needs a GPU of its own. Empty
+/// where they can.
+std::string why_not_join(const std::vector<NcclRank>& ranks);
+
+/// Device memory of the calling thread's current device.
+struct DeviceMemory {
+  std::string gpu_uuid;
+  void* data = nullptr;
+  std::size_t bytes = 0;  // the same on every rank
+};
+
+/// Collective: root's bytes in every rank's memory, where all has been written to it that was asked
+/// for on the default stream. Where that cannot be, or joining or sending takes longer than `limit`
+/// each, the reason, the same on every rank: the memory is then undefined, but for root's.
+std::optional<std::string> broadcast_by_nccl(Communicator& communicator, const DeviceMemory& memory,
+                                             int root, Seconds limit);
 
 /// "2.27.3"; nothing where libnccl.so.2 cannot be opened.
 std::optional<std::string> nccl_version();

@@ -1,6 +1,7 @@
 #pragma once
-// Two families of errors: bad input (the user can mend it, exit code 2) and a broken contract (a
-// bug). Messages read "problem (why it is one): what to do".
+// Three families of errors: bad input (the user can mend it, exit code 2), a device that fails or
+// is too small (exit code 6) and a broken contract (a bug). Messages read "problem (why it is one):
+// what to do".
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -26,6 +27,19 @@ class InputError : public std::runtime_error {
 class OutputError : public InputError {
  public:
   using InputError::InputError;
+};
+
+/// The device of this rank fails at every further call. Never a property of the rows at hand: other
+/// ranks can compute them.
+class DeviceError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// The device is sound, but has too little memory for what is asked of it: so have its like.
+class DeviceMemoryError : public DeviceError {
+ public:
+  using DeviceError::DeviceError;
 };
 
 /// A contract inside the program does not hold: a defect of rvsweep, never of its input.

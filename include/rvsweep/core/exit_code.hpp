@@ -10,6 +10,7 @@ enum ExitCode : int {
   exit_failed_rows = 3,
   exit_output_error = 4,  // the output folder cannot be written or is damaged
   exit_bits_differ = 5,   // of replay
+  exit_device_error = 6,  // no rank has a device left that works, or its memory does not suffice
   exit_stopped_early = 75,
 };
 

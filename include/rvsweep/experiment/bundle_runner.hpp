@@ -19,7 +19,8 @@ struct BundleRunner {
   PhaseClock* phases = nullptr;    // told what takes the time
 
   /// A row that cannot be computed is recorded as failed with its reason; an error that concerns
-  /// the whole bundle makes all its rows failed. Run facts are left empty.
+  /// the whole bundle makes all its rows failed. Run facts are left empty. DeviceError where the
+  /// device is broken, DeviceMemoryError where the bundle finds too little memory twice.
   BundleResult run(const Bundle& bundle) const;
 };
 

@@ -5,7 +5,7 @@
 
 namespace rvsweep {
 
-/// The mean over the prompts of each donor side; empty for no prompts.
+/// The mean over the prompts of each donor side; empty for no prompts. Throws DeviceError.
 MeanDonors means_over(const Transformer& model, const MeanPrompts& prompts);
 
 }  // namespace rvsweep

@@ -11,8 +11,15 @@ struct Placement {
   at::ScalarType dtype = at::kFloat;
 };
 
-/// "auto" | "cpu" | "cuda" -> "cpu" or "cuda". A GPU counts when libtorch_cuda can be opened and
-/// finds one; `cuda` without one throws InputError.
+/// Opens libtorch's GPU part where a driver is. libtorch settles at its first use whether it has
+/// one: call this before anything else of it.
+void open_gpu_support();
+
+/// Why no GPU can be used, with versions; empty where one can.
+const std::string& why_no_gpu();
+
+/// "auto" | "cpu" | "cuda" -> "cpu" or "cuda"; `cuda` without a usable GPU throws InputError,
+/// `auto` warns where there is a driver and still no usable GPU.
 std::string resolve_device(const std::string& requested);
 
 /// "auto" | "float32" | "bfloat16" | "float16" on a resolved device: auto is float32 on a CPU,
@@ -20,17 +27,34 @@ std::string resolve_device(const std::string& requested);
 /// nothing to float32.
 std::string resolve_dtype(const std::string& requested, const std::string& device);
 
-/// The placement of one rank: a GPU by its rank on the node. A GPU's also settles how this process
-/// computes on GPUs (kernels/cuda/arithmetic.hpp); InputError where the environment forbids that.
+/// The placement of one rank, on a GPU by its rank on the node; a GPU's also settles how this
+/// process computes on GPUs (kernels/cuda/arithmetic.hpp). InputError where there is no GPU, or
+/// where the environment forbids that.
 Placement place_rank(const std::string& device, const std::string& dtype, int local_rank);
 
-/// Sets libtorch's threads for the calling thread; call it first in every thread that computes.
-void use_threads(int threads);
+/// Makes the placement's device the calling thread's, or every operator would switch to it and
+/// back, and sets libtorch's CPU threads for it: first in every thread that computes. Throws
+/// DeviceError.
+void prepare_thread(const Placement& placement, int threads);
 
 /// CPU capability (AVX512 with AMX, AVX2, ...) or the GPU's name: part of a sweep's identity.
 std::string hardware_name(const Placement& placement);
 
 std::string libtorch_version();
+
+/// Libraries that decide a GPU's bits beside libtorch, whose version does not tell them: part of a
+/// sweep's identity. Empty on a CPU.
+struct GpuLibraries {
+  std::string cuda, cublas, cudnn;  // "13.0", "13.1.0", "9.19.0"
+};
+GpuLibraries gpu_libraries(const Placement& placement);
+
+/// "580.65.06, for CUDA 13.0"; without the first where the system does not tell it.
+std::string gpu_driver();
+
+/// Of the placement's GPU, whatever index it has in this process; empty where the driver gives
+/// none.
+std::string gpu_uuid(const Placement& placement);
 
 /// Whether the host can read the elements: ranks of a node may share them, and comparing them is
 /// cheap.

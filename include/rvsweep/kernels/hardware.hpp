@@ -1,7 +1,10 @@
 #pragma once
 // What libtorch found on this machine, for `rvsweep doctor`.
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "rvsweep/kernels/device.hpp"
 
 namespace rvsweep {
 
@@ -9,10 +12,11 @@ namespace rvsweep {
 std::string blas_name();
 
 struct GpuReport {
-  bool built_in = false;           // this program was built with GPU support
-  bool driver = false;             // libcuda.so.1 can be opened
-  int driver_version = 0;          // CUDA version it offers: 1000 major + 10 minor
-  std::vector<std::string> names;  // of the devices that libtorch can use
+  bool has_driver = false;                // libcuda.so.1 can be opened
+  std::string problem;                    // why libtorch can use none; empty where it can
+  std::vector<std::string> names;         // of the devices that it can use
+  std::string driver;                     // its version, see gpu_driver; with names
+  std::optional<GpuLibraries> libraries;  // where libtorch's GPU part can be opened
 };
 GpuReport find_gpus();
 

@@ -35,8 +35,9 @@ struct WorkSource {
 
 /// Computes and commits one item and returns a small outcome. Always called on the rank's one
 /// compute thread: settings that a library keeps per thread (autograd mode, current device, OpenMP
-/// threads) are set inside it. An OutputError ends the work of all ranks; any other exception makes
-/// this attempt a failed one.
+/// threads) are set inside it. An OutputError or a DeviceMemoryError ends the work of all ranks, a
+/// DeviceError that of this rank: others compute the item, and its attempts stay as they were. Any
+/// other exception makes this attempt a failed one.
 using Executor = std::function<Bytes(const Bytes& payload)>;
 
 struct FailedAttempt {
@@ -55,6 +56,8 @@ struct WorkEvents {
   std::function<void(std::int32_t id, int rank, const Bytes& outcome)> on_done;
   std::function<void(const FailedAttempt&)> on_failed;
   std::function<void(std::int32_t id, int rank)> on_returned;  // not started, or not finished
+  /// At this item, and the rank computes no more.
+  std::function<void(std::int32_t id, int rank, const std::string& reason)> on_device_error;
   std::function<void(int rank)> on_stop_seen;    // the rank lives and was asked to stop
   std::function<void(const Snapshot&)> on_tick;  // at the start, each second and at the end
   std::function<void(int rank)> on_rank_lost;    // before RankLost is thrown
@@ -69,17 +72,20 @@ struct StopPolicy {
   std::optional<Seconds> rank_timeout;
 };
 
-/// The same on every rank. Items neither done nor failed were never started, except the one that an
-/// OutputError ended.
+/// The same on every rank. Items neither done nor failed were never started, except those that an
+/// OutputError or a DeviceError ended.
 struct WorkOutcome {
   int items = 0;
   int done = 0;
   int failed = 0;                           // for good
   bool stopped_early = false;               // by the StopPolicy, with items left
   std::optional<std::string> output_error;  // message of the first one
+  /// With items left: no rank's device works any more, or the memory of one does not suffice.
+  std::optional<std::string> device_error = {};
   int left() const { return items - done - failed; }
   static auto fields(auto& self) {
-    return std::tie(self.items, self.done, self.failed, self.stopped_early, self.output_error);
+    return std::tie(self.items, self.done, self.failed, self.stopped_early, self.output_error,
+                    self.device_error);
   }
 };
 

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "rvsweep/kernels/device.hpp"
 #include "rvsweep/plan/config_file.hpp"
 #include "rvsweep/storage/plan_file.hpp"
 
@@ -28,6 +29,7 @@ struct SweepIdentity {
   std::string device, hardware, dtype;  // "cpu", "AVX512 with AMX" or the GPU's name, "float32"
   int threads = 0;                      // of one rank
   std::string libtorch_version;
+  GpuLibraries gpu_libraries;  // empty on a CPU
 };
 
 /// Root attributes of plan.h5 and results.h5: name and text, in the order of the file. Empty texts

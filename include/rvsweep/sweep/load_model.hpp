@@ -9,6 +9,7 @@ namespace rvsweep {
 /// Collective. On CPUs the ranks of a machine read the weights together and use one copy; a rank
 /// that cannot reach it (ranks in separate containers) reads its own, with a warning. On GPUs rank
 /// 0 reads them and sends them by NCCL where that works, else by MPI, with a warning that says why.
+/// On the thread whose device is the placement's (prepare_thread). Throws DeviceError.
 Transformer load_on_every_rank(const World& world, const ModelConfig& config,
                                const WeightSource& source, const Placement& placement, int threads);
 

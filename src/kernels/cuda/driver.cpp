@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 
+#include <array>
+
 namespace rvsweep::cuda {
 namespace {
 
@@ -11,13 +13,24 @@ void* library() {
   return driver;
 }
 
-/// Calls a function of the driver; whether it exists and succeeds.
+/// CUresult of a function of the driver; nothing where it has none of that name.
 template <class... Arguments>
-bool call(const char* name, Arguments... arguments) {
+std::optional<int> result_of(const char* name, Arguments... arguments) {
   const auto function = library() == nullptr
                             ? nullptr
                             : reinterpret_cast<int (*)(Arguments...)>(dlsym(library(), name));
-  return function != nullptr && function(arguments...) == 0;
+  return function == nullptr ? std::nullopt : std::optional(function(arguments...));
+}
+
+template <class... Arguments>
+bool call(const char* name, Arguments... arguments) {
+  return result_of(name, arguments...) == 0;
+}
+
+/// CUdevice of an index.
+std::optional<int> handle_of(int device) {
+  int handle = 0;
+  return call("cuDeviceGet", &handle, device) ? std::optional(handle) : std::nullopt;
 }
 
 }  // namespace
@@ -29,11 +42,36 @@ int driver_version() {
   return call("cuDriverGetVersion", &version) ? version : 0;
 }
 
+std::string start_error() {
+  const auto result = result_of("cuInit", 0U);
+  if (!result) return "libcuda.so.1 has no cuInit";
+  if (*result == 0) return "";
+  const char* text = nullptr;
+  return call("cuGetErrorString", *result, &text) && text != nullptr
+             ? text
+             : "CUDA error " + std::to_string(*result);
+}
+
 std::optional<std::string> device_name(int device) {
   char name[256] = "";
-  if (!call("cuDeviceGetName", static_cast<char*>(name), static_cast<int>(sizeof name), device))
+  const auto handle = handle_of(device);
+  if (!handle ||
+      !call("cuDeviceGetName", static_cast<char*>(name), static_cast<int>(sizeof name), *handle))
     return std::nullopt;
   return name;
+}
+
+std::string device_uuid(int device) {
+  std::array<unsigned char, 16> bytes{};
+  const auto handle = handle_of(device);
+  // The second form tells the slices of one GPU apart.
+  if (!handle || (!call("cuDeviceGetUuid", bytes.data(), *handle) &&
+                  !call("cuDeviceGetUuid_v2", bytes.data(), *handle)))
+    return "";
+  std::string text;
+  for (const unsigned char byte : bytes)
+    for (const int digit : {byte >> 4, byte & 15}) text += "0123456789abcdef"[digit];
+  return text;
 }
 
 }  // namespace rvsweep::cuda
