@@ -1,5 +1,4 @@
 // How often the host waits for the device.
-#include <c10/core/DeviceGuard.h>
 #include <gtest/gtest.h>
 
 #include <cstdio>

@@ -1,10 +1,9 @@
 // The whole of experiment on a device beside the CPU.
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/tensor.h>
-#include <c10/core/DeviceGuard.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <future>
 
 #include "device/everything.hpp"
 #include "rvsweep/experiment/mean_donors.hpp"
@@ -23,18 +22,22 @@ struct Outcome {
   std::vector<at::Tensor> logits;  // [rows, vocab] of every step, on the CPU
 };
 
+/// As a rank does it, on a thread of its own.
 Outcome run_on(const Placement& placement, Study study,
                const ModelConfig& config = testing::tiny_config(), bool observes_steps = false) {
-  const c10::DeviceGuard guard(placement.device);
-  study.model = testing::tiny_transformer(7, config, placement);
-  study.means =
-      means_over(study.model, {{{some_tokens(23, 2), some_tokens(25, 8), some_tokens(40, 9)}}});
-  Outcome outcome;
-  outcome.result =
-      observes_steps
-          ? study.run([&](std::int64_t, const at::Tensor& x) { outcome.logits.push_back(x.cpu()); })
-          : study.run();
-  return outcome;
+  const auto run = [&] {
+    prepare_thread(placement, 1);
+    study.model = testing::tiny_transformer(7, config, placement);
+    study.means =
+        means_over(study.model, {{{some_tokens(23, 2), some_tokens(25, 8), some_tokens(40, 9)}}});
+    Outcome outcome;
+    StepObserver observe;
+    if (observes_steps)
+      observe = [&](std::int64_t, const at::Tensor& x) { outcome.logits.push_back(x.cpu()); };
+    outcome.result = study.run(observe);
+    return outcome;
+  };
+  return std::async(std::launch::async, run).get();
 }
 
 void expect_all_ok(BundleResult& result) {
@@ -173,7 +176,6 @@ TEST(OnDevice, ARowWhoseLogitsAreNotFiniteCostsThatRowOnly) {
   Study study({"base", "kv_cache layers=1:3", "source"});
   study.bundle.derived = {{Derivation::mean, -1, 23}};
   study.bundle.rows[1].donors = {{2}};
-  const c10::DeviceGuard guard(test_device());
   study.model = testing::tiny_transformer(7, testing::tiny_config(), {test_device()});
   study.means = means_over(study.model, {{{some_tokens(23, 2)}}});
   study.means[0].v = study.means[0].v * std::nan("");

@@ -11,8 +11,7 @@ constexpr std::int64_t T = 6, n_layers = 4;
 CompiledRow row_with(Growth growth) {
   CompiledRow row;
   row.cached = 3;
-  row.cache = {{.layers = {false, true, false, false},
-                .donor = 1,
+  row.cache = {{{.layers = {false, true, false, false}, .donor = 1},
                 .replaces = true,
                 .donor_cached = 5,
                 .growth = growth}};

@@ -112,12 +112,13 @@ TEST(PackedWeights, WhatOneHasFilledAnotherFindsDone) {
   for (const auto& [dtype, whole_blocks] : cases) {
     const ModelConfig config = config_of_test(true, whole_blocks);
     const WeightForm form = weight_form(drawn(), config, dtype);
-    const SharedMemory memory(memory_for_weights(config, form));
+    const std::size_t bytes = memory_for_weights(config, form);
+    const SharedMemory memory(bytes);
     const auto first = memory.map();
     const auto second = SharedMemory::open(memory.handle())->map();
     fill_weights(drawn(), config, form, 1, first.get());
     fill_weights({}, config, form, 1, second.get());  // would fail, had it anything to read
-    make_read_only(second.get(), memory.size());
+    make_read_only(second.get(), bytes);
     const auto a = uses(weights_in_memory(config, form, first), dtype, false);
     const auto b = uses(weights_in_memory(config, form, second), dtype, false);
     for (std::size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i], b[i])) << i;
