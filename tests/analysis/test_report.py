@@ -268,12 +268,19 @@ def test_the_notebooks_value_is_shown_as_such_only_where_it_exists(plain, page):
     assert "r_v_notebook" in page(edit=edit)[1].tables
 
 
-def test_prompts_in_several_pairs_are_warned_about(plain, page):
+def test_prompts_in_several_pairs_are_counted(plain, page):
     def edit(columns):
         columns["pairs/base"][1] = columns["pairs/base"][0]
 
-    warning = "Some prompts stand in more than one pair"
-    assert warning not in plain[1].text and warning in page(edit=edit)[1].text
+    _, shown = page(edit=edit)
+    assert (
+        shown.table("keyword_count")["source"][0] == "5 (5 × 4)"
+        and "5 source and 4 base prompts" in shown.text
+    )
+    assert (
+        plain[1].table("keyword_count")["source"][0] == "5"
+        and "No two pairs share a prompt." in plain[1].text
+    )
 
 
 def test_many_points_are_drawn_as_pictures_inside_the_page(page, monkeypatch):
