@@ -72,8 +72,8 @@ FAULTS = [
     fault(
         "a family's own sliding window forgotten",
         "model_config/model_config.cpp",
-        "return family.sliding_window;",
-        "return std::nullopt;",
+        'if (!config.value.contains("sliding_window")) return 4096;',
+        'if (!config.value.contains("sliding_window")) return std::nullopt;',
         "model_config Config.TakesFromItsFamilyWhatFamiliesDifferIn",
     ),
     fault(
