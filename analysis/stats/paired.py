@@ -41,9 +41,6 @@ class Estimate:
     se: float = NAN
     df: float = NAN
 
-    def excludes_zero(self) -> bool:
-        return self.low > 0 or self.high < 0
-
     @property
     def bounded(self) -> bool:
         """False for a set that reaches to infinity."""

@@ -99,7 +99,6 @@ def test_one_pair_has_no_interval_and_none_no_value():
     assert (one.value, one.n) == (2.0, 1) and np.isnan([one.low, one.high, one.sd]).all()
     none = interval(np.array([np.nan]))
     assert none.n == 0 and np.isnan(none.value)
-    assert not one.excludes_zero()
 
 
 def test_sample_sd_has_ddof_one():
