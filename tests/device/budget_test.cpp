@@ -75,7 +75,7 @@ TEST(Budget, OfABundle) {
   readouts.logit_lens = {"0:100%", "test"};
   study.config.readouts = readouts;
   study.settings.logit_lens_layers = {0, 1, 2, 3};
-  expect_within({.waits = 600, .to_device = 255, .to_host = 345}, counts_of([&] { study.run(); }),
+  expect_within({.waits = 600, .to_device = 260, .to_host = 345}, counts_of([&] { study.run(); }),
                 "the same with every read-out");
 }
 

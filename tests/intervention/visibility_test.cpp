@@ -11,10 +11,12 @@ constexpr std::int64_t T = 6, n_layers = 4;
 CompiledRow row_with(Growth growth) {
   CompiledRow row;
   row.cached = 3;
-  row.cache = {{{.layers = {false, true, false, false}, .donor = 1},
-                .replaces = true,
-                .donor_cached = 5,
-                .growth = growth}};
+  CompiledCachePatch& patch = row.cache.emplace_back();
+  patch.layers = {false, true, false, false};
+  patch.donor = 1;
+  patch.replaces = true;
+  patch.donor_cached = 5;
+  patch.growth = growth;
   return row;
 }
 
