@@ -151,7 +151,7 @@ class Size:
 
 TINY = Size(seeds=(1, 2), n_arms=40, n_controls=14, n_pairs=4, max_new_tokens=10)
 DEMO = Size(seeds=(3,), n_arms=30, n_controls=6, n_pairs=3, max_new_tokens=6)
-SIZES = {"llama": TINY, "llama31": TINY, "mistral": TINY, "qwen2": TINY, "qwen3": TINY, "demo": DEMO}
+SIZES = {"llama": TINY, "llama31": TINY, "mistral": TINY, "qwen2": TINY, "demo": DEMO, "qwen3": TINY}
 JOBS = [(model, seed) for model, size in SIZES.items() for seed in size.seeds]
 
 
