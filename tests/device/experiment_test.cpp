@@ -7,6 +7,7 @@
 
 #include "device/everything.hpp"
 #include "rvsweep/experiment/mean_donors.hpp"
+#include "rvsweep/experiment/self_check.hpp"
 #include "support/test_device.hpp"
 
 namespace rvsweep {
@@ -171,6 +172,15 @@ TEST_P(OnDeviceIn16Bits, LogitsOfEveryRowAreTheCpus) {
 
 INSTANTIATE_TEST_SUITE_P(Types, OnDeviceIn16Bits, ::testing::Values(at::kBFloat16, at::kHalf),
                          [](const auto& type) { return c10::toString(type.param); });
+
+TEST(OnDevice, PassesTheSelfCheck) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
+    const Placement placement{test_device(), dtype};
+    const auto checked = self_check(placement, operations_of(placement), /*threads=*/1);
+    const CheckedOperation* const failure = first_failure(checked);
+    EXPECT_EQ(failure, nullptr) << dtype << ", " << failure->text();
+  }
+}
 
 TEST(OnDevice, ARowWhoseLogitsAreNotFiniteCostsThatRowOnly) {
   Study study({"base", "kv_cache layers=1:3", "source"});
