@@ -92,7 +92,7 @@ def read_table(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
         raise ResultsError(f"{path}: cannot be read ({reason}); give a CSV or JSONL file") from error
     if path.suffix == ".jsonl":
         lines = [
-            _json_line(path, number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()
+            _json_line(path, number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()
         ]
     else:
         try:

@@ -112,7 +112,8 @@ def read_results(path: Path) -> Results:
 def open_results(path: Path) -> Iterator[h5py.File]:
     """Whatever h5py says about a damaged file becomes one message."""
     try:
-        with h5py.File(path, "r") as file:
+        # Finished files are put in place whole; some network file systems have no locks.
+        with h5py.File(path, "r", locking=False) as file:
             yield file
     except (OSError, RuntimeError) as error:
         raise ResultsError(f"{path}: not a readable HDF5 file ({_first_line(error)})") from error

@@ -6,7 +6,7 @@ from analysis.data.results import Results
 def parse_config(text: str) -> dict[str, list[str]]:
     """`section.key` -> values in order (arm and control may repeat). `#` starts a comment."""
     section, values = "", {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         line = _without_comment(line).strip()
         if line.startswith("[") and line.endswith("]"):
             section = line[1:-1].strip()

@@ -42,8 +42,9 @@ void look_at_mpi(Findings& found) {
   found.push_back(ok("mpi", mpi_library_version()));
   try {
     const bool as_rank = launched_as_mpi_rank(std::getenv);
-    const std::string size = variable_or("OMPI_COMM_WORLD_SIZE", variable_or("SLURM_NTASKS", "?"));
-    found.push_back(ok("launcher", as_rank ? "started as one of " + size + " ranks"
+    const World world;  // throws where the ranks do not find each other
+    const int size = world.communicator().size();
+    found.push_back(ok("launcher", as_rank ? fmt::format("started as one of {} ranks", size)
                                            : "none: this process is a world of its own"));
   } catch (const InputError& error) {
     found.push_back({"problem", "launcher", error.what(), "use srun --mpi=pmix or mpirun"});

@@ -91,6 +91,18 @@ void print_refusals(const Plan& plan) {
       std::cout << "  no geometry  prompt " << plan.prompt_ids[p] << ": " << refusal << "\n";
 }
 
+void print_equal_pairs(const Plan& plan) {
+  const auto text_of = [&](PromptIndex prompt) {
+    return plan.prompts[static_cast<std::size_t>(prompt.value)].text_hash;
+  };
+  const auto equal = [&](const PromptPair& pair) {
+    return text_of(pair.source) == text_of(pair.base);
+  };
+  if (const auto n = std::ranges::count_if(plan.pairs, equal); n > 0)
+    std::cout << fmt::format("  {} pairs have a source equal to their base, such as {}\n", n,
+                             std::ranges::find_if(plan.pairs, equal)->id);
+}
+
 void print_memory(const SweepSetup& setup) {
   const auto& [budget, shape] = memory_of(setup);
   const BundleMemory& bundle = budget.bundle;
@@ -123,6 +135,7 @@ void print_summary(const SweepSetup& setup) {
                            plan.rows.size(), plan.n_refused(), plan.bundles.size(),
                            plan.bundle_rows);
   print_refusals(plan);
+  print_equal_pairs(plan);
   print_memory(setup);
   const double rate = assumed_rate(setup.target);
   std::cout << fmt::format("time      about {} on one {} at an assumed {:.0f} GFLOP/s\n",

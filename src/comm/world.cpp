@@ -14,12 +14,27 @@
 namespace rvsweep {
 namespace {
 
-void start_mpi() {
+[[noreturn]] void refuse_apart(const std::string& launcher, int ranks) {
+  throw InputError(launcher,
+                   "started " + std::to_string(ranks) +
+                       " tasks without MPI, which would each run the whole sweep",
+                   "use srun --mpi=pmix or mpirun of the Open MPI that rvsweep was built with");
+}
+
+int number_in(const char* text) { return text == nullptr ? 0 : std::atoi(text); }
+
+/// `launched`: ranks that the launcher started; asked before, because MPI sets such variables too.
+void start_mpi(int launched) {
   int provided = MPI_THREAD_SINGLE;
   MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
   if (provided < MPI_THREAD_FUNNELED)
     throw InputError("MPI", "this MPI library allows no threads beside its own",
                      "use one that offers MPI_THREAD_FUNNELED");
+  int found = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &found);
+  if (found >= launched) return;
+  MPI_Finalize();
+  refuse_apart("the launcher", launched);
 }
 
 NodeRank mpi_node_rank() {
@@ -38,13 +53,14 @@ bool launched_as_mpi_rank(const std::function<const char*(const char*)>& variabl
   // Open MPI's mpirun; srun --mpi=pmix; srun --mpi=pmi2 and MPICH-like launchers.
   for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"})
     if (variable(name) != nullptr) return true;
-  const char* tasks = variable("SLURM_STEP_NUM_TASKS");
-  if (variable("SLURM_PROCID") != nullptr && tasks != nullptr && std::atoi(tasks) > 1)
-    throw InputError("srun",
-                     "started " + std::string(tasks) +
-                         " tasks without MPI, which would each run the whole sweep",
-                     "use srun --mpi=pmix or mpirun");
+  if (const int ranks = launched_ranks(variable); ranks > 1) refuse_apart("srun", ranks);
   return false;
+}
+
+int launched_ranks(const std::function<const char*(const char*)>& variable) {
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"})
+    if (const int ranks = number_in(variable(name)); ranks > 0) return ranks;
+  return variable("SLURM_PROCID") == nullptr ? 0 : number_in(variable("SLURM_STEP_NUM_TASKS"));
 }
 
 World::World()
@@ -54,7 +70,7 @@ World::World()
     node_.host = host_name();
     return;
   }
-  start_mpi();
+  start_mpi(launched_ranks(std::getenv));
   communicator_ = make_mpi_communicator();
   node_ = mpi_node_rank();
 }

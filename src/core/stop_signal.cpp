@@ -6,7 +6,7 @@
 namespace rvsweep {
 namespace {
 
-constexpr int stop_signals[] = {SIGUSR1, SIGTERM, SIGINT};
+constexpr int stop_signals[] = {SIGUSR1, SIGTERM, SIGINT, SIGHUP};
 
 // A handler may touch lock-free atomics only; there is one set of handlers per process.
 std::atomic<bool> requested = false;
@@ -18,7 +18,11 @@ void set_all(void (*handler)(int)) {
   action.sa_flags = SA_RESTART;  // a write in progress goes on
   sigemptyset(&action.sa_mask);
   for (int signal : stop_signals) sigaddset(&action.sa_mask, signal);
-  for (int signal : stop_signals) sigaction(signal, &action, nullptr);
+  for (int signal : stop_signals) {
+    struct sigaction before = {};
+    sigaction(signal, nullptr, &before);
+    if (before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);  // nohup ignores SIGHUP
+  }
 }
 
 void note_first(int signal) {

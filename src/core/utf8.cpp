@@ -1,5 +1,7 @@
 #include "rvsweep/core/utf8.hpp"
 
+#include "rvsweep/core/error.hpp"
+
 namespace rvsweep::utf8 {
 
 // Table 3-7 of the Unicode standard: only the second byte's range depends on the first byte.
@@ -39,6 +41,13 @@ std::string replace_ill_formed(std::string_view bytes) {
     text += step.well_formed ? bytes.substr(0, step.size) : "\xEF\xBF\xBD";
     bytes.remove_prefix(step.size);
   }
+  return text;
+}
+
+std::string_view without_mark(std::string_view text, const std::string& where) {
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff"))
+    throw InputError(where, "is UTF-16", "save the file as UTF-8 (Excel: CSV UTF-8)");
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   return text;
 }
 

@@ -34,7 +34,7 @@ void fill_outcome(const PreparedBundle& prepared, const DecodedBatch& batch, Ite
     const CompiledRow& plan = prepared.rows[r];
     const PatchProof& proof = batch.proofs[r];
     reason[r] = batch.rows[r].failure;
-    if (reason[r].empty() && !plan.neutral && proof.change_squared == 0)
+    if (reason[r].empty() && !plan.neutral && proof.change_squared == 0 && !plan.changes_length())
       reason[r] = "the patch changed nothing";
     status[r] = reason[r].empty() ? ok : failed;
     cells_changed[r] = proof.cells_changed;

@@ -107,6 +107,12 @@ std::int64_t CompiledRow::cells_at(std::int64_t layer) const {
   return cells;
 }
 
+bool CompiledRow::changes_length() const {
+  return std::ranges::any_of(cache, [&](const CompiledCachePatch& patch) {
+    return patch.replaces && patch.donor_cached != cached;
+  });
+}
+
 Growth CompiledRow::growth_at(std::int64_t layer) const {
   Growth growth = Growth::append;
   for (const CompiledCachePatch& patch : cache)

@@ -17,11 +17,36 @@ using nlohmann::json;
 const char* const copy_again = "copy the file from the model's folder again";
 const char* const see_original = "see the model's original config.json";
 
+/// What to do where `folder` has no config.json.
+std::string another_folder(const std::filesystem::path& folder) {
+  const std::string name = folder.string(),
+                    wanted = "model.path must name a Hugging Face model folder";
+  if (name.starts_with("~")) return wanted + " without ~, which only a shell replaces";
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "snapshots", error))
+    return wanted + ", here a snapshot: " + entry.path().string();
+  if (!std::filesystem::exists(folder) && folder.is_relative() &&
+      std::ranges::count(name, '/') == 1)
+    return wanted + "; one of the hub is fetched before: hf download " + name + " --local-dir DIR";
+  return wanted;
+}
+
+/// InputError for a link to nothing, as a snapshot of the hub's cache has without its blobs.
+void check_links(const std::filesystem::path& folder) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const auto kind = entry.path().extension();
+    if ((kind == ".json" || kind == ".safetensors") && entry.is_symlink() && !entry.exists())
+      throw InputError(entry.path().string(),
+                       "is a link to " + std::filesystem::read_symlink(entry.path()).string() +
+                           ", which is not there",
+                       "copy the folder with what its links name (cp -rL), or download it again");
+  }
+}
+
 json read_object(const std::filesystem::path& path) {
   const auto text = read_file(path);
-  if (!text)
-    throw InputError(path.string(), "cannot be read",
-                     "model.path must name a Hugging Face model folder");
+  if (!text) throw InputError(path.string(), "cannot be read", another_folder(path.parent_path()));
   json object = parse_json(*text, path.string(), copy_again);
   if (!object.is_object()) throw InputError(path.string(), "is not a JSON object", copy_again);
   return object;
@@ -215,6 +240,7 @@ void check_token(std::int32_t token, const ModelConfig& model, const std::string
 }
 
 ModelConfig load_model_config(const std::filesystem::path& folder) {
+  check_links(folder);
   const auto path = folder / "config.json";
   const json object = read_object(path);
   const JsonPlace config = whole(object, path);

@@ -57,13 +57,13 @@ std::int64_t heads_of(const Patch& patch, const ModelConfig& model) {
   return patch.site() != nullptr ? site_heads(patch.site()->site, model) : model.n_kv_heads;
 }
 
-std::set<std::string> keyword_files(const std::vector<Arm>& arms) {
-  std::set<std::string> files;
+std::set<std::set<std::string>> word_lists(const std::vector<Arm>& arms) {
+  std::set<std::set<std::string>> lists;
   for (const Arm& arm : arms)
     for (const Patch& patch : arm.patches)
       if (patch.cache() != nullptr && patch.cache()->positions.kind == PositionsKind::keywords)
-        files.insert(patch.cache()->positions.file);
-  return files;
+        lists.insert(patch.cache()->positions.words);
+  return lists;
 }
 
 bool Arm::takes_from(DonorPrompt prompt) const {

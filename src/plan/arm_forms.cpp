@@ -201,6 +201,14 @@ std::vector<Settings> written_settings(const ArmForm& form, std::istringstream& 
   return all;
 }
 
+/// A value as labels show it: a long word list by its first words.
+std::string short_text(const std::string& value) {
+  const auto parts = split(value, '+');
+  if (!value.starts_with("words:") || parts.size() < 5) return value;
+  return fmt::format("{}+{} more", fmt::join(parts.begin(), parts.begin() + 3, "+"),
+                     parts.size() - 3);
+}
+
 /// What a reader needs to tell arms apart: the kind, its layers and every setting off its default.
 std::string default_label(const ArmForm& form, const Settings& settings) {
   std::string label = form.arm.preset.empty() ? form.name : form.arm.preset;
@@ -209,7 +217,7 @@ std::string default_label(const ArmForm& form, const Settings& settings) {
     if (value == setting.default_value) continue;
     const bool is_named =
         setting.name == "heads" || setting.name == "alpha" || setting.name == "what";
-    label += fmt::format(" {}{}", is_named ? setting.name + "=" : "", value);
+    label += fmt::format(" {}{}", is_named ? setting.name + "=" : "", short_text(value));
   }
   return label;
 }

@@ -1,5 +1,7 @@
 #include "rvsweep/plan/config_file.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <fstream>
 #include <sstream>
 
@@ -7,12 +9,33 @@
 #include "rvsweep/core/ini.hpp"
 #include "rvsweep/core/nearest.hpp"
 #include "rvsweep/core/split.hpp"
+#include "rvsweep/text/keyword_tokens.hpp"
 
 namespace rvsweep {
 namespace {
 
 const ConfigKey& known_key(const std::string& name, const std::string& where) {
   return find_named(config_keys(), name, where, "key " + name);
+}
+
+/// An arm with the words in place of the files of positions=keywords:FILE: they are what the sweep
+/// keeps, and files may move.
+std::string with_words(const std::string& arm) {
+  constexpr std::string_view setting = "positions=", list = "keywords:", blanks = " \t";
+  const auto at = arm.find(setting);
+  if (at == std::string::npos || at == 0 || blanks.find(arm[at - 1]) == std::string_view::npos)
+    return arm;
+  const auto begin = at + setting.size(),
+             end = std::min(arm.find_first_of(blanks, begin), arm.size());
+  auto choices = split(arm.substr(begin, end - begin), ',');
+  for (std::string& choice : choices)
+    if (choice.starts_with(list) && choice != list)
+      choice = fmt::format("words:{}", fmt::join(read_word_list(choice.substr(list.size())), "+"));
+  return fmt::format("{}{}{}", arm.substr(0, begin), fmt::join(choices, ","), arm.substr(end));
+}
+
+ConfigValue value_of(const ConfigKey& key, const std::string& text, const std::string& where) {
+  return {key.name == "sweep.arm" ? with_words(text) : text, where};
 }
 
 ConfigValues read_values(std::istream& stream, const std::string& file) {
@@ -25,7 +48,7 @@ ConfigValues read_values(std::istream& stream, const std::string& file) {
       throw InputError(
           where, key.name + " is written a second time (first at " + written.front().where + ")",
           "keep one of the two");
-    written.push_back({std::move(entry.value), where});
+    written.push_back(value_of(key, entry.value, where));
   }
   return values;
 }
@@ -50,7 +73,7 @@ ConfigValues read_sets(const std::vector<std::string>& sets) {
                        "a config file, which the results keep, cannot hold it");
     auto& written = values[name];
     if (!key.repeatable) written.clear();
-    written.push_back({trimmed(set.substr(equals + 1)), "--set " + name});
+    written.push_back(value_of(key, trimmed(set.substr(equals + 1)), "--set " + name));
   }
   return values;
 }

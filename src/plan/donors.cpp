@@ -20,12 +20,12 @@ Donors::Donors(const Plan& plan, std::uint64_t seed, const PlanText& text)
       const std::int64_t m = plan.prompts[donor_side(pair, direction).value].n_tokens;
       if (m > 0) shortest = std::min(shortest, m);
     }
-  for (const std::string& file : keyword_files(plan.arms)) {
-    auto& of_prompt = keyword_tokens_[file];
+  for (const std::set<std::string>& words : word_lists(plan.arms)) {
+    auto& of_prompt = keyword_tokens_[words];
     for (std::int32_t p = 0; p < std::ssize(plan.prompts); ++p)
-      of_prompt[p] = text.keyword_tokens(file, plan.texts[p]);
+      of_prompt[p] = text.keyword_tokens(words, plan.texts[p]);
     if (!plan.filler.empty())
-      of_prompt[filler_prompt.value] = text.keyword_tokens(file, plan.filler);
+      of_prompt[filler_prompt.value] = text.keyword_tokens(words, plan.filler);
   }
 }
 
@@ -100,7 +100,8 @@ PatchDonor Donors::donor_of(const Patch& patch, const Arm& arm, const Roles& rol
   if (donor.prompt != filler_prompt) donor.m = length(donor.prompt, arm.truncate_at);
   donor.m_window = donor.m - tokens_after_window(donor.prompt, donor.m);
   if (wants_keywords)
-    donor.keyword_tokens = keyword_tokens_.at(patch.cache()->positions.file).at(donor.prompt.value);
+    donor.keyword_tokens =
+        keyword_tokens_.at(patch.cache()->positions.words).at(donor.prompt.value);
   return donor;
 }
 

@@ -45,7 +45,9 @@ class Donors {
   const Plan& plan_;
   std::vector<std::int32_t> next_;          // by pair: the one after it in a random cyclic order
   std::array<std::int64_t, 2> shortest_{};  // tokens of the shortest donor prompt, by direction
-  std::map<std::string, std::map<std::int32_t, std::vector<std::int32_t>>> keyword_tokens_;
+  /// By word list and prompt.
+  std::map<std::set<std::string>, std::map<std::int32_t, std::vector<std::int32_t>>>
+      keyword_tokens_;
 };
 
 }  // namespace rvsweep

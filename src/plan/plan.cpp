@@ -117,7 +117,7 @@ Plan make_plan(const PlanInput& input) {
   plan.early_layer = layer_of(config.early_layer, "model.early_layer", model.n_layers);
   plan.late_layer = layer_of(config.late_layer, "model.late_layer", model.n_layers);
   plan.arms = all_arms(config, model);
-  const bool has_keywords = !keyword_files(plan.arms).empty();
+  const bool has_keywords = !word_lists(plan.arms).empty();
   plan_prompts(input, texts == Texts::kept || has_keywords, plan);
   if (std::ranges::any_of(plan.arms,
                           [](const Arm& arm) { return arm.takes_from(DonorPrompt::filler); })) {

@@ -6,16 +6,22 @@
 
 #include "plan/arm_text.hpp"
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/parse_number.hpp"
 #include "rvsweep/core/split.hpp"
+#include "rvsweep/text/words.hpp"
 
 namespace rvsweep {
 namespace {
 
+/// xxh3 of the shipped list's words with + between. It is written as the name of its file, by which
+/// the row ids of the shipped jobs were made first.
+constexpr std::uint64_t shipped_list = 0x2effa818116840b0;
+
 [[noreturn]] void refuse(const std::string& text) {
   throw InputError("", "positions=" + text + " is not a choice",
                    "write all, first:k, last:k, span:i:j (0 <= i < j, counted from the end), bos, "
-                   "not_bos or keywords:FILE");
+                   "not_bos, keywords:FILE or words:a+b");
 }
 
 std::int64_t whole_number(const std::string& number, const std::string& text) {
@@ -30,9 +36,12 @@ Positions parse_positions(const std::string& text) {
   if (text == "all") return {};
   if (text == "bos") return {PositionsKind::bos, 0, 1};
   if (text == "not_bos") return {PositionsKind::not_bos};
-  if (text.starts_with("keywords:")) {
-    Positions positions{PositionsKind::keywords, 0, 0, text.substr(9)};
-    if (positions.file.empty()) refuse(text);
+  if (text.starts_with("words:")) {
+    Positions positions{PositionsKind::keywords};
+    for (const std::string& word : split(text.substr(6), '+')) {
+      if (word.empty() || !std::ranges::all_of(word, in_word)) refuse(text);
+      positions.words.insert(ascii_lower(word));
+    }
     return positions;
   }
   const auto parts = split(text, ':');
@@ -52,7 +61,11 @@ std::string format_positions(const Positions& positions) {
   using enum PositionsKind;
   const PositionsKind kind = positions.kind;
   const std::string& name = arm_text::name_of(arm_text::positions, kind);
-  if (kind == keywords) return name + ":" + positions.file;
+  if (kind == keywords) {
+    const std::string words = fmt::format("{}", fmt::join(positions.words, "+"));
+    return xxh3(words) == shipped_list ? "keywords:jobs/prompts/self_words.txt"
+                                       : name + ":" + words;
+  }
   if (kind == span) return fmt::format("{}:{}:{}", name, positions.begin, positions.end);
   return kind == first || kind == last ? fmt::format("{}:{}", name, positions.end) : name;
 }

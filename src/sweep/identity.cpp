@@ -39,7 +39,6 @@ void visit_attributes(Identity& identity, const Visit& visit) {
   visit("families_fingerprint", identity.files.families);
   visit("token_sets_fingerprint", identity.files.token_sets);
   visit("filler_fingerprint", identity.files.filler);
-  visit("keywords_fingerprint", identity.files.keywords);
 }
 
 std::string text_of(const std::string& text) { return text; }

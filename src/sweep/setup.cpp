@@ -33,7 +33,7 @@ TokenSets read_token_sets(const SweepConfig& config, const Tokenizer& tokenizer)
                           config.token_sets == "builtin" ? name : config.token_sets, tokenizer);
 }
 
-/// Of token sets, filler and word lists.
+/// Of token sets and filler.
 void add_fingerprints(const SweepConfig& config, const TokenSets& sets, const PlanText& text,
                       const Plan& plan, FileFingerprints& files) {
   if (config.readouts.first_token) {
@@ -45,11 +45,6 @@ void add_fingerprints(const SweepConfig& config, const TokenSets& sets, const Pl
   if (std::any_of(plan.arms.begin(), plan.arms.end(),
                   [](const Arm& arm) { return arm.takes_from(DonorPrompt::filler); }))
     files.filler = hex(xxh3(text.filler));
-  const std::set<std::string> word_lists = keyword_files(plan.arms);
-  std::string words;
-  for (const std::string& file : word_lists)
-    for (const std::string& word : read_word_list(file)) words += word + "\n";
-  if (!word_lists.empty()) files.keywords = hex(xxh3(words));
 }
 
 /// The prompts file, a bank paired under the tokens that its rows will have; prompts go to `sink`.
@@ -73,6 +68,40 @@ double resolve_memory(const SweepConfig& config, const Target& target) {
   return std::floor(total_memory(place_rank(target.device, target.dtype, 0)) / 1e9) * 1e9;
 }
 
+/// Warns of prompts that already hold what the tokenizer or the template puts around them.
+void warn_of_doubled(const Plan& plan, const SweepConfig& config, const Tokenizer& tokenizer) {
+  std::set<std::int32_t> special;
+  if (const ChatTemplate* chat = find_chat_template(config.chat_template))
+    for (const std::string_view token : chat->special)
+      special.insert(tokenizer.encode(token, /*add_special_tokens=*/false).front());
+  const auto specials_of = [&](const auto& ids) {
+    return std::ranges::count_if(ids, [&](std::int32_t id) { return special.contains(id); });
+  };
+  const auto of_template =
+      specials_of(plan_text(config, tokenizer).encode_prompt("a").encoding.ids);
+  const std::vector<std::int32_t> around = tokenizer.encode("");
+  std::string doubled, templated;  // the first such prompt
+  for (std::size_t p = 0; p < plan.prompts.size(); ++p) {
+    const std::vector<std::int32_t> ids = plan.tokens[p];
+    const std::string id(plan.prompt_ids[p]);
+    if (doubled.empty() && special.empty() && ids.size() > 1 && !around.empty() &&
+        ids[0] == around[0] && ids[1] == around[0])
+      doubled = id;
+    if (templated.empty() && !special.empty() && !ids.empty() && specials_of(ids) > of_template)
+      templated = id;
+  }
+  if (!doubled.empty())
+    spdlog::warn(
+        "prompt {} begins with the token that the tokenizer puts in front, which the model "
+        "then sees twice: leave it out of the text",
+        doubled);
+  if (!templated.empty())
+    spdlog::warn(
+        "prompt {} holds special tokens of prompts.template = {}, which is written around "
+        "it once more: give the user's words alone, or prompts.template = none",
+        templated, config.chat_template);
+}
+
 }  // namespace
 
 PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer) {
@@ -83,9 +112,9 @@ PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer) {
     return encode_prompt(tokenizer, chat, prompt);
   };
   text.encode = [&tokenizer](const std::string& words) { return tokenizer.encode(words); };
-  text.keyword_tokens = [&tokenizer, chat](const std::string& file, const std::string& prompt) {
-    return keyword_tokens(prompt, encode_prompt(tokenizer, chat, prompt).encoding.spans,
-                          read_word_list(file));
+  text.keyword_tokens = [&tokenizer, chat](const std::set<std::string>& words,
+                                           const std::string& prompt) {
+    return keyword_tokens(prompt, encode_prompt(tokenizer, chat, prompt).encoding.spans, words);
   };
   text.filler = builtin_or_file(config.filler, "filler.txt", "prompts.filler");
   text.threads = threads_for_rank(given_cores(std::getenv), 1, 1);
@@ -123,6 +152,7 @@ SweepSetup prepare_sweep(const ConfigValues& values, Target target, const Stored
   for (std::size_t p = 0; p < plan.prompts.size(); ++p)
     for (const std::int32_t token : plan.tokens[p])
       check_token(token, model, "prompt " + std::string(plan.prompt_ids[p]));
+  if (stored == nullptr) warn_of_doubled(plan, config, tokenizer);
   if (config.readouts.keywords) files.families = hex(xxh3(families.text));
   add_fingerprints(config, token_sets, text, plan, files);
   return {std::move(config),    std::move(model),    std::move(weights),

@@ -9,7 +9,15 @@ namespace rvsweep {
 
 CsvReader::CsvReader(std::string_view text, std::string file)
     : text_(text), file_(std::move(file)) {
-  if (text_.starts_with("\xef\xbb\xbf")) at_ = 3;
+  text_ = utf8::without_mark(text_, file_ + ":1");
+  const std::string_view first = text_.substr(0, text_.find_first_of("\r\n"));
+  if (first.starts_with("sep=") && first.size() == 5) {
+    separator_ = first[4];
+    at_ = first.size();
+    take_line_end();
+  } else if (const auto at = first.find_first_of(",;\t"); at != std::string_view::npos) {
+    separator_ = first[at];
+  }
 }
 
 std::optional<std::vector<std::string>> CsvReader::next() {
@@ -18,7 +26,7 @@ std::optional<std::vector<std::string>> CsvReader::next() {
   std::vector<std::string> fields;
   do {
     fields.push_back(field());
-  } while (take(','));
+  } while (take(separator_));
   take_line_end();
   return fields;
 }
@@ -69,7 +77,8 @@ bool CsvReader::take(char c) {
 }
 
 bool CsvReader::at_field_end() const {
-  return at_ == text_.size() || text_[at_] == ',' || text_[at_] == '\r' || text_[at_] == '\n';
+  return at_ == text_.size() || text_[at_] == separator_ || text_[at_] == '\r' ||
+         text_[at_] == '\n';
 }
 
 void CsvReader::take_line_end() {

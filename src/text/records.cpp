@@ -10,6 +10,9 @@
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/json_place.hpp"
 #include "rvsweep/core/read_file.hpp"
+#include "rvsweep/core/split.hpp"
+#include "rvsweep/core/utf8.hpp"
+#include "rvsweep/text/words.hpp"
 #include "text/csv.hpp"
 
 namespace rvsweep {
@@ -21,6 +24,15 @@ std::string at(const std::filesystem::path& file, int line) {
 
 std::vector<std::string> json_record(const std::string& line, const RecordForm& form,
                                      const std::string& where) {
+  const auto begin = line.find_first_not_of(" \t\r\xef\xbb\xbf");
+  const char first = begin == std::string::npos ? ' ' : line[begin];
+  refuse_stand_in(line, where);
+  if (first == '[')
+    throw InputError(where, "is not a JSON object but a list",
+                     "write one record a line (pandas: to_json(orient=\"records\", lines=True))");
+  if (first != '{')
+    throw InputError(where, "is not a JSON object",
+                     form.example + "; the name of a table ends in .csv or .tsv");
   const nlohmann::json object = parse_json(line, where, form.example);
   if (!object.is_object()) throw InputError(where, "is not a JSON object", form.example);
   std::vector<std::string> values;
@@ -44,6 +56,7 @@ std::uint64_t read_json_lines(std::istream& lines, const std::filesystem::path& 
   for (int line_number = 1; std::getline(lines, line); ++line_number) {
     hasher.update(line);
     if (!lines.eof()) hasher.update("\n");
+    if (line_number == 1) utf8::without_mark(line, at(file, 1));
     if (line.find_first_not_of(" \t\r") == std::string::npos)
       throw InputError(at(file, line_number), "is empty", "remove the line");
     take(line_number, json_record(line, form, at(file, line_number)));
@@ -71,17 +84,18 @@ void check_header(const std::vector<std::string>& header, const RecordForm& form
 void read_csv(const std::string& bytes, const std::filesystem::path& file, const RecordForm& form,
               const TakeRecord& take) {
   CsvReader reader(bytes, file.string());
-  const auto header = reader.next();
+  auto header = reader.next();
   if (!header) return;
+  for (std::string& name : *header) name = ascii_lower(trimmed(name));
   check_header(*header, form, at(file, 1));
   while (auto fields = reader.next()) {
     const std::string where = at(file, reader.line());
-    if (fields->size() == 1 && fields->front().empty())
+    if (std::ranges::all_of(*fields, &std::string::empty))
       throw InputError(where, "is empty", "remove the line");
     if (fields->size() != header->size())
       throw InputError(where,
                        fmt::format("has {} fields, the header {}", fields->size(), header->size()),
-                       "a field with a comma or a line break goes into quotes");
+                       "a field with a separator or a line break goes into quotes");
     std::vector<std::string> values;
     for (const RecordKey& key : form.keys) {
       const auto column = std::ranges::find(*header, key.name);
@@ -95,12 +109,20 @@ void read_csv(const std::string& bytes, const std::filesystem::path& file, const
 }  // namespace
 
 std::uint64_t read_records(const std::filesystem::path& file, const RecordForm& form,
-                           const TakeRecord& take) {
+                           const TakeRecord& take_record) {
+  const TakeRecord take = [&](int line, std::vector<std::string> values) {
+    for (std::size_t key = 0; key < values.size(); ++key)
+      if (values[key].find('\0') != std::string::npos)
+        throw InputError(at(file, line), "\"" + form.keys[key].name + "\" holds a NUL character",
+                         "remove it: HDF5 texts, which the results are, end there");
+    take_record(line, std::move(values));
+  };
   const auto refuse = [&] {
     throw InputError(file.string(), "cannot be read",
-                     "prompts.file must name a JSONL or CSV file of pairs or prompts");
+                     "prompts.file must name a JSONL, CSV or TSV file of pairs or prompts");
   };
-  if (file.extension() == ".csv") {
+  const std::string extension = ascii_lower(file.extension().string());
+  if (extension == ".csv" || extension == ".tsv") {
     const auto bytes = read_file(file);
     if (!bytes) refuse();
     read_csv(*bytes, file, form, take);

@@ -72,6 +72,8 @@ RegexFamily parse_family(const JsonPlace& place, std::int32_t version) {
     family.definition += "\n" + expression;
   }
   if (family.patterns.empty()) throw InputError(where, "has no patterns");
+  if ((family.description + family.definition).find('\0') != std::string::npos)
+    throw InputError(where, "holds a NUL character", "write \\\\0 in a pattern that looks for one");
   family.matches = texts(place.member("matches"));
   family.no_match = texts(place.member("no_match"));
   check_examples(family, where);

@@ -172,3 +172,13 @@ def test_bad_blinding_is_refused(blinded, tmp_path, capsys):
     said = capsys.readouterr().err.splitlines()
     assert "need two files" in said[0] and "is the results file itself" in said[1]
     assert "id ffff is not in the key" in said[2]
+
+
+def test_a_line_of_jsonl_ends_at_its_line_feed_alone(tmp_path):
+    texts = ["red\u2028boat", "red\u2029boat", "red\x85boat", "red\x0b\x0c\x1cboat"]
+    path = tmp_path / "ratings.jsonl"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for n, text in enumerate(texts):
+            line = json.dumps({"id": str(n), "text": text, "score": "1"}, ensure_ascii=False)
+            file.write(line + ("\r\n" if n % 2 else "\n"))
+    assert [line["text"] for line in read_table(path, ("id", "score"))] == texts

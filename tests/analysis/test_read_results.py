@@ -1,5 +1,7 @@
 """Reading results.h5."""
 
+import fcntl
+
 import h5py
 import numpy as np
 import pytest
@@ -140,3 +142,12 @@ def test_a_model_with_drawn_weights_is_named_as_such_wherever_it_is_named(result
         results, {"ok": 1, "refused": 0, "failed": 0, "pending": 0}, Bootstrap(500, 1), Margin()
     )
     assert written[0].startswith(f"We ran {name} (")
+
+
+def test_no_lock_is_asked_for(results_file):
+    path = results_file()
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # another's lock, or a file system without any
+        with pytest.raises(OSError, match="lock"):
+            h5py.File(path, "r")
+        assert len(read_results(path).rows["status"])

@@ -259,6 +259,38 @@ CASES: dict[str, tuple[Callable[[Job], object], list[str]]] = {
         lambda j: replace_prompt_line(j, 2, '{"pair": "", "source": "s", "base": "b"}'),
         ["{prompts}:2", '"pair" is empty'],
     ),
+    "prompt with NUL": (
+        lambda j: replace_prompt_line(j, 2, '{"pair": "p", "source": "s\\u0000", "base": "b"}'),
+        ["{prompts}:2", '"source" holds a NUL'],
+    ),
+    "family with NUL": (
+        lambda j: j.set("readouts.families", write_families(j.folder / "own.json", "a\0b")),
+        ["own.json, family recursive_x", "NUL"],
+    ),
+    "model as an id of the hub": (
+        lambda j: j.set("model.path", "owner/model"),
+        ["owner/model/config.json", "hf download owner/model"],
+    ),
+    "model path with ~": (lambda j: j.set("model.path", "~/model"), ["~/model/config.json", "only a shell replaces"]),
+    "model in the hub's cache": (
+        lambda j: (
+            (j.folder / "hub/snapshots").mkdir(parents=True),
+            j.model.rename(j.folder / "hub/snapshots/0123"),
+            j.set("model.path", str(j.folder / "hub")),
+        ),
+        ["hub/config.json", "here a snapshot: ", "hub/snapshots/0123"],
+    ),
+    "model with a link to nothing": (
+        lambda j: (
+            (j.model / "model.safetensors").unlink(),
+            (j.model / "model.safetensors").symlink_to("../../blobs/00"),
+        ),
+        ["{model}/model.safetensors", "a link to ../../blobs/00, which is not there", "cp -rL"],
+    ),
+    "word list missing": (
+        lambda j: j.arms.append("kv_cache layers=2:5 positions=keywords:none.txt"),
+        ["none.txt", "cannot be read"],
+    ),
     "pair id twice": (
         lambda j: replace_prompt_line(j, 3, json.dumps(PAIRS[0])),
         ["{prompts}:3", '"p0"', "{prompts}:1"],

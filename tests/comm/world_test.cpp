@@ -40,6 +40,25 @@ TEST(LaunchedAsMpiRank, SeveralTasksThatCannotMeetAreRefused) {
   EXPECT_THROW(launched({{"SLURM_PROCID", "0"}, {"SLURM_STEP_NUM_TASKS", "2"}}), InputError);
 }
 
+TEST(LaunchedRanks, AreThoseOfTheInnermostLauncher) {
+  const auto ranks = [](const Environment& environment) {
+    return launched_ranks([&](const char* name) {
+      const auto found = environment.find(name);
+      return found == environment.end() ? nullptr : found->second.c_str();
+    });
+  };
+  EXPECT_EQ(ranks({}), 0);
+  EXPECT_EQ(ranks({{"PMI_RANK", "1"}, {"PMI_SIZE", "3"}}), 3);
+  EXPECT_EQ(ranks({{"SLURM_PROCID", "0"}, {"SLURM_STEP_NUM_TASKS", "4"}, {"PMIX_RANK", "0"}}), 4);
+  EXPECT_EQ(ranks({{"SLURM_STEP_NUM_TASKS", "4"}}), 0);
+  // mpirun's daemons are a step of one task on each node.
+  EXPECT_EQ(ranks({{"OMPI_COMM_WORLD_SIZE", "1"},
+                   {"SLURM_PROCID", "0"},
+                   {"SLURM_STEP_NUM_TASKS", "2"},
+                   {"PMI_SIZE", "2"}}),
+            1);
+}
+
 TEST(World, HasTheSizeItWasLaunchedWith) {
   const char* size = std::getenv("OMPI_COMM_WORLD_SIZE");
   EXPECT_EQ(testing::world().communicator().size(), size ? std::atoi(size) : 1);

@@ -35,5 +35,21 @@ TEST(Ini, NamesTheFirstLineThatIsNone) {
         << line;
 }
 
+TEST(Ini, SkipsAByteOrderMarkAndNamesUtf16) {
+  EXPECT_EQ(read("\xef\xbb\xbf[a]\nx = 1\n").at(0).key, "a.x");
+  for (const char* mark : {"\xff\xfe", "\xfe\xff"})
+    EXPECT_TRUE(says(refusal_message([&] { read(mark + std::string("[\0", 2)); }),
+                     {"a.cfg:1: is UTF-16: save the file as UTF-8"}));
+}
+
+TEST(Ini, NamesTheLineOfANulAndOfQuotes) {
+  EXPECT_TRUE(says(refusal_message([&] { read("[a]\nx = y" + std::string(1, '\0')); }),
+                   {"a.cfg:2: holds a NUL"}));
+  for (const std::string value : {"\"a b\"", "'a'", "\"\""})
+    EXPECT_TRUE(says(refusal_message([&] { read("x = 1\nx = " + value + " # why\n"); }),
+                     {"a.cfg:2: has quotes around " + value + ": write the value without"}));
+  EXPECT_EQ(read("x = it's\ny = \"\n").size(), 2u);
+}
+
 }  // namespace
 }  // namespace rvsweep

@@ -33,7 +33,18 @@ TEST_P(StopSignal, SecondOneEndsTheProcess) {
       ::testing::KilledBySignal(GetParam()), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, StopSignal, ::testing::Values(SIGUSR1, SIGTERM, SIGINT));
+INSTANTIATE_TEST_SUITE_P(All, StopSignal, ::testing::Values(SIGUSR1, SIGTERM, SIGINT, SIGHUP));
+
+TEST(StopSignals, ThatNohupIgnoresStayIgnored) {
+  EXPECT_EXIT(
+      {
+        std::signal(SIGHUP, SIG_IGN);
+        install_stop_handlers();
+        std::raise(SIGHUP);
+        std::_Exit(stop_requested() ? 1 : 0);
+      },
+      ::testing::ExitedWithCode(0), "");
+}
 
 }  // namespace
 }  // namespace rvsweep

@@ -238,6 +238,18 @@ TEST(BundleRunner, CountsTheCellsThatWereWritten) {
   for (std::size_t r = 1; r < 5; ++r) EXPECT_GT(column(result.rows, columns::change_norm)[r], 0.0);
 }
 
+// A base of one token has no cell before it: zeros take nothing's place, but are attended to.
+TEST(BundleRunner, CellsAddedAreAChangeWhateverTheyHold) {
+  Study study({"base", "kv_cache layers=1:4"}, 1, 23);
+  study.bundle.derived = {{Derivation::zero, -1, 23}};
+  study.bundle.rows[1].donors[0].index = 2;
+  BundleResult result = study.run();
+  expect_all_ok(result);
+  EXPECT_EQ(column(result.rows, columns::cells_changed)[1], 3 * 22 * 2);
+  EXPECT_EQ(column(result.rows, columns::change_norm)[1], 0.0);
+  EXPECT_GT(column(result.rows, columns::kl_first)[1], 0.0);
+}
+
 TEST(BundleRunner, ShortPromptsRunWithoutGeometry) {
   Study study({"base", "kv_cache layers=1:4"}, 3, 23);
   BundleResult result = study.run();

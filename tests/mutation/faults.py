@@ -545,4 +545,25 @@ FAULTS = [
         "on_host = at::where(next.finite.to(at::kCPU), next.token.to(at::kCPU), -1)",
         "device Budget.OfADecodingStep",
     ),
+    fault(
+        "cells added beside a base of one token taken for no change",
+        "experiment/bundle_runner.cpp",
+        "!plan.changes_length())",
+        "true)",
+        "experiment BundleRunner.CellsAddedAreAChangeWhateverTheyHold",
+    ),
+    fault(
+        "NUL admitted to prompts",
+        "text/records.cpp",
+        "values[key].find('\\0') != std::string::npos",
+        "values[key].empty() && form.keys.empty()",
+        "text Prompts.ANulIsRefusedInEveryTextThatResultsKeep",
+    ),
+    fault(
+        "arms keep the names of word lists",
+        "plan/config_file.cpp",
+        'key.name == "sweep.arm" ? with_words(text) : text',
+        "text",
+        "plan ConfigFile.ArmsKeepTheWordsOfTheirListsAndNotTheFiles",
+    ),
 ]

@@ -1,8 +1,10 @@
 #include "rvsweep/plan/arm.hpp"
 
 #include <gtest/gtest.h>
+#include <spdlog/fmt/fmt.h>
 
 #include "plan/arm_forms.hpp"
+#include "rvsweep/text/keyword_tokens.hpp"
 #include "support/input_error.hpp"
 #include "support/sample_model_config.hpp"
 
@@ -133,7 +135,7 @@ TEST(Arms, CanonicalTextTellsAllSettingsApart) {
              "growth=append,frozen,compound align=as_is,rerotate,matched "
              "direction=source_to_base,base_to_source",
              "kv_cache layers=3 what=k,v,kv alpha=0,0.5 heads=0,1,all "
-             "positions=first:2,last:2,span:1:2,bos,not_bos,keywords:a,keywords:b",
+             "positions=first:2,last:2,span:1:2,bos,not_bos,words:a,words:b",
              "resid_pre layers=1", "resid_post layers=1", "attn_out layers=1", "mlp_out layers=1",
              "q_proj layers=1 heads=3,2", "k_proj layers=1", "z layers=1 alpha=0.5,1",
              "preset:notebook_b layers=1 direction=source_to_base,base_to_source",
@@ -200,16 +202,30 @@ TEST(Arms, NoLineIsNoArm) { EXPECT_TRUE(parse({}).empty()); }
 
 TEST(Arms, OfSeveralPatchesNameEachInItsOrder) {
   Arm arm = one("v_proj layers=3 direction=base_to_source");
-  arm.patches.push_back(patch_of(one("kv_cache layers=1 what=k positions=keywords:w.txt")));
+  arm.patches.push_back(patch_of(one("kv_cache layers=1 what=k positions=words:W+v")));
   EXPECT_EQ(kind_name(arm), "v_proj & kv_cache");
   EXPECT_EQ(arm.canonical(),
             "v_proj layers=3 decode=prefill window=16 window_policy=refuse heads=all alpha=1 & "
             "kv_cache layers=1 entry=hold_last growth=append align=rerotate what=k "
-            "positions=keywords:w.txt heads=all alpha=1 direction=base_to_source");
-  EXPECT_EQ(keyword_files({one("base"), arm}), std::set<std::string>{"w.txt"});
+            "positions=words:v+w heads=all alpha=1 direction=base_to_source");
+  EXPECT_EQ(word_lists({one("base"), arm}), (std::set<std::set<std::string>>{{"v", "w"}}));
   EXPECT_FALSE(arm.takes_from(DonorPrompt::self));
   arm.patches[1].donor.prompt = DonorPrompt::self;
   EXPECT_TRUE(arm.takes_from(DonorPrompt::self));
+}
+
+TEST(Arms, OfWordListsAreKnownByTheirWords) {
+  const auto positions = [](const std::string& words) {
+    const std::string text = one("kv_cache layers=1 positions=words:" + words).canonical();
+    return text.substr(text.find("positions="), text.find(" heads=") - text.find("positions="));
+  };
+  EXPECT_EQ(positions("Self+itself+self"), "positions=words:itself+self");
+  // The shipped list, whose rows had their ids before.
+  const auto shipped = read_word_list(SHIPPED_WORDS);
+  EXPECT_EQ(positions(fmt::format("{}", fmt::join(shipped, "+"))),
+            "positions=keywords:jobs/prompts/self_words.txt");
+  EXPECT_EQ(labels(parse({"kv_cache layers=1 positions=words:a+b+c+d,words:a+b+c+d+e"})),
+            (Labels{"kv_cache 1 words:a+b+c+d", "kv_cache 1 words:a+b+c+2 more"}));
 }
 
 TEST(Arms, ChooseFromTheHeadsOfTheirTarget) {

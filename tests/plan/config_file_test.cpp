@@ -207,5 +207,20 @@ TEST(ConfigKeys, AreGroupedBySectionAndUnique) {
   EXPECT_EQ(std::adjacent_find(names.begin(), names.end()), names.end());
 }
 
+TEST_F(ConfigFile, ArmsKeepTheWordsOfTheirListsAndNotTheFiles) {
+  const std::string list = folder.write("words.txt", "Self\n# no\naware\n").string();
+  const std::string other = folder.write("moved.txt", "aware\nself").string();
+  const auto arm = [&](const std::string& file) {
+    const std::string text = "kv_cache layers=1 positions=last:2,keywords:" + file + " what=v";
+    return std::pair(texts(read(required + "[sweep]\narm = " + text + "\n")).at("sweep.arm").at(0),
+                     texts(read(required, {"sweep.arm=" + text})).at("sweep.arm").at(0));
+  };
+  const std::string kept = "kv_cache layers=1 positions=last:2,words:aware+self what=v";
+  EXPECT_EQ(arm(list), std::pair(kept, kept));
+  EXPECT_EQ(arm(other), arm(list));
+  EXPECT_TRUE(says(refusal(required + "[sweep]\narm = kv_cache layers=1 positions=keywords:none\n"),
+                   {"none: cannot be read"}));
+}
+
 }  // namespace
 }  // namespace rvsweep

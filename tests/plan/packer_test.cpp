@@ -14,7 +14,7 @@ const std::string source = std::string(30, 's') + "kk", base(20, 'b');
 /// mean. Its first arm is base, its third patches from the pair alone.
 struct Packed {
   SweepConfig config =
-      sample_config({"base", "kv_cache layers=1 positions=keywords:w.txt", "kv_cache layers=2"}, 2);
+      sample_config({"base", "kv_cache layers=1 positions=words:W+v", "kv_cache layers=2"}, 2);
   SamplePlan plan;
 
   Packed() : plan(sample_plan(config, prompt_set({{source, base}}))) {

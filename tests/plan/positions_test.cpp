@@ -21,15 +21,16 @@ Pairs cells(const CellMap& map) {
 }
 
 TEST(Positions, AreWrittenAsTheyAreRead) {
-  for (const std::string text : {"all", "first:3", "last:12", "span:0:4", "span:2:3", "bos",
-                                 "not_bos", "keywords:words/self.txt"})
+  for (const std::string text :
+       {"all", "first:3", "last:12", "span:0:4", "span:2:3", "bos", "not_bos", "words:itself+self"})
     EXPECT_EQ(format_positions(parse_positions(text)), text);
 }
 
 TEST(Positions, OthersAreRefused) {
   for (const std::string text :
        {"", "some", "first", "first:0", "first:-1", "first:x", "last:", "last:1:2", "span:3",
-        "span:3:3", "span:4:2", "span:a:2", "keywords", "keywords:", "All"})
+        "span:3:3", "span:4:2", "span:a:2", "keywords", "keywords:", "words:", "words:a+",
+        "words:two-three", "All"})
     EXPECT_TRUE(says(refusal_message([&] { parse_positions(text); }), {"positions=" + text}))
         << text;
 }
@@ -64,10 +65,10 @@ TEST(MapCells, NotBosKeepsBasesFirstCell) {
 }
 
 TEST(MapCells, KeywordsThatHaveNoPlaceAreDropped) {
-  const CellMap words = map("keywords:w", 3, 5, {0, 2, 4, 5});  // token 5 is not cached
+  const CellMap words = map("words:w", 3, 5, {0, 2, 4, 5});  // token 5 is not cached
   EXPECT_EQ(cells(words), (Pairs{{2, 0}, {4, 2}}));
   EXPECT_EQ(words.dropped, 1);
-  EXPECT_TRUE(map("keywords:w", 3, 5).cells.empty());
+  EXPECT_TRUE(map("words:w", 3, 5).cells.empty());
 }
 
 }  // namespace

@@ -107,8 +107,8 @@ TEST(RefusalOf, PositionsThatSelectNoCell) {
       says(reason("kv_cache layers=4:8 positions=span:5:9", 30, 6), {"span:5:9", "no cell"}));
   EXPECT_TRUE(says(reason("kv_cache layers=4:8 positions=not_bos", 30, 2), {"not_bos", "no cell"}));
   EXPECT_TRUE(says(reason("kv_cache layers=4:8 positions=last:3", 1, 30), {"last:3", "no cell"}));
-  EXPECT_EQ(reason("kv_cache layers=4:8 positions=keywords:words.txt", 30, 4), "");
-  EXPECT_NE(reason("kv_cache layers=4:8 positions=keywords:words.txt", 30, 3), "");
+  EXPECT_EQ(reason("kv_cache layers=4:8 positions=words:k", 30, 4), "");
+  EXPECT_NE(reason("kv_cache layers=4:8 positions=words:k", 30, 3), "");
 }
 
 TEST(RefusalOf, SitesLikeVProj) {

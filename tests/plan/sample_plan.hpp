@@ -32,7 +32,7 @@ inline std::vector<std::int32_t> bytes_as_tokens(const std::string& text) {
   return {text.begin(), text.end()};
 }
 
-/// One token per byte; the words of any keyword file are the letters k; the filler is 400 tokens.
+/// One token per byte; the words of any list are the letters k; the filler is 400 tokens.
 inline PlanText sample_text() {
   PlanText text;
   text.encode = bytes_as_tokens;
@@ -41,7 +41,7 @@ inline PlanText sample_text() {
     encoded.encoding.ids = bytes_as_tokens(prompt);
     return encoded;
   };
-  text.keyword_tokens = [](const std::string&, const std::string& words) {
+  text.keyword_tokens = [](const std::set<std::string>&, const std::string& words) {
     std::vector<std::int32_t> tokens;
     for (std::int32_t i = 0; i < std::ssize(words); ++i)
       if (words[i] == 'k') tokens.push_back(i);

@@ -21,7 +21,7 @@ SweepIdentity sample() {
   identity.model_fingerprint = "00000000000000aa";
   identity.tokenizer_fingerprint = "00000000000000bb";
   identity.files.prompts = "00000000000000cc";
-  identity.files.keywords = "00000000000000dd";
+  identity.files.families = "00000000000000dd";
   identity.n_layers = 8;
   identity.early_layer = 1;
   identity.late_layer = 6;
@@ -80,7 +80,7 @@ TEST(SweepIdentity, HasTheAttributesOfTheContractInItsOrder) {
                             {"dtype", "float32"},
                             {"threads_per_rank", "2"},
                             {"libtorch_version", "2.9"},
-                            {"keywords_fingerprint", "00000000000000dd"}};
+                            {"families_fingerprint", "00000000000000dd"}};
   EXPECT_EQ(attributes_of(sample()), expected);
 }
 
@@ -120,7 +120,7 @@ TEST(SweepIdentity, ItsFingerprintIsAHashOfWhatDecidesResults) {
                  "tokenizer_fingerprint=00000000000000bb\nprompts_fingerprint=00000000000000cc\n"
                  "n_layers=8\nearly_layer=1\nlate_layer=6\nwindow=16\nbundle_rows=128\n"
                  "device_type=cpu\ncpu_capability=AVX512\ndtype=float32\nthreads_per_rank=2\n"
-                 "libtorch_version=2.9\nkeywords_fingerprint=00000000000000dd\n"
+                 "libtorch_version=2.9\nfamilies_fingerprint=00000000000000dd\n"
                  "sweep.arm = base | source\nsweep.seed = 7\n"));
 }
 

@@ -29,6 +29,22 @@ TEST(Csv, SplitsRecordsAtLineEndsOfEveryKind) {
   EXPECT_EQ(read(""), Records{});
 }
 
+TEST(Csv, TakesTheSeparatorFromTheFirstLine) {
+  const Records two{{"a", "b"}, {"c;,", "d\t"}};
+  EXPECT_EQ(read("a;b\n\"c;,\";d\t\n"), two);
+  EXPECT_EQ(read("a\tb\nc;,\t\"d\t\"\n"), two);
+  EXPECT_EQ(read("a,b\n\"c;,\",d\t\n"), two);
+  EXPECT_EQ(read("sep=;\r\na;b\r\n\"c;,\";d\t\r\n"), two);
+  EXPECT_EQ(read("sep=,\na,b\n"), (Records{{"a", "b"}}));
+}
+
+TEST(Csv, Utf16IsNamed) {
+  EXPECT_TRUE(says(refusal(std::string("\xff\xfe"
+                                       "a\0",
+                                       4)),
+                   {"bank.csv:1: is UTF-16"}));
+}
+
 TEST(Csv, KeepsEmptyFieldsAndBlanks) {
   EXPECT_EQ(read(",\n, a ,\n"), (Records{{"", ""}, {"", " a ", ""}}));
   EXPECT_EQ(read("\n\na\n"), (Records{{""}, {""}, {"a"}}));

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "rvsweep/core/hash.hpp"
 #include "support/input_error.hpp"
 #include "support/temporary_folder.hpp"
@@ -73,11 +75,10 @@ TEST_F(Prompts, EqualTextAndGroupIsOnePrompt) {
 }
 
 TEST_F(Prompts, AcceptsAnyTextAlsoEmpty) {
-  const auto set = read(
-      R"({"pair": "p é", "source": "", "base": "γνῶθι\n\"σεαυτόν\" 🙂\u0000x"})");
+  const auto set =
+      read(R"({"pair": "p é", "source": "", "base": "γνῶθι\n\"σεαυτόν\" 🙂"})");
   EXPECT_EQ(set.prompts[set.pairs[0].source.value].text, "");
-  EXPECT_EQ(set.prompts[set.pairs[0].base.value].text,
-            "γνῶθι\n\"σεαυτόν\" 🙂" + std::string("\0x", 2));
+  EXPECT_EQ(set.prompts[set.pairs[0].base.value].text, "γνῶθι\n\"σεαυτόν\" 🙂");
 }
 
 TEST_F(Prompts, FingerprintIsOfTheBytes) {
@@ -102,10 +103,10 @@ TEST_F(Prompts, AnEmptyLineIsNamed) {
 }
 
 TEST_F(Prompts, AMalformedLineIsNamed) {
-  for (const std::string& line : {std::string("pair: two"), std::string("{\"pair\": \"two\""),
-                                  first.substr(1), first + first, std::string("{\0}", 3)})
+  for (const std::string& line :
+       {std::string("{\"pair\": \"two\""), first + first, std::string("{\0}", 3)})
     EXPECT_TRUE(says(refusal(first + "\n" + line + "\n"), {at(2), "not valid JSON"})) << line;
-  for (const std::string line : {"[]", "3", "null", "\"pair\""})
+  for (const std::string line : {"[]", "3", "null", "\"pair\"", "pair: two"})
     EXPECT_TRUE(says(refusal(first + "\n" + line), {at(2), "not a JSON object"})) << line;
 }
 
@@ -216,6 +217,49 @@ TEST_F(Bank, ABankIsNotTakenForPairsNorPairsForABank) {
                    {"bank.csv:1: ", "prompts.pairing = listed"}));
   EXPECT_TRUE(says(refusal_message([&] { read_pairs(folder.write("bank.jsonl", prompt)); }),
                    {"bank.jsonl:1: ", "prompt of a bank", "length_matched"}));
+}
+
+TEST_F(Prompts, ANulIsRefusedInEveryTextThatResultsKeep) {
+  for (const std::string key : {"pair", "source", "base", "source_group", "base_group"}) {
+    nlohmann::json pair{{"pair", "p"}, {"source", "s"}, {"base", "b"}};
+    pair[key] = std::string("a\0b", 3);
+    EXPECT_TRUE(says(refusal(first + "\n" + pair.dump()), {at(2), "\"" + key + "\" holds a NUL"}));
+  }
+  for (const std::string key : {"id", "text", "group"}) {
+    nlohmann::json prompt{{"id", "i"}, {"text", "t"}, {"group", "g"}};
+    prompt[key] = std::string(1, '\0');
+    const auto bank = folder.write("bank.jsonl", prompt.dump());
+    EXPECT_TRUE(says(refusal_message([&] { read_bank(bank); }),
+                     {bank.string() + ":1: \"" + key + "\" holds a NUL"}));
+  }
+  const auto csv = folder.write("pairs.csv", "pair,source,base\np,s," + std::string(1, '\0'));
+  EXPECT_TRUE(says(refusal_message([&] { read_pairs(csv); }), {":2: \"base\" holds a NUL"}));
+}
+
+TEST_F(Prompts, ReadsTablesAsSpreadsheetsSaveThem) {
+  for (const auto& [name, text] : std::vector<std::pair<std::string, std::string>>{
+           {"PAIRS.CSV", "pair,source,base\r\np,S,B\r\n"},
+           {"german.csv", "\xef\xbb\xbfpair;source;base\r\np;S;B\r\n"},
+           {"tabs.Tsv", "pair\tsource\tbase\np\tS\tB\n"},
+           {"excel.csv", "sep=;\r\npair;source;base\r\np;S;B\r\n"},
+           {"heads.csv", "Pair, Source, BASE\np,S,B\n"}}) {
+    const PromptSet set = read_pairs(folder.write(name, text));
+    ASSERT_EQ(set.pairs.size(), 1u) << name;
+    EXPECT_EQ(set.pairs[0].id, "p") << name;
+    EXPECT_EQ(set.prompts[0].text, "S") << name;
+    EXPECT_EQ(set.prompts[1].text, "B") << name;
+  }
+}
+
+TEST_F(Prompts, NamesWhatIsNeitherLinesNorATable) {
+  const auto refused = [&](const std::string& name, const std::string& text) {
+    return refusal_message([&] { read_pairs(folder.write(name, text)); });
+  };
+  EXPECT_TRUE(says(refused("a.txt", "pair,source,base\np,S,B\n"),
+                   {"a.txt:1: is not a JSON object", "ends in .csv or .tsv"}));
+  EXPECT_TRUE(says(refused("a.json", "[" + first + "]"), {"a.json:1", "a list", "lines=True"}));
+  EXPECT_TRUE(says(refused("a.jsonl", std::string("\xff\xfe{\0", 4)), {"a.jsonl:1: is UTF-16"}));
+  EXPECT_TRUE(says(refused("a.csv", "pair,source,base\np,S,B\n,,\n"), {"a.csv:3: is empty"}));
 }
 
 }  // namespace

@@ -21,7 +21,12 @@ struct NodeRank {
 /// `variable` is std::getenv or a stand-in.
 bool launched_as_mpi_rank(const std::function<const char*(const char*)>& variable);
 
-/// Starts MPI where a launcher asks for it (InputError where MPI offers too little), else a world
+/// How many ranks the launcher says that it started, judged by the environment; 0 where it says
+/// nothing. mpirun's word counts first: it may itself run in a step of Slurm's.
+int launched_ranks(const std::function<const char*(const char*)>& variable);
+
+/// Starts MPI where a launcher asks for it (InputError where MPI offers too little, or finds fewer
+/// ranks than were started, each of which would run the whole sweep), else a world
 /// of one rank. One per process. When an exception leaves its scope, a world of several ranks is
 /// aborted with exit code 1 so that no rank waits for this one: report the exception before that.
 class World {

@@ -12,8 +12,9 @@ struct IniEntry {
   int line = 0;       // from 1
 };
 
-/// The entries in their order. `file` names the text in messages. Throws InputError naming the
-/// first line that is none of the three.
+/// The entries in their order. `file` names the text in messages. A byte order mark in
+/// front is skipped. Throws InputError naming the first line that is none of the three, holds NUL
+/// or has its value in quotes, and where the file is UTF-16.
 std::vector<IniEntry> read_ini(std::istream& stream, const std::string& file);
 
 }  // namespace rvsweep

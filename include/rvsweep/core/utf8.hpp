@@ -24,6 +24,10 @@ std::size_t first_ill_formed(std::string_view text);
 /// subpart).
 std::string replace_ill_formed(std::string_view bytes);
 
+/// What a file holds, or its beginning, without UTF-8's byte order mark. Throws InputError of
+/// `where` for UTF-16, by its mark.
+std::string_view without_mark(std::string_view text, const std::string& where);
+
 /// The 25 characters with the Unicode property White_Space.
 bool is_white_space(char32_t code_point);
 

@@ -69,6 +69,9 @@ struct CompiledRow {
   bool patches_site(std::int64_t layer) const;
   /// Cells that precede the first feed at a layer.
   std::int64_t cells_at(std::int64_t layer) const;
+  /// Whether some patched layer has more or fewer cells than base, which changes what is attended
+  /// to whatever the cells hold.
+  bool changes_length() const;
   /// What fed tokens do to a layer's cache; append where no patch writes it.
   Growth growth_at(std::int64_t layer) const;
   /// The lowest layer with a patched site, of a row that has one.

@@ -91,7 +91,7 @@ struct Arm {
   bool is_patched() const { return !patches.empty(); }
   /// Whether some patch writes what such a prompt gives.
   bool takes_from(DonorPrompt prompt) const;
-  /// Full text with every setting resolved; equal text means equal rows (for equal keyword files).
+  /// Full text with every setting resolved; equal text means equal rows.
   std::string canonical() const;
 };
 
@@ -104,7 +104,7 @@ std::string kind_name(const Arm& arm);
 /// How many heads a patch chooses from: those of its site, KV heads of the cache.
 std::int64_t heads_of(const Patch& patch, const ModelConfig& model);
 
-/// The word lists of positions=keywords:FILE.
-std::set<std::string> keyword_files(const std::vector<Arm>& arms);
+/// The word lists of the arms' positions.
+std::set<std::set<std::string>> word_lists(const std::vector<Arm>& arms);
 
 }  // namespace rvsweep

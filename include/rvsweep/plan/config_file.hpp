@@ -30,9 +30,10 @@ struct ConfigKey {
 const std::vector<ConfigKey>& config_keys();
 
 /// The files and then `sets` ("section.key=value"); a later source replaces a key, and all arm (or
-/// control) lines of a source together replace those before. Defaults are not filled in. Throws
-/// InputError naming file, line and key: unreadable or malformed file, unknown key (with the
-/// nearest known one), a key written twice in one file, a required key missing.
+/// control) lines of a source together replace those before; arms have the words of their word
+/// lists in place of the files. Defaults are not filled in. Throws InputError naming file, line and
+/// key: unreadable or malformed file, unknown key (with the nearest known one), a key written twice
+/// in one file, a required key missing.
 ConfigValues read_config(const std::vector<std::filesystem::path>& files,
                          const std::vector<std::string>& sets);
 

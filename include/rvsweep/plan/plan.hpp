@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,9 +27,9 @@ struct PlanText {
   std::function<PromptEncoding(const std::string& text)> encode_prompt;
   /// Text to token ids with the model's special tokens, in no template.
   std::function<std::vector<std::int32_t>(const std::string& text)> encode;
-  /// Ascending indices of the tokens of the prompt `text` that lie in a word that `file` lists.
-  /// Throws InputError naming the file.
-  std::function<std::vector<std::int32_t>(const std::string& file, const std::string& text)>
+  /// Ascending indices of the tokens of the prompt `text` that lie in one of `words`.
+  std::function<std::vector<std::int32_t>(const std::set<std::string>& words,
+                                          const std::string& text)>
       keyword_tokens;
   std::string filler;  // a neutral text, for the filler control
   int threads = 1;

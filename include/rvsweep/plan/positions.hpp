@@ -2,6 +2,7 @@
 // Which cells of a prompt's cache a kv_cache arm writes: `positions=` and what it means for two
 // prompts.
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,17 +15,18 @@ enum class PositionsKind { all, first, last, span, bos, not_bos, keywords };
 struct Positions {
   PositionsKind kind = PositionsKind::all;
   std::int64_t begin = 0, end = 0;
-  std::string file = {};  // keywords: one word a line
+  std::set<std::string> words = {};  // of keywords, as read_word_list gives them
 
   /// Cells are counted from the first token, so that their keys need no rotation.
   bool left_aligned() const { return kind == PositionsKind::first || kind == PositionsKind::bos; }
 };
 
-/// all | first:k | last:k | span:i:j | bos | not_bos | keywords:FILE. Throws InputError (message
-/// only) for any other text, k < 1 and i >= j.
+/// all | first:k | last:k | span:i:j | bos | not_bos | words:a+b. Throws InputError (message only)
+/// for any other text, k < 1, i >= j and what is no word.
 Positions parse_positions(const std::string& text);
 
-/// As parse_positions reads it.
+/// As parse_positions reads it, words in their order and lower-cased; of the list that is shipped
+/// the name of its file.
 std::string format_positions(const Positions& positions);
 
 /// A donor cell and the base cell that it is written to, both as token indices. With `all` the base
