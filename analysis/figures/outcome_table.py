@@ -16,8 +16,8 @@ from analysis.stats.paired import Estimate
 HEADINGS = {
     "base": "Unpatched",
     "source": "Unpatched",
-    "v_proj": "Experiment B · v_proj patched",
-    "kv_cache": "Experiment C · KV cache patched",
+    "v_proj": "v_proj patched",
+    "kv_cache": "KV cache patched",
 }
 COUNTS = {"n": "n", "n_sources": "sources", "n_bases": "bases"}
 LABEL_CHARACTERS = 54
