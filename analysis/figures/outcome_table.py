@@ -58,6 +58,8 @@ def outcome_differences(table: OutcomeTable, colours: list[str]) -> Drawing | No
         axes.axvline(0, color=style.INK, lw=0.8, zorder=0)
         for line, y in zip(lines, layout.centres, strict=True):
             colour = colours[line.arm.index]
+            bound = line.equivalence.bound if line.equivalence else np.nan
+            style.bound_box(axes, bound, (y - BAR_ZONE / 2, y + BAR_ZONE / 2), upright=False)
             _points(axes, table.differences[:, line.arm.index], y, colour, table.values.size)
             style.estimate_over_points(axes, line.paired.difference, y, colour, vertical=False)
         scale = "difference in ln $R_V$" if table.outcome.ratio else "difference, " + _unit(table)
@@ -84,6 +86,7 @@ def control_forest(table: OutcomeTable, colours: list[str]) -> Drawing:
                 style.row_label(axes, -0.42, y, style.shortened(label, 62), fontsize=8.5, weight="bold")
             else:
                 style.row_label(axes, -0.4, y, label, fontsize=8.5)
+                style.bound_box(axes, line.equivalence.bound, (y - 0.4, y + 0.4), upright=False)
                 style.estimate_bar(axes, line.paired.difference, y, colours[line.arm.index])
         axes.set_ylim(len(entries) - 0.4, -0.6)
         style.no_y_axis(axes)

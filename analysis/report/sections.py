@@ -247,7 +247,7 @@ def _scan_items(sweep: Sweep, setting: str) -> list[ScanItem]:
         found_scans = scans(table, setting, sweep.results.clusters, sweep.options.bootstrap)
         for at, scan in enumerate(found_scans):
             name = f"{table.outcome.name}-{setting}-{at}"
-            drawings = scan_drawings(table, scan, name, sweep.results.n_layers)
+            drawings = scan_drawings(table, scan, name, sweep.results.n_layers, sweep.colours)
             found.append(ScanItem(table, scan, drawings))
     return found
 
@@ -273,7 +273,7 @@ def groups(sweep: Sweep) -> Groups | None:
     for table in sweep.pictured:
         effects = group_effects(sweep.results, table, sweep.options.bootstrap)
         if effects:
-            drawing = group_curves(table, effects, f"{table.outcome.name}-groups")
+            drawing = group_curves(table, effects, f"{table.outcome.name}-groups", sweep.colours)
             found.append(GroupItem(table, effects, drawing))
     return Groups(found) if found else None
 
@@ -292,10 +292,16 @@ def layers(sweep: Sweep) -> Layers | None:
     results, bootstrap = sweep.results, sweep.options.bootstrap
     windows = [layer_effects(results, window, bootstrap) for window in ("prompt", "generated")]
     drawn = [
-        (found, row_figures.layer_effects(found, f"layers-{found.window}")) for found in windows if found
+        (found, row_figures.layer_effects(found, f"layers-{found.window}", sweep.colours))
+        for found in windows
+        if found
     ]
     curves = step_curves(results, bootstrap)
-    return Layers(drawn, row_figures.steps(curves) if curves else None) if drawn or curves else None
+    return (
+        Layers(drawn, row_figures.steps(curves, sweep.colours) if curves else None)
+        if drawn or curves
+        else None
+    )
 
 
 @dataclass(frozen=True)
