@@ -8,7 +8,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import style
-from analysis.figures.drawing import Drawing, columns, drawing
+from analysis.figures.drawing import Drawing, columns, drawing, told
 from analysis.stats.overview import ArmEffect, Overview
 from analysis.stats.paired import NO_ESTIMATE
 
@@ -65,8 +65,10 @@ def _control_band(axes: Axes, effect: ArmEffect) -> None:
 
 def _arm_bar(axes: Axes, effect: ArmEffect, colour: str, share: float) -> None:
     difference, ranges = effect.line.paired.difference, effect.line.arm.ranges
+    options = {"lw": 3, "solid_capstyle": "butt", "zorder": 4}
+    options["gid"] = told(effect.line.arm.label, difference, effect.line.paired.p)
     for start, end in ranges:
-        axes.plot([start, end], [difference.value] * 2, color=colour, lw=3, solid_capstyle="butt", zorder=4)
+        axes.plot([start, end], [difference.value] * 2, color=colour, **options)
     for (_, left), (right, _) in zip(ranges, ranges[1:], strict=False):
         axes.plot([left, right], [difference.value] * 2, color=colour, lw=0.8, ls=":", zorder=4)
     if ranges and np.isfinite(difference.low):

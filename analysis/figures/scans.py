@@ -11,8 +11,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import style
-from analysis.figures.drawing import Drawing, columns, drawing
-from analysis.stats.outcome_table import OutcomeTable
+from analysis.figures.drawing import Drawing, columns, drawing, told
+from analysis.stats.outcome_table import ArmLine, OutcomeTable
 from analysis.stats.paired import NO_ESTIMATE
 from analysis.stats.scans import Scan
 
@@ -49,7 +49,9 @@ def depth_heat_map(table: OutcomeTable, scan: Scan, name: str, layers: int) -> D
         for line, lane, value, p in zip(scan.lines, lanes, values, scan.p_max, strict=True):
             start, end = line.arm.band
             face = colour.to_rgba(value) if np.isfinite(value) else "none"
-            axes.add_patch(Rectangle((start, lane), end - start, 1, fc=face, ec="white", lw=0.8))
+            axes.add_patch(
+                Rectangle((start, lane), end - start, 1, fc=face, ec="white", lw=0.8, gid=_told(line))
+            )
             if end - start >= layers / 12 and np.isfinite(value):
                 _cell(axes, (start + end) / 2, lane + 0.5, value, reach)
             if p < 0.05:
@@ -82,6 +84,10 @@ def band_lanes(bands: list[tuple[int, int]]) -> list[int]:
     return [lanes[band] for band in bands]
 
 
+def _told(line: ArmLine) -> str:
+    return told(line.arm.label, line.paired.difference, line.paired.p)
+
+
 def _cell(axes: Axes, x: float, y: float, value: float, reach: float) -> None:
     """Two digits of `reach`, the largest value, short enough for a narrow cell: 12, 1.2, .12, −.04."""
     digits = max(0, 1 - int(np.floor(np.log10(reach))))
@@ -108,7 +114,14 @@ def depth_profile(table: OutcomeTable, scan: Scan, name: str, layers: int, colou
             colour = colours[line.arm.index]
             if line.equivalence:
                 style.bound_box(axes, line.equivalence.bound, (start, end), upright=True)
-            axes.plot([start, end], [difference.value] * 2, color=colour, lw=2.4, solid_capstyle="butt")
+            axes.plot(
+                [start, end],
+                [difference.value] * 2,
+                color=colour,
+                lw=2.4,
+                solid_capstyle="butt",
+                gid=_told(line),
+            )
             axes.vlines((start + end) / 2, difference.low, difference.high, color=colour, lw=1.2, alpha=0.7)
         _layer_axis(axes, layers)
         axes.set_ylabel(style.outcome_scale(table.outcome))
@@ -124,7 +137,7 @@ def position_profile(table: OutcomeTable, scan: Scan, name: str, colours: list[s
         for y, line in enumerate(scan.lines):
             if line.equivalence:
                 style.bound_box(axes, line.equivalence.bound, (y - 0.4, y + 0.4), upright=False)
-            style.estimate_bar(axes, line.paired.difference, y, colours[line.arm.index])
+            style.estimate_bar(axes, line.paired.difference, y, colours[line.arm.index], _told(line))
         axes.set_yticks(
             range(len(labels)), [style.shortened(label, 22) for label in labels], parse_math=False
         )

@@ -43,7 +43,7 @@ _STYLE = {
     "axes.titlesize": 10,
     "axes.labelsize": 9,
     "axes.linewidth": 0.8,
-    "svg.fonttype": "path",  # the same picture on every machine
+    "svg.fonttype": "none",  # text as text
     "svg.hashsalt": "rvsweep",  # the same ids in every run
     "savefig.dpi": 200,  # of rasterised points
     **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), MUTED),
@@ -108,21 +108,25 @@ def bound_box(axes: Axes, bound: float, ends: tuple[float, float], upright: bool
         axes.add_patch(Rectangle(corner, width, height, color=BOUND, lw=0, zorder=0.5))
 
 
-def estimate_bar(axes: Axes, estimate: Estimate, y: float, colour: str) -> None:
-    """A mean as a diamond on its interval, horizontally at `y`."""
-    axes.plot([estimate.low, estimate.high], [y, y], color=colour, lw=1.8, zorder=3, solid_capstyle="butt")
-    axes.plot(estimate.value, y, marker="D", ms=4.5, color=colour, mec="white", mew=0.7, zorder=4)
+def estimate_bar(axes: Axes, estimate: Estimate, y: float, colour: str, gid: str = "") -> None:
+    """A mean as a diamond on its interval, horizontally at `y`; `gid` as drawing.told gives it."""
+    axes.plot(
+        [estimate.low, estimate.high], [y, y], color=colour, lw=1.8, zorder=3, solid_capstyle="butt", gid=gid
+    )
+    axes.plot(estimate.value, y, marker="D", ms=4.5, color=colour, mec="white", mew=0.7, zorder=4, gid=gid)
 
 
-def estimate_over_points(axes: Axes, estimate: Estimate, at: float, colour: str, vertical: bool) -> None:
+def estimate_over_points(
+    axes: Axes, estimate: Estimate, at: float, colour: str, vertical: bool, gid: str = ""
+) -> None:
     """The same, larger and edged in white, over points; `at` is its position on the other axis."""
     ends = ([at, at], [estimate.low, estimate.high])
     centre = (at, estimate.value)
     if not vertical:
         ends, centre = ends[::-1], centre[::-1]
     axes.plot(*ends, color="white", lw=3.8, zorder=3, solid_capstyle="butt")
-    axes.plot(*ends, color=colour, lw=2.2, zorder=4, solid_capstyle="butt")
-    axes.plot(*centre, marker="D", ms=5.5, color=colour, mec="white", mew=0.9, zorder=5)
+    axes.plot(*ends, color=colour, lw=2.2, zorder=4, solid_capstyle="butt", gid=gid)
+    axes.plot(*centre, marker="D", ms=5.5, color=colour, mec="white", mew=0.9, zorder=5, gid=gid)
 
 
 def banded_curve(axes: Axes, x: np.ndarray, mean, low, high, colour: str) -> list[Artist]:
