@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.data.results import Results
+from analysis.data.settings import is_notebook, study_config
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,8 @@ GEOMETRY = (
         "r_v_reencoded",
         "R_V, text read again",
         "PR late / PR early",
-        "Unpatched forward pass over prompt + space + generated text, as in the notebook’s "
-        "Experiment C: what was written, not what the patched run computed.",
+        "Unpatched forward pass over prompt + space + generated text: what was written, not what the "
+        "patched run computed.",
         ratio=True,
     ),
 )
@@ -129,6 +130,11 @@ NOTEBOOK_R_V = Outcome(  # only where a notebook preset ran
 # Titles of groups of outcomes, in the order of the report.
 HEADINGS = {"Logits": LOGITS, "Behaviour": BEHAVIOUR, "Geometry": (*GEOMETRY, NOTEBOOK_R_V)}
 KNOWN = tuple(outcome for listed in HEADINGS.values() for outcome in listed)
+# Of the notebook's question alone: its words, its token sets, its regex families, its hook order.
+_NOTEBOOKS = ("keyword_count", "keyword_count_new", "keyword_rate", "lse_difference", "r_v_notebook")
+_FAMILIES = ("recursive_", "technical_")
+# Where none is registered: continuous measures first.
+_PRIMARY = ("logprob_source", "lse_difference", "r_v_generated", "r_v_prompt", "kl_first")
 # Facts about a row rather than outcomes of it.
 _FACTS = {
     "row_id", "pair", "arm", "sample", "status", "n_generated", "n_generated_v",
@@ -151,6 +157,31 @@ def further_outcomes(results: Results) -> list[Outcome]:
         title = name.replace("_", " ")
         found.append(Outcome(name, title, unit, note.description, figures=False))
     return found
+
+
+def reported_outcomes(results: Results) -> list[Outcome]:
+    """all_outcomes without those that answer the notebook's question alone, where the study asks another."""
+    config = study_config(results)
+    own_families = config.last("readouts.families") not in (None, "builtin")
+
+    def kept(name: str) -> bool:
+        if name == config.last("study.primary"):
+            return True
+        return name not in _NOTEBOOKS and (own_families or not name.startswith(_FAMILIES))
+
+    found = all_outcomes(results)
+    return found if is_notebook(results) else [outcome for outcome in found if kept(outcome.name)]
+
+
+def primary_outcome(results: Results) -> tuple[Outcome | None, bool]:
+    """The outcome that the first screen answers with, and whether the configuration registered it."""
+    found = {outcome.name: outcome for outcome in reported_outcomes(results)}
+    registered = study_config(results).last("study.primary")
+    if registered in found:
+        return found[registered], True
+    usual = (name for name in (*results.ratings, *_PRIMARY, *found) if name in found)
+    name = next(usual, None)
+    return found.get(name), False
 
 
 def rating_outcomes(names: list[str]) -> list[Outcome]:

@@ -34,10 +34,38 @@ def _without_comment(line: str) -> str:
     return line[:at]
 
 
+def study_config(results: Results) -> Config:
+    return Config(results.attributes.get("config", ""))
+
+
+def is_notebook(results: Results) -> bool:
+    """Whether the study is the notebook's: it has its prompts or runs one of its presets."""
+    prompts = study_config(results).last("prompts.file") or ""
+    presets = any(arm.settings.get("preset", "").startswith("notebook") for arm in results.arms)
+    return presets or prompts.rsplit("/", 1)[-1] == "notebook.jsonl"
+
+
+def study_title(results: Results) -> str:
+    """As registered, else the name of the sweep's folder."""
+    folder = results.path.absolute().parent.name
+    return study_config(results).last("study.title") or folder or results.path.name
+
+
+def study_question(results: Results) -> str:
+    """As registered, else what was compared."""
+    asked = study_config(results).last("study.question")
+    if asked:
+        return asked
+    arms = [arm for arm in results.arms if arm.patched and not arm.control]
+    kinds = ", ".join(dict.fromkeys(arm.kind for arm in arms)) or "nothing patched"
+    pairs = len(results.pairs["id"])
+    return f"{_plural(len(arms), 'patched arm')} ({kinds}) on {_plural(pairs, 'prompt pair')}"
+
+
 def model_name(results: Results) -> str | None:
     """What was run: a model's name or folder, and whether only its shape was taken from there."""
     attributes = results.attributes
-    setting = Config(attributes.get("config", "")).last
+    setting = study_config(results).last
     name = attributes.get("model_name") or attributes.get("model_path") or setting("model.path")
     seed = setting("model.random_weights")
     return f"{name} (random weights, seed {seed})" if name and seed and seed != "none" else name
@@ -45,7 +73,7 @@ def model_name(results: Results) -> str | None:
 
 def summary(results: Results, counts: dict[str, int]) -> list[tuple[str, str]]:
     """Label and text of each fact in the box at the top."""
-    setting = Config(results.attributes.get("config", "")).last
+    setting = study_config(results).last
     attributes = results.attributes
     share = 100 / results.n_layers
     samples = len(set(results.rows["sample"].tolist()))
@@ -68,6 +96,10 @@ def summary(results: Results, counts: dict[str, int]) -> list[tuple[str, str]]:
         ("rvsweep", " ".join(results.stated("rvsweep_version", "git_commit"))),
     ]
     return [(label, text) for label, text in facts if text]
+
+
+def _plural(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def _pairs(results: Results) -> str:

@@ -27,11 +27,11 @@ class TextCard:
     keywords: int | None
     keyword_rate: float | None
 
-    def facts(self) -> list[str]:
+    def facts(self, with_keywords: bool) -> list[str]:
         """What stands below the arm's name."""
-        counted = ((self.keywords, "keyword"), (self.n_generated, "token"))
+        counted = ((self.keywords if with_keywords else None, "keyword"), (self.n_generated, "token"))
         facts = [f"{n} {noun}{'' if n == 1 else 's'}" for n, noun in counted if n is not None]
-        if self.keyword_rate is not None:
+        if with_keywords and self.keyword_rate is not None:
             facts.insert(1, f"{self.keyword_rate:.1f} per 100 words")
         if self.stop_reason:
             facts.append(f"stop:\u00a0{self.stop_reason}")

@@ -12,6 +12,12 @@ from operator import attrgetter
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from analysis.data.texts import printable
+from analysis.stats.paired import Estimate
+
+TOLD = "told "  # begins the gid of an artist that says the rest where it is pointed at
+FONTS = "'DejaVu Sans', Verdana, sans-serif"  # of equal widths
+HUNDREDTHS = re.compile(r"(\d\.\d\d)\d+")  # of a point: finer than any screen
 MOST_CSV_LINES = 20_000  # a figure of more values has no CSV: the export has them
 
 
@@ -24,12 +30,8 @@ class Drawing:
     csv: str
 
     @property
-    def svg_address(self) -> str:
-        return _data_address("image/svg+xml", f'<?xml version="1.0" encoding="utf-8"?>\n{self.svg}\n')
-
-    @property
     def csv_address(self) -> str:
-        return _data_address("text/csv;charset=utf-8", self.csv)
+        return "data:text/csv;charset=utf-8;base64," + base64.b64encode(self.csv.encode()).decode()
 
 
 def drawing(fig: Figure, name: str, alternative: str, data: dict[str, Sequence]) -> Drawing:
@@ -39,6 +41,13 @@ def drawing(fig: Figure, name: str, alternative: str, data: dict[str, Sequence])
     return Drawing(
         name, Markup(_svg(fig, name, alternative)), csv_text(data) if lines <= MOST_CSV_LINES else ""
     )
+
+
+def told(label: str, estimate: Estimate, p: float = float("nan")) -> str:
+    """The gid of a mark: its numbers, as its title."""
+    text = f"{label}: {estimate.value:.3g} [{estimate.low:.3g}, {estimate.high:.3g}], n = {estimate.counted}"
+    text += "" if p != p else f", p = {p:.2g}"
+    return TOLD + printable(" ".join(text.split()))
 
 
 def columns(items: Sequence, **attributes: str) -> dict[str, list]:
@@ -62,10 +71,6 @@ def _cell(value) -> str:
     return "" if value != value else f"{value:.9g}"
 
 
-def _data_address(kind: str, text: str) -> str:
-    return f"data:{kind};base64," + base64.b64encode(text.encode()).decode()
-
-
 def _svg(fig: Figure, name: str, alternative: str) -> str:
     """The element without size and metadata, each of its ids prefixed by a hash of `name`."""
     buffer = io.StringIO()
@@ -75,8 +80,11 @@ def _svg(fig: Figure, name: str, alternative: str) -> str:
     fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     text = re.sub(r"<!--.*?-->", "", buffer.getvalue(), flags=re.DOTALL)  # labels repeated as comments
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(rf'<g id="{TOLD}([^"]*)"([^>]*)>', r"<g\2><title>\1</title>", text)
     text = re.sub(r'<g id="[^"]*"', "<g", text)  # nothing refers to groups
-    text = re.sub(r"\n\s+", "\n", text).replace("DejaVuSans-", "g")
+    text = re.sub(r"\n\s+", "\n", text).replace("'DejaVu Sans'", FONTS)
+    text = re.sub(r' (?:d|x|y|transform)="[^"]+"', lambda at: HUNDREDTHS.sub(r"\1", at[0]), text)
+    text = re.sub(r"M (\S+ \S+) *\nL \1 *\n", r"M\1h0\n", text)  # dots
     prefix = hashlib.sha256(name.encode()).hexdigest()[:6] + "-"
     text = re.sub(r'\bid="', f'id="{prefix}', text)
     text = re.sub(r'xlink:href="#', f'xlink:href="#{prefix}', text)

@@ -9,21 +9,22 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import style
-from analysis.figures.drawing import Drawing, columns, drawing
+from analysis.figures.drawing import Drawing, columns, drawing, told
 from analysis.stats.outcome_table import ArmLine, ControlLine, OutcomeTable
 from analysis.stats.paired import Estimate
 
 HEADINGS = {
     "base": "Unpatched",
     "source": "Unpatched",
-    "v_proj": "Experiment B · v_proj patched",
-    "kv_cache": "Experiment C · KV cache patched",
+    "v_proj": "v_proj patched",
+    "kv_cache": "KV cache patched",
 }
 COUNTS = {"n": "n", "n_sources": "sources", "n_bases": "bases"}
 LABEL_CHARACTERS = 54
 LINE_HEIGHT = 0.16  # inches
 BAR_ZONE = 0.34  # inches
 AXIS_ZONE = 0.55  # inches
+MOST_POINTS = 20_000  # beyond this they are drawn as one picture
 FOREST_LINES = 60  # beyond this a forest plot is unreadable; its table and CSV hold all
 
 
@@ -37,7 +38,9 @@ def outcome_levels(table: OutcomeTable, colours: list[str]) -> Drawing:
             if table.outcome.counts_keywords and np.isfinite(line.level.value):
                 axes.barh(y, line.level.value, height=0.24, color=colour, alpha=0.25, linewidth=0, zorder=1)
             _points(axes, table.values[:, line.arm.index], y, colour, table.values.size)
-            style.estimate_over_points(axes, line.level, y, colour, vertical=False)
+            style.estimate_over_points(
+                axes, line.level, y, colour, vertical=False, gid=told(line.arm.label, line.level)
+            )
         base = next((line.level.value for line in lines if line.arm.kind == "base"), np.nan)
         if np.isfinite(base):
             axes.axvline(base, color=style.BASE, lw=0.9, ls=(0, (3, 3)), zorder=0)
@@ -58,8 +61,11 @@ def outcome_differences(table: OutcomeTable, colours: list[str]) -> Drawing | No
         axes.axvline(0, color=style.INK, lw=0.8, zorder=0)
         for line, y in zip(lines, layout.centres, strict=True):
             colour = colours[line.arm.index]
+            bound = line.equivalence.bound if line.equivalence else np.nan
+            style.bound_box(axes, bound, (y - BAR_ZONE / 2, y + BAR_ZONE / 2), upright=False)
             _points(axes, table.differences[:, line.arm.index], y, colour, table.values.size)
-            style.estimate_over_points(axes, line.paired.difference, y, colour, vertical=False)
+            gid = told(line.arm.label, line.paired.difference, line.paired.p)
+            style.estimate_over_points(axes, line.paired.difference, y, colour, vertical=False, gid=gid)
         scale = "difference in ln $R_V$" if table.outcome.ratio else "difference, " + _unit(table)
         recipients = dict.fromkeys(line.recipient.kind for line in lines)
         counts = [line.paired.difference.counted for line in lines]
@@ -84,7 +90,9 @@ def control_forest(table: OutcomeTable, colours: list[str]) -> Drawing:
                 style.row_label(axes, -0.42, y, style.shortened(label, 62), fontsize=8.5, weight="bold")
             else:
                 style.row_label(axes, -0.4, y, label, fontsize=8.5)
-                style.estimate_bar(axes, line.paired.difference, y, colours[line.arm.index])
+                style.bound_box(axes, line.equivalence.bound, (y - 0.4, y + 0.4), upright=False)
+                gid = told(line.control.label, line.paired.difference, line.paired.p)
+                style.estimate_bar(axes, line.paired.difference, y, colours[line.arm.index], gid)
         axes.set_ylim(len(entries) - 0.4, -0.6)
         style.no_y_axis(axes)
         axes.set_xlabel(f"arm − control ({style.outcome_scale(table.outcome)})")
@@ -157,8 +165,12 @@ def _finish_arms(fig, axes: Axes, layout: ArmLayout, counts: list[str], unit: st
 def _points(axes: Axes, values: np.ndarray, y: float, colour: str, total: int) -> None:
     """Pairs from top to bottom in file order, so that a pair has the same height in every arm."""
     offsets = np.linspace(-0.11, 0.11, len(values)) if len(values) > 1 else np.zeros(1)
-    options = {"s": 15, "alpha": 0.55, "linewidths": 0, "zorder": 2}
-    axes.scatter(values, y + offsets, color=colour, rasterized=total > style.MANY_POINTS, **options)
+    nowhere = np.full(len(values), np.nan)
+    x, heights = (np.column_stack([at, at, nowhere]).ravel() for at in (values, y + offsets))
+    options = {"lw": 3.9, "alpha": 0.55, "solid_capstyle": "round", "zorder": 2}
+    axes.plot(
+        x, heights, color=colour, rasterized=total > MOST_POINTS, **options
+    )  # one path: a few bytes a dot
 
 
 def _unit(table: OutcomeTable) -> str:

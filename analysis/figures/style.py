@@ -2,7 +2,6 @@
 
 import contextlib
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import matplotlib.style
@@ -11,6 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from analysis.data.arms import Arm
 from analysis.data.outcomes import Outcome
@@ -23,17 +23,18 @@ LEGEND_LINE = 0.17  # inches
 INK = "#1f2933"
 MUTED = "#64707d"
 RULE = "#d5dbe1"
+BOUND = "#f3e7c4"
 SOURCE = "#c2410c"
 BASE = "#1d5fa8"
-KIND_RAMPS = {
-    "base": (BASE, BASE),
-    "source": (SOURCE, SOURCE),
-    "v_proj": ("#6d28a8", "#b67fe0"),
-    "kv_cache": ("#0a6b53", "#52b08c"),
-}
-OTHER_RAMP = ("#4b5563", "#a8b0ba")
-LINE_COLOURS = ("#0a6b53", "#6d28a8", SOURCE, BASE, "#7c4a12", "#b3261e", "#4b5563", "#8a6d00")
-MOST_CURVES = len(LINE_COLOURS)  # arms in one figure of curves
+# Beside BASE and SOURCE: ten colours that stay apart for every kind of colour vision.
+LINE_COLOURS = ("#442255", "#22aa55", "#8800ff", "#661111", "#ee55ff", "#9999bb", "#330099", "#885566")
+MOST_CURVES = len(LINE_COLOURS)  # arms in one figure of curves; of more there is a map
+ARM_RAMP = (
+    "#1a3330",
+    "#b5d5cf",
+)  # of more patched arms: greyish to dichromats, so apart from BASE and SOURCE
+CONTROL_RAMP = ("#4b5563", "#c3c9d0")
+DIVERGING = "RdBu_r"
 MANY_POINTS = 1500  # beyond this, points are drawn as one picture to keep the page small
 
 _STYLE = {
@@ -42,7 +43,7 @@ _STYLE = {
     "axes.titlesize": 10,
     "axes.labelsize": 9,
     "axes.linewidth": 0.8,
-    "svg.fonttype": "path",  # the same picture on every machine
+    "svg.fonttype": "none",  # text as text
     "svg.hashsalt": "rvsweep",  # the same ids in every run
     "savefig.dpi": 200,  # of rasterised points
     **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), MUTED),
@@ -93,21 +94,39 @@ def outcome_scale(outcome: Outcome) -> str:
     return "difference in ln $R_V$" if outcome.ratio else f"difference, {outcome.unit}".strip(", ")
 
 
-def estimate_bar(axes: Axes, estimate: Estimate, y: float, colour: str) -> None:
-    """A mean as a diamond on its interval, horizontally at `y`."""
-    axes.plot([estimate.low, estimate.high], [y, y], color=colour, lw=1.8, zorder=3, solid_capstyle="butt")
-    axes.plot(estimate.value, y, marker="D", ms=4.5, color=colour, mec="white", mew=0.7, zorder=4)
+def hatched(axes: Axes) -> None:
+    """A ground unlike any value, for what was not measured."""
+    axes.patch.set(facecolor="white", edgecolor=RULE, hatch="////", linewidth=0)
 
 
-def estimate_over_points(axes: Axes, estimate: Estimate, at: float, colour: str, vertical: bool) -> None:
+def bound_box(axes: Axes, bound: float, ends: tuple[float, float], upright: bool) -> None:
+    """What counts as negligible: -bound to bound over `ends` of the other axis; nothing where `bound` is NaN."""
+    if np.isfinite(bound):
+        corner, width, height = (-bound, ends[0]), 2 * bound, ends[1] - ends[0]
+        if upright:
+            corner, width, height = corner[::-1], height, width
+        axes.add_patch(Rectangle(corner, width, height, color=BOUND, lw=0, zorder=0.5))
+
+
+def estimate_bar(axes: Axes, estimate: Estimate, y: float, colour: str, gid: str = "") -> None:
+    """A mean as a diamond on its interval, horizontally at `y`; `gid` as drawing.told gives it."""
+    axes.plot(
+        [estimate.low, estimate.high], [y, y], color=colour, lw=1.8, zorder=3, solid_capstyle="butt", gid=gid
+    )
+    axes.plot(estimate.value, y, marker="D", ms=4.5, color=colour, mec="white", mew=0.7, zorder=4, gid=gid)
+
+
+def estimate_over_points(
+    axes: Axes, estimate: Estimate, at: float, colour: str, vertical: bool, gid: str = ""
+) -> None:
     """The same, larger and edged in white, over points; `at` is its position on the other axis."""
     ends = ([at, at], [estimate.low, estimate.high])
     centre = (at, estimate.value)
     if not vertical:
         ends, centre = ends[::-1], centre[::-1]
     axes.plot(*ends, color="white", lw=3.8, zorder=3, solid_capstyle="butt")
-    axes.plot(*ends, color=colour, lw=2.2, zorder=4, solid_capstyle="butt")
-    axes.plot(*centre, marker="D", ms=5.5, color=colour, mec="white", mew=0.9, zorder=5)
+    axes.plot(*ends, color=colour, lw=2.2, zorder=4, solid_capstyle="butt", gid=gid)
+    axes.plot(*centre, marker="D", ms=5.5, color=colour, mec="white", mew=0.9, zorder=5, gid=gid)
 
 
 def banded_curve(axes: Axes, x: np.ndarray, mean, low, high, colour: str) -> list[Artist]:
@@ -126,15 +145,20 @@ def named_curves(axes: Axes, handles: list[Artist], labels: Sequence[str]) -> No
         text.set_parse_math(False)
 
 
-def arm_colours(arms: list[Arm]) -> list[str]:
-    """One colour per arm, by kind; arms of one kind run from dark to light."""
-    totals, seen = Counter(arm.kind for arm in arms), Counter()
-    colours = []
-    for arm in arms:
-        dark, light = KIND_RAMPS.get(arm.kind, OTHER_RAMP)
-        colours.append(_mix(dark, light, seen[arm.kind] / max(1, totals[arm.kind] - 1)))
-        seen[arm.kind] += 1
-    return colours
+def arm_colours(arms: Sequence[Arm]) -> list[str]:
+    """One colour per arm, the same in every figure and table; controls are grey."""
+    patched = [arm.index for arm in arms if arm.patched and not arm.control]
+    few = len(patched) <= MOST_CURVES
+    colours = dict(zip(patched, LINE_COLOURS if few else _ramp(ARM_RAMP, len(patched)), strict=False))
+    controls = [arm.index for arm in arms if arm.control]
+    colours |= zip(controls, _ramp(CONTROL_RAMP, len(controls)), strict=True)
+    unpatched = {"base": BASE, "source": SOURCE}
+    return [colours.get(arm.index) or unpatched[arm.kind] for arm in arms]
+
+
+def _ramp(ends: tuple[str, str], n: int) -> list[str]:
+    """`n` colours from dark to light."""
+    return [_mix(*ends, at / max(1, n - 1)) for at in range(n)]
 
 
 def _mix(first: str, second: str, share: float) -> str:

@@ -15,6 +15,7 @@ def render(results: Results, options: sections.Options) -> str:
         margin=options.margin,
         counts=sweep.counts,
         colours=sweep.colours,
+        notebook=sweep.notebook,
         head=sections.head(sweep),
         geometry=sections.geometry(sweep),
         patching=sections.patching(sweep),

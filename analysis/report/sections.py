@@ -12,20 +12,23 @@ import numpy as np
 from analysis.data import diagnostics, outcomes
 from analysis.data.keywords import NOTEBOOK_KEYWORDS
 from analysis.data.results import Results
-from analysis.data.settings import summary
+from analysis.data.settings import is_notebook, study_question, study_title, summary
 from analysis.data.texts import PairTexts, recount, texts_by_pair
 from analysis.figures import outcome_table as outcome_figures
 from analysis.figures import prompt_geometry as prompt_figures
 from analysis.figures import row_geometry as row_figures
 from analysis.figures.drawing import Drawing
 from analysis.figures.group_effects import group_curves
+from analysis.figures.overview import effects_over_layers
 from analysis.figures.scans import scan_drawings
 from analysis.figures.style import MOST_CURVES, arm_colours
+from analysis.report import answer
 from analysis.stats.agreement import krippendorff_alpha
 from analysis.stats.equivalence import Margin
 from analysis.stats.group_effects import GroupEffects, group_effects
 from analysis.stats.group_separation import Separation, group_separations
 from analysis.stats.outcome_table import ArmLine, OutcomeTable, outcome_table
+from analysis.stats.overview import Overview, overview
 from analysis.stats.paired import FEWEST_RESAMPLED, observed_power
 from analysis.stats.power import TABLE_PAIRS, PowerLine, power_table
 from analysis.stats.prompt_geometry import PromptGeometry, prompt_geometry
@@ -63,8 +66,23 @@ class Sweep:
 
     @cached_property
     def tables(self) -> list[OutcomeTable]:
-        options, found = self.options, outcomes.all_outcomes(self.results)
+        options, found = self.options, outcomes.reported_outcomes(self.results)
         return [outcome_table(self.results, o, options.bootstrap, options.margin) for o in found]
+
+    @cached_property
+    def overview(self) -> Overview | None:
+        """Of the primary outcome."""
+        primary, _ = outcomes.primary_outcome(self.results)
+        table = next((table for table in self.tables if table.outcome == primary), None)
+        return table and overview(table, self.results.clusters, self.options.bootstrap)
+
+    @cached_property
+    def prompts(self) -> PromptGeometry:
+        return prompt_geometry(self.results, self.options.bootstrap)
+
+    @cached_property
+    def notebook(self) -> bool:
+        return is_notebook(self.results)
 
     @property
     def pictured(self) -> list[OutcomeTable]:
@@ -74,7 +92,7 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Head:
-    """The box of facts, the warnings and the table at a glance."""
+    """The first screen: question, answer, figure and limits; then the facts and the table at a glance."""
 
     few_prompts: ClassVar[int] = 12  # below this the report warns about its own intervals
     exact_pairs: ClassVar[int] = EXACT_SIGN_FLIP_PAIRS
@@ -82,22 +100,39 @@ class Head:
     most_arms: ClassVar[int] = 14  # at a glance, for each of several outcomes
     glanced: ClassVar[tuple[str, ...]] = ("logprob_source", "kl_first", "keyword_count", "r_v_generated")
 
+    title: str
+    question: str
+    registered: bool  # the primary outcome stands in the configuration
+    answer: str
+    figure: Drawing | None
+    row_limits: list[str]
     facts: list[tuple[str, str]]
     glance: list[OutcomeTable]
 
 
 def head(sweep: Sweep) -> Head:
-    """Ratings and the main outcomes; of many arms only the first outcome, so that the head stays short."""
-    results = sweep.results
+    """At a glance: the primary outcome, ratings and the main ones; of many arms the first, to keep it short."""
+    results, found = sweep.results, sweep.overview
+    primary, registered = outcomes.primary_outcome(results)
     names = (*results.ratings, *Head.glanced)
-    found = [table for table in sweep.tables if table.outcome.name in names]
-    short = all(len(table.lines) <= Head.most_arms for table in found)
-    return Head(summary(results, sweep.counts), found if short else found[:1])
+    glance = [t for t in sweep.tables if t.outcome == primary or t.outcome.name in names]
+    glance.sort(key=lambda table: table.outcome != primary)
+    short = all(len(table.lines) <= Head.most_arms for table in glance)
+    return Head(
+        title=study_title(results),
+        question=study_question(results),
+        registered=registered,
+        answer=answer.sentence(found, sweep.prompts),
+        figure=found and effects_over_layers(found, sweep.colours, results.n_layers),
+        row_limits=answer.row_limits(results, sweep.counts),
+        facts=summary(results, sweep.counts),
+        glance=glance if short else glance[:1],
+    )
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Experiment A."""
+    """Of the prompts: the notebook's Experiment A."""
 
     prompts: PromptGeometry
     separations: list[Separation]
@@ -108,8 +143,7 @@ class Geometry:
 
 
 def geometry(sweep: Sweep) -> Geometry:
-    results, bootstrap = sweep.results, sweep.options.bootstrap
-    found = prompt_geometry(results, bootstrap)
+    results, found = sweep.results, sweep.prompts
     r_v = log_r_v = pr = pr_difference = None
     if found.n:
         r_v = prompt_figures.r_v_scatter(found, results.pairs["id"])
@@ -132,7 +166,7 @@ class OutcomeItem:
 
 @dataclass(frozen=True)
 class Patching:
-    """Experiments B and C: every outcome by arm."""
+    """Every outcome by arm: the notebook's Experiments B and C."""
 
     most_pictured: ClassVar[int] = 24  # arms whose figures stand open
 
@@ -144,7 +178,7 @@ class Patching:
 
 def patching(sweep: Sweep) -> Patching:
     rows = sweep.results.rows
-    expected = (*outcomes.BEHAVIOUR, *outcomes.GEOMETRY)
+    expected = (*outcomes.BEHAVIOUR, *outcomes.GEOMETRY) if sweep.notebook else outcomes.GEOMETRY
     present = [o for o in expected if o.name in rows]
     return Patching(
         groups=_by_heading([_outcome_item(table, sweep.colours) for table in sweep.tables], sweep.results),
@@ -213,7 +247,7 @@ def _scan_items(sweep: Sweep, setting: str) -> list[ScanItem]:
         found_scans = scans(table, setting, sweep.results.clusters, sweep.options.bootstrap)
         for at, scan in enumerate(found_scans):
             name = f"{table.outcome.name}-{setting}-{at}"
-            drawings = scan_drawings(table, scan, name, sweep.results.n_layers)
+            drawings = scan_drawings(table, scan, name, sweep.results.n_layers, sweep.colours)
             found.append(ScanItem(table, scan, drawings))
     return found
 
@@ -239,7 +273,7 @@ def groups(sweep: Sweep) -> Groups | None:
     for table in sweep.pictured:
         effects = group_effects(sweep.results, table, sweep.options.bootstrap)
         if effects:
-            drawing = group_curves(table, effects, f"{table.outcome.name}-groups")
+            drawing = group_curves(table, effects, f"{table.outcome.name}-groups", sweep.colours)
             found.append(GroupItem(table, effects, drawing))
     return Groups(found) if found else None
 
@@ -258,10 +292,16 @@ def layers(sweep: Sweep) -> Layers | None:
     results, bootstrap = sweep.results, sweep.options.bootstrap
     windows = [layer_effects(results, window, bootstrap) for window in ("prompt", "generated")]
     drawn = [
-        (found, row_figures.layer_effects(found, f"layers-{found.window}")) for found in windows if found
+        (found, row_figures.layer_effects(found, f"layers-{found.window}", sweep.colours))
+        for found in windows
+        if found
     ]
     curves = step_curves(results, bootstrap)
-    return Layers(drawn, row_figures.steps(curves) if curves else None) if drawn or curves else None
+    return (
+        Layers(drawn, row_figures.steps(curves, sweep.colours) if curves else None)
+        if drawn or curves
+        else None
+    )
 
 
 @dataclass(frozen=True)
@@ -326,10 +366,12 @@ class Rows:
     by_arm: list[diagnostics.ArmStatus]
     reasons: list[diagnostics.ReasonGroup]
     patch_proof: list[diagnostics.PatchLine]
-    recount: tuple[int, int] | None  # rows whose keyword count is that of their text, rows compared
+    recount: tuple[int, int] | None  # of the notebook's study: as data.texts.recount
 
 
 def rows(sweep: Sweep) -> Rows:
     results = sweep.results
     by_arm, reasons = diagnostics.status_by_arm(results), diagnostics.reason_groups(results)
-    return Rows(by_arm, reasons, diagnostics.patch_proof(results), recount(results))
+    return Rows(
+        by_arm, reasons, diagnostics.patch_proof(results), recount(results) if sweep.notebook else None
+    )

@@ -7,6 +7,7 @@ import scipy.stats
 
 from analysis.data.keywords import keyword_count
 from analysis.data.results import Results
+from analysis.data.settings import is_notebook
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,8 @@ def auroc(first: np.ndarray, second: np.ndarray) -> float:
 def _measures(results: Results) -> dict[str, np.ndarray]:
     """[P] float64 each."""
     nothing = np.full(len(results.prompts["id"]), np.nan)
-    return {
-        "Length in tokens": results.prompts.get("n_tokens", nothing).astype(float),
-        "Notebook keywords in the prompt": np.array(
-            [keyword_count(t) for t in results.prompts["text"]], float
-        ),
-        "R_V": results.prompts.get("r_v", nothing),
-    }
+    found = {"Length in tokens": results.prompts.get("n_tokens", nothing).astype(float)}
+    if is_notebook(results):
+        counts = [keyword_count(text) for text in results.prompts["text"]]
+        found["Notebook keywords in the prompt"] = np.array(counts, float)
+    return found | {"R_V": results.prompts.get("r_v", nothing)}

@@ -22,16 +22,16 @@ def results_file(tmp_path):
 @pytest.fixture
 def page(results_file, tmp_path):
     """page(*arguments, **options) -> path and report of results_file(**options)."""
-    return lambda *arguments, **options: _report(results_file(**options), tmp_path / "page.html", *arguments)
+    return lambda *arguments, **options: report_of(results_file(**options), tmp_path / "page.html", *arguments)
 
 
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory):
     """Path and report of the default sweep; tests only read them."""
     folder = tmp_path_factory.mktemp("plain")
-    return _report(Sweep().write(folder / "results.h5"), folder / "page.html")
+    return report_of(Sweep().write(folder / "results.h5"), folder / "page.html")
 
 
-def _report(path: Path, output: Path, *arguments: str) -> tuple[Path, Page]:
+def report_of(path: Path, output: Path, *arguments: str) -> tuple[Path, Page]:
     assert report.main([str(path), "-o", str(output), "--bootstrap", "4000", *arguments]) == 0
     return path, Page(output.read_text(encoding="utf-8"))

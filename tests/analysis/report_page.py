@@ -1,5 +1,6 @@
 """Reads a report as a browser would: its tables as text, its elements, and whether tags match."""
 
+import re
 from html.parser import HTMLParser
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -13,6 +14,8 @@ class Page(HTMLParser):
         self.tables: dict[str, list[list[str]]] = {}
         self.elements: list[tuple[str, dict[str, str]]] = []
         self.marks: list[str] = []
+        self.titles: list[str] = []  # of marks in figures
+        self.source = text
         self.text = ""
         self._open: list[str] = []
         self._rows: list[list[str]] | None = None
@@ -34,6 +37,8 @@ class Page(HTMLParser):
             self._cell = []
         elif tag == "mark":
             self.marks.append("")
+        elif tag == "title" and "svg" in self._open:
+            self.titles.append("")
 
     def handle_startendtag(self, tag, attributes):
         self.elements.append((tag, dict(attributes)))
@@ -46,12 +51,17 @@ class Page(HTMLParser):
             self._cell = None
 
     def handle_data(self, data):
-        if "style" not in self._open:
+        if self._open and self._open[-1] == "title" and "svg" in self._open:
+            self.titles[-1] += data
+        elif not {"style", "script"} & set(self._open):
             self.text += data
         if self._cell is not None:
             self._cell.append(data)
         if self._open and self._open[-1] == "mark":
             self.marks[-1] += data
+
+    def drawings(self) -> list[str]:
+        return re.findall(r"<svg.*?</svg>", self.source, re.DOTALL)
 
     def table(self, name: str) -> dict[str, list[str]]:
         """Rows by their first cell; the heading under its own first cell."""

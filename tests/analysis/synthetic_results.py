@@ -51,6 +51,8 @@ CONFIG = """[model]
 path = models/demo   # a comment
 early_layer = 4
 late_layer = 24
+[prompts]
+file = jobs/prompts/notebook.jsonl
 [generation]
 max_new_tokens = 50
 temperature = 0.7

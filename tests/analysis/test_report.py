@@ -213,7 +213,7 @@ def test_hostile_text_stays_text(page):
 def test_the_page_loads_nothing_and_fits_a_phone(plain):
     _, shown = plain
     tags = [tag for tag, _ in shown.elements]
-    assert tags.count("svg") == 14 and not {"script", "link", "iframe", "base"} & set(tags)
+    assert tags.count("svg") == 15 and not {"script", "link", "iframe", "base"} & set(tags)
     for tag, attributes in shown.elements:
         for name in ("src", "href", "xlink:href", "data", "srcset"):
             if name in attributes:
@@ -253,11 +253,11 @@ def test_columns_that_were_not_asked_for_may_be_absent(page):
     ]
     _, shown = page(leave_out=tuple(leave_out), attributes={"config": None})
     assert (
-        "Not in this file, so not shown: Keyword rate; RV, generated window; RV, text read again."
+        "Not in this file, so not shown: RV, generated window; RV, text read again."
         in shown.text
     )
     assert "cannot show whether a patch acted" in shown.text
-    assert "r_v_generated" not in shown.tables and "keyword_count" in shown.tables
+    assert "r_v_generated" not in shown.tables and "r_v_prompt" in shown.tables
 
 
 def test_the_notebooks_value_is_shown_as_such_only_where_it_exists(plain, page):

@@ -98,14 +98,30 @@ def downloads(shown):
             yield attributes["download"], base64.b64decode(attributes["href"].partition(",")[2]).decode()
 
 
+def test_figures_are_well_formed_and_hold_their_text_as_text(study):
+    _, shown = study
+    for text in shown.drawings():
+        svg = ElementTree.fromstring(text)
+        assert svg.tag.endswith("svg")
+    first = ElementTree.fromstring(shown.drawings()[0])
+    words = {"".join(one.itertext()).strip() for one in first.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"layer", "source", "difference, nats per token"} <= words
+
+
+def test_marks_tell_their_numbers_where_they_are_pointed_at(study):
+    path, shown = study
+    d = by_arm(path, "logprob_source")["kv 15:20"] - by_arm(path, "logprob_source")["base"]
+    titles = [one for one in shown.titles if one.startswith("kv 15:20:")]
+    assert any(f": {d.mean():.3g} [" in one and ", n = 8, p = " in one for one in titles)
+
+
 def test_every_figure_can_be_downloaded_with_its_data(study):
     path, shown = study
     files = dict(downloads(shown))
-    drawn = [name for name in files if name.endswith(".svg")]
-    assert len(drawn) == sum(tag == "svg" for tag, _ in shown.elements)
-    for name in drawn:
-        assert ElementTree.fromstring(files[name]).tag.endswith("svg")
-        lines = list(csv.DictReader(io.StringIO(files[name.replace(".svg", ".csv")])))
+    drawn = shown.drawings()
+    assert len(drawn) == len(files) == sum(tag == "figure" for tag, _ in shown.elements)
+    for text in files.values():
+        lines = list(csv.DictReader(io.StringIO(text)))
         assert lines and all(None not in line.values() for line in lines)
     values = by_arm(path, "logprob_source")
     data = list(csv.DictReader(io.StringIO(files["logprob_source-layers-0-map.csv"])))
@@ -223,6 +239,16 @@ def test_a_hundred_thousand_rows_give_a_page_of_bounded_size(results_file, tmp_p
     assert report.main([str(path), "-o", str(page), "--bootstrap", "200"]) == 0
     assert page.stat().st_size < 20e6
     assert "100000" in Page(page.read_text("utf-8")).text.replace("\u202f", "")
+
+
+def test_a_hundred_pairs_by_44_arms_give_a_page_of_a_few_megabytes(results_file, tmp_path):
+    spec = "kv_cache layers={}:{} entry=hold_last growth=append direction=source_to_base"
+    bands = [(start, start + width) for width in (1, 8) for start in range(21)]
+    arms = [*ARMS[:2], *((f"kv {a}:{b}", "kv_cache", spec.format(a, b)) for a, b in bands)]
+    page = tmp_path / "page.html"
+    path = results_file(pairs=100, samples=1, arms=tuple(arms), edit=dosed)
+    assert report.main([str(path), "-o", str(page), "--bootstrap", "200"]) == 0
+    assert len(arms) == 44 and page.stat().st_size < 6e6
 
 
 def everything(value):

@@ -1,0 +1,119 @@
+"""The first screen: the study's own question, one sentence with its control, and what limits it."""
+
+import numpy as np
+import pytest
+from report_page import numbers
+from synthetic_results import CONFIG, add_read_outs, layer_scan, set_status
+
+OWN = CONFIG.replace("notebook.jsonl", "gardens.jsonl")
+TITLED = OWN + "[study]\ntitle = Gardens\nquestion = Which layers carry the season?\nprimary = keyword_rate\n"
+
+
+def flat(shown):
+    return " ".join(shown.text.split())
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Page and path of a study of its own with controls; tests only read them."""
+    from conftest import report_of
+    from synthetic_results import Sweep
+
+    folder = tmp_path_factory.mktemp("sea")
+    options = {"pairs": 8, "samples": 1, "arms": layer_scan(), "attributes": {"config": OWN}}
+    path = Sweep(**options, edit=strong).write(folder / "results.h5")
+    return report_of(path, folder / "page.html")
+
+
+def strong(columns):
+    """kv 15:20 is the strongest arm, its gaussian control half as strong."""
+    add_read_outs(columns)
+    values = columns["rows/logprob_source"].reshape(8, -1)
+    labels = list(columns["arms/label"])
+    values[:, labels.index("kv 15:20")] += 9
+    values[:, labels.index("kv 15:20 | gaussian")] += 4.5
+
+
+def test_one_sentence_names_the_strongest_arm_its_interval_its_control_and_n(study):
+    path, shown = study
+    table = shown.table("logprob_source")
+    row, tests = table["kv 15:20"], shown.table("logprob_source-tests")["kv 15:20"]
+    against = {r[1]: r for r in shown.tables["logprob_source-controls"][1:]}["gaussian"]
+    said = flat(shown)
+    arms = len(table) - 3  # without heading, base and source
+    assert (
+        f"Of {arms} patched arms, kv 15:20 differs most from base in “Log-likelihood of source’s continuation”"
+        in said
+    )
+    assert f"{row[5]} nats per token {row[6]} (n = 8), p = {tests[4]} over all of them" in said
+    assert "its control gaussian differs by" in said
+    assert f"the arm goes beyond it by {against[3]} {against[4]} (n = 8)." in said
+
+
+def test_the_figure_holds_every_patched_arm_and_the_control(study):
+    from test_study_sections import downloads
+
+    _, shown = study
+    lines = dict(downloads(shown))["overview.csv"].splitlines()
+    assert len(lines) == 1 + len(shown.table("logprob_source")) - 3
+    strongest = next(line for line in lines if line.startswith("kv 15:20,")).split(",")
+    row = shown.table("logprob_source")["kv 15:20"]
+    assert strongest[1] == "15:20" and float(strongest[2]) == pytest.approx(numbers(row[5])[0], abs=6e-3)
+    assert strongest[6] == "kv 15:20 | gaussian"
+
+
+def test_what_is_the_notebooks_stays_with_the_notebook(study, plain):
+    _, own = study
+    hidden = {"keyword_count", "keyword_rate", "recursive_paradox"}
+    assert not hidden & set(own.tables) and not own.marks
+    shown = own.text.partition("Configuration of the sweep")[0]  # the file's own words follow
+    assert not [words for words in ("Experiment", "otebook", "eyword", "recursive") if words in shown]
+    assert {"keyword_count", "keyword_rate"} <= set(plain[1].tables) and plain[1].marks
+    assert "Experiment A · Geometry" in plain[1].text and "The notebook’s known traps" in plain[1].text
+
+
+def test_a_notebook_preset_makes_the_study_the_notebooks(page):
+    arms = (*layer_scan()[:4], ("b", "v_proj", "v_proj layers=24 decode=persist preset=notebook_b"))
+    _, shown = page(arms=arms, samples=1, attributes={"config": OWN})
+    assert "keyword_count" in shown.tables
+
+
+def test_title_question_and_primary_come_from_the_configuration(page):
+    _, shown = page(attributes={"config": TITLED})
+    said = flat(shown)
+    assert "Gardens" in said and "Which layers carry the season?" in said
+    assert "Primary read-out as registered." in said and "in “Keyword rate”" in said
+    assert "keyword_rate" in shown.tables and "keyword_count" not in shown.tables
+
+
+def test_without_a_title_the_folder_and_the_arms_stand_for_it(study):
+    path, shown = study
+    assert path.parent.name in shown.text and "15 patched arms (kv_cache) on 8 prompt pairs" in flat(shown)
+
+
+def test_an_arm_without_a_control_says_so(plain):
+    assert "it has no control, so this may be the procedure" in flat(plain[1])
+
+
+def test_the_banner_counts_refused_and_failed_rows_with_their_reasons(page):
+    def edit(columns):
+        set_status(columns, [6, 7], 1, "too short")
+        set_status(columns, [12], 2, "no change")
+
+    said = flat(page(edit=edit)[1])
+    assert "2 of 90 rows refused, and enter no number below: too short (2)." in said
+    assert "1 of 90 rows failed, and enter no number below: no change (1)." in said
+
+
+def test_the_banner_says_when_every_row_failed(page):
+    def edit(columns):
+        set_status(columns, np.arange(90), 2, "out of memory")
+
+    assert "All 90 rows failed, and enter no number below: out of memory (90)." in flat(page(edit=edit)[1])
+
+
+def test_a_divergence_is_answered_by_its_control_alone(page):
+    config = OWN + "[study]\nprimary = kl_first\n"
+    _, shown = page(pairs=8, samples=1, arms=layer_scan(), edit=strong, attributes={"config": config})
+    said = flat(shown)
+    assert "in “KL at the first token”" in said and "over all of them" not in said.split("At a glance")[0]
