@@ -1,4 +1,4 @@
-"""The environment in which every page is drawn: escaping, formats and the style sheet."""
+"""The environment in which every page is drawn: escaping, formats, style sheet and script."""
 
 from pathlib import Path
 
@@ -31,5 +31,6 @@ def template(name: str) -> jinja2.Template:
         percent=formatting.percent,
         marked=marked,
     )
-    environment.globals["style"] = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+    for part, file in (("style", "style.css"), ("script", "report.js")):
+        environment.globals[part] = Markup((TEMPLATES / file).read_text(encoding="utf-8"))
     return environment.get_template(name)
