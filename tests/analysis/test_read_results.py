@@ -135,7 +135,7 @@ def test_damaged_files_are_named_as_such(results_file, break_it, message):
     "drawn, name", [("none", "models/demo"), ("3", "models/demo (random weights, seed 3)")]
 )
 def test_a_model_with_drawn_weights_is_named_as_such_wherever_it_is_named(results_file, drawn, name):
-    config = CONFIG.replace("[generation]", f"random_weights = {drawn}\n[generation]")
+    config = CONFIG.replace("[prompts]", f"random_weights = {drawn}\n[prompts]")
     results = read_results(results_file(attributes={"config": config}))
     assert dict(summary(results, {"ok": 1}))["Model"] == name
     written = methods(
