@@ -101,8 +101,7 @@ void look_at_libtorch(Findings& found) {
     found.push_back(ok("blas", blas));
 }
 
-void look_at_gpus(Findings& found) {
-  const GpuReport gpus = find_gpus();
+void look_at_gpus(const GpuReport& gpus, Findings& found) {
   if (!gpus.has_driver) {
     found.push_back(ok("gpu", "none (no driver); sweeps run on the CPU"));
     return;
@@ -144,10 +143,10 @@ Finding look_at_arithmetic(const std::string& device, int index, const std::stri
   }
 }
 
-void look_at_arithmetic(Findings& found) {
+void look_at_arithmetic(const GpuReport& gpus, Findings& found) {
   for (const char* dtype : {"float32", "bfloat16"})
     found.push_back(look_at_arithmetic("cpu", 0, dtype));
-  const auto n_gpus = static_cast<int>(find_gpus().names.size());
+  const auto n_gpus = static_cast<int>(gpus.names.size());
   for (int index = 0; index < n_gpus; ++index)
     for (const char* dtype : {"float32", "bfloat16", "float16"})
       found.push_back(look_at_arithmetic("cuda", index, dtype));
@@ -214,8 +213,9 @@ int doctor_command(const Arguments& arguments) {
   look_at_cores(found);
   look_at_cpu(found);
   look_at_libtorch(found);
-  look_at_gpus(found);
-  look_at_arithmetic(found);
+  const GpuReport gpus = find_gpus();
+  look_at_gpus(gpus, found);
+  look_at_arithmetic(gpus, found);
   found.push_back(ok("hdf5", hdf5_version()));
   look_at_folder((*options)["dir"].as<std::string>(), found);
   if ((*options)["json"].as<bool>())

@@ -83,12 +83,11 @@ void warn_of_doubled(const Plan& plan, const SweepConfig& config, const Tokenize
   std::string doubled, templated;  // the first such prompt
   for (std::size_t p = 0; p < plan.prompts.size(); ++p) {
     const std::vector<std::int32_t> ids = plan.tokens[p];
-    const std::string id(plan.prompt_ids[p]);
     if (doubled.empty() && special.empty() && ids.size() > 1 && !around.empty() &&
         ids[0] == around[0] && ids[1] == around[0])
-      doubled = id;
+      doubled = plan.prompt_ids[p];
     if (templated.empty() && !special.empty() && !ids.empty() && specials_of(ids) > of_template)
-      templated = id;
+      templated = plan.prompt_ids[p];
   }
   if (!doubled.empty())
     spdlog::warn(
@@ -149,9 +148,10 @@ SweepSetup prepare_sweep(const ConfigValues& values, Target target, const Stored
                                 : make_plan({config, model, prompts, text, target.device,
                                              target.dtype, texts, nullptr, target.memory});
   if (stored != nullptr) files.prompts = stored_identity(*stored).files.prompts;
-  for (std::size_t p = 0; p < plan.prompts.size(); ++p)
-    for (const std::int32_t token : plan.tokens[p])
-      check_token(token, model, "prompt " + std::string(plan.prompt_ids[p]));
+  for (std::size_t p = 0; p < plan.prompts.size(); ++p) {
+    const std::string where = "prompt " + std::string(plan.prompt_ids[p]);
+    for (const std::int32_t token : plan.tokens[p]) check_token(token, model, where);
+  }
   if (stored == nullptr) warn_of_doubled(plan, config, tokenizer);
   if (config.readouts.keywords) files.families = hex(xxh3(families.text));
   add_fingerprints(config, token_sets, text, plan, files);
