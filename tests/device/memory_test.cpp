@@ -44,7 +44,8 @@ std::vector<Case> cases() {
   const ReadoutsConfig forced{.forced = true}, trace{.step_trace = true}, again{.reencode = true};
   const std::vector<std::string> mixed{"base", "source", "v_proj layers=1 decode=persist",
                                        "kv_cache layers=1:2"},
-      site{"v_proj layers=1"}, cache{"kv_cache layers=0:1"};
+      site{"v_proj layers=1"}, cache{"kv_cache layers=0:1"},
+      compound{"kv_cache layers=1:3 growth=compound"};
   return {{"prefill", model(2), mixed, {24, 96, 1}, 4},
           {"prefill", model(2), mixed, {48, 96, 8, 8, 8}, 4},
           {"patches", model(4), site, {8, 96, 48}, 8},
@@ -52,6 +53,8 @@ std::vector<Case> cases() {
           {"decoding", model(4, 4096), mixed, {8, 64, 32, 8, 8}, 16},
           {"decoding", model(4, 4096), mixed, {8, 64, 32, 8, 8}, 16, {}, {.top_p = 0.9}},
           {"decoding", model(4, 4096), mixed, {64, 64, 32, 8, 8}, 16, {}, {.temperature = 0}},
+          {"decoding", model(4, 4096), compound, {8, 64, 64, 8, 8}, 16},
+          {"forced", model(6), compound, {8, 64, 32}, 32, forced},
           {"step trace", model(2), mixed, {8, 32, 32, 8, 8}, 96, trace},
           {"forced", model(6), mixed, {8, 64, 32}, 32, forced},
           {"forced", model(6), mixed, {32, 64, 32, 8, 8}, 64, forced},
@@ -97,14 +100,14 @@ double measured(const Study& study) {
   return static_cast<double>(testing::peak_bytes(test_device()) - before);
 }
 
-TEST(BundleMemory, IsWhatItsTensorsTakeToATenth) {
+void expect_a_tenth(const std::string& dtype) {
   for (const Case& of : cases()) {
-    const Placement placement{test_device()};
+    const Placement placement{test_device(), dtype == "float32" ? at::kFloat : at::kBFloat16};
     const c10::DeviceGuard guard(placement.device);
     const Study study = study_of(of, placement);
-    const BundleMemory formula = bundle_memory(
-        bundle_needs(of.config, study.config, study.settings.arms, 0, "cuda", "float32"), of.shape,
-        0);
+    const BundleNeeds needs =
+        bundle_needs(of.config, study.config, study.settings.arms, 0, "cuda", dtype);
+    const BundleMemory formula = bundle_memory(needs, of.shape, 0);
     const double ratio = formula.total() / measured(study);
     std::printf("%-10s %-10s contexts %7.0f rows %7.0f temporaries %7.0f kB, of measured %.3f\n",
                 of.phase.c_str(), formula.phase.c_str(), formula.contexts / 1e3, formula.rows / 1e3,
@@ -113,6 +116,10 @@ TEST(BundleMemory, IsWhatItsTensorsTakeToATenth) {
     EXPECT_NEAR(ratio, 1, 0.1);
   }
 }
+
+TEST(BundleMemory, IsWhatItsTensorsTakeToATenth) { expect_a_tenth("float32"); }
+
+TEST(BundleMemory, IsSoIn16Bits) { expect_a_tenth("bfloat16"); }
 
 }  // namespace
 }  // namespace rvsweep
