@@ -7,10 +7,8 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
-from report_page import Page
+from report_page import report_of
 from synthetic_results import Sweep
-
-from analysis.cli import report
 
 
 @pytest.fixture
@@ -30,8 +28,3 @@ def plain(tmp_path_factory):
     """Path and report of the default sweep; tests only read them."""
     folder = tmp_path_factory.mktemp("plain")
     return report_of(Sweep().write(folder / "results.h5"), folder / "page.html")
-
-
-def report_of(path: Path, output: Path, *arguments: str) -> tuple[Path, Page]:
-    assert report.main([str(path), "-o", str(output), "--bootstrap", "4000", *arguments]) == 0
-    return path, Page(output.read_text(encoding="utf-8"))

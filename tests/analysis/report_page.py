@@ -2,6 +2,9 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
+
+from analysis.cli import report
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -73,3 +76,9 @@ def numbers(text: str) -> list[float]:
     for sign in "[],±%":
         text = text.replace(sign, " ")
     return [float(part.replace("−", "-")) for part in text.split()]
+
+
+def report_of(path: Path, output: Path, *arguments: str) -> tuple[Path, Page]:
+    """path and its report, written to output with fewer draws than a study takes."""
+    assert report.main([str(path), "-o", str(output), "--bootstrap", "4000", *arguments]) == 0
+    return path, Page(output.read_text(encoding="utf-8"))

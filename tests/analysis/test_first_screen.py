@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from report_page import numbers
-from synthetic_results import CONFIG, add_read_outs, layer_scan, set_status
+from report_page import numbers, report_of
+from synthetic_results import CONFIG, Sweep, add_read_outs, layer_scan, set_status
 
 OWN = CONFIG.replace("notebook.jsonl", "gardens.jsonl")
 TITLED = OWN + "[study]\ntitle = Gardens\nquestion = Which layers carry the season?\nprimary = keyword_rate\n"
@@ -16,9 +16,6 @@ def flat(shown):
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """Page and path of a study of its own with controls; tests only read them."""
-    from conftest import report_of
-    from synthetic_results import Sweep
-
     folder = tmp_path_factory.mktemp("sea")
     options = {"pairs": 8, "samples": 1, "arms": layer_scan(), "attributes": {"config": OWN}}
     path = Sweep(**options, edit=strong).write(folder / "results.h5")
