@@ -13,6 +13,8 @@ windows. kv_cache is hold_last and append in batched and rvsweep; the notebook h
 (generate_with_kv_patch_v2), which rvsweep runs once more to compare the tokens. The notebook measures PR at two
 layers and reads texts of kv_cache again, where the others take singular values of every layer and row.
 
+--against OLD times two builds of rvsweep instead, phase by phase, and nothing else.
+
 A model folder without *.safetensors is run on random weights: shapes can be timed, tokens not compared.
 
     tests/perf/run.sh --dtype bfloat16 --variant long
@@ -45,6 +47,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--rvsweep", type=Path, default=ROOT / "build" / "rvsweep")
+    parser.add_argument("--against", type=Path, metavar="OLD", help="another build of rvsweep, to compare this one with")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--variant", choices=LENGTHS, default="short")
@@ -64,7 +67,8 @@ def arguments() -> argparse.Namespace:
         parser.error("--scaling compares two ranks with two threads: it needs two cores and --threads 2 or more")
     if options.alternations < 1 or (options.pairs is not None and options.pairs < 1):
         parser.error("--alternations and --pairs must be at least 1")
-    for needed in (options.rvsweep, options.model / "config.json", options.model / "tokenizer.json"):
+    builds = [options.rvsweep, *filter(None, [options.against])]
+    for needed in (*builds, options.model / "config.json", options.model / "tokenizer.json"):
         if not needed.is_file():
             parser.error(f"{needed} is missing: run ./jobs/setup.sh first, or name another place")
     os.sched_setaffinity(0, sorted(cores)[: options.threads])  # before any thread starts; rvsweep inherits it
@@ -258,19 +262,38 @@ def also(options: argparse.Namespace, rvsweep, work: Work, pairs: list, measured
     return found
 
 
+def own_side(options: argparse.Namespace, work: Work, folder: Path):
+    """rvsweep as it is timed; `folder` takes its configs and results."""
+    from rvsweep_side import Rvsweep
+
+    ranks = options.threads if options.device == "cpu" and options.threads > 1 else 0
+    arithmetic = (options.device, options.dtype, ranks, 1 if ranks else options.threads)
+    return Rvsweep(options.rvsweep, work.model, work.early, work.late, *arithmetic, folder)
+
+
+def measure_against(options: argparse.Namespace, folder: Path) -> None:
+    import against
+
+    work = make_work(options.variant, options.model.resolve())
+    rvsweep = own_side(options, work, folder)
+    pairs = pairs_to_last(rvsweep, work, options)
+    found = against.compare(rvsweep, options.against, work, pairs, options.alternations)
+    against.show(found)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "against.json").write_text(json.dumps({"command": sys.argv, "phases": found}, indent=2) + "\n")
+
+
 def measure(options: argparse.Namespace, folder: Path) -> dict:
     """Everything, as benchmark.json holds it; `folder` takes configs and results."""
     import torch
     import transformers
 
     import machine_limits
-    from rvsweep_side import Rvsweep
 
     torch.set_num_threads(options.threads)
     work = make_work(options.variant, options.model.resolve())
-    ranks = options.threads if options.device == "cpu" and options.threads > 1 else 0
-    arithmetic = (options.device, options.dtype, ranks, 1 if ranks else options.threads)
-    rvsweep = Rvsweep(options.rvsweep, work.model, work.early, work.late, *arithmetic, folder)
+    rvsweep = own_side(options, work, folder)
+    ranks = rvsweep.ranks
     pairs = pairs_to_last(rvsweep, work, options)
     peers = Peers(options, work, pairs[: options.pairs or PAIRS[options.variant]])
     seconds, tokens, last = take_turns(options, peers, rvsweep, work, pairs)
@@ -313,6 +336,8 @@ def measure(options: argparse.Namespace, folder: Path) -> dict:
 def main() -> None:
     options = arguments()
     with tempfile.TemporaryDirectory(prefix="rvsweep-perf-") as folder:
+        if options.against:
+            return measure_against(options, Path(folder))
         report = measure(options, Path(folder))
     from picture import draw
 

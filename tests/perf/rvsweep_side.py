@@ -20,6 +20,7 @@ from rvsweep_cli import Results, read_results, write_config
 @dataclass
 class Timed:
     seconds: float
+    cpu_seconds: float  # of all processes
     megabytes: float  # most resident memory of one process
     file: Path
 
@@ -79,7 +80,7 @@ class Rvsweep:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
             raise SystemExit(f"exit {process.returncode} from {' '.join(command)}\n{log.read_text()[-4000:]}")
-        return Timed(seconds, usage.ru_maxrss / 1024, out / "results.h5")
+        return Timed(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, out / "results.h5")
 
     def bundle_rows(self, pairs: Sequence[dict], arms: Sequence[str], steps: int) -> int:
         """How many rows it decodes together."""

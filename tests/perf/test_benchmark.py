@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import against  # noqa: E402
 import bench  # noqa: E402
 import machine_limits  # noqa: E402
 from hf_batched import BatchedHuggingFace  # noqa: E402
@@ -62,3 +63,26 @@ def test_the_limit_counts_the_products_of_the_work(tiny_model, variant):
     values = config.num_key_value_heads * config.head_dim
     more += 2 * config.num_hidden_layers * rows * 2 * WINDOW**2 * values
     assert counted[torch.ops.aten.mm] + counted[torch.ops.aten.bmm] == pytest.approx(sum(parts.values()) * rows + more)
+
+
+def test_ratios_of_two_builds_are_taken_turn_by_turn():
+    """Not of the medians, which a machine that slows down from turn to turn would mix."""
+    old = [{"whole": 1.0, "gone": 1.0, "none": 0.0}, {"whole": 2.0, "none": 0.0}, {"whole": 10.0, "none": 0.0}]
+    new = [{"whole": 3.0, "own": 1.0, "none": 0.0}, {"whole": 2.0, "none": 0.0}, {"whole": 5.0, "none": 0.0}]
+    found = against.ratios(old, new)
+    assert found == {"whole": {"old": 2.0, "new": 3.0, "median": 1.0, "least": 0.5, "most": 3.0}}
+
+
+def test_two_builds_do_the_same_work_in_turns(rvsweep, tiny_model, tmp_path):
+    """The old build here is this one, which writes down that it was called."""
+    calls = tmp_path / "calls"
+    old = tmp_path / "old"
+    old.write_text(f'#!/bin/sh\necho "$@" >> {calls}\nexec {rvsweep} "$@"\n')
+    old.chmod(0o755)
+    words = [sys.executable, HERE / "bench.py", "--model", tiny_model("llama"), "--rvsweep", rvsweep, "--out", tmp_path]
+    words += ["--against", old, "--threads", "1", "--pairs", "2", "--seconds", "0", "--alternations", "2"]
+    result = subprocess.run([*map(str, words)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    phases = json.loads((tmp_path / "against.json").read_text())["phases"]
+    assert {"whole", "cpu", "load", "prefill", "decode", "start"} <= phases.keys()
+    assert len(calls.read_text().splitlines()) == 4  # a sweep and a start each turn
