@@ -1,18 +1,31 @@
 #!/usr/bin/env bash
 # Installs what is missing, fetches the demo model and builds build/rvsweep. Each step leaves a mark and
 # is skipped when nothing it depends on has changed, so a second call takes a second or two.
-#   jobs/setup.sh [--tests]      --tests also builds the C++ tests and fetches their vocabulary
-# LIBTORCH=/path/to/libtorch uses that libtorch; RVSWEEP_PRESET picks another CMake preset.
+#   jobs/setup.sh [--tests | --prefix P]
+#     --tests     also builds the C++ tests and fetches their vocabulary
+#     --prefix P  installs into P instead: P/bin/rvsweep, and in P/share/rvsweep jobs, configs, analysis and their
+#                 .venv with libtorch. Nothing there needs the checkout any more.
+# LIBTORCH=/path/to/libtorch uses that libtorch; RVSWEEP_PRESET picks another CMake preset. RVSWEEP_TORCH is what pip
+# takes for torch, where the CPU's wheel is wanted: "torch==2.11.0+cpu --index-url https://download.pytorch.org/whl/cpu".
 set -euo pipefail
 cd "$(dirname "$0")/.."
-
-with_tests=OFF
-[ "${1:-}" = --tests ] && with_tests=ON
-preset=${RVSWEEP_PRESET:-release}
 
 say() { printf '== %s\n' "$*" >&2; }
 # fail WHAT ADVICE
 fail() { printf 'setup: %s failed: %s\n' "$1" "$2" >&2; exit 1; }
+
+with_tests=OFF prefix= python=.venv
+case ${1:-} in
+  '') ;;
+  --tests) with_tests=ON ;;
+  --prefix)
+    [ -n "${2:-}" ] || fail "--prefix" "give the folder to install into"
+    mkdir -p "$2/share/rvsweep" || fail "making $2/share/rvsweep" "choose a folder that you may write to"
+    prefix=$(realpath "$2") python=$prefix/share/rvsweep/.venv
+    ;;
+  *) fail "reading \"$1\"" "the options are --tests and --prefix P" ;;
+esac
+preset=${RVSWEEP_PRESET:-release}
 
 packages=(g++ cmake ninja-build ccache git pkg-config python3 python3-venv
   libopenmpi-dev openmpi-bin libhdf5-dev hdf5-tools libboost-program-options-dev libspdlog-dev
@@ -42,20 +55,25 @@ install_packages() {
 }
 
 make_venv() {
-  local mark=.venv/requirements.sum wanted
-  wanted=$(sha256sum <requirements.txt)
+  local mark=$python/requirements.sum wanted
+  wanted=$({ cat requirements.txt && printf '%s\n' "${RVSWEEP_TORCH:-}"; } | sha256sum)
   [ -f "$mark" ] && [ "$(cat "$mark")" = "$wanted" ] && return
-  say "Python packages (torch is large: about 5 GB)"
-  [ -x .venv/bin/pip ] || python3 -m venv .venv || fail "python3 -m venv" "remove .venv and try again"
-  .venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.txt ||
+  say "Python packages into $python: some minutes, torch with CUDA's libraries is about 5 GB"
+  [ -x "$python/bin/pip" ] || python3 -m venv "$python" || fail "python3 -m venv" "remove $python and try again"
+  local pip=("$python/bin/python" -m pip --disable-pip-version-check install --progress-bar off)
+  if [ -n "${RVSWEEP_TORCH:-}" ]; then
+    # shellcheck disable=SC2086  # words of a command line
+    "${pip[@]}" $RVSWEEP_TORCH >&2 || fail "pip install $RVSWEEP_TORCH" "see its message above"
+  fi
+  "${pip[@]}" -r requirements.txt >&2 ||
     fail "pip install -r requirements.txt" "see its message above, then run this script again"
   printf '%s\n' "$wanted" >"$mark"
 }
 
-# .venv imports analysis/ of the checkout that it lies in: the path is relative to site-packages.
+# The environment imports analysis/ of the folder that it lies in: the path is relative to site-packages.
 link_analysis() {
   local site
-  for site in .venv/lib/python3.*/site-packages; do
+  for site in "$python"/lib/python3.*/site-packages; do
     printf '../../../..\n' >"$site/rvsweep-analysis.pth"
   done
 }
@@ -87,8 +105,19 @@ build() {
   cmake --build $folder >&2 || fail "cmake --build $folder" "see the compiler's message above"
 }
 
+install_into_prefix() {
+  cmake --install build --prefix "$prefix" >/dev/null || fail "cmake --install" "see its message above"
+  say "installed: $prefix/bin/rvsweep, and the jobs, configs and analysis in $prefix/share/rvsweep"
+}
+
 install_packages
 make_venv
 link_analysis
-make_models
-build
+if [ -n "$prefix" ]; then
+  torch=$(echo "$python"/lib/python3.*/site-packages/torch)
+  LIBTORCH=${LIBTORCH:-$torch} build
+  install_into_prefix
+else
+  make_models
+  build
+fi
