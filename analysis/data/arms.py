@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 UNPATCHED = ("base", "source")
+OF_THE_ARM = ("direction", "preset", "truncate", "control", "patch", "of")  # not of one of its patches
 _LAYERS = re.compile(r"\d+(:\d+)?(\+\d+(:\d+)?)*")
 
 
@@ -19,13 +20,18 @@ class Arm:
 
     @cached_property
     def settings(self) -> dict[str, str]:
-        """`key=value` words of the spec."""
-        return dict(word.split("=", 1) for word in self.spec.split() if "=" in word)
+        """`key=value` words of the spec; those of an arm's second patch are "key.2", and so on."""
+        found = {}
+        for place, patch in enumerate(self.spec.split(" & "), 1):
+            for key, value in (word.split("=", 1) for word in patch.split() if "=" in word):
+                found[key if place == 1 or key in OF_THE_ARM else f"{key}.{place}"] = value
+        return found
 
     @property
     def control(self) -> str:
-        """Name of the control, empty for an arm that is none."""
-        return self.settings.get("control", "")
+        """Name of the control, with the patch that it alone changes; empty for an arm that is none."""
+        patch = self.settings.get("patch")
+        return self.settings.get("control", "") + (f" of patch {patch}" if patch else "")
 
     @property
     def patched(self) -> bool:
@@ -38,12 +44,15 @@ class Arm:
 
     @cached_property
     def ranges(self) -> tuple[tuple[int, int], ...]:
-        """Half-open layer ranges, ascending; empty where nothing is patched."""
-        text = self.settings.get("layers", "")
-        if not _LAYERS.fullmatch(text):
-            return ()
-        ends = (part.split(":") for part in text.split("+"))
-        return tuple((int(part[0]), int(part[-1]) + (len(part) == 1)) for part in ends)
+        """Half-open layer ranges of all patches, ascending; empty where nothing is patched."""
+        layers = set()
+        for key, text in self.settings.items():
+            if key.split(".")[0] == "layers" and _LAYERS.fullmatch(text):
+                for part in (part.split(":") for part in text.split("+")):
+                    layers.update(range(int(part[0]), int(part[-1]) + (len(part) == 1)))
+        starts = sorted(layer for layer in layers if layer - 1 not in layers)
+        ends = sorted(layer + 1 for layer in layers if layer + 1 not in layers)
+        return tuple(zip(starts, ends))
 
     @property
     def band(self) -> tuple[int, int] | None:
@@ -87,11 +96,13 @@ def _swapped_by(arm: Arm, swap: Arm) -> bool:
 
 
 def _settings_of_owner(control: Arm) -> dict[str, str]:
-    settings = {key: value for key, value in control.settings.items() if key not in ("control", "of")}
+    settings = {key: value for key, value in control.settings.items() if key not in ("control", "patch", "of")}
     if control.control == "reverse" and "direction" in settings:
         settings["direction"] = "source_to_base" if control.donor_is_base else "base_to_source"
-    if control.control == "wrong_band" and "of" in control.settings:
-        settings["layers"] = control.settings["of"]
+    if control.settings["control"] == "wrong_band" and "of" in control.settings:
+        first = int(control.settings.get("patch", 1))
+        for place, layers in enumerate(control.settings["of"].split("/"), first):
+            settings["layers" if place == 1 else f"layers.{place}"] = layers
     return settings
 
 

@@ -22,6 +22,22 @@ namespace {
 constexpr auto ok = static_cast<std::int8_t>(RowStatus::ok),
                failed = static_cast<std::int8_t>(RowStatus::failed);
 
+/// Why a row that ran is no result: a patch that was to change something did not. Empty where all
+/// did.
+std::string unproven(const Arm& arm, const CompiledRow& plan, const RowProof& proof) {
+  std::vector<std::size_t> without_effect;
+  for (const CompiledSitePatch& patch : plan.sites)
+    if (!patch.neutral && proof[patch.place].change_squared == 0)
+      without_effect.push_back(patch.place);
+  for (const CompiledCachePatch& patch : plan.cache)
+    if (!patch.neutral && proof[patch.place].change_squared == 0 && !plan.changes_length(patch))
+      without_effect.push_back(patch.place);
+  if (without_effect.empty()) return "";
+  if (arm.patches.size() == 1) return "the patch changed nothing";
+  const std::size_t place = std::ranges::min(without_effect);
+  return fmt::format("patch {}, {}, changed nothing", place + 1, kind_name(arm.patches[place]));
+}
+
 /// Status, reason and proof of every row.
 void fill_outcome(const PreparedBundle& prepared, const DecodedBatch& batch, ItemTable& table) {
   auto& status = column(table, columns::status);
@@ -32,16 +48,29 @@ void fill_outcome(const PreparedBundle& prepared, const DecodedBatch& batch, Ite
   auto& future_keys = column(table, columns::future_keys);
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     const CompiledRow& plan = prepared.rows[r];
-    const PatchProof& proof = batch.proofs[r];
+    const Arm& arm = prepared.settings.arms[prepared.bundle.rows[r].arm.value];
     reason[r] = batch.rows[r].failure;
-    if (reason[r].empty() && !plan.neutral && proof.change_squared == 0 && !plan.changes_length())
-      reason[r] = "the patch changed nothing";
+    if (reason[r].empty()) reason[r] = unproven(arm, plan, batch.proofs[r]);
     status[r] = reason[r].empty() ? ok : failed;
-    cells_changed[r] = proof.cells_changed;
-    cells_dropped[r] = proof.cells_dropped;
-    change_norm[r] = std::sqrt(proof.change_squared);
+    const PatchProof sum = sum_of(batch.proofs[r]);
+    cells_changed[r] = sum.cells_changed;
+    cells_dropped[r] = sum.cells_dropped;
+    change_norm[r] = std::sqrt(sum.change_squared);
     future_keys[r] = static_cast<std::int32_t>(plan.future_keys());
   }
+}
+
+/// The proof of every patch beside the sums, in sweeps with arms of several.
+void fill_patch_proofs(const DecodedBatch& batch, ItemTable& table) {
+  auto* cells = find_column(table, columns::patch_cells_changed);  // [rows, most patches]
+  if (cells == nullptr) return;
+  auto& norms = column(table, columns::patch_change_norm);
+  const std::size_t most = cells->size() / batch.rows.size();
+  for (std::size_t r = 0; r < batch.rows.size(); ++r)
+    for (std::size_t p = 0; p < batch.proofs[r].size(); ++p) {
+      (*cells)[r * most + p] = batch.proofs[r][p].cells_changed;
+      norms[r * most + p] = std::sqrt(batch.proofs[r][p].change_squared);
+    }
 }
 
 /// The prompt that a row's text may copy from: its donor's, its own where no prompt gives to it.
@@ -114,6 +143,7 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
   });
   const PhaseTimer readouts(runner.phases, Phase::readouts);
   fill_outcome(prepared, batch, result.rows);
+  fill_patch_proofs(batch, result.rows);
   fill_texts(runner.tokenizer, prepared, batch, result.rows);
   fill_first_token(prepared, batch, result.rows);
   fill_logit_lens(runner.model, batch, result.rows);

@@ -37,7 +37,7 @@ struct Step {
   PassEdits first_edits, later_edits;  // of b[n-1]; of generated tokens
   LayerVisibility seen;
   at::Tensor uniforms;                   // float64 [steps, R]
-  std::vector<at::Tensor> changes = {};  // float64 [R] of each step with edits
+  std::vector<at::Tensor> changes = {};  // float64 [R, patches] of each step with edits
 };
 
 Step first_step(const PreparedBundle& prepared, const RowBatch& batch,
@@ -137,12 +137,15 @@ void prove_decoding(const RowBatch& batch, std::vector<at::Tensor> changes, Deco
   for (std::size_t r = 0; r < decoded.rows.size(); ++r) {
     const CompiledRow& plan = batch.compiled[r];
     if (plan.sites.empty()) continue;
-    PatchProof& proof = decoded.proofs[r];
+    RowProof& proof = decoded.proofs[r];
     const auto fed = std::max<std::int64_t>(std::ssize(decoded.rows[r].tokens), 1);
+    // b[n-1] that is fed once more is patched once more, where the window holds it.
+    const std::int64_t again = plan.refeeds && plan.n_after == 0 ? 1 : 0;
     for (const CompiledSitePatch& patch : plan.sites)
-      proof.cells_changed += (patch.window + (patch.persist ? fed - 1 : 0)) * layer_heads(patch);
+      proof[patch.place].cells_changed +=
+          (patch.window + again + (patch.persist ? fed - 1 : 0)) * layer_heads(patch);
     for (std::int64_t t = 0; t < std::min<std::int64_t>(fed, std::ssize(changes)); ++t)
-      proof.change_squared += changes[t].const_data_ptr<double>()[r];
+      add_change(plan, changes[t][static_cast<std::int64_t>(r)], proof);
   }
 }
 

@@ -17,7 +17,7 @@ struct DecodedBatch {
   KvCache cache;                    // columns [0, T) prompt cells, T + t the t-th fed token
   std::vector<std::int64_t> slots;  // rows of `cache`: of `rows`, then of padding rows
   std::vector<Generated> rows;
-  std::vector<PatchProof> proofs;           // of `rows`
+  std::vector<RowProof> proofs;             // of `rows`
   at::Tensor first_logits = {};             // float32 [rows and padding, vocab], of the first
                                             // generated position; undefined where none is wanted
   std::vector<SiteCapture> residuals = {};  // resid_post of the logit lens' layers at that position

@@ -30,7 +30,7 @@ at::Tensor with_slots(const at::Tensor& values, std::int64_t more) {
 
 /// How many last tokens of a prompt hold all that a site patch reaches.
 std::int64_t patched_tokens(const SweepSettings& settings) {
-  return settings.window + settings.tokens_after_window;
+  return longest_window(settings.arms, settings.window) + settings.tokens_after_window;
 }
 
 /// Fills the slots of the bundle's prompts.
@@ -111,10 +111,11 @@ PreparedRows prepare_rows(const PreparedBundle& prepared, const std::vector<Comp
                                    contexts.columns() + steps);
   for (const RowPiece& piece : pieces_of(rows, prepared.bundle.shape)) {
     KvCache cache = result.cache.some_rows(piece.first, std::ssize(piece.rows));
-    std::vector<PatchProof> proofs(piece.rows.size());
+    std::vector<RowProof> proofs;
+    for (const CompiledRow& row : piece.rows) proofs.emplace_back(row.n_patches());
     copy_base_cells(contexts, piece.rows, cache);
     // What the patch reaches up to b[n-1], which is the first fed token.
-    run_patched_suffix(model, prepared.contexts, piece.rows, patched_tokens(prepared.settings) - 1,
+    run_patched_suffix(model, prepared.contexts, piece.rows, patched_tokens(prepared.settings),
                        cache, proofs);
     patch_prompt_caches(model, contexts, piece.rows, cache, proofs);
     result.proofs.insert(result.proofs.end(), proofs.begin(), proofs.end());

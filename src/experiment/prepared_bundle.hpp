@@ -50,8 +50,8 @@ std::vector<RowPiece> pieces_of(const std::vector<CompiledRow>& rows, const Bund
 
 /// A batch before its first step.
 struct PreparedRows {
-  KvCache cache;                   // columns [0, T) prompt cells, patched; T + t the t-th fed token
-  std::vector<PatchProof> proofs;  // of what was written so far
+  KvCache cache;                 // columns [0, T) prompt cells, patched; T + t the t-th fed token
+  std::vector<RowProof> proofs;  // of what was written so far
 };
 PreparedRows prepare_rows(const PreparedBundle& prepared, const std::vector<CompiledRow>& rows,
                           std::int64_t steps);

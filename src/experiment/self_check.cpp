@@ -163,9 +163,10 @@ void observe_cells(Observations& all, const std::string& operation, const KvCach
   observe(all, operation + ": values", cache.v.narrow(1, first, n));
 }
 
-void observe_proofs(Observations& all, const std::vector<PatchProof>& proofs) {
+void observe_proofs(Observations& all, const std::vector<RowProof>& proofs) {
   std::vector<double> norms;
-  for (const PatchProof& proof : proofs) norms.push_back(std::sqrt(proof.change_squared));
+  for (const RowProof& row : proofs)
+    for (const PatchProof& proof : row) norms.push_back(std::sqrt(proof.change_squared));
   observe(all, "proof of the patches", at::tensor(norms, at::kDouble));
 }
 

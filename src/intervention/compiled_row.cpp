@@ -107,12 +107,6 @@ std::int64_t CompiledRow::cells_at(std::int64_t layer) const {
   return cells;
 }
 
-bool CompiledRow::changes_length() const {
-  return std::ranges::any_of(cache, [&](const CompiledCachePatch& patch) {
-    return patch.replaces && patch.donor_cached != cached;
-  });
-}
-
 Growth CompiledRow::growth_at(std::int64_t layer) const {
   Growth growth = Growth::append;
   for (const CompiledCachePatch& patch : cache)
@@ -156,13 +150,16 @@ CompiledRow compile_row(const Arm& arm, const BundleRow& row, const Bundle& bund
     const RowDonor& donor = row.donors[p];
     const Giver giver = giver_of(donor, bundle, derived_slot);
     const auto add = [&](auto& compiled_patches, auto compiled) {
-      plan.neutral &= patch.alpha == 0 || giver.slot == plan.base ||
-                      (giver.tokens != nullptr && writes_equal(compiled, b, giver));
+      compiled.neutral = patch.alpha == 0 || giver.slot == plan.base ||
+                         (giver.tokens != nullptr && writes_equal(compiled, b, giver));
       compiled_patches.push_back(std::move(compiled));
     };
     CompiledPatch common{mask_of(patch.layers, config.n_layers, /*empty=*/false),
-                         mask_of(patch.heads, heads_of(patch, config), /*empty=*/true), giver.slot,
-                         giver.m, patch.alpha};
+                         mask_of(patch.heads, heads_of(patch, config), /*empty=*/true),
+                         giver.slot,
+                         giver.m,
+                         patch.alpha,
+                         p};
     if (const SiteTarget* site = patch.site())
       add(plan.sites, compile_site(*site, std::move(common), giver, plan));
     else

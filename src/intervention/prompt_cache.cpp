@@ -7,6 +7,7 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "rvsweep/model/rotary.hpp"
 
@@ -46,11 +47,12 @@ struct PatchTensors {
   std::vector<std::int64_t> rows;  // [P]
   at::Tensor index;                // int64 [P], the same
   CellSource donor;
-  at::Tensor turn;     // int64 [P, 1, 1], positions by which donor keys are turned
-  at::Tensor written;  // float32 [P, nkv, T, 1], 1 where a cell is written
-  at::Tensor alpha;    // float32 [P, 1, 1, 1]
-  at::Tensor k, v;     // float32 [P, 1, 1, 1], 1 where the component is written
-  at::Tensor in_base;  // float32 [P, 1, T, 1], 1 where base has a cell
+  std::optional<CellSource> base;  // where rows have more patches, which may have changed its cells
+  at::Tensor turn;                 // int64 [P, 1, 1], positions by which donor keys are turned
+  at::Tensor written;              // float32 [P, nkv, T, 1], 1 where a cell is written
+  at::Tensor alpha;                // float32 [P, 1, 1, 1]
+  at::Tensor k, v;                 // float32 [P, 1, 1, 1], 1 where the component is written
+  at::Tensor in_base;              // float32 [P, 1, T, 1], 1 where base has a cell
 };
 
 PatchTensors patch_tensors(const std::vector<CompiledRow>& plans,
@@ -83,20 +85,27 @@ PatchTensors patch_tensors(const std::vector<CompiledRow>& plans,
   }
   for (at::Tensor* x : {&row_index, &slots, &columns, &turn, &written, &alpha, &k, &v, &in_base})
     *x = x->to(device);
-  return {rows, row_index, {slots, columns}, turn, written, alpha, k, v, in_base};
+  PatchTensors patch{rows, row_index, {slots, columns}, {}, turn, written, alpha, k, v, in_base};
+  std::vector<CompiledRow> patched;
+  for (const std::int64_t r : rows) patched.push_back(plans[r]);
+  if (std::ranges::any_of(patched, [](const CompiledRow& plan) { return plan.n_patches() > 1; }))
+    patch.base = base_cells(patched, T, device);
+  return patch;
 }
 
 /// Writes one component of one layer; returns the rows' squared change, float64 [P].
 at::Tensor apply(const Transformer& model, const PatchTensors& patch, const at::Tensor& contexts,
                  bool is_key, at::Tensor rows) {
-  const at::Tensor base = rows.index_select(0, patch.index);  // [P, nkv, T, hd]
+  const at::Tensor before = rows.index_select(0, patch.index);  // [P, nkv, T, hd]
   at::Tensor donor = gather_cells(contexts, patch.donor.slots, patch.donor.columns);
   donor = donor.to(at::kFloat);
   if (is_key) donor = rotate(donor, rotation_at(patch.turn, model.inverse_frequencies()));
   const at::Tensor written = patch.written * (is_key ? patch.k : patch.v);
   const at::Tensor now =
-      at::lerp(base.to(at::kFloat), donor, written * patch.alpha).to(rows.scalar_type());
+      at::lerp(before.to(at::kFloat), donor, written * patch.alpha).to(rows.scalar_type());
   rows.index_copy_(0, patch.index, now);
+  const at::Tensor base =
+      patch.base ? gather_cells(contexts, patch.base->slots, patch.base->columns) : before;
   return change_squared(now, base * patch.in_base, written);
 }
 
@@ -122,13 +131,16 @@ void copy_base_cells(const KvCache& contexts, const std::vector<CompiledRow>& pl
 
 void patch_prompt_caches(const Transformer& model, const KvCache& contexts,
                          const std::vector<CompiledRow>& plans, KvCache& rows,
-                         std::vector<PatchProof>& proofs) {
+                         std::vector<RowProof>& proofs) {
   const auto T = contexts.columns();
   const auto device = model.placement().device;
   std::size_t most = 0;
   for (const CompiledRow& plan : plans) most = std::max(most, plan.cache.size());
-  at::Tensor change = at::zeros({std::ssize(plans)}, at::kDouble).to(device);
+  if (most == 0) return;
+  at::Tensor change =  // by row and place in CompiledRow::cache
+      at::zeros({std::ssize(plans), static_cast<std::int64_t>(most)}, at::kDouble).to(device);
   for (std::size_t index = 0; index < most; ++index) {
+    at::Tensor of_index = change.select(1, static_cast<std::int64_t>(index));
     PatchTensors patch;
     for (std::int64_t layer = 0; layer < model.config().n_layers; ++layer) {
       const auto patched = patched_rows(plans, index, layer);
@@ -138,19 +150,22 @@ void patch_prompt_caches(const Transformer& model, const KvCache& contexts,
       for (const bool is_key : {true, false}) {
         const at::Tensor from = (is_key ? contexts.k : contexts.v)[layer];  // [C, nkv, T, hd]
         const at::Tensor cells = (is_key ? rows.k : rows.v)[layer].narrow(2, 0, T);
-        change.index_add_(0, patch.index, apply(model, patch, from, is_key, cells));
+        of_index.index_add_(0, patch.index, apply(model, patch, from, is_key, cells));
       }
     }
   }
   const at::Tensor on_host = change.to(at::kCPU);
-  for (std::size_t r = 0; r < plans.size(); ++r) {
-    for (const CompiledCachePatch& patch : plans[r].cache) {
+  const auto changed = on_host.accessor<double, 2>();
+  for (std::size_t r = 0; r < plans.size(); ++r)
+    for (std::size_t index = 0; index < plans[r].cache.size(); ++index) {
+      const CompiledCachePatch& patch = plans[r].cache[index];
       const auto times = layer_heads(patch);
-      proofs[r].cells_changed += std::ssize(patch.cells) * times;
-      proofs[r].cells_dropped += patch.cells_dropped * times;
+      PatchProof& proof = proofs[r][patch.place];
+      proof.cells_changed += std::ssize(patch.cells) * times;
+      proof.cells_dropped += patch.cells_dropped * times;
+      proof.change_squared +=
+          changed[static_cast<std::int64_t>(r)][static_cast<std::int64_t>(index)];
     }
-    proofs[r].change_squared += on_host.const_data_ptr<double>()[r];
-  }
 }
 
 }  // namespace rvsweep

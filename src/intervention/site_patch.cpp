@@ -93,7 +93,7 @@ at::Tensor alpha_of(const std::vector<CompiledRow>& plans, std::size_t index) {
   return at::tensor(alpha, at::kFloat).view({-1, 1, 1, 1});
 }
 
-/// The suffix queries of a padded batch of rows: the `queries` tokens before b[n-1].
+/// The suffix queries of a padded batch of rows: the last `queries` tokens with cells.
 struct Suffix {
   at::Tensor positions;                   // int64 [rows, queries]
   std::vector<std::int64_t> lengths;      // cached cells, [rows]
@@ -131,7 +131,7 @@ at::Tensor stream_of(const SiteCapture& stream, const std::vector<CompiledRow>& 
 /// The suffix of the rows whose patches begin at `stream.layer`.
 void run_from(const SiteCapture& stream, const Transformer& model, const ContextState& contexts,
               const std::vector<CompiledRow>& plans, std::vector<std::int64_t> row_index,
-              std::int64_t queries, KvCache& rows, std::vector<PatchProof>& proofs) {
+              std::int64_t queries, KvCache& rows, std::vector<RowProof>& proofs) {
   std::vector<CompiledRow> patched;
   for (const std::int64_t r : row_index) patched.push_back(plans[r]);
   const auto n_patched = std::ssize(patched);
@@ -170,18 +170,24 @@ void run_from(const SiteCapture& stream, const Transformer& model, const Context
   if (edits.empty()) return;  // windows of one row reach b[n-1] alone
   const at::Tensor change = edits.change(captures).to(at::kCPU);
   for (std::int64_t p = 0; p < n_patched; ++p)
-    proofs[row_index[p]].change_squared += change.const_data_ptr<double>()[p];
+    add_change(patched[p], change[p], proofs[row_index[p]]);
 }
 
 }  // namespace
 
 at::Tensor PassEdits::change(const std::vector<SiteCapture>& filled) const {
-  at::Tensor total;
-  for (std::size_t i = 0; i < edits.size(); ++i) {
-    const at::Tensor of_patch = change_squared(filled[i].values, old[i], written[i]);
-    total = total.defined() ? total + of_patch : of_patch;
-  }
+  const auto most = *std::ranges::max_element(patch) + 1;
+  at::Tensor total =
+      at::zeros({written.front().size(0), most}, written.front().options().dtype(at::kDouble));
+  for (std::size_t i = 0; i < edits.size(); ++i)
+    total.select(1, patch[i]).add_(change_squared(filled[i].values, old[i], written[i]));
   return total;
+}
+
+void add_change(const CompiledRow& plan, const at::Tensor& change, RowProof& proof) {
+  const auto of_patch = change.accessor<double, 1>();
+  for (std::int64_t i = 0; i < std::min(std::ssize(plan.sites), change.size(0)); ++i)
+    proof[plan.sites[i].place].change_squared += of_patch[i];
 }
 
 std::int64_t last_layer_for(const std::vector<SiteCapture>& captures, std::int64_t n_layers) {
@@ -224,6 +230,7 @@ PassEdits pass_edits(const Transformer& model, const ContextState& contexts,
       result.old.push_back(gather_rows(capture.values, map.bases, map.base_from_end, device) *
                            map.in_base.to(device, placement.dtype));
       result.written.push_back(written.to(device));
+      result.patch.push_back(static_cast<std::int64_t>(index));
     }
   return result;
 }
@@ -238,16 +245,19 @@ std::vector<SiteCapture> streams_for(const std::vector<CompiledRow>& plans, std:
 }
 
 void run_patched_suffix(const Transformer& model, const ContextState& contexts,
-                        const std::vector<CompiledRow>& plans, std::int64_t queries, KvCache& rows,
-                        std::vector<PatchProof>& proofs) {
-  for (const SiteCapture& stream : contexts.streams) {
-    std::vector<std::int64_t> begin_here;
-    for (std::size_t r = 0; r < plans.size(); ++r)
-      if (!plans[r].sites.empty() && plans[r].first_site_layer() == stream.layer)
-        begin_here.push_back(static_cast<std::int64_t>(r));
-    if (!begin_here.empty())
-      run_from(stream, model, contexts, plans, std::move(begin_here), queries, rows, proofs);
-  }
+                        const std::vector<CompiledRow>& plans, std::int64_t tokens, KvCache& rows,
+                        std::vector<RowProof>& proofs) {
+  for (const SiteCapture& stream : contexts.streams)
+    for (const bool refeeds : {false, true}) {
+      std::vector<std::int64_t> begin_here;
+      for (std::size_t r = 0; r < plans.size(); ++r)
+        if (!plans[r].sites.empty() && plans[r].first_site_layer() == stream.layer &&
+            plans[r].refeeds == refeeds)
+          begin_here.push_back(static_cast<std::int64_t>(r));
+      if (!begin_here.empty())
+        run_from(stream, model, contexts, plans, std::move(begin_here),
+                 refeeds ? tokens : tokens - 1, rows, proofs);
+    }
 }
 
 }  // namespace rvsweep

@@ -57,6 +57,29 @@ std::int64_t heads_of(const Patch& patch, const ModelConfig& model) {
   return patch.site() != nullptr ? site_heads(patch.site()->site, model) : model.n_kv_heads;
 }
 
+std::string cache_conflict(const std::vector<Patch>& patches) {
+  for (auto a = patches.begin(); a != patches.end(); ++a)
+    for (auto b = std::next(a); b != patches.end(); ++b) {
+      if (a->cache() == nullptr || b->cache() == nullptr) continue;
+      const auto shared = std::ranges::find_first_of(a->layers, b->layers);
+      if (shared == a->layers.end()) continue;
+      const auto replaces = [](const Patch& patch) {
+        return patch.cache()->positions.kind == PositionsKind::all;
+      };
+      const std::string two = "two kv_cache patches of layer " + std::to_string(*shared);
+      if (a->cache()->growth != b->cache()->growth) return two + " differ in growth";
+      if (replaces(*a) || replaces(*b)) return two + ", one of all positions";
+    }
+  return "";
+}
+
+std::int64_t longest_window(const std::vector<Arm>& arms, std::int64_t window) {
+  for (const Arm& arm : arms)
+    for (const Patch& patch : arm.patches)
+      if (patch.site() != nullptr) window = std::max(window, patch.site()->window);
+  return window;
+}
+
 std::set<std::set<std::string>> word_lists(const std::vector<Arm>& arms) {
   std::set<std::set<std::string>> lists;
   for (const Arm& arm : arms)
@@ -78,6 +101,7 @@ std::string Arm::canonical() const {
   if (!preset.empty()) text += " preset=" + preset;
   if (truncate_at != 0) text += " truncate=" + std::to_string(truncate_at);
   if (control != Control::none) text += " control=" + info_of(control).name;
+  if (control_patch != 0) text += " patch=" + std::to_string(control_patch);
   if (!control_of.empty()) text += " of=" + control_of;
   return text;
 }

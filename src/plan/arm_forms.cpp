@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 #include <set>
@@ -100,6 +101,17 @@ Setting positions_setting() {
           }};
 }
 
+Setting window_setting() {
+  return {"window", "model.window", {}, [](Arm& arm, const std::string& text, const ModelConfig&) {
+            if (text == "model.window") return;
+            const auto window = parse_number<std::int64_t>(text);
+            if (!window || *window < 1)
+              throw InputError("", "window=" + text + " is no number of tokens",
+                               "write how many last tokens of the prompt are patched");
+            part_of<SiteTarget>(arm).window = *window;
+          }};
+}
+
 Setting direction_setting() { return choice("direction", arm_text::direction, &Arm::direction); }
 
 std::vector<Setting> cache_settings() {
@@ -117,8 +129,11 @@ std::vector<Setting> cache_settings() {
 /// `heads` means something only where the site has heads.
 std::vector<Setting> site_settings(const SiteInfo& site) {
   std::vector<Setting> settings{
-      layers_setting(), choice("decode", arm_text::decode, &SiteTarget::decode),
-      choice("window_policy", arm_text::window_policy, &SiteTarget::window_policy), alpha_setting(),
+      layers_setting(),
+      choice("decode", arm_text::decode, &SiteTarget::decode),
+      window_setting(),
+      choice("window_policy", arm_text::window_policy, &SiteTarget::window_policy),
+      alpha_setting(),
       direction_setting()};
   if (site.heads != SiteHeads::none) settings.push_back(heads_setting());
   return settings;
@@ -215,8 +230,8 @@ std::string default_label(const ArmForm& form, const Settings& settings) {
   for (const Setting& setting : form.settings) {
     const std::string& value = settings.at(setting.name);
     if (value == setting.default_value) continue;
-    const bool is_named =
-        setting.name == "heads" || setting.name == "alpha" || setting.name == "what";
+    const bool is_named = setting.name == "heads" || setting.name == "alpha" ||
+                          setting.name == "what" || setting.name == "window";
     label += fmt::format(" {}{}", is_named ? setting.name + "=" : "", short_text(value));
   }
   return label;
@@ -251,25 +266,107 @@ std::vector<Arm> arms_of(const ArmForm& form, Settings settings, const ModelConf
   return arms;
 }
 
-std::vector<Arm> parse_line(const ConfigValue& line, const ModelConfig& model,
+/// The arms of one part of a line: its patch by every choice of its lists, or base or source.
+std::vector<Arm> parse_part(const ArmForm& form, std::istringstream& words,
+                            const std::string& where, const ModelConfig& model,
                             std::int64_t window) {
-  std::istringstream words(line.text);
-  std::string name;
-  words >> name;
-  const ArmForm& form = find_named(arm_forms(), name, line.where, "arm \"" + name + "\"");
   std::vector<Arm> arms;
-  for (Settings settings : written_settings(form, words, line.where)) {
+  for (Settings settings : written_settings(form, words, where)) {
     for (const Setting& setting : form.settings) {
       if (setting.default_value.empty() && !settings.contains(setting.name))
-        throw InputError(line.where, form.name + " needs " + setting.name + "=",
+        throw InputError(where, form.name + " needs " + setting.name + "=",
                          "for example " + form.name + " layers=50%:100%");
       settings.try_emplace(setting.name, setting.default_value);
     }
     try {
       for (Arm& arm : arms_of(form, settings, model, window)) arms.push_back(std::move(arm));
     } catch (const InputError& error) {
-      throw InputError(line.where, error.what());
+      throw InputError(where, error.what());
     }
+  }
+  return arms;
+}
+
+/// Settings of the whole row: written at one of its patches, they hold for all that have them.
+constexpr std::array of_the_row{"entry", "direction", "label"};
+
+/// The words of a part that set `name`, else none.
+std::string written(const std::string& part, const std::string& name) {
+  std::istringstream words(part);
+  for (std::string word; words >> word;)
+    if (word.starts_with(name + "=")) return word;
+  return "";
+}
+
+/// Gives every part what another one says for the whole row. InputError where two differ.
+void share_settings(std::vector<std::string>& parts, const std::vector<const ArmForm*>& forms,
+                    const std::string& where) {
+  for (const std::string name : of_the_row) {
+    std::string said;
+    for (const std::string& part : parts) {
+      const std::string word = written(part, name);
+      if (!word.empty() && !said.empty() && word != said)
+        throw InputError(where,
+                         name + " is one for all patches of an arm, not " + said + " and " + word,
+                         "write it once");
+      if (!word.empty()) said = word;
+    }
+    if (said.empty()) continue;
+    if (said.find(',') != std::string::npos)
+      throw InputError(where, said + " is a list in an arm of several patches",
+                       "write one arm line for each");
+    for (std::size_t p = 0; p < parts.size(); ++p) {
+      const bool takes_it =
+          name == "label" ||
+          std::ranges::find(forms[p]->settings, name, &Setting::name) != forms[p]->settings.end();
+      if (takes_it && written(parts[p], name).empty()) parts[p] += " " + said;
+    }
+  }
+}
+
+/// `arm` with the patches of `more` after its own.
+Arm joined(Arm arm, const Arm& more, bool is_labelled, const std::string& where) {
+  for (const Patch& patch : more.patches) {
+    arm.patches.push_back(patch);
+  }
+  if (more.patches.front().cache() != nullptr) arm.entry = more.entry;
+  if (!is_labelled) arm.label += " & " + more.label;
+  if (const std::string conflict = cache_conflict(arm.patches); !conflict.empty())
+    throw InputError(where, conflict,
+                     "give the patches other layers, or equal growth and chosen positions");
+  return arm;
+}
+
+/// "kv_cache layers=16:32 & v_proj layers=27": every choice of the first part with every one of the
+/// next.
+std::vector<Arm> parse_line(const ConfigValue& line, const ModelConfig& model,
+                            std::int64_t window) {
+  std::vector<std::string> parts = split(line.text, '&');
+  std::vector<const ArmForm*> forms;
+  for (std::string& part : parts) {
+    part = trimmed(part);
+    const std::string name = part.substr(0, part.find(' '));
+    forms.push_back(&find_named(arm_forms(), name, line.where, "arm \"" + name + "\""));
+    if (parts.size() > 1 && (!forms.back()->arm.is_patched() || !forms.back()->arm.preset.empty()))
+      throw InputError(line.where, name + " is an arm of its own and cannot be joined by &",
+                       "join kv_cache and sites such as v_proj");
+  }
+  if (parts.size() > 1) share_settings(parts, forms, line.where);
+  const bool is_labelled = !written(parts.front(), "label").empty();
+  std::vector<Arm> arms;
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    std::istringstream words(parts[p]);
+    std::string name;
+    words >> name;
+    const std::vector<Arm> of_part = parse_part(*forms[p], words, line.where, model, window);
+    if (p == 0) {
+      arms = of_part;
+      continue;
+    }
+    std::vector<Arm> longer;
+    for (const Arm& arm : arms)
+      for (const Arm& more : of_part) longer.push_back(joined(arm, more, is_labelled, line.where));
+    arms = std::move(longer);
   }
   return arms;
 }

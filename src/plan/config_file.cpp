@@ -22,16 +22,22 @@ const ConfigKey& known_key(const std::string& name, const std::string& where) {
 /// keeps, and files may move.
 std::string with_words(const std::string& arm) {
   constexpr std::string_view setting = "positions=", list = "keywords:", blanks = " \t";
-  const auto at = arm.find(setting);
-  if (at == std::string::npos || at == 0 || blanks.find(arm[at - 1]) == std::string_view::npos)
-    return arm;
-  const auto begin = at + setting.size(),
-             end = std::min(arm.find_first_of(blanks, begin), arm.size());
-  auto choices = split(arm.substr(begin, end - begin), ',');
-  for (std::string& choice : choices)
-    if (choice.starts_with(list) && choice != list)
-      choice = fmt::format("words:{}", fmt::join(read_word_list(choice.substr(list.size())), "+"));
-  return fmt::format("{}{}{}", arm.substr(0, begin), fmt::join(choices, ","), arm.substr(end));
+  std::string result;
+  std::size_t begin = 0;  // of what result lacks
+  for (std::size_t at = 0; (at = arm.find(setting, at)) != std::string::npos;) {
+    const bool is_word = at > 0 && blanks.find(arm[at - 1]) != std::string_view::npos;
+    at += setting.size();
+    if (!is_word) continue;
+    const auto end = std::min(arm.find_first_of(blanks, at), arm.size());
+    auto choices = split(arm.substr(at, end - at), ',');
+    for (std::string& choice : choices)
+      if (choice.starts_with(list) && choice != list)
+        choice =
+            fmt::format("words:{}", fmt::join(read_word_list(choice.substr(list.size())), "+"));
+    result += fmt::format("{}{}", arm.substr(begin, at - begin), fmt::join(choices, ","));
+    begin = at = end;
+  }
+  return result + arm.substr(begin);
 }
 
 ConfigValue value_of(const ConfigKey& key, const std::string& text, const std::string& where) {

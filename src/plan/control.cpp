@@ -32,34 +32,69 @@ Arm full_swap(const Arm& of, std::int64_t n_layers) {
   return arm;
 }
 
-/// Moves every patch to a band outside its layers, or says why the arm cannot run.
-void move_bands(Arm& arm, std::int64_t n_layers) {
-  for (Patch& patch : arm.patches) {
-    const std::string layers = format_layers(patch.layers);
-    arm.control_of += (arm.control_of.empty() ? "" : " & ") + layers;
-    if (const auto band = wrong_band(patch.layers, n_layers))
-      patch.layers = *band;
-    else if (arm.refusal.empty())
-      arm.refusal = "no band of " + std::to_string(patch.layers.size()) +
-                    " layers lies outside layers " + layers;
-  }
+std::span<Patch> changed_patches(Arm& control) {
+  const std::span<Patch> all(control.patches);
+  return control.control_patch == 0
+             ? all
+             : all.subspan(static_cast<std::size_t>(control.control_patch) - 1, 1);
 }
 
-Arm control_of(const Arm& arm, const ControlInfo& info, std::int64_t n_layers) {
+/// Moves a patch to a band outside its layers, or says why the arm cannot run.
+void move_band(Arm& arm, Patch& patch, std::int64_t n_layers) {
+  const std::string layers = format_layers(patch.layers);
+  arm.control_of += (arm.control_of.empty() ? "" : "/") + layers;
+  if (const auto band = wrong_band(patch.layers, n_layers))
+    patch.layers = *band;
+  else if (arm.refusal.empty())
+    arm.refusal = "no band of " + std::to_string(patch.layers.size()) +
+                  " layers lies outside layers " + layers;
+}
+
+/// `patch`: the only one that gets another donor or band, from 1; 0: all.
+Arm control_of(const Arm& arm, std::int64_t patch, const ControlInfo& info, std::int64_t n_layers) {
   Arm result = info.control == Control::full_swap ? full_swap(arm, n_layers) : arm;
   result.control = info.control;
-  for (Patch& patch : result.patches) patch.donor = info.donor;
-  if (info.control != Control::full_swap) result.label = arm.label + " | " + info.name;
+  if (info.control == Control::full_swap) return result;
+  result.control_patch = patch;
+  result.label += (patch == 0 ? "" : "." + std::to_string(patch)) + " | " + info.name;
   if (info.control == Control::reverse)
     result.direction = arm.direction == Direction::source_to_base ? Direction::base_to_source
                                                                   : Direction::source_to_base;
-  if (info.control == Control::wrong_band) move_bands(result, n_layers);
+  for (Patch& changed : changed_patches(result)) {
+    changed.donor = info.donor;
+    if (info.control == Control::wrong_band) move_band(result, changed, n_layers);
+  }
+  if (result.refusal.empty()) result.refusal = cache_conflict(result.patches);
   return result;
 }
 
-bool applies_to(const ControlInfo& info, const Arm& arm) {
-  const auto is_cache = [](const Patch& patch) { return patch.cache() != nullptr; };
-  return arm.is_patched() && (info.for_sites || std::ranges::all_of(arm.patches, is_cache));
+/// Sites have not every control; full_swap and reverse are of whole arms.
+bool applies_to(const ControlInfo& info, const Arm& arm, std::int64_t patch) {
+  const bool of_whole_arms = info.control == Control::full_swap || info.control == Control::reverse;
+  if (!arm.is_patched() || (of_whole_arms && patch != 0)) return false;
+  const auto has_it = [&](const Patch& p) { return info.for_sites || p.cache() != nullptr; };
+  if (patch != 0) return has_it(arm.patches[static_cast<std::size_t>(patch) - 1]);
+  return std::ranges::all_of(arm.patches, has_it);
+}
+
+/// What control_of= limits a line to: an arm's label, or "LABEL.2" for its second patch alone.
+struct Limit {
+  std::string label;
+  std::int64_t patch = 0;  // from 1; 0: all
+};
+
+Limit limit_of(const std::string& text, const std::vector<Arm>& arms, const std::string& where) {
+  std::vector<std::string> known;
+  for (const Arm& arm : arms) {
+    if (!arm.is_patched()) continue;
+    if (arm.label == text) return {text};
+    known.push_back(arm.label);
+    for (std::size_t p = 1; p <= arm.patches.size(); ++p)
+      if (text == arm.label + "." + std::to_string(p))
+        return {arm.label, static_cast<std::int64_t>(p)};
+  }
+  throw InputError(where, "no patched arm has the label \"" + text + "\"",
+                   known.empty() ? "add one" : "did you mean " + nearest_name(text, known) + "?");
 }
 
 }  // namespace
@@ -94,25 +129,19 @@ std::vector<Arm> control_arms(const std::vector<ConfigValue>& lines, const std::
   std::set<std::string> specs;
   for (const ConfigValue& line : lines) {
     const auto at = line.text.find(limit);
-    const std::string only = at == std::string::npos ? "" : trimmed(line.text.substr(at + 11));
-    if (at != std::string::npos && std::none_of(arms.begin(), arms.end(), [&](const Arm& arm) {
-          return arm.is_patched() && arm.label == only;
-        })) {
-      std::vector<std::string> known;
-      for (const Arm& arm : arms) known.push_back(arm.label);
-      throw InputError(
-          line.where, "no patched arm has the label \"" + only + "\"",
-          known.empty() ? "add one" : "did you mean " + nearest_name(only, known) + "?");
-    }
+    Limit only;
+    if (at != std::string::npos)
+      only = limit_of(trimmed(line.text.substr(at + limit.size())), arms, line.where);
     for (const std::string& part : split(line.text.substr(0, at), ',')) {
       const std::string name = trimmed(part);
       const ControlInfo& info =
           find_named(all_controls().subspan(1), name, line.where, "control \"" + name + "\"");
       bool any = false;
       for (const Arm& arm : arms) {
-        if (!applies_to(info, arm) || (!only.empty() && arm.label != only)) continue;
+        if (!applies_to(info, arm, only.patch) || (!only.label.empty() && arm.label != only.label))
+          continue;
         any = true;
-        Arm control = control_of(arm, info, model.n_layers);
+        Arm control = control_of(arm, only.patch, info, model.n_layers);
         if (!specs.insert(control.canonical()).second) {
           if (info.control == Control::full_swap) continue;  // one for all arms of a direction
           throw InputError(line.where,

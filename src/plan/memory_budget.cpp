@@ -194,7 +194,7 @@ BundleNeeds bundle_needs(const ModelConfig& model, const SweepConfig& config,
                     .filters = config.generation.top_k > 0 || config.generation.top_p < 1,
                     .readouts = config.readouts,
                     .window = config.window,
-                    .patched_tokens = config.window + tokens_after_window};
+                    .patched_tokens = longest_window(arms, config.window) + tokens_after_window};
   Sites sites;
   std::map<std::int64_t, Sites> beginning_at;
   std::vector<std::set<std::size_t>> patched(static_cast<std::size_t>(model.n_layers));

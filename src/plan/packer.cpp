@@ -140,7 +140,7 @@ class Packer {
 
   /// Columns for the pair's prompts and for whatever its rows read, donors that no prompt is too.
   std::int64_t padded_length(std::int32_t pair_index) const {
-    std::int64_t longest = config_.window + plan_.tokens_after_window;
+    std::int64_t longest = longest_window(plan_.arms, config_.window) + plan_.tokens_after_window;
     const PromptPair& pair = plan_.pairs[pair_index];
     for (const PromptIndex prompt : {pair.source, pair.base})
       if (usable(prompt)) longest = std::max(longest, whole(prompt).second);

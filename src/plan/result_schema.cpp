@@ -85,6 +85,22 @@ std::vector<ColumnSpec> outcome_columns() {
   };
 }
 
+/// `most`: patches of the arm that has most of them.
+std::vector<ColumnSpec> patch_columns(std::int64_t most) {
+  return {
+      define(columns::patch_cells_changed,
+             {.shape = {most},
+              .units = "cells",
+              .description = "cells_changed of each patch of the arm, in the order of its text; -1 "
+                             "beyond them"}),
+      define(columns::patch_change_norm,
+             {.shape = {most},
+              .description = "change_norm of each patch of the arm, old being base's own cell also "
+                             "where patches before it have written; NaN beyond them",
+              .definition = "change_norm/1"}),
+  };
+}
+
 std::vector<ColumnSpec> generation_columns(std::int64_t N) {
   return {
       define(columns::tokens, {.shape = {N},
@@ -277,6 +293,9 @@ std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig
     std::move(group.begin(), group.end(), std::back_inserter(result));
   };
   add(outcome_columns());
+  std::size_t most = 0;
+  for (const Arm& arm : arms) most = std::max(most, arm.patches.size());
+  if (most > 1) add(patch_columns(static_cast<std::int64_t>(most)));
   if (generates) add(generation_columns(N));
   if (readouts.spectra_prompt) add(prompt_window_columns(L, W));
   if (readouts.spectra_generated && generates) add(generated_window_columns(L, W));

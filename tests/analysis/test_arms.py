@@ -58,3 +58,33 @@ def test_each_control_goes_to_its_arm():
     arms = [arm(spec, index) for index, spec in enumerate(specs)]
     found = {index: [control.index for control in controls] for index, controls in controls_of(arms).items()}
     assert found == {2: [5, 7, 8, 9], 3: [6], 4: [10]}  # the last control's arm is not in the file
+
+
+JOINT = "kv_cache layers=4:8 entry=hold_last & v_proj layers=2 decode=persist direction=source_to_base"
+
+
+def test_settings_of_each_patch_of_a_joint_arm():
+    found = Arm(0, "joint", "kv_cache & v_proj", JOINT)
+    assert found.settings["layers"] == "4:8" and found.settings["layers.2"] == "2"
+    assert found.settings["direction"] == "source_to_base" and "direction.2" not in found.settings
+    assert found.ranges == ((2, 3), (4, 8)) and found.band is None
+
+
+def test_controls_of_one_patch_belong_to_their_joint_arm():
+    moved = JOINT.replace("layers=2 ", "layers=5 ")
+    specs = [
+        JOINT,
+        moved,
+        f"{JOINT} control=other_source",
+        f"{JOINT} control=other_source patch=2",
+        f"{JOINT.replace('4:8', '0:4')} control=wrong_band patch=1 of=4:8",
+        f"{JOINT.replace('4:8', '0:4').replace('layers=2 ', 'layers=7 ')} control=wrong_band of=4:8/2",
+    ]
+    arms = [Arm(index, str(index), "kv_cache & v_proj", spec) for index, spec in enumerate(specs)]
+    assert {of: [c.index for c in controls] for of, controls in controls_of(arms).items()} == {0: [2, 3, 4, 5]}
+    assert [arm.control for arm in arms[2:]] == [
+        "other_source",
+        "other_source of patch 2",
+        "wrong_band of patch 1",
+        "wrong_band",
+    ]

@@ -55,10 +55,9 @@ TEST(CompiledRow, RefeedFeedsTheLastTokenOnceMore) {
   EXPECT_EQ(plan.future_keys(), 4);  // donor keys 21..24 lie beyond position 20
 }
 
-TEST(CompiledRow, WithoutPatchesIsNeutral) {
+TEST(CompiledRow, WithoutPatchesSeesBaseAlone) {
   const CompiledRow plan = compiled({}, 20, 25);
   EXPECT_TRUE(plan.sites.empty() && plan.cache.empty());
-  EXPECT_TRUE(plan.neutral);
   EXPECT_EQ(plan.cells_at(0), 19);
   EXPECT_EQ(plan.growth_at(0), Growth::append);
 }
@@ -74,7 +73,7 @@ TEST(CompiledRow, EqualTokensAreNeutral) {
   Prompts prompts(arm, 20, 20);
   auto& donor = prompts.bundle.contexts[1].tokens;
   donor = prompts.bundle.contexts[0].tokens;
-  const auto neutral = [&] { return prompts.compile(arm).neutral; };
+  const auto neutral = [&] { return prompts.compile(arm).cache.at(0).neutral; };
   EXPECT_TRUE(neutral());
   donor.back() += 1;  // held back, so its cell is never written
   EXPECT_TRUE(neutral());
@@ -88,13 +87,18 @@ TEST(CompiledRow, EqualTokensAreNeutral) {
   EXPECT_TRUE(neutral());
 }
 
-TEST(CompiledRow, IsNeutralWhereAllItsPatchesAre) {
-  Arm arm = kv(Entry::hold_last, {});
-  arm.patches.push_back(site(4).patches[0]);
-  arm.patches[0].alpha = 0;
-  EXPECT_FALSE(compiled(arm, 20, 25).neutral);
+TEST(CompiledRow, EachPatchKnowsItsPlaceAndWhetherItIsNeutral) {
+  Arm arm = site(4);
+  arm.patches.push_back(kv(Entry::hold_last, {}).patches[0]);
+  arm.patches.push_back(arm.patches[0]);
   arm.patches[1].alpha = 0;
-  EXPECT_TRUE(compiled(arm, 20, 25).neutral);
+  const CompiledRow plan = compiled(arm, 20, 25);
+  EXPECT_EQ(plan.n_patches(), 3u);
+  EXPECT_EQ(plan.sites.at(0).place, 0u);
+  EXPECT_EQ(plan.sites.at(1).place, 2u);
+  EXPECT_EQ(plan.cache.at(0).place, 1u);
+  EXPECT_FALSE(plan.sites.at(0).neutral || plan.sites.at(1).neutral);
+  EXPECT_TRUE(plan.cache.at(0).neutral);
 }
 
 TEST(CompiledRow, DonorTokensOfASite) {

@@ -59,10 +59,10 @@ struct Composed {
 
 Composed compose(const CompiledRow& plan, const KvCache& contexts) {
   Composed composed{KvCache::allocate(testing::tiny_config(), {}, 1, T), {}};
-  std::vector<PatchProof> proofs(1);
+  std::vector<RowProof> proofs{RowProof(plan.n_patches())};
   copy_base_cells(contexts, {plan}, composed.cache);
   patch_prompt_caches(testing::tiny_transformer(), contexts, {plan}, composed.cache, proofs);
-  composed.proof = proofs.front();
+  composed.proof = sum_of(proofs.front());
   return composed;
 }
 
@@ -157,19 +157,22 @@ TEST(PromptCache, RowsOfOneBatchHaveTheirOwnPatches) {
   unpatched.cache.clear();
   twice.cache.push_back(twice.cache[0]);
   twice.cache[1].heads = {true, false};
+  twice.cache[1].place = 1;
   const std::vector<CompiledRow> plans{unpatched, last_two_cells(), twice};
   KvCache batch = KvCache::allocate(testing::tiny_config(), {}, 3, T);
-  std::vector<PatchProof> proofs(3);
+  std::vector<RowProof> proofs;
+  for (const CompiledRow& plan : plans) proofs.emplace_back(plan.n_patches());
   copy_base_cells(contexts, plans, batch);
   patch_prompt_caches(testing::tiny_transformer(), contexts, plans, batch, proofs);
   for (std::int64_t r = 0; r < 3; ++r) {
     const Composed alone = compose(plans[r], contexts);
     EXPECT_TRUE(at::equal(batch.k.select(1, r), alone.cache.k.select(1, 0))) << r;
     EXPECT_TRUE(at::equal(batch.v.select(1, r), alone.cache.v.select(1, 0))) << r;
-    EXPECT_EQ(proofs[r].change_squared, alone.proof.change_squared) << r;
+    EXPECT_EQ(sum_of(proofs[r]).change_squared, alone.proof.change_squared) << r;
   }
-  EXPECT_EQ(proofs[0].cells_changed, 0);
-  EXPECT_EQ(proofs[2].cells_changed, 2 * proofs[1].cells_changed);
+  EXPECT_EQ(sum_of(proofs[0]).cells_changed, 0);
+  EXPECT_EQ(proofs[2][0].cells_changed, proofs[1][0].cells_changed);
+  EXPECT_EQ(proofs[2][1].cells_changed, proofs[1][0].cells_changed);
 }
 
 }  // namespace

@@ -58,6 +58,7 @@ CompiledRow row_of(std::vector<CompiledSitePatch> patches) {
   row.n = n;
   row.cached = n - 1;
   row.sites = std::move(patches);
+  for (std::size_t place = 0; place < row.sites.size(); ++place) row.sites[place].place = place;
   return row;
 }
 
@@ -67,9 +68,10 @@ struct Study {
   ContextState contexts;
   std::vector<CompiledRow> plans;
   KvCache rows;
-  std::vector<PatchProof> proofs;
+  std::vector<RowProof> proofs;
 
-  explicit Study(std::vector<CompiledRow> of) : plans(std::move(of)), proofs(plans.size()) {
+  explicit Study(std::vector<CompiledRow> of) : plans(std::move(of)) {
+    for (const CompiledRow& plan : plans) proofs.emplace_back(plan.n_patches());
     contexts.cache = KvCache::allocate(tiny_config(), {}, 2, T);
     for (const std::int64_t slot : {0, 1}) {
       auto sites = captures_for(plans, W), streams = streams_for(plans, W);
@@ -88,18 +90,26 @@ struct Study {
     }
     rows = KvCache::allocate(tiny_config(), {}, std::ssize(plans), T);
     copy_base_cells(contexts.cache, plans, rows);
-    run_patched_suffix(model, contexts, plans, W - 1, rows, proofs);
+    run_patched_suffix(model, contexts, plans, W, rows, proofs);
   }
 
   std::vector<std::vector<SiteCapture>> records_of_slot;
 };
 
-TEST(SitePatch, SuffixOfTwoPatchesIsThatOfTheWholePromptFedUnderBoth) {
+/// With hold_last the last token is held back, with refeed it is part of the prompt's cells.
+class Suffix : public ::testing::TestWithParam<bool> {};
+
+TEST_P(Suffix, OfTwoPatchesIsThatOfTheWholePromptFedUnderBoth) {
+  const std::int64_t held_back = GetParam() ? 0 : 1;
   const CompiledSitePatch v = patch_of(Site::v, 1, {true, false});
   const CompiledSitePatch mlp = patch_of(Site::mlp_out, 2, {true}, 0.5);
-  const Study study({row_of({v, mlp})});
-  // b[0..n-2] once more from the first token on; cell i lies in column T - (n - 1) + i, and the
-  // window's tokens but b[n-1] in the last W - 1 columns.
+  CompiledRow row = row_of({v, mlp});
+  row.refeeds = GetParam();
+  row.cached = n - held_back;
+  const Study study({row});
+  // The prompt's cells once more from the first token on; cell i lies in column T - cached + i, and
+  // the window's tokens in the last columns.
+  const std::int64_t patched = W - held_back;
   std::vector<SiteEdit> edits;
   std::vector<SiteCapture> captures;
   for (const CompiledSitePatch& patch : {v, mlp}) {
@@ -109,25 +119,29 @@ TEST(SitePatch, SuffixOfTwoPatchesIsThatOfTheWholePromptFedUnderBoth) {
     shape[0] = 1;
     shape[1] = T;
     SiteEdit edit{patch.site, capture.layer, at::zeros(shape), at::zeros({1, T, shape[2], 1})};
-    edit.values[0].narrow(0, T - W + 1, W - 1).copy_(capture.values[1].narrow(0, 0, W - 1));
-    edit.weight[0].narrow(0, T - W + 1, W - 1).select(1, 0).fill_(patch.alpha);
+    edit.values[0].narrow(0, T - patched, patched).copy_(capture.values[1].narrow(0, 0, patched));
+    edit.weight[0].narrow(0, T - patched, patched).select(1, 0).fill_(patch.alpha);
     edits.push_back(edit);
-    captures.push_back({patch.site, capture.layer, W - 1});
+    captures.push_back({patch.site, capture.layer, patched});
   }
-  std::vector<std::int32_t> before_last = some_tokens(n, 1);
-  before_last.pop_back();
-  const KvCache expected = feed(study.model, before_last, captures, edits);
-  const auto cells = [](const at::Tensor& cache) { return cache.narrow(3, T - n + 1, n - 1); };
+  std::vector<std::int32_t> tokens = some_tokens(n, 1);
+  tokens.resize(row.cached);
+  const KvCache expected = feed(study.model, tokens, captures, edits);
+  const auto cells = [&](const at::Tensor& cache) {
+    return cache.narrow(3, T - row.cached, row.cached);
+  };
   EXPECT_TRUE(at::allclose(cells(study.rows.k), cells(expected.k), 1e-4, 1e-5));
   EXPECT_TRUE(at::allclose(cells(study.rows.v), cells(expected.v), 1e-4, 1e-5));
   EXPECT_FALSE(at::allclose(cells(study.rows.k)[2], cells(study.contexts.cache.k)[2][0], 1e-2));
-  double change = 0;
-  for (std::size_t i = 0; i < 2; ++i) {
-    const at::Tensor old = study.contexts.sites[i].values[0].narrow(0, 0, W - 1);
-    change += (captures[i].values[0].select(1, 0) - old.select(1, 0)).square().sum().item<double>();
+  for (std::size_t i = 0; i < 2; ++i) {  // sites are captured in the order of the patches
+    const at::Tensor old = study.contexts.sites[i].values[0].narrow(0, 0, patched);
+    const double change =
+        (captures[i].values[0].select(1, 0) - old.select(1, 0)).square().sum().item<double>();
+    EXPECT_NEAR(study.proofs[0][i].change_squared, change, 1e-4 * change) << i;
   }
-  EXPECT_NEAR(study.proofs[0].change_squared, change, 1e-4 * change);
 }
+
+INSTANTIATE_TEST_SUITE_P(SitePatch, Suffix, ::testing::Values(false, true));
 
 TEST(SitePatch, PatchesOfOneHeadEachAreAPatchOfBoth) {
   const Study both({row_of({patch_of(Site::v, 1, {true, true})})});
@@ -135,7 +149,7 @@ TEST(SitePatch, PatchesOfOneHeadEachAreAPatchOfBoth) {
       {row_of({patch_of(Site::v, 1, {true, false}), patch_of(Site::v, 1, {false, true})})});
   EXPECT_TRUE(at::equal(each.rows.k, both.rows.k));
   EXPECT_TRUE(at::equal(each.rows.v, both.rows.v));
-  EXPECT_DOUBLE_EQ(each.proofs[0].change_squared, both.proofs[0].change_squared);
+  EXPECT_DOUBLE_EQ(sum_of(each.proofs[0]).change_squared, sum_of(both.proofs[0]).change_squared);
 }
 
 TEST(SitePatch, RowsOfOneBatchHaveTheirOwnPatches) {
@@ -145,13 +159,14 @@ TEST(SitePatch, RowsOfOneBatchHaveTheirOwnPatches) {
   const Study study(plans);
   EXPECT_TRUE(at::equal(study.rows.v.select(1, 0).narrow(2, T - n + 1, n - 1),
                         study.contexts.cache.v.select(1, 0).narrow(2, T - n, n - 1)));
-  EXPECT_EQ(study.proofs[0].change_squared, 0);
+  EXPECT_EQ(sum_of(study.proofs[0]).change_squared, 0);
   for (const std::size_t r : {1, 2}) {
     const Study alone({plans[r]});
     const auto row = static_cast<std::int64_t>(r);
     EXPECT_TRUE(at::allclose(study.rows.k.select(1, row), alone.rows.k.select(1, 0), 1e-4, 1e-5));
-    EXPECT_NEAR(study.proofs[r].change_squared, alone.proofs[0].change_squared,
-                1e-5 * alone.proofs[0].change_squared);
+    for (std::size_t i = 0; i < plans[r].sites.size(); ++i)
+      EXPECT_NEAR(study.proofs[r][i].change_squared, alone.proofs[0][i].change_squared,
+                  1e-5 * alone.proofs[0][i].change_squared);
   }
 }
 

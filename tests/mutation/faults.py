@@ -147,6 +147,27 @@ FAULTS = [
         "random_arms test_change_norm",
     ),
     fault(
+        "the last token that refeed leaves in the cache not patched",
+        "intervention/site_patch.cpp",
+        "refeeds ? tokens : tokens - 1, rows, proofs);",
+        "tokens - 1, rows, proofs);",
+        "intervention SitePatch/Suffix.OfTwoPatchesIsThatOfTheWholePromptFedUnderBoth/1",
+    ),
+    fault(
+        "what a row's second patch of a site changed counted as the first's",
+        "intervention/site_patch.cpp",
+        "total.select(1, patch[i]).add_(",
+        "total.select(1, 0).add_(",
+        "intervention SitePatch/Suffix.OfTwoPatchesIsThatOfTheWholePromptFedUnderBoth/0",
+    ),
+    fault(
+        "a control of one patch given to all",
+        "plan/control.cpp",
+        "return control.control_patch == 0\n             ? all",
+        "return control.control_patch >= 0\n             ? all",
+        "plan Controls.OfOnePatchLeaveTheOthers",
+    ),
+    fault(
         "base's cells one column off, the last token among them",
         "intervention/prompt_cache.cpp",
         "const auto held_back = plans[r].n - plans[r].cached;",
@@ -177,7 +198,7 @@ FAULTS = [
     fault(
         "dropped cells left out of the proof",
         "intervention/prompt_cache.cpp",
-        "proofs[r].cells_dropped += patch.cells_dropped * times;",
+        "proof.cells_dropped += patch.cells_dropped * times;",
         "",
         "intervention PromptCache.ProvesWhatWasWritten",
     ),
@@ -548,7 +569,7 @@ FAULTS = [
     fault(
         "cells added beside a base of one token taken for no change",
         "experiment/bundle_runner.cpp",
-        "!plan.changes_length())",
+        "!plan.changes_length(patch))",
         "true)",
         "experiment BundleRunner.CellsAddedAreAChangeWhateverTheyHold",
     ),

@@ -201,8 +201,9 @@ TEST(Arms, BandsAreOneArmEach) {
 TEST(Arms, NoLineIsNoArm) { EXPECT_TRUE(parse({}).empty()); }
 
 TEST(Arms, OfSeveralPatchesNameEachInItsOrder) {
-  Arm arm = one("v_proj layers=3 direction=base_to_source");
-  arm.patches.push_back(patch_of(one("kv_cache layers=1 what=k positions=words:W+v")));
+  Arm arm =
+      one("v_proj layers=3 direction=base_to_source & kv_cache layers=1 what=k "
+          "positions=words:W+v");
   EXPECT_EQ(kind_name(arm), "v_proj & kv_cache");
   EXPECT_EQ(arm.canonical(),
             "v_proj layers=3 decode=prefill window=16 window_policy=refuse heads=all alpha=1 & "
@@ -212,6 +213,32 @@ TEST(Arms, OfSeveralPatchesNameEachInItsOrder) {
   EXPECT_FALSE(arm.takes_from(DonorPrompt::self));
   arm.patches[1].donor.prompt = DonorPrompt::self;
   EXPECT_TRUE(arm.takes_from(DonorPrompt::self));
+}
+
+TEST(Arms, OfSeveralPatchesTakeEveryChoiceOfEach) {
+  EXPECT_EQ(labels(parse({"kv_cache layers=0:8,16:32 & v_proj layers=27 decode=persist,prefill"})),
+            (Labels{"kv_cache 0:8 & v_proj 27 persist", "kv_cache 0:8 & v_proj 27",
+                    "kv_cache 16:32 & v_proj 27 persist", "kv_cache 16:32 & v_proj 27"}));
+  EXPECT_EQ(labels(parse({"kv_cache layers=0:8 & v_proj layers=27 label=joint"})), Labels{"joint"});
+  EXPECT_EQ(labels(parse({"kv_cache layers=0:8 label=joint & v_proj layers=27"})), Labels{"joint"});
+}
+
+TEST(Arms, OfSeveralPatchesHaveOneEntryAndDirection) {
+  const Arm arm =
+      one("v_proj layers=3 & kv_cache layers=1 entry=refeed & kv_cache layers=2 "
+          "direction=base_to_source");
+  EXPECT_EQ(arm.entry, Entry::refeed);
+  EXPECT_EQ(arm.direction, Direction::base_to_source);
+  EXPECT_EQ(arm.patches.size(), 3u);
+}
+
+TEST(Arms, SitesHaveAWindowOfTheirOwn) {
+  const Arm arm = one("v_proj layers=3 window=4");
+  EXPECT_EQ(site_of(arm).window, 4);
+  EXPECT_EQ(arm.label, "v_proj 3 window=4");
+  EXPECT_EQ(site_of(one("v_proj layers=3")).window, window);
+  EXPECT_EQ(longest_window({one("base"), arm}, 16), 16);
+  EXPECT_EQ(longest_window({one("v_proj layers=3 window=20")}, 16), 20);
 }
 
 TEST(Arms, OfWordListsAreKnownByTheirWords) {
@@ -294,6 +321,27 @@ TEST(RefusedArm, LayersNamedWithTheirPlace) {
 TEST(RefusedArm, NotebookBWithMoreThanOneLayer) {
   EXPECT_TRUE(says(refusal({"preset:notebook_b layers=16:32"}),
                    {"job.cfg:1", "preset:notebook_b patches one layer, not 16"}));
+}
+
+TEST(RefusedArm, PatchesThatCannotShareARow) {
+  EXPECT_TRUE(says(refusal({"base & v_proj layers=1"}), {"job.cfg:1", "base", "arm of its own"}));
+  EXPECT_TRUE(
+      says(refusal({"v_proj layers=1 & preset:notebook_b layers=1"}), {"preset:notebook_b"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 &"}), {"job.cfg:1", "arm \"\""}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 direction=base_to_source & z layers=1 "
+                            "direction=source_to_base"}),
+                   {"direction is one for all patches", "write it once"}));
+  EXPECT_TRUE(says(refusal({"kv_cache layers=1 entry=refeed,hold_last & z layers=1"}),
+                   {"entry=refeed,hold_last", "one arm line for each"}));
+  EXPECT_TRUE(says(refusal({"kv_cache layers=1:4 & kv_cache layers=3:5"}),
+                   {"two kv_cache patches of layer 3", "all positions"}));
+  EXPECT_TRUE(says(refusal({"kv_cache layers=1 positions=last:2 & kv_cache layers=1 "
+                            "positions=bos growth=frozen"}),
+                   {"two kv_cache patches of layer 1 differ in growth"}));
+  EXPECT_EQ(one("kv_cache layers=1 positions=last:2 what=k & kv_cache layers=1 positions=bos")
+                .patches.size(),
+            2u);
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 window=0"}), {"job.cfg:1", "window=0"}));
 }
 
 TEST(RefusedArm, EqualArmsNamingBothPlaces) {

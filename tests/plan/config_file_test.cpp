@@ -218,6 +218,11 @@ TEST_F(ConfigFile, ArmsKeepTheWordsOfTheirListsAndNotTheFiles) {
   const std::string kept = "kv_cache layers=1 positions=last:2,words:aware+self what=v";
   EXPECT_EQ(arm(list), std::pair(kept, kept));
   EXPECT_EQ(arm(other), arm(list));
+  const std::string twice = "kv_cache layers=1 positions=keywords:" + list +
+                            " & kv_cache layers=2 positions=keywords:" + list;
+  EXPECT_EQ(texts(read(required, {"sweep.arm=" + twice})).at("sweep.arm").at(0),
+            "kv_cache layers=1 positions=words:aware+self & kv_cache layers=2 "
+            "positions=words:aware+self");
   EXPECT_TRUE(says(refusal(required + "[sweep]\narm = kv_cache layers=1 positions=keywords:none\n"),
                    {"none: cannot be read"}));
 }

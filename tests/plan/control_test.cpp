@@ -115,6 +115,29 @@ TEST(Controls, MoveEveryPatchToAnotherBand) {
                    {"no band of 6 layers", "1:7"}));
 }
 
+TEST(Controls, OfOnePatchLeaveTheOthers) {
+  const std::vector<std::string> joint{"kv_cache layers=4:8 & v_proj layers=2 label=joint"};
+  const Arm filled = controls(joint, {"filler control_of=joint.1"}).at(0);
+  EXPECT_EQ(filled.label, "joint.1 | filler");
+  EXPECT_EQ(filled.patches[0].donor.prompt, DonorPrompt::filler);
+  EXPECT_EQ(filled.patches[1].donor.prompt, DonorPrompt::pair);
+  EXPECT_TRUE(filled.canonical().ends_with(" control=filler patch=1"));
+  const Arm moved = controls(joint, {"wrong_band control_of=joint.1"}).at(0);
+  EXPECT_EQ(format_layers(moved.patches[0].layers), "0:4");
+  EXPECT_EQ(format_layers(moved.patches[1].layers), "2");
+  const auto refusal = [&](const std::string& asked) {
+    return refusal_message([&] { controls(joint, {asked}); });
+  };
+  EXPECT_TRUE(says(refusal("filler control_of=joint.2"), {"filler", "no arm"}));
+  EXPECT_TRUE(says(refusal("reverse control_of=joint.1"), {"reverse", "no arm"}));
+  EXPECT_TRUE(says(refusal("self control_of=joint.3"), {"joint.3", "did you mean joint?"}));
+}
+
+TEST(Controls, RefusedWhereMovedBandsOverlap) {
+  const auto moved = controls({"kv_cache layers=4:8 & kv_cache layers=3"}, {"wrong_band"}).at(0);
+  EXPECT_TRUE(says(moved.refusal, {"two kv_cache patches of layer 0"}));
+}
+
 TEST(Controls, OfTheCacheAloneAreNotThoseOfAnArmThatPatchesASiteToo) {
   EXPECT_TRUE(says(refusal_message([] {
                      control_arms(lines({"mean"}), {arm_of_two_patches()}, sample_model());

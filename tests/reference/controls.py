@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ import donors
 from donors import Donor
 from explicit_model import ExplicitModel
 from philox import key64, permutation
-from row_spec import Pair, Prompt, Refusal, RowSpec
+from row_spec import Pair, Prompt, Refusal, RowSpec, joint
 
 OF_SITES = ("self", "other_base", "other_source", "gaussian", "zero", "reverse")
 OF_KV_CACHE = (*OF_SITES, "full_swap", "filler", "shuffled", "mean", "wrong_band")
@@ -29,36 +30,61 @@ class Study:
 class Compiled:
     row: RowSpec
     recipient: Prompt
-    donor: Donor | None
+    donors: tuple[Donor | None, ...]  # one a patch
 
 
-def compiled(study: Study, arm: RowSpec, pair: Pair, control: str | None = None) -> Compiled | Refusal:
-    """What `run` takes for one row."""
+def compiled(
+    study: Study, arm: RowSpec, pair: Pair, control: str | None = None, only: int = 0
+) -> Compiled | Refusal:
+    """What `run` takes for one row. `only`: the one patch that the control changes, from 1; 0: all."""
     if not arm.patched:
-        return Compiled(arm, pair.base if arm.kind == "base" else pair.source, None)
-    row = control_row(arm, control, study.model.n_layers)
+        return Compiled(arm, pair.base if arm.kind == "base" else pair.source, ())
+    row = control_row(arm, control, study.model.n_layers, only)
     if isinstance(row, Refusal):
         return row
     recipient, source = pair.roles(row.direction)
     if not recipient.tokens:
         return Refusal("empty prompt")
-    donor = control_donor(study, row, pair, recipient, source, control)
-    return donor if isinstance(donor, Refusal) else Compiled(row, recipient, donor)
+    donors = []
+    for place, patch in enumerate(row.patches, 1):
+        of_patch = control if only in (0, place) else None
+        donors.append(control_donor(study, patch, pair, recipient, source, of_patch))
+        if isinstance(donors[-1], Refusal):
+            return donors[-1]
+    return Compiled(row, recipient, tuple(donors))
 
 
-def control_row(arm: RowSpec, control: str | None, n_layers: int) -> RowSpec | Refusal:
-    if control == "reverse":
-        return replace(arm, direction=reversed_direction(arm.direction))
+def control_row(arm: RowSpec, control: str | None, n_layers: int, only: int = 0) -> RowSpec | Refusal:
     if control == "full_swap":
         return RowSpec("kv_cache", tuple(range(n_layers)), arm.direction)
-    if control == "wrong_band":
-        width, first, end = len(arm.layers), min(arm.layers), max(arm.layers) + 1
-        if width <= first:
-            return replace(arm, layers=tuple(range(width)))
-        if end <= n_layers - width:
-            return replace(arm, layers=tuple(range(n_layers - width, n_layers)))
-        return Refusal("no band of this width beside the arm's layers")
-    return arm
+    patches = []
+    for place, patch in enumerate(arm.patches, 1):
+        if control == "reverse":
+            patch = replace(patch, direction=reversed_direction(arm.direction))
+        elif control == "wrong_band" and only in (0, place):
+            layers = wrong_band(patch.layers, n_layers)
+            if layers is None:
+                return Refusal("no band of this width beside the arm's layers")
+            patch = replace(patch, layers=layers)
+        patches.append(patch)
+    return Refusal("bands of two caches overlap") if caches_conflict(patches) else joint(patches)
+
+
+def caches_conflict(patches: Sequence[RowSpec]) -> bool:
+    """Two caches of one layer that differ in growth or replace all of its cells."""
+    caches = [patch for patch in patches if patch.kind == "kv_cache"]
+    return any(
+        set(one.layers) & set(other.layers)
+        and (one.growth != other.growth or "all" in (one.positions, other.positions))
+        for one, other in itertools.combinations(caches, 2)
+    )
+
+
+def wrong_band(layers: Sequence[int], n_layers: int) -> tuple[int, ...] | None:
+    width, first, end = len(layers), min(layers), max(layers) + 1
+    if width <= first:
+        return tuple(range(width))
+    return tuple(range(n_layers - width, n_layers)) if end <= n_layers - width else None
 
 
 def reversed_direction(direction: str) -> str:

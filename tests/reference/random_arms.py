@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from controls import OF_KV_CACHE, OF_SITES
+from controls import OF_KV_CACHE, OF_SITES, caches_conflict
 from explicit_model import SITES
 from family_spec import FamilySpec
-from row_spec import RowSpec
+from row_spec import RowSpec, joint
 
 POSITIONS = ("all", "last", "span", "first", "bos", "not_bos", "keywords")
 KEYWORDS = ("the", "you", "recursive", "attention", "of", "a", "language", "naïve", "describe")
@@ -41,6 +41,7 @@ class Row:
     label: str
     arm: RowSpec
     control: str | None = None
+    only: int = 0  # the one patch of the arm that the control changes, from 1; 0: all
 
 
 @dataclass(frozen=True)
@@ -52,32 +53,49 @@ class Job:
     lengths: list[tuple[int, int]]  # (n, m) of every pair
 
 
-def random_job(
-    seed: int, spec: FamilySpec, n_arms: int, n_controls: int, n_pairs: int, folder: Path, features: Features = ALL
-) -> Job:
-    """`base`, `source` and `n_arms` different patches. Writes the list of key words into `folder`."""
+def random_job(seed: int, spec: FamilySpec, size, folder: Path, features: Features = ALL) -> Job:
+    """`base`, `source`, `size.n_arms` different patches and `size.n_joint` arms of several of them, with controls.
+
+    Writes the list of key words into `folder`.
+    """
     rng = random.Random(seed)
     words = folder / "words.txt"
     words.write_text("".join(word + "\n" for word in KEYWORDS), encoding="utf-8")
     window = rng.choice((4, 6, 8))
     rows = [Row("base", RowSpec("base")), Row("source", RowSpec("source"))]
     lines = ["base", "source"]
-    seen: set[RowSpec] = set()
-    while len(seen) < n_arms:
-        arm = replace(random_arm(rng, spec, features), window=window)
-        if arm in seen:
+    arms: list[RowSpec] = []
+    while len(arms) < size.n_arms + size.n_joint:
+        alone = len(arms) < size.n_arms
+        arm = replace(random_arm(rng, spec, features), window=window) if alone else random_joint(rng, arms[: size.n_arms])
+        if arm in arms:
             continue
-        seen.add(arm)
-        rows.append(Row(f"a{len(seen):02d}", arm))
-        lines.append(f"{arm_line(arm, words)} label={rows[-1].label}")
-    controls = random_controls(rng, rows[2:], n_controls, features)
+        arms.append(arm)
+        rows.append(Row(f"a{len(arms):02d}", arm))
+        lines.append(f"{' & '.join(arm_line(patch, words, window) for patch in arm.patches)} label={rows[-1].label}")
+    controls = random_controls(rng, rows[2:], size.n_controls, features)
     lines_of_controls = [f"{row.control} control_of={row.label.split(' | ')[0]}" for row in controls]
     for row in controls:
         if row.control == "full_swap":  # once for each direction, whatever the arm
             suffix = "" if row.arm.direction == "source_to_base" else " base_to_source"
             row = replace(row, label="full_swap" + suffix)
         rows.append(row)
-    return Job(lines, lines_of_controls, rows, window, random_lengths(rng, window, n_pairs))
+    return Job(lines, lines_of_controls, rows, window, random_lengths(rng, window, size.n_pairs))
+
+
+def random_joint(rng: random.Random, arms: Sequence[RowSpec]) -> RowSpec:
+    """Two or three of `arms` in one row, in any order; windows of sites may be their own."""
+    while True:
+        patches = rng.sample(arms, rng.choice((2, 2, 3)))
+        caches = [patch for patch in patches if patch.kind == "kv_cache"]
+        shared = {"direction": patches[0].direction, "entry": caches[0].entry if caches else "hold_last"}
+        patches = [replace(patch, **shared) for patch in patches]
+        patches = [
+            patch if patch.kind == "kv_cache" else replace(patch, window=rng.choice((patch.window, 2, patch.window + 2)))
+            for patch in patches
+        ]
+        if not caches_conflict(patches):
+            return joint(patches)
 
 
 def random_lengths(rng: random.Random, window: int, n_pairs: int) -> list[tuple[int, int]]:
@@ -93,22 +111,27 @@ def random_lengths(rng: random.Random, window: int, n_pairs: int) -> list[tuple[
 
 
 def random_controls(rng: random.Random, arms: Sequence[Row], count: int, features: Features) -> list[Row]:
-    """Every control in turn, of an arm that has it; full_swap of one arm for each direction at most."""
+    """Every control in turn, of an arm or one patch of it that has it; full_swap of one arm for each direction at most."""
     rows: list[Row] = []
     for index in range(count if features.controls else 0):
         control = features.controls[index % len(features.controls)]
         taken = {row.label for row in rows}
         swapped = {row.arm.direction for row in rows if row.control == "full_swap"}
-        able = [
-            row
-            for row in arms
-            if (row.arm.kind == "kv_cache" or control in OF_SITES)
-            and f"{row.label} | {control}" not in taken
-            and (control != "full_swap" or row.arm.direction not in swapped)
-        ]
+        able = []
+        for row in arms:
+            patches = row.arm.patches
+            for only in range(len(patches) + 1 if len(patches) > 1 else 1):
+                changed = patches if only == 0 else patches[only - 1 : only]
+                label = row.label + (f".{only}" if only else "") + f" | {control}"
+                if (
+                    (control in OF_SITES or all(patch.kind == "kv_cache" for patch in changed))
+                    and label not in taken
+                    and (control != "full_swap" or row.arm.direction not in swapped)
+                    and not (only and control in ("full_swap", "reverse"))
+                ):
+                    able.append(Row(label, row.arm, control, only))
         if able:
-            of = rng.choice(able)
-            rows.append(Row(f"{of.label} | {control}", of.arm, control))
+            rows.append(rng.choice(able))
     return rows
 
 
@@ -159,7 +182,7 @@ def random_positions(rng: random.Random, name: str) -> str:
     return name
 
 
-def arm_line(arm: RowSpec, words: Path) -> str:
+def arm_line(arm: RowSpec, words: Path, window: int) -> str:
     """Settings that are at their default are left out every now and then, so that defaults are tested too."""
     default = RowSpec(arm.kind)
     names = ("direction", "alpha")
@@ -173,6 +196,8 @@ def arm_line(arm: RowSpec, words: Path) -> str:
         if value != getattr(default, name) or (sum(arm.layers) + place) % 2:
             text = f"{value:g}" if name == "alpha" else value
             parts.append(f"{name}={text}" + (f":{words}" if text == "keywords" else ""))
+    if arm.kind != "kv_cache" and arm.window != window:
+        parts.append(f"window={arm.window}")
     if arm.heads is not None:
         parts.append("heads=" + "+".join(map(str, arm.heads)))
     return " ".join(parts)

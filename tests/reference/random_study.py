@@ -77,7 +77,7 @@ class RandomStudy:
         index = self.results.row(pair.id, arm)
         status = str(self.results.rows["status"][index])
         tokens = self.results.tokens(index) if status == "ok" else None
-        made = compiled(self.study, row.arm, pair, row.control)
+        made = compiled(self.study, row.arm, pair, row.control, row.only)
         reference = self.run(made, tokens)
         reason = self.results.rows["reason"][index]
         name = f"{row.label} of {pair.id}: {row.arm}, control {row.control}: {status} {reason}"
@@ -86,7 +86,7 @@ class RandomStudy:
     def run(self, made: Compiled | Refusal, forced: list[int] | None) -> Trajectory | Refusal:
         if isinstance(made, Refusal):
             return made
-        return run(self.model, made.row, made.recipient, made.donor, self.max_new_tokens, self.loaded.stop_ids, forced)
+        return run(self.model, made.row, made.recipient, made.donors, self.max_new_tokens, self.loaded.stop_ids, forced)
 
     def unpatched(self, pair: Pair, side: str, forced: list[int] | None = None) -> Trajectory:
         """Kept, as every row of a pair is compared with the same few."""
@@ -144,13 +144,14 @@ def near_ties(compared: Compared) -> int:
 class Size:
     seeds: tuple[int, ...]
     n_arms: int
+    n_joint: int  # arms of several patches
     n_controls: int
     n_pairs: int
     max_new_tokens: int
 
 
-TINY = Size(seeds=(1, 2), n_arms=40, n_controls=14, n_pairs=4, max_new_tokens=10)
-DEMO = Size(seeds=(3,), n_arms=30, n_controls=6, n_pairs=3, max_new_tokens=6)
+TINY = Size(seeds=(1, 2), n_arms=40, n_joint=20, n_controls=14, n_pairs=4, max_new_tokens=10)
+DEMO = Size(seeds=(3,), n_arms=30, n_joint=8, n_controls=6, n_pairs=3, max_new_tokens=6)
 SIZES = {"llama": TINY, "llama31": TINY, "mistral": TINY, "qwen2": TINY, "demo": DEMO, "qwen3": TINY}
 JOBS = [(model, seed) for model, size in SIZES.items() for seed in size.seeds]
 
@@ -169,7 +170,7 @@ class Written:
 def job_of(name: str, seed: int, spec: FamilySpec, folder: Path, features: Features = ALL) -> Job:
     """The random job of a model of SIZES and one of its seeds."""
     size = SIZES[name]
-    return random_job(seed_of(name, seed), spec, size.n_arms, size.n_controls, size.n_pairs, folder, features)
+    return random_job(seed_of(name, seed), spec, size, folder, features)
 
 
 def seed_of(name: str, seed: int) -> int:

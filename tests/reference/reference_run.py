@@ -44,7 +44,7 @@ class Trajectory:
     tokens: list[int] = field(default_factory=list)
     stop_reason: str = ""  # eos | length | forced_end
     steps: list[Tensor] = field(default_factory=list)  # logits [vocab] that each token was drawn from
-    proof: Proof = field(default_factory=Proof)
+    proofs: list[Proof] = field(default_factory=list)  # of each patch
     v_prompt: list[Tensor] = field(default_factory=list)  # the rows that the first step attends to, in their order
     v_fed: list[Tensor] = field(default_factory=list)  # of g_1 .. g_(N-1)
     v_refed: list[Tensor] | None = None  # entry=refeed: the row of the last token fed again
@@ -54,32 +54,45 @@ class Trajectory:
     def logits(self) -> Tensor:
         return torch.stack(self.steps)
 
+    @property
+    def proof(self) -> Proof:
+        """Of all patches."""
+        total = Proof()
+        for proof in self.proofs:
+            for name, value in vars(proof).items():
+                setattr(total, name, getattr(total, name) + value)
+        return total
+
 
 def run(
     model: ExplicitModel,
     row: RowSpec,
     recipient: Prompt,
-    donor: Donor | None,
+    donors: Sequence[Donor | None],
     max_new_tokens: int,
     stop_ids: Set[int] = frozenset(),
     forced: Sequence[int] | None = None,
 ) -> Trajectory | Refusal:
-    """Greedy, or along `forced`. `recipient`: the prompt whose run is patched (after `direction`)."""
+    """Greedy, or along `forced`. `recipient`: the prompt whose run is patched (after `direction`); a donor a patch."""
     if not recipient.tokens:
         return Refusal("empty prompt")
-    if not row.patched:
-        return decode_row(Plain(model, recipient), model, max_new_tokens, stop_ids, forced)
-    if donor is None or donor.n_tokens == 0:
-        return Refusal("empty donor")
-    if row.kind == "kv_cache":
-        chosen = selection(row, recipient, donor)
-        if isinstance(chosen, Refusal):
-            return chosen
-        return decode_row(CachePatch(model, row, recipient, donor, chosen), model, max_new_tokens, stop_ids, forced)
-    window = site_window(row, recipient, donor)
-    if isinstance(window, Refusal):
-        return window
-    return decode_row(SitePatch(model, row, recipient, donor, window), model, max_new_tokens, stop_ids, forced)
+    state: Plain | Patched = Plain(model, recipient)
+    if row.patched:
+        sites, caches, proofs = [], [], []
+        for patch, donor in zip(row.patches, donors, strict=True):
+            if donor is None or donor.n_tokens == 0:
+                return Refusal("empty donor")
+            is_cache = patch.kind == "kv_cache"
+            chosen = selection(patch, recipient, donor) if is_cache else site_window(patch, recipient, donor)
+            if isinstance(chosen, Refusal):
+                return chosen
+            proofs.append(Proof())
+            if is_cache:
+                caches.append(CachePatch(model, patch, recipient, donor, chosen, proofs[-1]))
+            else:
+                sites.append(SitePatch(model, patch, recipient, donor, chosen, proofs[-1]))
+        state = Patched(model, row, recipient, sites, caches, proofs)
+    return decode_row(state, model, max_new_tokens, stop_ids, forced)
 
 
 def site_window(row: RowSpec, recipient: Prompt, donor: Donor) -> int | Refusal:
@@ -116,86 +129,121 @@ class Plain:
 
     def __init__(self, model: ExplicitModel, recipient: Prompt):
         self.model, self.position = model, len(recipient.tokens)
-        self.proof = Proof()
+        self.proofs: list[Proof] = []
         self.first = unpatched(model, recipient.tokens)
         self.cells = list(self.first.cells)
         self.v_prompt = [_flat(c.values) for c in self.cells]
         self.v_refed = None
 
     def feed(self, token: int) -> Pass:
-        passed = self.model.forward([token], [self.position], self.cells, self.edit())
+        passed = self.model.forward([token], [self.position], self.cells)
         self.position += 1
         self.cells = [joined(pair) for pair in zip(self.cells, passed.cells)]
         return passed
 
-    def edit(self) -> Edit | None:
-        return None
 
-
-class SitePatch(Plain):
+class SitePatch:
     """The last rows of the prompt take the donor's inside the pass; persist: each fed token takes the last of them."""
 
-    def __init__(self, model: ExplicitModel, row: RowSpec, recipient: Prompt, donor: Donor, window: int):
-        self.model, self.row, self.position = model, row, len(recipient.tokens)
-        self.proof = Proof()
+    def __init__(
+        self, model: ExplicitModel, row: RowSpec, recipient: Prompt, donor: Donor, window: int, proof: Proof
+    ):
+        self.row, self.window, self.proof = row, window, proof
+        self.n, self.end = len(recipient.tokens), _window_end(recipient)
         self.heads = list(range(model.spec.heads_of(row.kind)) if row.heads is None else row.heads)
         self.donor, self.donor_end = donor.activations[row.kind], donor.window_end
-        end = _window_end(recipient)
-        plain = unpatched(model, recipient.tokens).activations[row.kind]
+        self.plain = unpatched(model, recipient.tokens).activations[row.kind]
 
-        def in_prompt(site: str, layer: int, own: Tensor) -> Tensor:
-            if site != row.kind or layer not in row.layers:
-                return own
-            rows = range(end - window, end)
-            given = self.donor[layer][self.donor_end - window : self.donor_end]
-            return self._write(own, rows, layer, given, plain[layer])
-
-        self.first = model.forward(recipient.tokens, range(len(recipient.tokens)), None, in_prompt)
-        self.cells = list(self.first.cells)
-        self.v_prompt = [_flat(c.values) for c in self.cells]
-        self.v_refed = None
-
-    def _write(self, own: Tensor, rows: range, layer: int, given: Tensor, old: Tensor) -> Tensor:
+    def edited(self, site: str, layer: int, own: Tensor, tokens: range) -> Tensor:
+        """`own` [T, heads, size] of these tokens of the row; n and more are generated."""
+        if site != self.row.kind or layer not in self.row.layers:
+            return own
+        rows, given, old = [], [], []
+        for place, i in enumerate(tokens):
+            if self.end - self.window <= i < self.end:
+                given.append(self.donor[layer][self.donor_end - self.end + i])
+                old.append(self.plain[layer][i])
+            elif i >= self.n and self.row.decode == "persist":
+                given.append(self.donor[layer][self.donor_end - 1])
+                old.append(torch.zeros_like(own[place]))
+            else:
+                continue
+            rows.append(place)
+        if not rows:
+            return own
         at = torch.tensor(rows)[:, None], torch.tensor(self.heads)
         new = own.clone()
-        new[at] = (1 - self.row.alpha) * own[at] + self.row.alpha * given[:, self.heads]
-        self.proof.write(new[at], old[at])
+        new[at] = (1 - self.row.alpha) * own[at] + self.row.alpha * torch.stack(given)[:, self.heads]
+        self.proof.write(new[at], torch.stack(old)[:, self.heads])
         self.proof.cells_changed += len(rows) * len(self.heads)
         return new
 
-    def edit(self) -> Edit | None:
-        if self.row.decode == "prefill":
-            return None
-
-        def in_decode(site: str, layer: int, own: Tensor) -> Tensor:
-            if site != self.row.kind or layer not in self.row.layers:
-                return own
-            last = self.donor[layer][self.donor_end - 1]
-            return self._write(own, range(1), layer, last[None], torch.zeros_like(own))
-
-        return in_decode
-
 
 class CachePatch:
-    """Patched layers: P and what growth makes of it for each fed token; others: base's cells, then fed ones."""
+    """`applied` puts the donor's cells into a layer's prompt cells."""
 
-    def __init__(self, model: ExplicitModel, row: RowSpec, recipient: Prompt, donor: Donor, chosen: Selection):
-        self.model, self.row = model, row
-        self.proof = Proof()
+    def __init__(
+        self, model: ExplicitModel, row: RowSpec, recipient: Prompt, donor: Donor, chosen: Selection, proof: Proof
+    ):
+        self.model, self.row, self.chosen, self.proof = model, row, chosen, proof
         n, held = len(recipient.tokens), 1 if row.entry == "hold_last" else 0
-        self.n_cells, m_cells = n - held, donor.n_tokens - held
-        self.position = self.n_cells  # of the token fed next
-        shift = n - donor.n_tokens if row.align == "rerotate" and chosen.rotated else 0
-        base = [c[: self.n_cells] for c in unpatched(model, recipient.tokens).cells]
-        self.prompt_cells = [
-            self.patched(base[l], donor.cells[l][:m_cells], shift, chosen) if l in row.layers else base[l]
-            for l in range(model.n_layers)
-        ]
+        m_cells = donor.n_tokens - held
+        self.shift = n - donor.n_tokens if row.align == "rerotate" and chosen.rotated else 0
+        self.donor = [cells[:m_cells] for cells in donor.cells]
+        self.plain = [cells[: n - held] for cells in unpatched(model, recipient.tokens).cells]
         if "k" in row.what:
-            self.proof.future_keys = sum(j + shift > self.position for j, _ in chosen.written)
+            proof.future_keys = sum(j + self.shift > n - held for j, _ in chosen.written)
         n_heads = model.n_kv_heads if row.heads is None else len(row.heads)
-        self.proof.cells_changed = len(chosen.written) * len(row.layers) * n_heads
-        self.proof.cells_dropped = chosen.dropped * len(row.layers) * n_heads
+        proof.cells_changed = len(chosen.written) * len(row.layers) * n_heads
+        proof.cells_dropped = chosen.dropped * len(row.layers) * n_heads
+
+    def applied(self, base: Cells, layer: int) -> Cells:
+        row, donor = self.row, self.donor[layer]
+        if layer not in row.layers:
+            return base
+        turned = self.model.rotate(donor.keys, self.shift) if self.shift else donor.keys
+        heads = list(range(self.model.n_kv_heads) if row.heads is None else row.heads)
+        whole = row.positions == "all" and len(donor) != len(base)  # the donor's cells, as many as there are
+        js, to = (torch.tensor(side) for side in zip(*self.chosen.written))
+        inside = (to >= 0) & (to < len(base))
+        at = (js if whole else to)[:, None], torch.tensor(heads)
+        out = []
+        plain = self.plain[layer]
+        sides = (("k", base.keys, turned, plain.keys), ("v", base.values, donor.values, plain.values))
+        for name, old, given, own in sides:
+            rows = (given if whole else old).clone()
+            if name in row.what:
+                before, unpatched_before = torch.zeros_like(given[js]), torch.zeros_like(given[js])
+                before[inside], unpatched_before[inside] = old[to[inside]], own[to[inside]]
+                new = (1 - row.alpha) * before[:, heads] + row.alpha * given[js][:, heads]
+                rows[at] = new
+                self.proof.write(new, unpatched_before[:, heads])
+            out.append(rows)
+        return Cells(*out)
+
+
+class Patched:
+    """Sites act in every pass, cache patches on the prompt's cells before the last token is fed (again).
+
+    Layers of a cache patch: P and what growth makes of it for each fed token; others: the prompt's cells, then fed ones.
+    """
+
+    def __init__(
+        self,
+        model: ExplicitModel,
+        row: RowSpec,
+        recipient: Prompt,
+        sites: Sequence[SitePatch],
+        caches: Sequence[CachePatch],
+        proofs: list[Proof],
+    ):
+        self.model, self.sites, self.caches, self.proofs = model, sites, caches, proofs
+        n, held = len(recipient.tokens), 1 if row.entry == "hold_last" else 0
+        self.position = n - held  # of the token fed next
+        self.token = n - 1  # which one that is, of the row's
+        self.prompt_cells = self._prompt_cells(recipient.tokens)
+        for cache in caches:
+            self.prompt_cells = [cache.applied(cells, layer) for layer, cells in enumerate(self.prompt_cells)]
         self.fed: list[list[Cells]] = [[] for _ in range(model.n_layers)]
         self.first = self.feed(recipient.tokens[-1])
         rows = [_flat(c.values) for c in self.prompt_cells]
@@ -203,53 +251,50 @@ class CachePatch:
         self.v_prompt = [torch.cat(both) for both in zip(rows, own)] if held else rows
         self.v_refed = None if held else own
 
-    def patched(self, base: Cells, donor: Cells, shift: int, chosen: Selection) -> Cells:
-        row = self.row
-        turned = self.model.rotate(donor.keys, shift) if shift else donor.keys
-        heads = list(range(self.model.n_kv_heads) if row.heads is None else row.heads)
-        whole = row.positions == "all" and len(donor) != len(base)  # the donor's cells, as many as there are
-        js, to = (torch.tensor(side) for side in zip(*chosen.written))
-        inside = (to >= 0) & (to < len(base))
-        at = (js if whole else to)[:, None], torch.tensor(heads)
-        out = []
-        for name, old, given in (("k", base.keys, turned), ("v", base.values, donor.values)):
-            rows = (given if whole else old).clone()
-            if name in row.what:
-                before = torch.zeros_like(given[js])
-                before[inside] = old[to[inside]]
-                new = (1 - row.alpha) * before[:, heads] + row.alpha * given[js][:, heads]
-                rows[at] = new
-                self.proof.write(new, before[:, heads])
-            out.append(rows)
-        return Cells(*out)
+    def _prompt_cells(self, tokens: Sequence[int]) -> list[Cells]:
+        """Of the tokens before the one fed next, after the sites' patches."""
+        where = range(self.position)
+        if self.sites and self.position > 0:
+            return list(self.model.forward(tokens[: self.position], where, None, self._edit(where)).cells)
+        return [cells[: self.position] for cells in unpatched(self.model, tokens).cells]
+
+    def _edit(self, tokens: range) -> Edit:
+        def edit(site: str, layer: int, own: Tensor) -> Tensor:
+            for patch in self.sites:
+                own = patch.edited(site, layer, own, tokens)
+            return own
+
+        return edit
 
     def _seen(self, layer: int) -> Cells:
         """What the token fed next sees beside itself."""
-        fed = self.fed[layer]
-        prompt = self.prompt_cells[layer]
-        if layer not in self.row.layers or self.row.growth == "append":
+        fed, prompt = self.fed[layer], self.prompt_cells[layer]
+        growth = next((c.row.growth for c in self.caches if layer in c.row.layers), "append")
+        if growth == "append":
             return joined([prompt, *fed])
-        if self.row.growth == "frozen":
+        if growth == "frozen":
             return prompt
         return joined([*[prompt] * (len(fed) + 1), *fed])  # compound: the t-th fed token sees t copies
 
     def feed(self, token: int) -> Pass:
         seen = [self._seen(layer) for layer in range(self.model.n_layers)]
-        passed = self.model.forward([token], [self.position], seen)
+        edit = self._edit(range(self.token, self.token + 1))
+        passed = self.model.forward([token], [self.position], seen, edit)
         self.position += 1
+        self.token += 1
         for cells, own in zip(self.fed, passed.cells):
             cells.append(own)
         return passed
 
 
 def decode_row(
-    state: Plain | CachePatch,
+    state: Plain | Patched,
     model: ExplicitModel,
     max_new_tokens: int,
     stop_ids: Set[int],
     forced: Sequence[int] | None,
 ) -> Trajectory:
-    out = Trajectory(proof=state.proof, v_prompt=state.v_prompt, v_refed=state.v_refed)
+    out = Trajectory(proofs=state.proofs, v_prompt=state.v_prompt, v_refed=state.v_refed)
     out.first_residuals = [x[-1].flatten() for x in state.first.activations["resid_post"]]
     fed: list[Pass] = []
     logits = state.first.logits

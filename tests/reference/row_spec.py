@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 WORD = re.compile("[A-Za-z0-9'\u0080-\U0010ffff]+")
 
@@ -29,10 +29,21 @@ class RowSpec:
     what: str = "kv"  # k | v | kv
     positions: str = "all"
     words: frozenset[str] = frozenset()  # of positions=keywords:FILE
+    # the row's further patches, of the same direction and entry
+    more: tuple[RowSpec, ...] = ()
 
     @property
     def patched(self) -> bool:
         return self.kind not in ("base", "source")
+
+    @property
+    def patches(self) -> tuple[RowSpec, ...]:
+        """In the order in which they are applied."""
+        return (replace(self, more=()), *self.more) if self.patched else ()
+
+
+def joint(patches: Sequence[RowSpec]) -> RowSpec:
+    return replace(patches[0], more=tuple(patches[1:]))
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ import tiny_models
 from controls import OF_KV_CACHE, OF_SITES, Study, compiled
 from explicit_model import SITES, ExplicitModel
 from prompt_texts import pairs_of_lengths
-from reference_run import CachePatch, Trajectory, decode_row, run, selection
-from row_spec import Pair, Prompt, Refusal, RowSpec, keyword_tokens, read_prompt, select
+from reference_run import Trajectory, run
+from row_spec import Pair, Prompt, Refusal, RowSpec, joint, keyword_tokens, read_prompt, select
 
 STEPS = 8
 LENGTHS = [(23, 30), (26, 26), (31, 20)]
@@ -62,7 +62,7 @@ def go(study: Study, row: RowSpec, pair: Pair, control: str | None = None, force
     made = compiled(study, row, pair, control)
     if isinstance(made, Refusal):
         return made
-    return run(study.model, made.row, made.recipient, made.donor, steps, forced=forced)
+    return run(study.model, made.row, made.recipient, made.donors, steps, forced=forced)
 
 
 def assert_same(a: Trajectory, b: Trajectory, **tolerance) -> None:
@@ -284,32 +284,12 @@ def test_all_heads_are_the_union_of_their_parts(study, pairs, settings):
     np.testing.assert_allclose(sum(p.squared_change for p in parts), whole.proof.squared_change, rtol=1e-6)
 
 
-def in_sequence(study: Study, pair: Pair, rows: list[RowSpec]) -> Trajectory:
-    """Patches of one cache one after another: each but the last becomes part of the recipient's prompt cells."""
-    made = [compiled(study, row, pair) for row in rows]
-    state = None
-    for row, each in zip(rows, made):
-        chosen = selection(row, each.recipient, each.donor)
-        patch = CachePatch(study.model, row, each.recipient, each.donor, chosen)
-        if state is not None:
-            held = 1 if row.entry == "hold_last" else 0
-            shift = len(each.recipient.tokens) - each.donor.n_tokens
-            for l in row.layers:
-                cut = each.donor.cells[l][: each.donor.n_tokens - held]
-                patch.prompt_cells[l] = patch.patched(state.prompt_cells[l], cut, shift, chosen)
-            patch.fed = [[] for _ in patch.fed]
-            patch.position = patch.n_cells
-            patch.first = patch.feed(each.recipient.tokens[-1])
-        state = patch
-    return decode_row(state, study.model, STEPS, frozenset(), None)
-
-
 @pytest.mark.parametrize("settings", GROWTHS, ids=lambda s: "-".join(s.values()))
 def test_keys_then_values_are_both(study, pairs, settings):
     for pair in pairs:
         row = replace(ARM, positions="last:9", **settings)
         both = go(study, row, pair)
-        assert_same(in_sequence(study, pair, [replace(row, what="k"), replace(row, what="v")]), both, atol=0, rtol=0)
+        assert_same(go(study, joint([replace(row, what="k"), replace(row, what="v")]), pair), both, atol=0, rtol=0)
         parts = [go(study, replace(row, what=what), pair) for what in "kv"]
         np.testing.assert_allclose(sum(p.proof.squared_change for p in parts), both.proof.squared_change, rtol=1e-9)
         assert {p.proof.cells_changed for p in parts} == {both.proof.cells_changed}
@@ -319,7 +299,7 @@ def test_keys_then_values_are_both(study, pairs, settings):
 def test_heads_in_sequence_are_all_heads(study, pairs):
     row = replace(ARM, positions="last:9")
     rows = [replace(row, heads=(head,)) for head in range(study.model.n_kv_heads)]
-    assert_same(in_sequence(study, pairs[0], rows), go(study, row, pairs[0]), atol=0, rtol=0)
+    assert_same(go(study, joint(rows), pairs[0]), go(study, row, pairs[0]), atol=0, rtol=0)
 
 
 def test_reversing_twice_changes_nothing(study, pairs):
@@ -362,7 +342,7 @@ def test_copies_are_ln_t_on_the_logits_of_p(study, pairs, entry, monkeypatch):
 
         made = compiled(study, row, pair)  # prompts are read before the attention is exchanged
         monkeypatch.setattr(ExplicitModel, "attend", attend)
-        biased = run(model, made.row, made.recipient, made.donor, STEPS)
+        biased = run(model, made.row, made.recipient, made.donors, STEPS)
         monkeypatch.setattr(ExplicitModel, "attend", plain)
         assert_same(copied, biased)
 
@@ -469,7 +449,7 @@ def test_every_control_runs_or_says_why(study, pairs):
 
 
 def test_other_prompts_go_round(study, pairs):
-    bases = [compiled(study, ARM, pair, "other_base").donor.prompt.text for pair in pairs]
+    bases = [compiled(study, ARM, pair, "other_base").donors[0].prompt.text for pair in pairs]
     assert sorted(bases) == sorted(p.base.text for p in pairs)
     assert all(text != pair.base.text for text, pair in zip(bases, pairs))
     alone = Study(study.model, pairs[:1], 1)

@@ -44,7 +44,7 @@ def study(rvsweep, demo_model, tmp_path_factory) -> RandomStudy:
         RowSpec("kv_cache", tuple(range(15, 30)), window=WINDOW, entry="refeed", align="as_is"),
     ]
     rows = [Row(f"a{i}" if arm.patched else arm.kind, arm) for i, arm in enumerate(arms)]
-    line_of = {row.label: random_arms.arm_line(row.arm, folder / "none") for row in rows if row.arm.patched}
+    line_of = {row.label: random_arms.arm_line(row.arm, folder / "none", WINDOW) for row in rows if row.arm.patched}
     lines = ["base", "source", *(f"{line} label={label}" for label, line in line_of.items())]
     controls = ["gaussian, self control_of=a2"]
     rows += [Row(f"a2 | {name}", arms[2], name) for name in ("gaussian", "self")]

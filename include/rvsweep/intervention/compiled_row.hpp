@@ -18,6 +18,8 @@ struct CompiledPatch {
   std::int32_t donor = -1;          // slot that gives values
   std::int64_t m = 0;               // its tokens
   double alpha = 1;                 // share of the donor in what is written
+  std::size_t place = 0;            // in the arm's list of patches
+  bool neutral = false;             // what is written equals what was there, by design
 
   bool operator==(const CompiledPatch&) const = default;
 };
@@ -60,7 +62,6 @@ struct CompiledRow {
   std::int32_t first_token = 0;     // b[n-1]
   std::int64_t cached = 0;          // cells of base before the first feed
   bool refeeds = false;             // b[n-1] is in those cells already
-  bool neutral = true;              // all that is written equals what was there by design
   std::vector<CompiledSitePatch> sites;
   std::vector<CompiledCachePatch> cache;
 
@@ -69,9 +70,12 @@ struct CompiledRow {
   bool patches_site(std::int64_t layer) const;
   /// Cells that precede the first feed at a layer.
   std::int64_t cells_at(std::int64_t layer) const;
-  /// Whether some patched layer has more or fewer cells than base, which changes what is attended
-  /// to whatever the cells hold.
-  bool changes_length() const;
+  /// Whether a patch gives its layers more or fewer cells than base has, which changes what is
+  /// attended to whatever the cells hold.
+  bool changes_length(const CompiledCachePatch& patch) const {
+    return patch.replaces && patch.donor_cached != cached;
+  }
+  std::size_t n_patches() const { return sites.size() + cache.size(); }
   /// What fed tokens do to a layer's cache; append where no patch writes it.
   Growth growth_at(std::int64_t layer) const;
   /// The lowest layer with a patched site, of a row that has one.

@@ -18,6 +18,6 @@ void copy_base_cells(const KvCache& contexts, const std::vector<CompiledRow>& pl
 /// old counts as 0.
 void patch_prompt_caches(const Transformer& model, const KvCache& contexts,
                          const std::vector<CompiledRow>& plans, KvCache& rows,
-                         std::vector<PatchProof>& proofs);
+                         std::vector<RowProof>& proofs);
 
 }  // namespace rvsweep

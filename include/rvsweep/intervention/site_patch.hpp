@@ -15,12 +15,16 @@ struct PassEdits {
   std::vector<SiteCapture> captures;  // of what each edit gives, for change()
   std::vector<at::Tensor> old;        // base's values there, 0 where base has none
   std::vector<at::Tensor> written;    // float32 [rows, queries, heads, 1], 1 where a row is written
+  std::vector<std::int64_t> patch;    // whose edit it is, by place in CompiledRow::sites
 
   bool empty() const { return edits.empty(); }
-  /// Squared change of every row in a pass that filled `filled`, which begins with `captures`:
-  /// float64 [rows].
+  /// Squared change by every patch of every row in a pass that filled `filled`, which begins with
+  /// `captures`: float64 [rows, most patches of a row]. Not of empty edits.
   at::Tensor change(const std::vector<SiteCapture>& filled) const;
 };
+
+/// Adds a row's squared changes, float64 [patches] on the CPU, to the proofs of its site patches.
+void add_change(const CompiledRow& plan, const at::Tensor& change, RowProof& proof);
 
 /// (site, layer) that the rows patch, each once, to be captured over `queries` tokens of every
 /// context.
@@ -39,12 +43,12 @@ PassEdits pass_edits(const Transformer& model, const ContextState& contexts,
                      const std::vector<CompiledRow>& plans,
                      const std::vector<std::int64_t>& first_token, std::int64_t queries);
 
-/// Feeds the `queries` prompt positions before b[n-1], which hold all that site patches reach, with
-/// the rows' edits, and puts their keys and values into the rows' caches. Positions before the
-/// window and layers before the first patched one keep base's cells: no patch reaches them. Adds to
-/// proofs[r].
+/// Feeds those of the last `tokens` prompt tokens, which hold all that site patches reach, whose
+/// cells precede the first feed (refeed: b[n-1] too), with the rows' edits, and puts their keys and
+/// values into the rows' caches. Positions before the window and layers before the first patched
+/// one keep base's cells: no patch reaches them. Adds to proofs[r].
 void run_patched_suffix(const Transformer& model, const ContextState& contexts,
-                        const std::vector<CompiledRow>& plans, std::int64_t queries, KvCache& rows,
-                        std::vector<PatchProof>& proofs);
+                        const std::vector<CompiledRow>& plans, std::int64_t tokens, KvCache& rows,
+                        std::vector<RowProof>& proofs);
 
 }  // namespace rvsweep

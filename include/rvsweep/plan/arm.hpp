@@ -85,8 +85,9 @@ struct Arm {
   std::int64_t truncate_at = 0;     // prompts are cut to this many tokens first; 0: never
   std::vector<Patch> patches = {};  // applied in this order; base and source have none
   Control control = Control::none;
-  std::string control_of = {};  // wrong_band: the layers of the arm that it belongs to
-  std::string refusal = {};     // why no row of this arm can run; empty where some can
+  std::string control_of = {};     // wrong_band: the layers of the arm that it belongs to
+  std::int64_t control_patch = 0;  // the only patch that the control changes, from 1; 0: all
+  std::string refusal = {};        // why no row of this arm can run; empty where some can
 
   bool is_patched() const { return !patches.empty(); }
   /// Whether some patch writes what such a prompt gives.
@@ -103,6 +104,13 @@ std::string kind_name(const Arm& arm);
 
 /// How many heads a patch chooses from: those of its site, KV heads of the cache.
 std::int64_t heads_of(const Patch& patch, const ModelConfig& model);
+
+/// What hinders two patches of the cache from writing one layer in turn: unlike growth, or
+/// positions=all, which gives the layer other cells. Empty where nothing does.
+std::string cache_conflict(const std::vector<Patch>& patches);
+
+/// The most tokens that a patch of a site writes; at least `window`.
+std::int64_t longest_window(const std::vector<Arm>& arms, std::int64_t window);
 
 /// The word lists of the arms' positions.
 std::set<std::set<std::string>> word_lists(const std::vector<Arm>& arms);

@@ -28,8 +28,9 @@ inline constexpr ColumnKey<double> pr{"pr"}, effective_rank{"effective_rank"},
 inline constexpr ColumnKey<std::int8_t> status{"status"};  // RowStatus
 inline constexpr ColumnKey<std::string> reason{"reason"}, geometry_reason{"geometry_reason"};
 inline constexpr ColumnKey<std::int64_t> cells_changed{"cells_changed"},
-    cells_dropped{"cells_dropped"};
-inline constexpr ColumnKey<double> change_norm{"change_norm"};
+    patch_cells_changed{"patch_cells_changed"}, cells_dropped{"cells_dropped"};
+inline constexpr ColumnKey<double> change_norm{"change_norm"},
+    patch_change_norm{"patch_change_norm"};
 inline constexpr ColumnKey<std::int32_t> future_keys{"future_keys"};
 
 // /rows: generation
