@@ -581,4 +581,18 @@ FAULTS = [
         "commit_added_.notify_one();\n      commit_ended_.wait(lock, [this] { return !committing_; });",
         "scheduler ComputeThread.ComputesTheNextItemWhileOneIsCommitted",
     ),
+    fault(
+        "a buffer written again before its copy has ended",
+        "kernels/upload.cpp",
+        "buffers[static_cast<std::int64_t>(i % 2)]",
+        "buffers[0]",
+        "load_on_device OnDevice.ABlockIsFilledWhileTheRangeBeforeIsCopied",
+    ),
+    fault(
+        "weights sent from memory that is not pinned",
+        "kernels/upload.cpp",
+        ".pinned_memory(true)",
+        "",
+        "load_on_device OnDevice.WeightsArriveInFewLargePiecesAndTheirBits",
+    ),
 ]
