@@ -76,7 +76,7 @@ fs::path free_name(const fs::path& file, const std::string& suffix) {
 
 void write_segment(const fs::path& sweep_folder, std::uint64_t sweep_fingerprint,
                    const BundleResult& result) {
-  static std::mutex in_hdf5;
+  static std::mutex in_hdf5;  // which may be built without locks of its own
   const std::scoped_lock lock(in_hdf5);
   write_checked_file(segment_file(sweep_folder, result.bundle), FileKind::segment,
                      [&](const Handle& file) {

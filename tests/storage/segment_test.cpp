@@ -5,7 +5,6 @@
 
 #include <cstring>
 #include <fstream>
-#include <thread>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/read_file.hpp"
@@ -65,18 +64,6 @@ void expect_same_table(const ItemTable& read, const ItemTable& written) {
         },
         read.columns[i].values);
   }
-}
-
-TEST_F(SegmentTest, ThreadsMayCommitAtOnce) {
-  {
-    std::vector<std::jthread> threads;
-    for (std::int32_t bundle = 0; bundle < sweep_.n_bundles; ++bundle)
-      threads.emplace_back([this, bundle] {
-        for (int i = 0; i < 30; ++i) commit(bundle);
-      });
-  }
-  EXPECT_EQ(std::ssize(committed()), sweep_.n_bundles);
-  EXPECT_TRUE(damaged_.empty());
 }
 
 TEST_F(SegmentTest, KeepsABundleBitForBit) {
