@@ -18,28 +18,37 @@ def effects_over_layers(overview: Overview, colours: list[str], layers: int) -> 
 
     Layer l is drawn from l to l + 1, of `layers`; `colours` by index of the arm.
     """
-    named = overview.effects if len(overview.effects) <= style.MOST_CURVES else [overview.largest]
+    named = _named(overview)
     with style.figure(3.3 + style.LEGEND_LINE * len(named), layout="constrained") as (fig, axes):
-        axes.axhline(0, color=style.INK, lw=0.8, zorder=1)
-        for effect, share in zip(overview.effects, _shares(overview.effects), strict=True):
-            _control_band(axes, effect)
-            _arm_bar(axes, effect, colours[effect.line.arm.index], share)
-        source = next(
-            (line for line in overview.table.lines if line.arm.kind == "source" and line.paired), None
-        )
-        if source and not overview.table.outcome.bounded:
-            axes.axhline(source.paired.difference.value, color=style.SOURCE, lw=1, ls=(0, (4, 3)), zorder=1)
-            style.data_text(axes, layers, source.paired.difference.value, "source", color=style.SOURCE,
-                            ha="right", va="bottom", fontsize=8)  # fmt: skip
-        axes.set_xlim(0, layers)
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        axes.set_xlabel("layer")
-        axes.set_ylabel(style.outcome_scale(overview.table.outcome))
-        style.grid(axes, "y")
-        handles = [axes.plot([], [], color=colours[e.line.arm.index], lw=3)[0] for e in named]
-        style.named_curves(axes, handles, [e.line.arm.label for e in named])
+        draw_effects(axes, overview, colours, layers)
         about = f"{overview.table.outcome.title}: difference to the unpatched arm over the patched layers"
         return drawing(fig, "overview", about, _data(overview.effects))
+
+
+def draw_effects(axes: Axes, overview: Overview, colours: list[str], layers: int) -> None:
+    """The same on given axes."""
+    axes.axhline(0, color=style.INK, lw=0.8, zorder=1)
+    for effect, share in zip(overview.effects, _shares(overview.effects), strict=True):
+        _control_band(axes, effect)
+        _arm_bar(axes, effect, colours[effect.line.arm.index], share)
+    source = next((line for line in overview.table.lines if line.arm.kind == "source" and line.paired), None)
+    if source and not overview.table.outcome.bounded:
+        axes.axhline(source.paired.difference.value, color=style.SOURCE, lw=1, ls=(0, (4, 3)), zorder=1)
+        style.data_text(axes, layers, source.paired.difference.value, "source", color=style.SOURCE,
+                        ha="right", va="bottom", fontsize=8)  # fmt: skip
+    axes.set_xlim(0, layers)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.set_xlabel("layer")
+    axes.set_ylabel(style.outcome_scale(overview.table.outcome))
+    style.grid(axes, "y")
+    named = _named(overview)
+    handles = [axes.plot([], [], color=colours[e.line.arm.index], lw=3)[0] for e in named]
+    style.named_curves(axes, handles, [e.line.arm.label for e in named])
+
+
+def _named(overview: Overview) -> list[ArmEffect]:
+    """Those that the legend names."""
+    return overview.effects if len(overview.effects) <= style.MOST_CURVES else [overview.largest]
 
 
 def _shares(effects: list[ArmEffect]) -> list[float]:

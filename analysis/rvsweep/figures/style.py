@@ -52,10 +52,15 @@ _STYLE = {
 }
 
 
+def context() -> contextlib.AbstractContextManager:
+    """In which matplotlib draws as here."""
+    return matplotlib.style.context(["default", _STYLE])
+
+
 @contextlib.contextmanager
 def figure(height: float, **options) -> Iterator[tuple[Figure, Axes]]:
     """A figure of the standard width; `height` in inches. Ignores the user's own matplotlib style."""
-    with matplotlib.style.context(["default", _STYLE]), warnings.catch_warnings():
+    with context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         fig = Figure(figsize=(WIDTH, height), dpi=72, **options)
         FigureCanvasSVG(fig)  # lays text out as it is saved
@@ -106,6 +111,13 @@ def bound_box(axes: Axes, bound: float, ends: tuple[float, float], upright: bool
         if upright:
             corner, width, height = corner[::-1], height, width
         axes.add_patch(Rectangle(corner, width, height, color=BOUND, lw=0, zorder=0.5))
+
+
+def named_rows(axes: Axes, labels: Sequence[str]) -> None:
+    """One label at each of 0, 1, ... from the top."""
+    axes.set_yticks(range(len(labels)), labels, parse_math=False)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
 
 
 def estimate_bar(axes: Axes, estimate: Estimate, y: float, colour: str, gid: str = "") -> None:
