@@ -87,7 +87,7 @@ class Study:
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
     def to_xarray(self):
-        """An xarray Dataset over `row` and `prompt`, in the file's own types.
+        """An xarray Dataset over `row` and `prompt`, in the file's own types: NaN or -1 where there is no value.
 
         spectra [row, window, layer, rank], tokens and step_pr [.., step], prompt_spectra [prompt, layer, rank],
         prompt_pr and the like [prompt, layer], columns of /rows [row]. Coordinates of a row: row (its id), pair,

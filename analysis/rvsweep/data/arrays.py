@@ -62,7 +62,9 @@ def to_xarray(results: Results) -> xr.Dataset:
         if windows:
             names = [f"rows/spectra_{window}" for window in windows]
             stored = _Stored(results.path, names, file[names[0]], windows=True)
-            variables["spectra"] = _variable(("row", "window", "layer", "rank"), stored)
+            variables["spectra"] = _variable(
+                ("row", "window", "layer", "rank"), stored, {"description": "singular values of V"}
+            )
             coordinates["window"] = windows
         for table, dimension, prefix in (("rows", "row", ""), ("prompts", "prompt", "prompt_")):
             taken = {"id", "status", *of_rows, "row_id", *(f"spectra_{window}" for window in windows)}
@@ -75,9 +77,8 @@ def to_xarray(results: Results) -> xr.Dataset:
 
 def _sizes(results: Results, file: h5py.File) -> dict[str, int]:
     tokens = file["rows"].get("tokens")
-    steps = (
-        {"step": tokens.shape[1]} if isinstance(tokens, h5py.Dataset) and len(tokens.shape or ()) == 2 else {}
-    )
+    known = isinstance(tokens, h5py.Dataset) and len(tokens.shape or ()) == 2
+    steps = {"step": tokens.shape[1]} if known else {}
     return {"layer": results.n_layers, "rank": results.window, **steps}
 
 
@@ -85,9 +86,7 @@ def _windows(results: Results, rows: h5py.Group) -> list[str]:
     """Whose spectra the file has."""
     shape = (len(results.ok), results.n_layers, results.window)
     found = {window: rows.get(f"spectra_{window}") for window in WINDOWS}
-    return [
-        window for window, item in found.items() if isinstance(item, h5py.Dataset) and item.shape == shape
-    ]
+    return [window for window, item in found.items() if getattr(item, "shape", None) == shape]
 
 
 def _stored_variable(results: Results, file: h5py.File, name: str, dimension: str) -> xr.Variable | None:
@@ -98,24 +97,20 @@ def _stored_variable(results: Results, file: h5py.File, name: str, dimension: st
         return None
     if len(dataset) != len(columns["reason" if table == "rows" else "id"]):
         return None
-    notes = {
-        key: str(dataset.attrs[key]) for key in ("units", "description", "definition") if key in dataset.attrs
-    }
-    if dataset.ndim == 1:
-        text = columns.get(short)
-        values = text if text is not None and text.dtype == object else None
-        if values is None and dataset.dtype.kind not in "iufb":
-            return None
-        return xr.Variable(dimension, dataset[...] if values is None else values, notes)
+    about = ("units", "description", "definition")
+    notes = {key: str(dataset.attrs[key]) for key in about if key in dataset.attrs}
+    text = columns.get(short)
+    if text is not None and text.dtype == object:
+        return xr.Variable(dimension, text, notes)
     if dataset.dtype.kind not in "iufb":
         return None
+    if dataset.ndim == 1:
+        return xr.Variable(dimension, dataset[...], notes)
     axes, sizes = _AXES.get(short, ()), _sizes(results, file)
     fits = tuple(sizes.get(axis) for axis in axes) == dataset.shape[1:]
     axes = axes if fits else tuple(f"{short}_{at}" for at in range(1, dataset.ndim))
     return _variable((dimension, *axes), _Stored(results.path, [name], dataset, windows=False), notes)
 
 
-def _variable(
-    dimensions: tuple[str, ...], stored: _Stored, notes: dict[str, str] | None = None
-) -> xr.Variable:
+def _variable(dimensions: tuple[str, ...], stored: _Stored, notes: dict[str, str]) -> xr.Variable:
     return xr.Variable(dimensions, indexing.LazilyIndexedArray(stored), notes)
