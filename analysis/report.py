@@ -5,6 +5,6 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # products are small: threads would mostly wait
 
-from analysis.cli.report import main
+from rvsweep.cli.report import main
 
 raise SystemExit(main(binary=Path(__file__).resolve().parents[1] / "build" / "rvsweep"))

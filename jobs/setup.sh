@@ -52,11 +52,11 @@ make_venv() {
   printf '%s\n' "$wanted" >"$mark"
 }
 
-# .venv imports analysis/ of the checkout that it lies in: the path is relative to site-packages.
-link_analysis() {
+# .venv imports rvsweep from analysis/ of the checkout that it lies in: the path is relative to site-packages.
+link_package() {
   local site
   for site in .venv/lib/python3.*/site-packages; do
-    printf '../../../..\n' >"$site/rvsweep-analysis.pth"
+    printf '../../../../analysis\n' >"$site/rvsweep-analysis.pth"
   done
 }
 
@@ -89,6 +89,6 @@ build() {
 
 install_packages
 make_venv
-link_analysis
+link_package
 make_models
 build

@@ -6,8 +6,8 @@ import pytest
 from report_page import Page
 from synthetic_results import set_status
 
-from analysis.cli import main as command
-from analysis.cli import report
+from rvsweep.cli import main as command
+from rvsweep.cli import report
 
 
 def pending(columns):

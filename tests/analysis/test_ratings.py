@@ -10,9 +10,9 @@ import pytest
 from report_page import Page, numbers
 from synthetic_results import ARMS, set_status
 
-from analysis.cli import blind, report
-from analysis.data.ratings import read_table, row_id_text
-from analysis.stats.agreement import krippendorff_alpha
+from rvsweep.cli import blind, report
+from rvsweep.data.ratings import read_table, row_id_text
+from rvsweep.stats.agreement import krippendorff_alpha
 
 
 def read(path):

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from synthetic_results import CONFIG, set_status
 
-from analysis.data.results import ResultsError, read_results
-from analysis.data.settings import summary
-from analysis.report.methods import methods
-from analysis.stats.equivalence import Margin
-from analysis.stats.resampling import Bootstrap
+from rvsweep.data.results import ResultsError, read_results
+from rvsweep.data.settings import summary
+from rvsweep.report.methods import methods
+from rvsweep.stats.equivalence import Margin
+from rvsweep.stats.resampling import Bootstrap
 
 
 def test_values_of_rows_without_a_result_are_nan(results_file):
