@@ -100,9 +100,8 @@ std::vector<Arm> control_arms(const std::vector<ConfigValue>& lines, const std::
         })) {
       std::vector<std::string> known;
       for (const Arm& arm : arms) known.push_back(arm.label);
-      throw InputError(
-          line.where, "no patched arm has the label \"" + only + "\"",
-          known.empty() ? "add one" : "did you mean " + nearest_name(only, known) + "?");
+      throw InputError(line.where, "no patched arm has the label \"" + only + "\"",
+                       known.empty() ? "add one" : name_hint(only, known));
     }
     for (const std::string& part : split(line.text.substr(0, at), ',')) {
       const std::string name = trimmed(part);
