@@ -14,11 +14,11 @@ install(
   PATTERN __pycache__ EXCLUDE)
 install(FILES CITATION.cff LICENSE README.md pyproject.toml requirements.txt DESTINATION ${shared})
 install(
-  FILES src/install/completion.bash
+  FILES src/completion.bash
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
   RENAME rvsweep)
 
 set(man_page ${CMAKE_BINARY_DIR}/rvsweep.1)
 install(CODE "execute_process(COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:rvsweep> -DOUTPUT=${man_page} -P
-  ${CMAKE_CURRENT_SOURCE_DIR}/src/install/man_page.cmake COMMAND_ERROR_IS_FATAL ANY)")
+  ${CMAKE_CURRENT_SOURCE_DIR}/src/man_page.cmake COMMAND_ERROR_IS_FATAL ANY)")
 install(FILES ${man_page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
