@@ -1,5 +1,5 @@
 """python analysis/bank.py bank.jsonl [--tokenizer FOLDER ...] [-o page.html]: what a prompt bank is like."""
 
-from analysis.cli.bank import main
+from rvsweep.cli.bank import main
 
 raise SystemExit(main())

@@ -1,5 +1,5 @@
 """python analysis/blind.py results.h5 -o texts.csv --key key.csv: texts without their arms, for raters."""
 
-from analysis.cli.blind import main
+from rvsweep.cli.blind import main
 
 raise SystemExit(main())

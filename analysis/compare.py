@@ -4,6 +4,6 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # products are small: threads would mostly wait
 
-from analysis.cli.compare import main
+from rvsweep.cli.compare import main
 
 raise SystemExit(main())

@@ -1,5 +1,5 @@
 """python analysis/export.py results.h5 -o FOLDER [--format csv|parquet]: tidy tables for other tools."""
 
-from analysis.cli.export import main
+from rvsweep.cli.export import main
 
 raise SystemExit(main())

@@ -70,11 +70,11 @@ make_venv() {
   printf '%s\n' "$wanted" >"$mark"
 }
 
-# The environment imports analysis/ of the folder that it lies in: the path is relative to site-packages.
-link_analysis() {
+# The environment imports rvsweep from analysis/ of the folder that it lies in: the path is relative to site-packages.
+link_package() {
   local site
   for site in "$python"/lib/python3.*/site-packages; do
-    printf '../../../..\n' >"$site/rvsweep-analysis.pth"
+    printf '../../../../analysis\n' >"$site/rvsweep-analysis.pth"
   done
 }
 
@@ -112,7 +112,7 @@ install_into_prefix() {
 
 install_packages
 make_venv
-link_analysis
+link_package
 if [ -n "$prefix" ]; then
   torch=$(echo "$python"/lib/python3.*/site-packages/torch)
   LIBTORCH=${LIBTORCH:-$torch} build

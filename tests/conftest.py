@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+sys.path[:0] = [str(ROOT / "analysis"), str(ROOT / "tests" / "support")]  # import rvsweep: this checkout's
 
 PARITY_NOTES = pytest.StashKey[list[str]]()
 
@@ -41,7 +41,11 @@ def rvsweep() -> Path:
 @pytest.fixture(scope="session")
 def demo_model() -> Path:
     folder = ROOT / "models" / "SmolLM2-135M-Instruct"
-    missing = [name for name in ("config.json", "model.safetensors", "tokenizer.json") if not (folder / name).is_file()]
+    missing = [
+        name
+        for name in ("config.json", "model.safetensors", "tokenizer.json")
+        if not (folder / name).is_file()
+    ]
     if missing:
         pytest.fail(f"{folder} lacks {', '.join(missing)} (the demo model was not made): run ./tests/run.sh")
     return folder

@@ -66,7 +66,7 @@ Machine read_machine(const std::filesystem::path& file) {
   keys.erase("machine.name");
   if (!keys.empty())
     throw InputError(file.string(), "unknown key " + keys.begin()->first,
-                     "did you mean " + nearest_name(keys.begin()->first, known) + "?");
+                     name_hint(keys.begin()->first, known));
   if (machine.name.empty()) machine.name = file.stem().string();
   if (machine.cores_per_rank == 0)
     machine.cores_per_rank =

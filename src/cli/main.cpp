@@ -49,7 +49,7 @@ int dispatch(const Arguments& words) {
     return command.run({words.begin() + 1, words.end()});
   }
   throw InputError("", "unknown command \"" + words[0] + "\"",
-                   "did you mean " + nearest_name(words[0], names) + "? See rvsweep --help");
+                   name_hint(words[0], names) + " (rvsweep --help)");
 }
 
 /// Memory that tensors give back is kept for the next ones: fresh pages cost more than they are

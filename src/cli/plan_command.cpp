@@ -103,6 +103,25 @@ void print_equal_pairs(const Plan& plan) {
                              std::ranges::find_if(plan.pairs, equal)->id);
 }
 
+/// Their number and labels, as many a line as fit.
+void print_arms(const Plan& plan) {
+  constexpr std::size_t width = 100;
+  std::string line = fmt::format("arms      {}:", plan.arms.size());
+  for (const Arm& arm : plan.arms) {
+    const std::string label = ' ' + arm.label + (&arm == &plan.arms.back() ? "" : ",");
+    if (line.size() + label.size() > width) {
+      std::cout << line << "\n";
+      line.assign(9, ' ');
+    }
+    line += label;
+  }
+  std::cout << line << "\n";
+}
+
+void print_arm_specs(const Plan& plan) {
+  for (const Arm& arm : plan.arms) std::cout << arm.label << "  =  " << arm.canonical() << "\n";
+}
+
 void print_memory(const SweepSetup& setup) {
   const auto& [budget, shape] = memory_of(setup);
   const BundleMemory& bundle = budget.bundle;
@@ -125,12 +144,10 @@ void print_summary(const SweepSetup& setup) {
   const Plan& plan = setup.plan;
   std::cout << fmt::format(
       "model     {} ({} layers, early {}, late {}), {} on {}\n"
-      "pairs     {}\n{}arms      {}\n",
+      "pairs     {}\n{}",
       setup.config.model_path.string(), setup.model.n_layers, plan.early_layer, plan.late_layer,
-      setup.target.dtype, setup.target.device, plan.pairs.size(), length_report(plan),
-      plan.arms.size());
-  for (const Arm& arm : plan.arms)
-    std::cout << "  " << arm.label << "  =  " << arm.canonical() << "\n";
+      setup.target.dtype, setup.target.device, plan.pairs.size(), length_report(plan));
+  print_arms(plan);
   std::cout << fmt::format("rows      {} ({} refused)\nbundles   {} of up to {} rows\n",
                            plan.rows.size(), plan.n_refused(), plan.bundles.size(),
                            plan.bundle_rows);
@@ -231,12 +248,14 @@ int plan_command(const Arguments& arguments) {
   auto all = sweep_options();
   po::options_description here("The plan");
   here.add_options()("list", po::bool_switch(), "one JSON line per row instead of the summary")(
+      "arms", po::bool_switch(), "every arm with all its settings instead of the summary")(
       "json", po::bool_switch(), "the summary as one JSON object, sizes in bytes")(
       "machine", po::value<std::string>(),
       "file that describes a cluster (configs/machines): suggests nodes, ranks, time and memory");
   all.add(here);
   const auto options = parse_options(
-      arguments, all, "plan --config F... [--set key=value] [--list] [--json] [--machine F]");
+      arguments, all,
+      "plan --config F... [--set key=value] [--list] [--arms] [--json] [--machine F]");
   if (!options) return exit_done;
   const ConfigValues values = config_of(*options);
   if ((*options)["dump-config"].as<bool>()) {
@@ -249,6 +268,8 @@ int plan_command(const Arguments& arguments) {
       prepare_sweep(values, target_of(values, machine), nullptr, Texts::forgotten);
   if ((*options)["list"].as<bool>())
     print_rows(setup.plan);
+  else if ((*options)["arms"].as<bool>())
+    print_arm_specs(setup.plan);
   else if ((*options)["json"].as<bool>())
     print_json(setup);
   else

@@ -1,10 +1,14 @@
 #include "rvsweep/core/nearest.hpp"
 
+#include <spdlog/fmt/ranges.h>
+
 #include <algorithm>
 #include <numeric>
 
 namespace rvsweep {
 namespace {
+
+constexpr std::size_t most_listed = 24;
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -23,11 +27,13 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string nearest_name(std::string_view name, std::span<const std::string> known) {
-  const auto best = std::min_element(known.begin(), known.end(), [&](const auto& a, const auto& b) {
-    return edit_distance(name, a) < edit_distance(name, b);
-  });
-  return best == known.end() ? std::string() : *best;
+std::string name_hint(std::string_view name, std::span<const std::string> known) {
+  const auto best = std::ranges::min_element(
+      known, {}, [&](const std::string& one) { return edit_distance(name, one); });
+  if (best == known.end()) return "";
+  if (2 * edit_distance(name, *best) > name.size() && known.size() <= most_listed)
+    return fmt::format("choose from {}", fmt::join(known, ", "));
+  return "did you mean " + *best + "?";
 }
 
 }  // namespace rvsweep

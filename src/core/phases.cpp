@@ -3,8 +3,8 @@
 namespace rvsweep {
 
 const std::vector<std::string>& phase_names() {
-  static const std::vector<std::string> names{"load",    "tokenise", "prefill", "decode",
-                                              "spectra", "readouts", "hdf5",    "wait"};
+  static const std::vector<std::string> names{
+      "load", "tokenise", "prefill", "decode", "spectra", "readouts", "wait", "texts", "hdf5"};
   return names;
 }
 

@@ -83,17 +83,14 @@ std::string_view donor_text(const Bundle& bundle, const BundleRow& row) {
   return bundle.contexts[context].text;
 }
 
-/// Tokens and text of every row, and its behaviour; a text that cannot be searched fails its row.
-void fill_texts(const Tokenizer& tokenizer, const PreparedBundle& prepared,
-                const DecodedBatch& batch, ItemTable& table) {
+/// The tokens of every row that has a result.
+void fill_tokens(const PreparedBundle& prepared, const DecodedBatch& batch, ItemTable& table) {
   const auto N = prepared.settings.generation.max_new_tokens;
   if (N == 0) return;
   auto& tokens = column(table, columns::tokens);  // [rows, N]
   auto& n_generated = column(table, columns::n_generated);
   auto& n_generated_v = column(table, columns::n_generated_v);
   auto& stop_reason = column(table, columns::stop_reason);
-  auto& text = column(table, columns::text);
-  std::vector<TextOfRow> texts;
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     const Generated& row = batch.rows[r];
     if (!row.failure.empty()) continue;
@@ -102,10 +99,24 @@ void fill_texts(const Tokenizer& tokenizer, const PreparedBundle& prepared,
     n_generated[r] = static_cast<std::int32_t>(row.tokens.size());
     n_generated_v[r] = n_generated[r] - 1;
     stop_reason[r] = row.stopped_at_eos ? "eos" : "length";
-    text[r] = tokenizer.decode(row.tokens);
-    texts.push_back({r, text[r], donor_text(prepared.bundle, prepared.bundle.rows[r])});
   }
-  for (const auto& [r, reason] : fill_behaviour(texts, prepared.settings.families, table)) {
+}
+
+/// Text and behaviour of every row that has tokens; a text that cannot be searched fails its row.
+void fill_texts(const BundleRunner& runner, const Bundle& bundle, ItemTable& table) {
+  const auto N = runner.settings.generation.max_new_tokens;
+  if (N == 0) return;
+  const auto& tokens = column(table, columns::tokens);  // [rows, N]
+  const auto& n_generated = column(table, columns::n_generated);
+  auto& text = column(table, columns::text);
+  std::vector<TextOfRow> texts;
+  for (std::size_t r = 0; r < bundle.rows.size(); ++r) {
+    if (n_generated[r] < 0) continue;
+    text[r] = runner.tokenizer.decode(
+        {&tokens[r * static_cast<std::size_t>(N)], static_cast<std::size_t>(n_generated[r])});
+    texts.push_back({r, text[r], donor_text(bundle, bundle.rows[r])});
+  }
+  for (const auto& [r, reason] : fill_behaviour(texts, runner.settings.families, table)) {
     column(table, columns::status)[r] = failed;
     column(table, columns::reason)[r] = reason;
   }
@@ -144,7 +155,7 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
   const PhaseTimer readouts(runner.phases, Phase::readouts);
   fill_outcome(prepared, batch, result.rows);
   fill_patch_proofs(batch, result.rows);
-  fill_texts(runner.tokenizer, prepared, batch, result.rows);
+  fill_tokens(prepared, batch, result.rows);
   fill_first_token(prepared, batch, result.rows);
   fill_logit_lens(runner.model, batch, result.rows);
   fill_forced(prepared, batch, result.rows);
@@ -192,22 +203,44 @@ BundleResult compute_in_memory(const BundleRunner& runner, const Bundle& bundle)
   return computed();
 }
 
-}  // namespace
-
-BundleResult BundleRunner::run(const Bundle& bundle) const {
+/// What `work` returns, or every row failed by its error.
+template <class Work>
+BundleResult or_failed(const BundleRunner& runner, const Bundle& bundle, const Work& work) {
   try {
-    return naming_device_errors(model.placement().device,
-                                less_memory(bundle, settings.generation.max_new_tokens),
-                                [&] { return compute_in_memory(*this, bundle); });
+    return work();
   } catch (const ContractError&) {
     throw;  // a defect must not pass as a property of the rows
   } catch (const DeviceError&) {
     throw;  // nor must a broken device
   } catch (const std::exception& error) {
     const std::string message = error.what();  // libtorch appends a stack trace
-    return failed_result(bundle, prompt_columns, row_columns,
+    return failed_result(bundle, runner.prompt_columns, runner.row_columns,
                          message.substr(0, message.find('\n')));
   }
+}
+
+}  // namespace
+
+BundleResult BundleRunner::run(const Bundle& bundle) const {
+  BundleResult result = compute(bundle);
+  read_texts(bundle, result);
+  return result;
+}
+
+BundleResult BundleRunner::compute(const Bundle& bundle) const {
+  return or_failed(*this, bundle, [&] {
+    return naming_device_errors(model.placement().device,
+                                less_memory(bundle, settings.generation.max_new_tokens),
+                                [&] { return compute_in_memory(*this, bundle); });
+  });
+}
+
+void BundleRunner::read_texts(const Bundle& bundle, BundleResult& result) const {
+  const PhaseTimer timer(phases, Phase::texts);
+  result = or_failed(*this, bundle, [&] {
+    fill_texts(*this, bundle, result.rows);
+    return std::move(result);
+  });
 }
 
 BundleResult failed_result(const Bundle& bundle, const std::vector<ColumnSpec>& prompt_columns,

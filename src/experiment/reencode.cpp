@@ -73,21 +73,22 @@ KvCache read_texts(const Transformer& model, const KvCache& contexts,
 using Readings = std::map<std::pair<std::int64_t, std::size_t>, std::vector<Reading>>;
 
 Readings readings_of(const Tokenizer& tokenizer, const PreparedBundle& prepared,
-                     const DecodedBatch& batch, const std::vector<std::string>& texts) {
+                     const DecodedBatch& batch) {
   const SweepSettings& settings = prepared.settings;
   const Bundle& bundle = prepared.bundle;
   // The blank between prompt and text may be a token of its own.
   const std::int64_t usual =
       canonical_length(std::min(settings.generation.max_new_tokens + 1, notebook_truncation));
   Readings readings;
-  for (std::size_t r = 0; r < texts.size(); ++r) {
+  for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     if (!batch.rows[r].failure.empty()) continue;
     Reading reading;
     reading.row = r;
     reading.slot = r % reading_rows;
     reading.prompt_slot = bundle.rows[r].base;
     reading.prompt = &bundle.contexts[static_cast<std::size_t>(reading.prompt_slot)];
-    reading.tokens = tokenizer.encode(reading.prompt->text + " " + texts[r]);
+    reading.tokens =
+        tokenizer.encode(reading.prompt->text + " " + tokenizer.decode(batch.rows[r].tokens));
     if (reading.tokens.size() > notebook_truncation) reading.tokens.resize(notebook_truncation);
     const auto length = std::ssize(reading.tokens);
     if (length < settings.window || length > prepared.model.config().max_length()) continue;
@@ -114,8 +115,7 @@ void fill_reencoded(const Tokenizer& tokenizer, const PreparedBundle& prepared,
   const auto is_read = [&](std::size_t, std::int64_t layer) {
     return layer == settings.early_layer || layer == settings.late_layer;
   };
-  const auto all = readings_of(tokenizer, prepared, batch, column(table, columns::text));
-  for (const auto& [key, readings] : all) {
+  for (const auto& [key, readings] : readings_of(tokenizer, prepared, batch)) {
     const KvCache cache = read_texts(prepared.model, contexts, readings, key.first,
                                      std::max(settings.early_layer, settings.late_layer));
     std::vector<VWindow> windows;

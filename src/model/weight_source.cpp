@@ -14,6 +14,7 @@
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/philox.hpp"
 #include "rvsweep/core/read_file.hpp"
+#include "rvsweep/kernels/upload.hpp"
 
 namespace rvsweep {
 namespace {
@@ -91,6 +92,30 @@ bool has_own_head(const TensorIndex& files, ModelConfig config) {
       return true;
   }
   return false;
+}
+
+/// Enough for a copy at full speed.
+constexpr std::int64_t upload_bytes = 64 << 20;
+
+std::vector<WeightSlice> slices_of(const WeightLayout& layout) {
+  std::vector<WeightSlice> slices;
+  for (const StoredParameter& parameter : layout.parameters)
+    append_slices(parameter, /*unit=*/2, slices);
+  return slices;
+}
+
+/// Reads slices of a layout on `threads` threads; its byte `begin` lies at `into`.
+void read_slices(const WeightSource& source, at::ScalarType dtype,
+                 const std::vector<WeightSlice>& slices, int threads, std::int64_t begin,
+                 std::byte* into) {
+  const auto item = static_cast<std::int64_t>(at::elementSize(dtype));
+  WorkCounter taken = 0;
+  share_work(taken, slices.size(), threads, [&] {
+    return [&, reader = std::make_shared<WeightReader>(source)](std::size_t i) {
+      const auto& [parameter, first, n] = slices[i];
+      reader->read(*parameter, first, n, dtype, into + (parameter->offset + first * item - begin));
+    };
+  });
 }
 
 }  // namespace
@@ -186,29 +211,29 @@ void append_slices(const StoredParameter& parameter, std::int64_t unit,
 
 void read_parameters(const WeightSource& source, const WeightLayout& layout, int threads,
                      std::byte* into) {
-  std::vector<WeightSlice> slices;
-  for (const StoredParameter& parameter : layout.parameters)
-    append_slices(parameter, /*unit=*/2, slices);
-  const auto item = static_cast<std::int64_t>(at::elementSize(layout.dtype));
-  WorkCounter taken = 0;
-  share_work(taken, slices.size(), threads, [&] {
-    return [&, reader = std::make_shared<WeightReader>(source)](std::size_t i) {
-      const auto& [parameter, first, n] = slices[i];
-      reader->read(*parameter, first, n, layout.dtype, into + parameter->offset + first * item);
-    };
-  });
+  read_slices(source, layout.dtype, slices_of(layout), threads, /*begin=*/0, into);
 }
 
 at::Tensor load_block(const WeightSource& source, const WeightLayout& layout,
                       const at::Device& device, int threads) {
-  at::Tensor block = at::empty({layout.bytes}, at::TensorOptions().device(device).dtype(at::kByte));
+  const at::Tensor block =
+      at::empty({layout.bytes}, at::TensorOptions().device(device).dtype(at::kByte));
   const auto item = static_cast<std::int64_t>(at::elementSize(layout.dtype));
-  for (const StoredParameter& parameter : layout.parameters) {
-    const WeightLayout alone{layout.dtype, {{parameter, 0}}, parameter.numel() * item};
-    const at::Tensor host = at::empty({alone.bytes}, at::kByte);
-    read_parameters(source, alone, threads, static_cast<std::byte*>(host.data_ptr()));
-    block.narrow(0, parameter.offset, alone.bytes).copy_(host);
+  std::vector<std::vector<WeightSlice>> pieces;
+  std::vector<ByteRange> ranges;  // of the pieces
+  for (const WeightSlice& slice : slices_of(layout)) {
+    const std::int64_t first = slice.parameter->offset + slice.first * item;
+    const std::int64_t end = first + slice.n * item;
+    if (ranges.empty() || end - ranges.back().first > upload_bytes) {
+      pieces.emplace_back();
+      ranges.push_back({first});
+    }
+    pieces.back().push_back(slice);
+    ranges.back().bytes = end - ranges.back().first;
   }
+  fill_ranges(block, ranges, [&](std::size_t i, std::byte* into) {
+    read_slices(source, layout.dtype, pieces[i], threads, ranges[i].first, into);
+  });
   return block;
 }
 

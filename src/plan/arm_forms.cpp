@@ -185,9 +185,7 @@ void check_setting(const ArmForm& form, const std::string& name, const std::stri
   }
   if (name != "label")
     throw InputError(where, "setting " + name + " means nothing for " + form.name,
-                     names.size() == 1
-                         ? "remove it"
-                         : "remove it, or did you mean " + nearest_name(name, names) + "?");
+                     names.size() == 1 ? "remove it" : "remove it, or " + name_hint(name, names));
 }
 
 /// The settings as written; every combination of the comma lists, the last list varying fastest.

@@ -94,7 +94,7 @@ Limit limit_of(const std::string& text, const std::vector<Arm>& arms, const std:
         return {arm.label, static_cast<std::int64_t>(p)};
   }
   throw InputError(where, "no patched arm has the label \"" + text + "\"",
-                   known.empty() ? "add one" : "did you mean " + nearest_name(text, known) + "?");
+                   known.empty() ? "add one" : name_hint(text, known));
 }
 
 }  // namespace

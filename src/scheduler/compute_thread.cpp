@@ -7,8 +7,31 @@
 
 namespace rvsweep {
 
+namespace {
+
+/// What has become of an item after `work`; its outcome is what that returns.
+ComputeResult attempt(std::int32_t id, const std::function<Bytes()>& work) {
+  try {
+    return {id, ResultKind::done, work(), ""};
+  } catch (const OutputError& error) {
+    return {id, ResultKind::output_error, {}, error.what()};
+  } catch (const DeviceMemoryError& error) {
+    return {id, ResultKind::out_of_memory, {}, error.what()};
+  } catch (const DeviceError& error) {
+    return {id, ResultKind::device_error, {}, error.what()};
+  } catch (const std::exception& error) {
+    return {id, ResultKind::failed, {}, error.what()};
+  } catch (...) {
+    return {id, ResultKind::failed, {}, "the executor threw something that is no exception"};
+  }
+}
+
+}  // namespace
+
 ComputeThread::ComputeThread(Executor executor)
-    : executor_(std::move(executor)), thread_([this](std::stop_token stop) { compute(stop); }) {}
+    : executor_(std::move(executor)),
+      commit_thread_([this](std::stop_token stop) { commit(stop); }),
+      compute_thread_([this](std::stop_token stop) { compute(stop); }) {}
 
 void ComputeThread::submit(std::int32_t id, Bytes payload) {
   {
@@ -38,9 +61,10 @@ void ComputeThread::wait_for_result(std::chrono::microseconds longest) {
 
 Activity ComputeThread::activity() const {
   const std::scoped_lock lock(mutex_);
-  if (!current_) return {};
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - current_since_;
-  return {current_, elapsed.count()};
+  const auto& started = computing_ ? computing_ : committing_;
+  if (!started) return {};
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - started->since;
+  return {started->id, elapsed.count()};
 }
 
 void ComputeThread::compute(const std::stop_token& stop) {
@@ -49,32 +73,43 @@ void ComputeThread::compute(const std::stop_token& stop) {
          !stop.stop_requested()) {
     const Task task = std::move(tasks_.front());
     tasks_.pop_front();
-    current_ = task.id;
-    current_since_ = std::chrono::steady_clock::now();
+    computing_ = {task.id, std::chrono::steady_clock::now()};
     lock.unlock();
-    ComputeResult result = execute(task);
+    Commit commit;
+    ComputeResult result = attempt(task.id, [&] {
+      commit = executor_(task.payload);
+      return Bytes();
+    });
     lock.lock();
-    current_.reset();
-    halted_ = result.kind != ResultKind::done && result.kind != ResultKind::failed;
-    results_.push_back(std::move(result));
-    result_added_.notify_one();
+    if (result.kind == ResultKind::done) {
+      commit_ended_.wait(lock, [this] { return !committing_; });
+      committing_ = std::move(computing_);
+      committing_->commit = std::move(commit);
+      commit_added_.notify_one();
+    } else {
+      add_result(std::move(result));
+    }
+    computing_.reset();
   }
 }
 
-ComputeResult ComputeThread::execute(const Task& task) const {
-  try {
-    return {task.id, ResultKind::done, executor_(task.payload), ""};
-  } catch (const OutputError& error) {
-    return {task.id, ResultKind::output_error, {}, error.what()};
-  } catch (const DeviceMemoryError& error) {
-    return {task.id, ResultKind::out_of_memory, {}, error.what()};
-  } catch (const DeviceError& error) {
-    return {task.id, ResultKind::device_error, {}, error.what()};
-  } catch (const std::exception& error) {
-    return {task.id, ResultKind::failed, {}, error.what()};
-  } catch (...) {
-    return {task.id, ResultKind::failed, {}, "the executor threw something that is no exception"};
+void ComputeThread::commit(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  while (commit_added_.wait(lock, stop, [this] { return committing_.has_value(); })) {
+    lock.unlock();
+    ComputeResult result = attempt(committing_->id, std::exchange(committing_->commit, {}));
+    lock.lock();
+    committing_.reset();
+    add_result(std::move(result));
+    commit_ended_.notify_one();
   }
+}
+
+/// With the mutex held.
+void ComputeThread::add_result(ComputeResult result) {
+  halted_ |= result.kind != ResultKind::done && result.kind != ResultKind::failed;
+  results_.push_back(std::move(result));
+  result_added_.notify_one();
 }
 
 }  // namespace rvsweep

@@ -1,5 +1,6 @@
 #pragma once
-// The one thread of a rank that computes, so that its main thread can answer messages meanwhile.
+// The one thread of a rank that computes, so that its main thread can answer messages meanwhile,
+// and the one that commits what has been computed.
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -22,21 +23,23 @@ struct ComputeResult {
   std::string message;  // of the others
 };
 
-/// Executes submitted items one after the other. After an OutputError or a DeviceError it starts no
-/// further item.
+/// Executes submitted items one after the other. While one is committed the next is computed; then
+/// it waits, so that no more than two results are held. After an OutputError or a DeviceError no
+/// further item starts; what has been computed is committed.
 class ComputeThread {
  public:
   explicit ComputeThread(Executor executor);
-  /// Waits for the item that is being computed; items not started are dropped.
+  /// Waits for the item that is being computed and for commits; items not started are dropped.
   ~ComputeThread() = default;
 
   void submit(std::int32_t id, Bytes payload);
   /// Takes back the items that have not started.
   std::vector<std::int32_t> withdraw();
-  /// Results so far, in the order of computation, each returned once.
+  /// Results so far, each returned once.
   std::vector<ComputeResult> take_results();
   /// Returns when there is a result to take, at the latest after `longest`.
   void wait_for_result(std::chrono::microseconds longest);
+  /// The item that is being computed, else the one that is being committed.
   Activity activity() const;
 
  private:
@@ -44,19 +47,25 @@ class ComputeThread {
     std::int32_t id;
     Bytes payload;
   };
+  struct Started {
+    std::int32_t id;
+    std::chrono::steady_clock::time_point since;
+    Commit commit = {};
+  };
   void compute(const std::stop_token& stop);
-  ComputeResult execute(const Task& task) const;
+  void commit(const std::stop_token& stop);
+  void add_result(ComputeResult result);
 
   Executor executor_;
   mutable std::mutex mutex_;  // guards what follows
-  std::condition_variable_any task_added_;
+  std::condition_variable_any task_added_, commit_added_, commit_ended_;
   std::condition_variable result_added_;
   std::deque<Task> tasks_;
   std::vector<ComputeResult> results_;
-  std::optional<std::int32_t> current_;
-  std::chrono::steady_clock::time_point current_since_;
+  std::optional<Started> computing_, committing_;
   bool halted_ = false;
-  std::jthread thread_;  // last: it must end before the rest goes
+  // Last, and in this order: computing ends first, then commits, then the rest goes.
+  std::jthread commit_thread_, compute_thread_;
 };
 
 }  // namespace rvsweep

@@ -13,8 +13,8 @@
 namespace rvsweep {
 
 /// Every item is pending, held by a rank, done or failed. A rank holds at most two: the one that it
-/// computes and its next. The second is given only while more items are pending than there are
-/// ranks, so that at the end no item waits behind another while a rank is idle.
+/// computes or commits and its next. The second is given only while more items are pending than
+/// there are ranks, so that at the end no item waits behind another while a rank is idle.
 /// Items with failed attempts, and those at which a device broke, come after all others. The last
 /// attempt of one that has failed before runs while no rank holds anything else: if it ends the
 /// process, no other item is lost with it. Item ids and ranks that do not exist are ContractErrors.

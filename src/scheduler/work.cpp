@@ -13,6 +13,12 @@ constexpr int messages_per_round = 64;
 
 }  // namespace
 
+Executor in_one_step(std::function<Bytes(const Bytes& payload)> work) {
+  return [work = std::move(work)](const Bytes& payload) -> Commit {
+    return [outcome = work(payload)] { return outcome; };
+  };
+}
+
 WorkOutcome run_work(Communicator& communicator, const WorkSource* source, const Executor& executor,
                      const WorkEvents& events, const StopPolicy& stop) {
   RVSWEEP_EXPECT((communicator.rank() == 0) == (source != nullptr),

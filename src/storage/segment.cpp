@@ -1,6 +1,7 @@
 #include "rvsweep/storage/segment.hpp"
 
 #include <algorithm>
+#include <mutex>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
@@ -75,6 +76,8 @@ fs::path free_name(const fs::path& file, const std::string& suffix) {
 
 void write_segment(const fs::path& sweep_folder, std::uint64_t sweep_fingerprint,
                    const BundleResult& result) {
+  static std::mutex in_hdf5;  // which may be built without locks of its own
+  const std::scoped_lock lock(in_hdf5);
   write_checked_file(segment_file(sweep_folder, result.bundle), FileKind::segment,
                      [&](const Handle& file) {
                        h5::write_attribute(file, "sweep_fingerprint", sweep_fingerprint);

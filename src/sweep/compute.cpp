@@ -20,22 +20,26 @@
 namespace rvsweep {
 namespace {
 
-/// Computes and commits one bundle on this rank.
+/// One bundle on this rank: computed, then read and written while the next one is computed.
 Executor make_executor(const BundleRunner& runner, const Launch& launch, const World& world,
                        const std::filesystem::path& folder, PhaseClock& phases) {
-  return [&, prepared = false](const Bytes& payload) mutable {
+  return [&, prepared = false](const Bytes& payload) mutable -> Commit {
     if (!std::exchange(prepared, true))
       prepare_thread(runner.model.placement(), launch.threads);  // the compute thread
     const std::string started = utc_now();
     const auto begin = std::chrono::steady_clock::now();
-    BundleResult result = runner.run(from_bytes<Bundle>(payload));
+    Bundle bundle = from_bytes<Bundle>(payload);
+    BundleResult result = runner.compute(bundle);
     const Seconds seconds = std::chrono::steady_clock::now() - begin;
-    result.run = {world.communicator().rank(), world.node().host, started, seconds.count()};
-    {
+    const BundleRunFacts facts{world.communicator().rank(), world.node().host, started,
+                               seconds.count()};
+    return [&, bundle = std::move(bundle), result = std::move(result), facts]() mutable {
+      runner.read_texts(bundle, result);
+      result.run = facts;
       const PhaseTimer timer(&phases, Phase::hdf5);
       write_segment(folder, launch.fingerprint, result);
-    }
-    return to_bytes(outcome_of(result.rows));
+      return to_bytes(outcome_of(result.rows));
+    };
   };
 }
 
@@ -81,12 +85,12 @@ void tell_start(const SweepFolder& folder, const Launch& launch,
                hardware.front(), launch.threads, launch.dtype);
 }
 
-/// What a sweep takes beyond the phases that it adds is time in which this rank waits.
+/// What a sweep takes beyond the phases that its compute thread adds is time in which that waits.
 template <class Sweep>
 WorkOutcome with_wait_timed(PhaseClock& phases, const Sweep& sweep) {
   const auto sum = [&] {
     const auto seconds = phases.seconds();
-    return std::accumulate(seconds.begin(), seconds.end(), 0.0);
+    return std::accumulate(seconds.begin(), seconds.begin() + static_cast<int>(Phase::texts), 0.0);
   };
   const double before = sum();
   const auto begin = std::chrono::steady_clock::now();
@@ -131,7 +135,10 @@ WorkOutcome compute(const World& world, const Launch& launch, const RunOptions& 
     tell_start(*folder, launch, hardware);
   }
   const StopPolicy stop{stop_requested, options.max_time, options.rank_timeout};
-  const Executor executor = make_executor(runner, launch, world, options.out, phases);
+  Executor executor = make_executor(runner, launch, world, options.out, phases);
+  // What a process died of is then known at once; of more attempts the last one is alone.
+  if (options.max_attempts == 1)
+    executor = in_one_step([executor](const Bytes& payload) { return executor(payload)(); });
   return with_wait_timed(phases, [&] {
     return run_work(communicator, source ? &*source : nullptr, executor, events, stop);
   });

@@ -77,9 +77,12 @@ RunEnd finish(SweepFolder& folder, const Launch& launch, const WorkOutcome& outc
   if (!self_check.empty()) options.run_facts["self_check"] = self_check;
   options.phase_seconds = phase_seconds;
   const MergeReport report = merge(folder.path, options);
-  spdlog::info("{} rows ok, {} refused, {} failed in {} ({:.1f} rows/s)", report.rows_ok,
-               report.rows_refused, report.rows_failed, clock_text(latest.seconds),
-               rows_per_second(folder.rows, folder.resumed, latest.seconds));
+  const double speed = rows_per_second(folder.rows, folder.resumed, latest.seconds);
+  spdlog::info("{} rows ok, {} refused, {} failed{}", report.rows_ok, report.rows_refused,
+               report.rows_failed,
+               launch.work_left
+                   ? fmt::format(" in {} ({:.1f} rows/s)", clock_text(latest.seconds), speed)
+                   : "; none was left to compute");
   const bool failed = report.rows_failed > 0 || outcome.failed > 0;
   return {failed ? exit_failed_rows : exit_done, report.results};
 }

@@ -54,6 +54,9 @@ PromptSet read_pairs(const SweepConfig& config, const PlanText& text, const Prom
                             [&](const std::string& prompt) {
                               return std::ssize(text.encode_prompt(prompt).encoding.ids);
                             });
+  if (std::ssize(set.pairs) < config.pairing.pairs)
+    spdlog::warn("prompts.pairs = {}, but these groups and this pairing make {} pairs",
+                 config.pairing.pairs, set.pairs.size());
   for (Prompt& prompt : set.prompts) sink(std::move(prompt));
   set.prompts.clear();
   return set;

@@ -33,7 +33,7 @@ Members choose_groups(const Members& all, const GroupNames& wanted) {
       }
     if (!found)
       throw InputError(wanted.where, "the bank has no group \"" + name + "\"",
-                       "did you mean " + nearest_name(beginning, known) + "?");
+                       name_hint(beginning, known));
   }
   return chosen;
 }

@@ -15,7 +15,7 @@ void check_members(const JsonPlace& place, const std::vector<std::string>& known
   for (const auto& [key, value] : place.value.items())
     if (std::find(known.begin(), known.end(), key) == known.end())
       throw InputError(place.where(), "has an unknown member \"" + key + "\"",
-                       "did you mean " + nearest_name(key, known) + "?");
+                       name_hint(key, known));
 }
 
 std::string required_text(const JsonPlace& place, const std::string& key) {

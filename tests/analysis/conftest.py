@@ -1,11 +1,11 @@
-"""Makes the repository root importable; synthetic results files and their reports as fixtures."""
+"""Synthetic results files and their reports as fixtures."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from report_page import report_of
 from synthetic_results import Sweep
@@ -20,7 +20,9 @@ def results_file(tmp_path):
 @pytest.fixture
 def page(results_file, tmp_path):
     """page(*arguments, **options) -> path and report of results_file(**options)."""
-    return lambda *arguments, **options: report_of(results_file(**options), tmp_path / "page.html", *arguments)
+    return lambda *arguments, **options: report_of(
+        results_file(**options), tmp_path / "page.html", *arguments
+    )
 
 
 @pytest.fixture(scope="session")

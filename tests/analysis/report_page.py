@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-from analysis.cli import report
+from rvsweep.cli import report
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 

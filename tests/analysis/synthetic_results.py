@@ -6,7 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from analysis.data.clusters import Clusters
+from rvsweep.data.clusters import Clusters
 
 TEXT = h5py.string_dtype("utf-8")
 STATUS = h5py.enum_dtype({"ok": 0, "refused": 1, "failed": 2, "pending": 3}, basetype="i1")
@@ -165,7 +165,7 @@ class Sweep:
         }
 
     def _rows(self, random) -> dict[str, object]:
-        from analysis.data.keywords import keyword_count
+        from rvsweep.data.keywords import keyword_count
 
         arms, n = len(self.arms), self.pairs
         pair, arm, sample = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.data.arms import Arm, controls_of
+from rvsweep.data.arms import Arm, controls_of
 
 KV = "entry=hold_last growth=append align=rerotate what=kv positions=all heads=all alpha=1 direction={}"
 FORWARD, BACK = (KV.format(direction) for direction in ("source_to_base", "base_to_source"))

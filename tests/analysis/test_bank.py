@@ -18,11 +18,11 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
-from analysis.bank import checks, summary
-from analysis.bank import page as bank_page
-from analysis.bank.checks import Lengths, near_duplicates
-from analysis.bank.prompts import BankError, Prompt, read_banks, token_counts
-from analysis.cli import bank
+from rvsweep.bank import checks, summary
+from rvsweep.bank import page as bank_page
+from rvsweep.bank.checks import Lengths, near_duplicates
+from rvsweep.bank.prompts import BankError, Prompt, read_banks, token_counts
+from rvsweep.cli import bank
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "jobs/prompts/bank.jsonl"

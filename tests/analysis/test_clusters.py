@@ -10,12 +10,12 @@ import statsmodels.formula.api as formula
 from statsmodels.stats.anova import anova_lm
 from synthetic_results import apart, cross
 
-from analysis.data.clusters import Clusters
-from analysis.data.results import read_results
-from analysis.stats.multiplicity import max_statistic
-from analysis.stats.paired import fieller, mean_with_interval, paired_difference, transfer_percents
-from analysis.stats.resampling import Bootstrap
-from analysis.stats.standard_errors import mean_covariances, standard_errors
+from rvsweep.data.clusters import Clusters
+from rvsweep.data.results import read_results
+from rvsweep.stats.multiplicity import max_statistic
+from rvsweep.stats.paired import fieller, mean_with_interval, paired_difference, transfer_percents
+from rvsweep.stats.resampling import Bootstrap
+from rvsweep.stats.standard_errors import mean_covariances, standard_errors
 
 
 def crossed(sources: int, bases: int) -> Clusters:

@@ -6,11 +6,11 @@ import pytest
 from report_page import Page, numbers
 from synthetic_results import ARMS, Sweep, add_read_outs, layer_scan
 
-from analysis.cli import compare
-from analysis.data.arms import Arm
-from analysis.data.results import read_results
-from analysis.data.runs import compare_rows
-from analysis.stats.matched_arms import same_arm
+from rvsweep.cli import compare
+from rvsweep.data.arms import Arm
+from rvsweep.data.results import read_results
+from rvsweep.data.runs import compare_rows
+from rvsweep.stats.matched_arms import same_arm
 
 OPTIONS = ("--bootstrap", "500")
 

@@ -5,11 +5,11 @@ import pytest
 import scipy.stats
 from synthetic_results import apart
 
-from analysis.data.clusters import Clusters
-from analysis.stats.equivalence import Margin, parse_margin, tost
-from analysis.stats.paired import mean_with_interval
-from analysis.stats.resampling import Bootstrap
-from analysis.stats.standard_errors import standard_errors
+from rvsweep.data.clusters import Clusters
+from rvsweep.stats.equivalence import Margin, parse_margin, tost
+from rvsweep.stats.paired import mean_with_interval
+from rvsweep.stats.resampling import Bootstrap
+from rvsweep.stats.standard_errors import standard_errors
 
 
 def equivalence(values, margin, gap=None, clusters=None):

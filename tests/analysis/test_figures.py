@@ -8,16 +8,16 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 from synthetic_results import Sweep, add_read_outs, layer_scan
 
-from analysis.data.arms import Arm
-from analysis.data.outcomes import all_outcomes
-from analysis.data.results import read_results
-from analysis.figures import group_effects, heat_map, outcome_table, overview, row_geometry, scans, style
-from analysis.stats.equivalence import Margin
-from analysis.stats.outcome_table import outcome_table as table_of
-from analysis.stats.overview import overview as overview_of
-from analysis.stats.resampling import Bootstrap
-from analysis.stats.row_geometry import LayerEffects
-from analysis.stats.scans import scans as scans_of
+from rvsweep.data.arms import Arm
+from rvsweep.data.outcomes import all_outcomes
+from rvsweep.data.results import read_results
+from rvsweep.figures import group_effects, heat_map, outcome_table, overview, row_geometry, scans, style
+from rvsweep.stats.equivalence import Margin
+from rvsweep.stats.outcome_table import outcome_table as table_of
+from rvsweep.stats.overview import overview as overview_of
+from rvsweep.stats.resampling import Bootstrap
+from rvsweep.stats.row_geometry import LayerEffects
+from rvsweep.stats.scans import scans as scans_of
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB.
 VISION = {

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from synthetic_results import apart
 
-from analysis.data.results import read_results
-from analysis.stats.paired import mean_with_interval
-from analysis.stats.prompt_geometry import prompt_geometry
-from analysis.stats.resampling import Bootstrap
+from rvsweep.data.results import read_results
+from rvsweep.stats.paired import mean_with_interval
+from rvsweep.stats.prompt_geometry import prompt_geometry
+from rvsweep.stats.resampling import Bootstrap
 
 BOOTSTRAP = Bootstrap(resamples=500)
 

@@ -8,14 +8,14 @@ import scipy.stats
 from statsmodels.api import OLS, add_constant
 from synthetic_results import apart
 
-from analysis.data.clusters import Clusters
-from analysis.data.outcomes import BEHAVIOUR
-from analysis.data.results import read_results
-from analysis.stats.equivalence import Margin
-from analysis.stats.group_effects import dose_level, group_effects, trends
-from analysis.stats.group_separation import auroc, group_separations
-from analysis.stats.outcome_table import outcome_table
-from analysis.stats.resampling import Bootstrap
+from rvsweep.data.clusters import Clusters
+from rvsweep.data.outcomes import BEHAVIOUR
+from rvsweep.data.results import read_results
+from rvsweep.stats.equivalence import Margin
+from rvsweep.stats.group_effects import dose_level, group_effects, trends
+from rvsweep.stats.group_separation import auroc, group_separations
+from rvsweep.stats.outcome_table import outcome_table
+from rvsweep.stats.resampling import Bootstrap
 
 
 def test_trend_is_the_least_squares_slope_with_hc3_errors():

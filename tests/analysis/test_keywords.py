@@ -2,8 +2,8 @@
 
 import pytest
 
-from analysis.data.keywords import NOTEBOOK_KEYWORDS, keyword_count, keyword_spans
-from analysis.data.texts import marked
+from rvsweep.data.keywords import NOTEBOOK_KEYWORDS, keyword_count, keyword_spans
+from rvsweep.data.texts import marked
 
 
 def test_there_are_24_different_keywords():

@@ -9,10 +9,10 @@ from statsmodels.stats.multitest import multipletests
 from simulated import studies
 from synthetic_results import apart
 
-from analysis.data.clusters import Clusters
-from analysis.stats.multiplicity import holm, max_statistic
-from analysis.stats.paired import paired_difference, sign_flip_ps
-from analysis.stats.resampling import Bootstrap
+from rvsweep.data.clusters import Clusters
+from rvsweep.stats.multiplicity import holm, max_statistic
+from rvsweep.stats.paired import paired_difference, sign_flip_ps
+from rvsweep.stats.resampling import Bootstrap
 
 SWEEPS = studies(300)
 ALPHA = 0.05

@@ -6,10 +6,10 @@ import scipy.stats
 from statsmodels.stats.power import TTestPower
 from synthetic_results import apart
 
-from analysis.stats.multiplicity import max_statistic
-from analysis.stats.paired import sign_flip_ps
-from analysis.stats.power import TABLE_PAIRS, d_z_interval, pairs_needed, power, power_line, power_table
-from analysis.stats.resampling import Bootstrap
+from rvsweep.stats.multiplicity import max_statistic
+from rvsweep.stats.paired import sign_flip_ps
+from rvsweep.stats.power import TABLE_PAIRS, d_z_interval, pairs_needed, power, power_line, power_table
+from rvsweep.stats.resampling import Bootstrap
 
 
 @pytest.mark.parametrize("d_z", [0.05, 0.1, 0.35, -0.5, 0.8])

@@ -283,7 +283,7 @@ def test_prompts_in_several_pairs_are_counted(plain, page):
 
 
 def test_many_points_are_drawn_as_pictures_inside_the_page(page, monkeypatch):
-    monkeypatch.setattr("analysis.figures.style.MANY_POINTS", 2)
+    monkeypatch.setattr("rvsweep.figures.style.MANY_POINTS", 2)
     _, shown = page()
     pictures = [attributes["xlink:href"] for tag, attributes in shown.elements if tag == "image"]
     assert pictures and all(address.startswith("data:image/png;base64,") for address in pictures)

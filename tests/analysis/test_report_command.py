@@ -4,7 +4,7 @@ import pytest
 from scripts import run_script
 from synthetic_results import remove_rows
 
-from analysis.cli import common, report
+from rvsweep.cli import common, report
 
 
 def test_no_external_address_in_the_style(results_file, tmp_path):

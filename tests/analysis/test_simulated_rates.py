@@ -9,12 +9,12 @@ import scipy.stats
 from simulated import allowed, studies
 from synthetic_results import apart
 
-from analysis.data.clusters import Clusters
-from analysis.stats.equivalence import Margin, tost
-from analysis.stats.group_effects import trends
-from analysis.stats.multiplicity import max_statistic
-from analysis.stats.paired import column_means, t_test_p, transfer_percents
-from analysis.stats.resampling import Bootstrap
+from rvsweep.data.clusters import Clusters
+from rvsweep.stats.equivalence import Margin, tost
+from rvsweep.stats.group_effects import trends
+from rvsweep.stats.multiplicity import max_statistic
+from rvsweep.stats.paired import column_means, t_test_p, transfer_percents
+from rvsweep.stats.resampling import Bootstrap
 
 SHAPES = {  # draw, mean
     "normal": (lambda random, size: random.normal(0, 1, size), 0),

@@ -7,9 +7,9 @@ import pytest
 import scipy.stats
 from synthetic_results import apart
 
-from analysis.stats import resampling
-from analysis.stats.multiplicity import holm
-from analysis.stats.paired import (
+from rvsweep.stats import resampling
+from rvsweep.stats.multiplicity import holm
+from rvsweep.stats.paired import (
     TAIL_PAIRS,
     mean_band,
     mean_with_interval,
@@ -19,7 +19,7 @@ from analysis.stats.paired import (
     transfer_percents,
     wilcoxon_ps,
 )
-from analysis.stats.resampling import Bootstrap
+from rvsweep.stats.resampling import Bootstrap
 
 BOOTSTRAP = Bootstrap(resamples=20_000, seed=5)
 
@@ -66,7 +66,7 @@ def test_interval_of_few_pairs_is_students():
 def test_interval_does_not_depend_on_how_resamples_are_grouped(monkeypatch):
     values = draw(30)
     whole = interval(values)
-    monkeypatch.setattr("analysis.stats.resampling.BLOCK_CELLS", 700)
+    monkeypatch.setattr("rvsweep.stats.resampling.BLOCK_CELLS", 700)
     resampling._kept.cache_clear()
     parts = interval(values)
     assert [parts.low, parts.high] == pytest.approx([whole.low, whole.high])

@@ -12,7 +12,7 @@ import scipy.stats
 from report_page import Page, numbers
 from synthetic_results import ARMS, Sweep, add_read_outs, cross, layer_scan, set_status
 
-from analysis.cli import report
+from rvsweep.cli import report
 
 
 def dosed(columns):

@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 from synthetic_results import add_read_outs, layer_scan, set_status
 
-from analysis import load
-from analysis.cli import export
-from analysis.data.outcomes import BEHAVIOUR, LOGITS
-from analysis.data.results import ResultsError, read_results
-from analysis.stats.equivalence import Margin
-from analysis.stats.outcome_table import outcome_table
-from analysis.stats.resampling import Bootstrap
+from rvsweep import load
+from rvsweep.cli import export
+from rvsweep.data.outcomes import BEHAVIOUR, LOGITS
+from rvsweep.data.results import ResultsError, read_results
+from rvsweep.stats.equivalence import Margin
+from rvsweep.stats.outcome_table import outcome_table
+from rvsweep.stats.resampling import Bootstrap
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_settings_of_arms_are_columns(study_file):
 
 
 def test_layers_hold_every_metric_of_every_spectrum(results_file, monkeypatch):
-    monkeypatch.setattr("analysis.data.spectra.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("rvsweep.data.spectra.ROWS_AT_ONCE", 7)
 
     def edit(columns):
         add_read_outs(columns)
@@ -146,6 +146,13 @@ def test_parquet_without_pyarrow_is_one_line_before_anything_is_read(tmp_path, c
     assert export.main([str(tmp_path / "none.h5"), "-o", str(tmp_path / "out"), "--format", "parquet"]) == 2
     said = capsys.readouterr().err
     assert "pip install pyarrow" in said and len(said.splitlines()) == 1 and not (tmp_path / "out").exists()
+
+
+def test_the_table_of_layers_can_be_left_out(study_file, tmp_path):
+    words = [str(study_file), "-o", str(tmp_path / "out"), "--no-layers", "--bootstrap", "100"]
+    assert export.main(words) == 0
+    written = {path.stem for path in (tmp_path / "out").iterdir()}
+    assert written == {"rows", "prompt_layers", "pairs", "arms", "contrasts"}
 
 
 def test_no_table_of_layers_without_spectra(results_file, tmp_path, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -102,6 +103,18 @@ def test_a_text_with_its_template_in_it_is_warned_of(rvsweep, demo_model, tmp_pa
         said = call([rvsweep, "plan", "--config", config, "--set", "prompts.template=smollm2"])
         assert said.returncode == 0, said.stderr
         assert ("warning: prompt p/source holds special tokens of prompts.template" in said.stderr) == warned
+
+
+def test_plan_names_its_arms_in_few_lines_and_spells_them_out_when_asked(sweep, finished):
+    words = [word for word in sweep.words("unused") if word not in ("run", "--out", "unused")]
+    summary = sweep.call("plan", *words[1:]).stdout
+    named = re.search(r"^arms +(\d+): (.*?)\nrows ", summary, re.MULTILINE | re.DOTALL)
+    arms = finished.results.arms
+    assert int(named[1]) == len(arms["label"])
+    assert " ".join(named[2].split()) == ", ".join(arms["label"])
+    assert max(map(len, named[0].splitlines())) <= 100
+    spelt = sweep.call("plan", *words[1:], "--arms").stdout.splitlines()
+    assert spelt == [f"{label}  =  {spec}" for label, spec in zip(arms["label"], arms["spec"], strict=True)]
 
 
 def test_plan_counts_pairs_whose_source_is_their_base(sweep, tmp_path):

@@ -269,6 +269,14 @@ def test_bad_banks_and_settings_are_one_message(study, tmp_path, name, content, 
         assert part in message
 
 
+def test_more_pairs_than_the_bank_can_give_are_warned_of(study):
+    for pairing, most in (("length_matched", 44), ("random:1", 44)):
+        for pairs, warned in ((most, False), (most + 1, True)):
+            said = study.call("plan", pairing, pairs=pairs)
+            assert re.search(r"^pairs +44$", said.stdout, re.MULTILINE)
+            assert (f"prompts.pairs = {pairs}, but these groups and this pairing make 44 pairs" in said.stderr) == warned
+
+
 def test_one_pair_is_a_study(study, tmp_path):
     bank = tmp_path / "bank.jsonl"
     bank.write_text(GOOD)

@@ -45,3 +45,6 @@ def test_a_terminal_shows_it(sweep, finished, tmp_path, ranks):
 def test_a_pipe_does_not(sweep, tmp_path, ranks):
     said = call(sweep.words(tmp_path / "out"), ranks).stderr
     assert "rows ok" in said and not LINE.search(said) and "\x1b" not in said
+    assert re.search(r" failed in \d+:\d\d \(\d+\.\d rows/s\)", said)
+    again = call(sweep.words(tmp_path / "out"), ranks).stderr
+    assert "failed; none was left to compute" in again and "rows/s" not in again

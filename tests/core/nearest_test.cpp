@@ -9,29 +9,31 @@ namespace {
 
 const std::vector<std::string> settings{"layers", "decode", "growth", "align", "entry"};
 
-TEST(NearestName, MendsOneEditOfEachKind) {
-  EXPECT_EQ(nearest_name("layer", settings), "layers");    // a letter left out
-  EXPECT_EQ(nearest_name("decodes", settings), "decode");  // one too many
-  EXPECT_EQ(nearest_name("grawth", settings), "growth");   // another one
-  EXPECT_EQ(nearest_name("lagin", settings), "align");     // in the wrong order
+TEST(NameHint, MendsOneEditOfEachKind) {
+  EXPECT_EQ(name_hint("layer", settings), "did you mean layers?");    // a letter left out
+  EXPECT_EQ(name_hint("decodes", settings), "did you mean decode?");  // one too many
+  EXPECT_EQ(name_hint("grawth", settings), "did you mean growth?");   // another one
+  EXPECT_EQ(name_hint("algin", settings), "did you mean align?");     // in the wrong order
 }
 
-TEST(NearestName, IsTheNameItselfWhereItIsKnown) {
-  for (const auto& name : settings) EXPECT_EQ(nearest_name(name, settings), name);
-}
-
-TEST(NearestName, CountsEveryEdit) {
+TEST(NameHint, CountsEveryEdit) {
   // kitten to sitting takes 3 edits, to kit 3, to bitten 1.
-  EXPECT_EQ(nearest_name("kitten", std::vector<std::string>{"sitting", "kit", "bitten"}), "bitten");
-  // The 4 edits to "abcd" beat the 5 to "vwxyz".
-  EXPECT_EQ(nearest_name("", std::vector<std::string>{"vwxyz", "abcd"}), "abcd");
+  EXPECT_EQ(name_hint("kitten", std::vector<std::string>{"sitting", "kit", "bitten"}),
+            "did you mean bitten?");
 }
 
-TEST(NearestName, IsTheFirstOfEquals) {
-  EXPECT_EQ(nearest_name("cat", std::vector<std::string>{"bat", "hat", "car"}), "bat");
+TEST(NameHint, IsTheFirstOfEquals) {
+  EXPECT_EQ(name_hint("cat", std::vector<std::string>{"bat", "hat", "car"}), "did you mean bat?");
 }
 
-TEST(NearestName, IsEmptyWhereNothingIsKnown) { EXPECT_EQ(nearest_name("layers", {}), ""); }
+TEST(NameHint, ListsWhatThereIsWhereNothingIsNear) {
+  // recursive_ to court takes 8 edits of its 10 letters.
+  EXPECT_EQ(name_hint("recursive_", std::vector<std::string>{"court", "garden"}),
+            "choose from court, garden");
+  EXPECT_EQ(name_hint("", settings), "choose from layers, decode, growth, align, entry");
+  EXPECT_EQ(name_hint("recursive_", std::vector<std::string>(25, "court")), "did you mean court?");
+  EXPECT_EQ(name_hint("layers", {}), "");
+}
 
 }  // namespace
 }  // namespace rvsweep

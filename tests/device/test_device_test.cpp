@@ -132,7 +132,7 @@ TEST(TestDevice, CountsOperatorsCopiesAndWaits) {
 
 TEST(TestDevice, NonBlockingCopiesHappenAtASynchronisation) {
   const at::Tensor device = at::ones({3}).to(test_device());
-  const at::Tensor host = at::zeros({3});
+  const at::Tensor host = at::zeros({3}, at::TensorOptions().pinned_memory(true));
   host.copy_(device, /*non_blocking=*/true);
   device.fill_(2);  // later on the same stream
   EXPECT_TRUE(host.equal(at::zeros({3})));
@@ -142,6 +142,15 @@ TEST(TestDevice, NonBlockingCopiesHappenAtASynchronisation) {
   device.copy_(host, /*non_blocking=*/true);
   host.fill_(7);
   EXPECT_THAT(error_of([] { testing::synchronise(test_device()); }), HasSubstr("host changed"));
+}
+
+TEST(TestDevice, CopiesOfMemoryThatIsNotPinnedWait) {
+  const at::Tensor device = at::ones({3}).to(test_device()), host = at::zeros({3});
+  const auto before = device_counts();
+  host.copy_(device, /*non_blocking=*/true);
+  EXPECT_TRUE(host.equal(at::ones({3})));
+  device.copy_(host, /*non_blocking=*/true);
+  EXPECT_EQ((device_counts() - before).synchronisations, 2);
 }
 
 TEST(TestDevice, KnowsTheMostBytesThatWereInUseAtOnce) {

@@ -587,4 +587,33 @@ FAULTS = [
         "text",
         "plan ConfigFile.ArmsKeepTheWordsOfTheirListsAndNotTheFiles",
     ),
+    fault(
+        "a bundle told as done before its commit",
+        "scheduler/compute_thread.cpp",
+        "    lock.unlock();\n    ComputeResult result = attempt(committing_",
+        "    add_result({committing_->id, ResultKind::done, {}, {}});\n"
+        "    lock.unlock();\n    ComputeResult result = attempt(committing_",
+        "scheduler ComputeThread.ComputesTheNextItemWhileOneIsCommitted",
+    ),
+    fault(
+        "nothing computed beside a commit",
+        "scheduler/compute_thread.cpp",
+        "commit_added_.notify_one();",
+        "commit_added_.notify_one();\n      commit_ended_.wait(lock, [this] { return !committing_; });",
+        "scheduler ComputeThread.ComputesTheNextItemWhileOneIsCommitted",
+    ),
+    fault(
+        "a buffer written again before its copy has ended",
+        "kernels/upload.cpp",
+        "buffers[static_cast<std::int64_t>(i % 2)]",
+        "buffers[0]",
+        "load_on_device OnDevice.ABlockIsFilledWhileTheRangeBeforeIsCopied",
+    ),
+    fault(
+        "weights sent from memory that is not pinned",
+        "kernels/upload.cpp",
+        ".pinned_memory(true)",
+        "",
+        "load_on_device OnDevice.WeightsArriveInFewLargePiecesAndTheirBits",
+    ),
 ]

@@ -122,12 +122,12 @@ void serve_simulated_ranks(double task, int items, Journal* journal) {
   const WorkEvents events = events_of(journal);
   const StopPolicy stop;
   std::atomic<double> busy = 0;
-  const Executor executor = [&](const Bytes&) {
+  const Executor executor = in_one_step([&](const Bytes&) {
     const auto begin = Clock::now();
     std::this_thread::sleep_for(Seconds(task));
     busy += seconds_since(begin);
     return Bytes();
-  };
+  });
   std::vector<std::unique_ptr<Worker>> workers;
   for (int rank = 0; rank < simulated_ranks; ++rank)
     workers.push_back(std::make_unique<Worker>(world.rank(rank), executor, stop));
@@ -168,12 +168,12 @@ void serve_simulated_ranks(double task, int items, Journal* journal) {
 void serve_mpi_ranks(Communicator& communicator, double task, int items, Journal* journal) {
   const WorkSource source = work(items);
   double busy = 0;
-  const Executor executor = [&](const Bytes&) {
+  const Executor executor = in_one_step([&](const Bytes&) {
     const auto begin = Clock::now();
     if (task > 0) std::this_thread::sleep_for(Seconds(task));
     busy += seconds_since(begin);
     return Bytes();
-  };
+  });
   communicator.barrier();
   const auto begin = Clock::now();
   run_work(communicator, communicator.rank() == 0 ? &source : nullptr, executor, events_of(journal),

@@ -72,13 +72,13 @@ struct FakeSweep {
     source.max_attempts = max_attempts;
     for (std::int32_t id : ids) source.items.push_back({id, static_cast<double>(id * 37 % 11)});
     source.payload = [this](std::int32_t id) { return payload_of(id, payload_size); };
-    const Executor executor = [this](const Bytes& payload) {
+    const Executor executor = in_one_step([this](const Bytes& payload) {
       const std::int32_t id = id_of(payload);
       if (payload != payload_of(id, payload_size)) throw std::runtime_error("payload damaged");
       work(id);
       executed.push_back(id);
       return payload;
-    };
+    });
     WorkEvents recorded;
     recorded.on_assigned = [this](const std::vector<Assignment>& assignments) {
       if (events.on_assigned) events.on_assigned(assignments);

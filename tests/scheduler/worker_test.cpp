@@ -29,15 +29,17 @@ StopPolicy stop_when(std::function<bool()> condition) {
   return stop;
 }
 
+const Executor echo = in_one_step([](const Bytes& payload) { return payload; });
+
 Tag tag_of(const Message& message) { return static_cast<Tag>(message.tag); }
 
 TEST(Worker, GivesSignsOfLifeWhileItComputesAndReturnsWhatItDidNotStart) {
   LocalCommunicator communicator;
   std::binary_semaphore go_on(0);
-  const Executor executor = [&](const Bytes& payload) {
+  const Executor executor = in_one_step([&](const Bytes& payload) {
     go_on.acquire();
     return payload;
-  };
+  });
   Worker worker(communicator, executor, {});
   EXPECT_EQ(tag_of(next_report(communicator, worker)), Tag::ready);
   worker.obey(order(Tag::assign, to_bytes(ItemNote{5, to_bytes('f')})));
@@ -62,8 +64,7 @@ TEST(Worker, GivesSignsOfLifeWhileItComputesAndReturnsWhatItDidNotStart) {
 
 TEST(Worker, ReportsAStopOnce) {
   LocalCommunicator communicator;
-  Worker worker(
-      communicator, [](const Bytes& payload) { return payload; }, stop_when([] { return true; }));
+  Worker worker(communicator, echo, stop_when([] { return true; }));
   EXPECT_EQ(tag_of(next_report(communicator, worker)), Tag::ready);
   EXPECT_EQ(tag_of(next_report(communicator, worker)), Tag::stop);
   worker.poll();
@@ -73,8 +74,7 @@ TEST(Worker, ReportsAStopOnce) {
 TEST(Worker, LeavesWithTheOutcomeAndSaysNothingAfterGoodbye) {
   LocalCommunicator communicator;
   bool stop = false;
-  Worker worker(
-      communicator, [](const Bytes& payload) { return payload; }, stop_when([&] { return stop; }));
+  Worker worker(communicator, echo, stop_when([&] { return stop; }));
   EXPECT_EQ(tag_of(next_report(communicator, worker)), Tag::ready);
   EXPECT_FALSE(worker.outcome().has_value());
   worker.obey(order(Tag::finish, to_bytes(WorkOutcome{3, 1, 0, true, std::nullopt})));
@@ -90,8 +90,7 @@ TEST(Worker, LeavesWhenRankZeroFallsSilent) {
   LocalCommunicator communicator;
   StopPolicy stop;
   stop.rank_timeout = Seconds(1.0);
-  Worker worker(
-      communicator, [](const Bytes& payload) { return payload; }, stop);
+  Worker worker(communicator, echo, stop);
   const auto silent_for = [&](double seconds) {
     for (const auto end = std::chrono::steady_clock::now() + Seconds(seconds);
          std::chrono::steady_clock::now() < end;) {

@@ -20,6 +20,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -56,6 +57,38 @@ struct Allocator final : c10::Allocator {
       if (DeviceMemory& memory = memory_of(test_device(i)); memory.holds(address))
         memory.release(address);
   }
+};
+
+/// Memory of the host that a device reads and writes by itself.
+class PinnedMemory final : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(std::size_t bytes) override {
+    void* const address = std::aligned_alloc(64, (bytes + 64) / 64 * 64);
+    const std::scoped_lock lock(mutex_);
+    ends_[address] = static_cast<char*>(address) + bytes;
+    return {address, address, release, at::kCPU};
+  }
+  void copy_data(void* to, const void* from, std::size_t bytes) const override {
+    std::memcpy(to, from, bytes);
+  }
+  bool holds(const void* address) {
+    const std::scoped_lock lock(mutex_);
+    const auto after = ends_.upper_bound(address);
+    return after != ends_.begin() && address < std::prev(after)->second;
+  }
+  static PinnedMemory& get() {
+    static auto& memory = *new PinnedMemory;
+    return memory;
+  }
+
+ private:
+  static void release(void* address) {
+    const std::scoped_lock lock(get().mutex_);
+    get().ends_.erase(address);
+    std::free(address);
+  }
+  std::mutex mutex_;
+  std::map<const void*, const void*> ends_;  // by their begin
 };
 
 void on_touch(int, siginfo_t* info, void*) {
@@ -270,7 +303,8 @@ at::Tensor& copy(at::Tensor& self, const at::Tensor& src, bool non_blocking) {
   }
   if (self.is_privateuseone() && src.is_privateuseone()) return self;
   ++(self.is_cpu() ? n_to_host : n_to_device);
-  if (!non_blocking) {
+  const at::Tensor& of_host = self.is_cpu() ? self : src;
+  if (!non_blocking || !PinnedMemory::get().holds(of_host.const_data_ptr())) {
     wait_for_device();
     if (self.is_cpu()) self.copy_(aliases.of(src));
     return self;
@@ -344,12 +378,14 @@ struct Hooks final : at::PrivateUse1HooksInterface {
   bool isBuilt() const override { return true; }
   bool isAvailable() const override { return true; }
   bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
-  c10::Allocator* getPinnedMemoryAllocator() const override { return c10::GetCPUAllocator(); }
+  c10::Allocator* getPinnedMemoryAllocator() const override { return &PinnedMemory::get(); }
+  bool isPinnedPtr(const void* data) const override { return PinnedMemory::get().holds(data); }
 };
 
 [[maybe_unused]] const bool registered = [] {
   at::set_num_threads(1);  // more would wait for one another most of the time
   at::RegisterPrivateUse1HooksInterface(new Hooks);
+  c10::register_privateuse1_backend("test_device");  // whose pinned memory at::empty then gives
   struct sigaction action {};
   action.sa_sigaction = on_touch;
   action.sa_flags = SA_SIGINFO;

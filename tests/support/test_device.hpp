@@ -25,8 +25,8 @@ struct DeviceCounts {
 };
 DeviceCounts device_counts();
 
-/// Waits for a device. Until then a non-blocking copy has not written to the host, and what one
-/// reads from the host may not change (c10::Error).
+/// Waits for a device. Until then a non-blocking copy has not written to pinned memory, and what
+/// one reads there may not change (c10::Error). With other memory of the host it waits by itself.
 void synchronise(const at::Device& device);
 
 /// Most bytes of a device that tensors have held at once since the last reset, each tensor's in

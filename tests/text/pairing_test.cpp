@@ -170,6 +170,8 @@ TEST(PairBank, NamesTheNearestGroupWhereOneIsUnknown) {
                    {"job.cfg:4: ", "no group \"rec_x\"", "did you mean rec_a?"}));
   EXPECT_TRUE(says(refusal({"rec_a"}, {"facts"}), {"job.cfg:5: ", "did you mean fact?"}));
   EXPECT_TRUE(says(refusal({"rex*"}, {"fact"}), {"job.cfg:4: ", "\"rex*\""}));
+  EXPECT_TRUE(says(refusal({"garden_*"}, {"fact"}),
+                   {"\"garden_*\"", "choose from chat, fact, rec_a, rec_b"}));
   EXPECT_TRUE(says(refusal({"rec_a", "fact"}, {"f*"}), {"job.cfg:5: ", "\"fact\"", "both sides"}));
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// "Did you mean": the known name nearest to a mistyped one.
+// What to say of a name that is not known.
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,8 +9,10 @@
 
 namespace rvsweep {
 
-/// The name with the fewest single-character edits from `name`; the first of equals.
-std::string nearest_name(std::string_view name, std::span<const std::string> known);
+/// "did you mean X?" with the name that takes the fewest single-character edits, the first of
+/// equals; "choose from X, Y" where even that takes more edits than half of `name` and few are
+/// known.
+std::string name_hint(std::string_view name, std::span<const std::string> known);
 
 /// The item of `known` that is called `name`. Where there is none throws InputError of `where`,
 /// "unknown `what`", with the nearest name.
@@ -22,7 +24,7 @@ const auto& find_named(const Range& known, const std::string& name, const std::s
     if (item.name == name) return item;
     names.push_back(item.name);
   }
-  throw InputError(where, "unknown " + what, "did you mean " + nearest_name(name, names) + "?");
+  throw InputError(where, "unknown " + what, name_hint(name, names));
 }
 
 }  // namespace rvsweep

@@ -7,17 +7,19 @@
 
 namespace rvsweep {
 
-/// What a rank is doing. On a GPU the phases between tokenise and hdf5 are the host's: work that
-/// was started and not waited for counts where somebody waits for it.
+/// What a rank is doing. On a GPU the phases from prefill to readouts are the host's: work that was
+/// started and not waited for counts where somebody waits for it.
 enum class Phase {
   load,      // weights read, packed, sent
   tokenise,  // prompts read, tokenised and planned (rank 0)
   prefill,   // prompts' caches, donors, rows' caches
   decode,    // generation
   spectra,   // singular values and what is made of them
-  readouts,  // behaviour, logits, texts read again
-  hdf5,      // segments written, read back and committed
-  wait       // nothing to compute
+  readouts,  // logits, texts read again
+  wait,      // nothing to compute
+  // On a thread of their own, beside the others:
+  texts,  // decoded, and their behaviour
+  hdf5    // segments written, read back and committed
 };
 
 /// In the order of Phase.

@@ -18,10 +18,18 @@ struct BundleRunner {
   StepObserver observe_step = {};  // of every decoded bundle
   PhaseClock* phases = nullptr;    // told what takes the time
 
-  /// A row that cannot be computed is recorded as failed with its reason; an error that concerns
-  /// the whole bundle makes all its rows failed. Run facts are left empty. DeviceError where the
-  /// device is broken, DeviceMemoryError where the bundle finds too little memory twice.
+  /// compute, then read_texts.
   BundleResult run(const Bundle& bundle) const;
+
+  /// All but the texts and what is made of them. A row that cannot be computed is recorded as
+  /// failed with its reason; an error that concerns the whole bundle makes all its rows failed. Run
+  /// facts are left empty. DeviceError where the device is broken, DeviceMemoryError where the
+  /// bundle finds too little memory twice.
+  BundleResult compute(const Bundle& bundle) const;
+
+  /// Fills in the texts and their behaviour; failures as in compute. Needs neither model nor
+  /// device: another thread may compute a bundle meanwhile.
+  void read_texts(const Bundle& bundle, BundleResult& result) const;
 };
 
 /// The bundle with nothing measured and every row failed for `reason`.

@@ -33,12 +33,19 @@ struct WorkSource {
   int max_attempts = 3;
 };
 
-/// Computes and commits one item and returns a small outcome. Always called on the rank's one
-/// compute thread: settings that a library keeps per thread (autograd mode, current device, OpenMP
-/// threads) are set inside it. An OutputError or a DeviceMemoryError ends the work of all ranks, a
-/// DeviceError that of this rank: others compute the item, and its attempts stay as they were. Any
-/// other exception makes this attempt a failed one.
-using Executor = std::function<Bytes(const Bytes& payload)>;
+/// Commits a computed item and returns a small outcome. Called on a thread for commits alone while
+/// the next item is computed, one commit at a time in the order of computation.
+using Commit = std::function<Bytes()>;
+
+/// Computes one item; it is done when what is returned has committed it. Always called on the
+/// rank's one compute thread: settings that a library keeps per thread (autograd mode, current
+/// device, OpenMP threads) are set inside it. Of either, an OutputError or a DeviceMemoryError ends
+/// the work of all ranks, a DeviceError that of this rank: others compute the item, and its
+/// attempts stay as they were. Any other exception makes this attempt a failed one.
+using Executor = std::function<Commit(const Bytes& payload)>;
+
+/// The executor that computes and commits in one step: no other item is computed meanwhile.
+Executor in_one_step(std::function<Bytes(const Bytes& payload)> work);
 
 struct FailedAttempt {
   std::int32_t id = 0;

@@ -44,7 +44,7 @@ class Journal {
   explicit Journal(const std::filesystem::path& sweep_folder);
 
   /// A launch begins. Where the one before it died, each rank's first bundle that is not in
-  /// `committed` (by bundle) counts as attempted once more: ranks compute in the order of hand-out.
+  /// `committed` (by bundle) counts as attempted once more: ranks commit in the order of hand-out.
   /// Ranks that were seen alive as the job ended are not blamed; where a rank was lost, it alone
   /// is. Returns the attempts of this sweep.
   Attempts begin(std::uint64_t sweep_fingerprint, int ranks, const std::vector<bool>& committed);

@@ -12,7 +12,7 @@
 namespace rvsweep {
 
 /// Commits a bundle: when this returns, DIR/segments/bundle-NNNNNN.h5 is whole, verified and on the
-/// disk. OutputError names the file and the reason, and no new segment is visible then.
+/// disk. OutputError names file and reason; no new segment is visible then. Threads take turns.
 void write_segment(const std::filesystem::path& sweep_folder, std::uint64_t sweep_fingerprint,
                    const BundleResult& result);
 
