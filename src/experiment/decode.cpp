@@ -30,6 +30,22 @@ at::Tensor uniforms(const GenerationConfig& generation, std::uint64_t seed, cons
   return numbers.to(placement.device);
 }
 
+/// Which tokens each row's prompt holds, bool [rows, vocab]: those of the prompt that it is
+/// generated from, whatever patches put in their place. Undefined where none is penalised.
+at::Tensor tokens_of_prompts(const PreparedBundle& prepared, const RowBatch& batch,
+                             const GenerationConfig& generation) {
+  if (generation.repetition_penalty == 1.0) return {};
+  at::Tensor occurred =
+      at::zeros({std::ssize(batch.compiled), prepared.model.config().vocab_size}, at::kBool);
+  auto cell = occurred.accessor<bool, 2>();
+  for (std::size_t r = 0; r < batch.compiled.size(); ++r) {
+    const CompiledRow& plan = batch.compiled[r];
+    const auto& prompt = prepared.bundle.contexts[static_cast<std::size_t>(plan.base)].tokens;
+    for (std::int64_t i = 0; i < plan.n; ++i) cell[static_cast<std::int64_t>(r)][prompt[i]] = true;
+  }
+  return occurred.to(prepared.model.placement().device);
+}
+
 /// Step t of the loop, which feeds column T + t of R rows, and what earlier ones have changed.
 struct Step {
   std::int64_t t = 0;
@@ -37,6 +53,7 @@ struct Step {
   PassEdits first_edits, later_edits;  // of b[n-1]; of generated tokens
   LayerVisibility seen;
   at::Tensor uniforms;                   // float64 [steps, R]
+  at::Tensor occurred;                   // see tokens_of_prompts; generated tokens join them
   std::vector<at::Tensor> changes = {};  // float64 [R, patches] of each step with edits
 };
 
@@ -60,7 +77,8 @@ Step first_step(const PreparedBundle& prepared, const RowBatch& batch,
           .later_edits = pass_edits(model, prepared.contexts, batch.compiled, generated_token, 1),
           .seen = visibility_of(batch.compiled, model.config().n_layers,
                                 prepared.contexts.cache.columns()),
-          .uniforms = uniforms(generation, prepared.settings.seed, batch, placement)};
+          .uniforms = uniforms(generation, prepared.settings.seed, batch, placement),
+          .occurred = tokens_of_prompts(prepared, batch, generation)};
 }
 
 /// Feeds one token of every row. Returns their residual stream [R, hidden]; undefined where nobody
@@ -97,12 +115,18 @@ ArgMax next_tokens(const Transformer& model, const DecodeOptions& options, const
                    const at::Tensor& residual, DecodedBatch& decoded) {
   const auto t = step.t;
   const auto& [generation, lens, observe_step] = options;
-  if (t > 0 && generation.temperature == 0 && !observe_step) return model.argmax(residual);
+  const bool penalises = step.occurred.defined();
+  if (t > 0 && generation.temperature == 0 && !penalises && !observe_step)
+    return model.argmax(residual);
   const at::Tensor logits = model.unembed(residual);  // [R, vocab]
   if (t == 0) decoded.first_logits = logits.to(at::kFloat);
   if (observe_step) observe_step(t, logits.to(at::kFloat));
   if (generation.max_new_tokens == 0) return {};
-  return sample_tokens(model.operations(), logits, step.uniforms[t], generation);
+  return sample_tokens(
+      model.operations(),
+      penalises ? penalised(logits.to(at::kFloat), step.occurred, generation.repetition_penalty)
+                : logits,
+      step.uniforms[t], generation);
 }
 
 /// Takes each unfinished row's new token; true while some row goes on.
@@ -167,6 +191,7 @@ DecodedBatch decode(const PreparedBundle& prepared, const RowBatch& batch, Prepa
     going_on =
         take_tokens(prepared.settings, options.generation.max_new_tokens, next, decoded.rows);
     step.tokens = next.token.unsqueeze(1);
+    if (step.occurred.defined()) step.occurred.scatter_(1, step.tokens, true);
     step.positions = step.positions + 1;
   }
   prove_decoding(batch, std::move(step.changes), decoded);

@@ -50,6 +50,11 @@ at::Tensor keep_top_p(const at::Tensor& logits, double p) {
 
 }  // namespace
 
+at::Tensor penalised(const at::Tensor& logits, const at::Tensor& occurred, double penalty) {
+  const at::Tensor lowered = at::where(logits < 0, logits * penalty, logits / penalty);
+  return at::where(occurred, lowered, logits);
+}
+
 ArgMax sample_tokens(const Operations& operations, const at::Tensor& logits,
                      const at::Tensor& uniforms, const GenerationConfig& generation) {
   const at::Tensor finite = operations.finite_rows(logits);

@@ -7,6 +7,11 @@
 
 namespace rvsweep {
 
+/// Logits, float32 [rows, vocab], of which those of tokens that have `occurred` (bool, the same
+/// shape) are divided by the penalty where they are positive and multiplied by it elsewhere:
+/// transformers' RepetitionPenaltyLogitsProcessor.
+at::Tensor penalised(const at::Tensor& logits, const at::Tensor& occurred, double penalty);
+
 /// The next token of every row, and whether its logits and all that is computed from them are
 /// finite. logits [rows, vocab]; uniforms [rows] float64 in [0, 1). Filters in Hugging Face's
 /// order, softmax(logits / temperature) in float32, running sum in float64: the token is the first

@@ -11,9 +11,9 @@ namespace rvsweep {
 /// transformers ignores them too, unless it is newer than tests/model_config/test_config_keys.py.
 std::vector<std::string> unknown_keys(const nlohmann::json& config);
 
-/// "repetition_penalty = 1.1" and the like: what a generation_config.json asks of generation that a
-/// sweep does not do. Sampling's own settings (do_sample, temperature, top_k, top_p) are the
-/// sweep's.
+/// "min_new_tokens = 4" and the like: what a generation_config.json asks of generation that a
+/// sweep does not do. What a sweep has settings for (do_sample, temperature, top_k, top_p,
+/// repetition_penalty) is the sweep's.
 std::vector<std::string> settings_not_applied(const nlohmann::json& generation_config);
 
 }  // namespace rvsweep

@@ -200,14 +200,16 @@ void add_eos_ids(const JsonPlace& file, std::vector<std::int32_t>& ids) {
   }
 }
 
-/// Eos ids of both files, and notes on what else generation_config.json asks for.
+/// Eos ids of both files, and what else generation_config.json asks for.
 void read_generation(const JsonPlace& config, const std::filesystem::path& generation_config,
                      ModelConfig& m) {
   std::vector<std::int32_t>& ids = m.eos_token_ids;
   add_eos_ids(config, ids);
   if (std::filesystem::exists(generation_config)) {
     const json object = read_object(generation_config);
-    add_eos_ids(whole(object, generation_config), ids);
+    const JsonPlace file = whole(object, generation_config);
+    add_eos_ids(file, ids);
+    m.repetition_penalty = file.get<double>("repetition_penalty", 1.0);
     for (const std::string& setting : settings_not_applied(object))
       m.notes.push_back(generation_config.string() + ": " + setting + " is not applied");
   }

@@ -105,6 +105,7 @@ const std::vector<ConfigKey>& config_keys() {
       {.name = "generation.temperature", .default_value = "0.7"},
       {.name = "generation.top_k", .default_value = "0"},
       {.name = "generation.top_p", .default_value = "1"},
+      {.name = "generation.repetition_penalty", .default_value = "1"},
       {.name = "generation.samples", .default_value = "1"},
       {.name = "generation.stop_at_eos", .default_value = "true"},
       {.name = "run.device", .default_value = "auto"},

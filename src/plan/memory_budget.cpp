@@ -89,9 +89,12 @@ double sampling(const BundleNeeds& needs, double rows, bool samples) {
   const double finite = needs.element + 8;
   const double running = needs.element + 4 + 4 + 8 + 8;  // softmax, and in float64 with its sums
   const double sorted = needs.element + 4 + 4 + 8 + 4 + 4 + 1;
-  return vocabulary(needs, rows) * (!samples        ? finite
-                                    : needs.filters ? std::max(running, sorted)
-                                                    : running);
+  const double taken = !samples ? finite : needs.filters ? std::max(running, sorted) : running;
+  if (!needs.penalises) return vocabulary(needs, rows) * taken;
+  // Which tokens have occurred; logits in float32 and penalised, on their way four times.
+  const double in_float32 = needs.element < 4 ? 4 : 0;
+  return vocabulary(needs, rows) *
+         (1 + in_float32 + std::max(needs.element + 4 * 3 + 1, 4 + taken));
 }
 
 /// The rows' prompt caches, `rows` of them at a time, made from contexts and patched.
@@ -192,6 +195,7 @@ BundleNeeds bundle_needs(const ModelConfig& model, const SweepConfig& config,
                     .new_tokens = config.generation.max_new_tokens,
                     .samples = config.generation.temperature > 0,
                     .filters = config.generation.top_k > 0 || config.generation.top_p < 1,
+                    .penalises = config.generation.repetition_penalty != 1,
                     .readouts = config.readouts,
                     .window = config.window,
                     .patched_tokens = longest_window(arms, config.window) + tokens_after_window};

@@ -164,6 +164,8 @@ SweepConfig parse_sweep_config(const ConfigValues& written) {
   generation.top_p = values.number<double>("generation.top_p", 0.0, 1.0);
   if (generation.top_p == 0.0)
     Values::refuse("generation.top_p", values.text("generation.top_p"), "must be above 0");
+  generation.repetition_penalty =
+      values.number<double>("generation.repetition_penalty", 0.01, 100.0);
   generation.samples = values.number<std::int32_t>("generation.samples", 1, 1000000);
   generation.stop_at_eos = values.yes_or_no("generation.stop_at_eos");
   config.device = values.choice("run.device", {"auto", "cpu", "cuda"});

@@ -36,6 +36,7 @@ void visit_attributes(Identity& identity, const Visit& visit) {
   visit("cuda_version", identity.gpu_libraries.cuda);
   visit("cublas_version", identity.gpu_libraries.cublas);
   visit("cudnn_version", identity.gpu_libraries.cudnn);
+  visit("model_notes", identity.model_notes);
   visit("families_fingerprint", identity.files.families);
   visit("token_sets_fingerprint", identity.files.token_sets);
   visit("filler_fingerprint", identity.files.filler);
@@ -52,9 +53,11 @@ void from_text(const std::string& text, Number& value) {
 }
 void from_text(const std::string& text, ConfigLines& value) { value = read_config_lines(text); }
 
-/// Facts of the launch decide no bits, and the configuration is looked at key by key.
+/// Facts of the launch and notes for people decide no bits, and the configuration is looked at key
+/// by key.
 bool decides_results(const std::string& attribute) {
-  return attribute != "git_commit" && attribute != "model_path" && attribute != "config";
+  return attribute != "git_commit" && attribute != "model_path" && attribute != "config" &&
+         attribute != "model_notes";
 }
 
 /// What files and folders hold is compared by its fingerprint, and [run] as it was resolved.
@@ -64,11 +67,15 @@ bool decides_results_itself(const std::string& key) {
   return !key.starts_with("run.") && !paths.contains(key);
 }
 
+/// Keys that sweeps of earlier versions lack, and the value that stands for what those did.
+const std::set<std::pair<std::string, std::string>> later_defaults{
+    {"generation.repetition_penalty", "1"}};
+
 /// "section.key" -> its values.
 std::map<std::string, std::string> deciding_settings(const ConfigLines& lines) {
   std::map<std::string, std::string> result;
   for (const auto& [key, value] : lines)
-    if (decides_results_itself(key)) {
+    if (decides_results_itself(key) && !later_defaults.contains({key, value})) {
       std::string& values = result[key];
       values += (values.empty() ? "" : " | ") + value;
     }

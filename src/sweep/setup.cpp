@@ -104,6 +104,16 @@ void warn_of_doubled(const Plan& plan, const SweepConfig& config, const Tokenize
         templated, config.chat_template);
 }
 
+/// Many chat models are published with a penalty, which is part of how they are known to speak.
+void note_penalty(const SweepConfig& config, ModelConfig& model) {
+  const double asked = model.repetition_penalty, set = config.generation.repetition_penalty;
+  if (asked != 1 && asked != set)
+    model.notes.push_back(fmt::format(
+        "generation_config.json asks for repetition_penalty = {}, generation.repetition_penalty "
+        "is {}",
+        asked, set));
+}
+
 }  // namespace
 
 PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer) {
@@ -131,6 +141,7 @@ SweepSetup prepare_sweep(const ConfigValues& values, Target target, const Stored
                          Texts texts) {
   SweepConfig config = parse_sweep_config(values);
   ModelConfig model = load_model_config(config.model_path);
+  note_penalty(config, model);
   WeightSource weights = find_weights(config.model_path, model, config.random_weights);
   if (stored == nullptr)
     for (const std::string& note : model.notes) spdlog::warn("model: {}", note);
@@ -174,6 +185,7 @@ SweepIdentity identity_of(const SweepSetup& setup, int threads) {
                   [](const auto& line) { return line.first == "run.device_memory"; });
   identity.model_path = setup.config.model_path.string();
   identity.tokenizer_fingerprint = hex(setup.tokenizer.fingerprint());
+  identity.model_notes = fmt::format("{}", fmt::join(setup.model.notes, "\n"));
   identity.files = setup.files;
   identity.n_layers = setup.model.n_layers;
   identity.early_layer = setup.plan.early_layer;

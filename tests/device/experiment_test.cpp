@@ -107,6 +107,15 @@ TEST(OnDevice, GreedyRowsOfEveryKindAreTheCpus) {
   EXPECT_GT(margin, 4 * difference);
 }
 
+TEST(OnDevice, PenalisedRowsAreTheCpus) {
+  for (const double temperature : {0.0, 0.7}) {
+    Study study({"base", "source", "kv_cache layers=1:3", "v_proj layers=2 decode=persist"});
+    study.settings.generation.temperature = temperature;
+    study.settings.generation.repetition_penalty = 1.8;
+    expect_like_cpu(study);
+  }
+}
+
 TEST(OnDevice, FilteredSamplesAreTheCpus) {
   Study study({"base", "source", "kv_cache layers=1:3"});
   study.settings.generation.temperature = 0.7;

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "experiment/study.hpp"
 #include "rvsweep/core/philox.hpp"
@@ -106,6 +107,44 @@ TEST(Decode, WithoutNewTokensTheLastPromptTokenAloneIsFed) {
   EXPECT_TRUE(at::allclose(batch.first_logits[0],
                            testing::logits_of(study.model, study.bundle.contexts[0].tokens)[19],
                            1e-4, 1e-4));
+}
+
+/// The largest logit after those of tokens that have occurred are lowered, by definition.
+std::int32_t largest_penalised(const at::Tensor& logits, const std::set<std::int32_t>& occurred,
+                               float penalty) {
+  std::int32_t best = 0;
+  float largest = -std::numeric_limits<float>::infinity();
+  for (std::int32_t token = 0; token < logits.numel(); ++token) {
+    float value = logits.const_data_ptr<float>()[token];
+    if (occurred.contains(token)) value = value < 0 ? value * penalty : value / penalty;
+    if (value > largest) best = token;
+    largest = std::max(largest, value);
+  }
+  return best;
+}
+
+TEST(Decode, PenalisesTheTokensOfTheRowsOwnPromptAndText) {
+  Study study({"base", "source", "kv_cache layers=1:3", "kv_cache layers=0:4 entry=refeed",
+               "v_proj layers=2 decode=persist"});
+  study.settings.generation.temperature = 0;
+  study.settings.generation.repetition_penalty = 2;
+  std::vector<at::Tensor> steps;  // the model's own logits
+  const PreparedBundle prepared = study.prepare();
+  const DecodedBatch batch = study.decode(
+      prepared, [&](std::int64_t, const at::Tensor& logits) { steps.push_back(logits.clone()); });
+  int changed = 0;
+  for (std::size_t r = 0; r < study.bundle.rows.size(); ++r) {
+    const Tokens& prompt = study.bundle.contexts[study.bundle.rows[r].base].tokens;
+    std::set<std::int32_t> occurred(prompt.begin(), prompt.end());
+    for (std::size_t t = 0; t < batch.rows[r].tokens.size(); ++t) {
+      const std::int32_t token = batch.rows[r].tokens[t];
+      const at::Tensor logits = steps[t][static_cast<std::int64_t>(r)];
+      EXPECT_EQ(token, largest_penalised(logits, occurred, 2)) << "row " << r << ", token " << t;
+      changed += token != largest_penalised(logits, {}, 2);
+      occurred.insert(token);
+    }
+  }
+  EXPECT_GT(changed, 10);
 }
 
 TEST(Continuations, AreGreedyAtEveryTemperature) {

@@ -87,6 +87,16 @@ TEST(Sampler, TopPKeepsTheSmallestSetThatReachesP) {
   EXPECT_EQ(all_sampled(logits, generation), (std::vector<std::int64_t>{1}));
 }
 
+TEST(Sampler, PenaltyDividesPositiveLogitsOfTokensThatOccurredAndMultipliesOthers) {
+  const at::Tensor logits = at::tensor({3.0F, -3.0F, 0.0F, 5.0F, -5.0F, 1.0F}).view({2, 3}),
+                   occurred = at::tensor({1, 1, 1, 0, 1, 1}).to(at::kBool).view({2, 3});
+  EXPECT_TRUE(at::equal(penalised(logits, occurred, 2.0),
+                        at::tensor({1.5F, -6.0F, 0.0F, 5.0F, -10.0F, 0.5F}).view({2, 3})));
+  EXPECT_TRUE(at::equal(penalised(logits, occurred, 0.5),
+                        at::tensor({6.0F, -1.5F, 0.0F, 5.0F, -2.5F, 2.0F}).view({2, 3})));
+  EXPECT_EQ(logits[0][0].item<float>(), 3) << "the argument is left alone";
+}
+
 TEST(Sampler, FrequenciesFollowTheProbabilities) {
   at::manual_seed(3);
   constexpr int vocab = 50, draws = 20000;

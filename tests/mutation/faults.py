@@ -469,6 +469,27 @@ FAULTS = [
         "experiment Sampler.TemperaturesTooSmallToDivideByTakeTheLargest",
     ),
     fault(
+        "tokens of the prompt left out of the penalty",
+        "experiment/decode.cpp",
+        "[prompt[i]] = true;",
+        "[prompt[i]] = false;",
+        "experiment Decode.PenalisesTheTokensOfTheRowsOwnPromptAndText",
+    ),
+    fault(
+        "generated tokens left out of the penalty",
+        "experiment/decode.cpp",
+        "scatter_(1, step.tokens, true)",
+        "scatter_(1, step.tokens, false)",
+        "experiment Decode.PenalisesTheTokensOfTheRowsOwnPromptAndText",
+    ),
+    fault(
+        "negative logits divided by the penalty",
+        "experiment/sampler.cpp",
+        "at::where(logits < 0, logits * penalty, logits / penalty)",
+        "logits / penalty",
+        "experiment Sampler.PenaltyDividesPositiveLogitsOfTokensThatOccurredAndMultipliesOthers",
+    ),
+    fault(
         "one row's probabilities added up alone",
         "experiment/sampler.cpp",
         "if (rows.size(0) > 1)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -138,6 +139,7 @@ def run_study(
     arms: list[Arm],
     max_new_tokens: int,
     reencode: bool = False,
+    settings: Sequence[str] = (),
 ) -> Study:
     folder.mkdir(parents=True)
     config = write_config(
@@ -151,7 +153,7 @@ def run_study(
         WINDOW,
         reencode=reencode,
     )
-    return Study(loaded, pairs, arms, max_new_tokens, sweep(binary, folder, config))
+    return Study(loaded, pairs, arms, max_new_tokens, sweep(binary, folder, config, settings))
 
 
 def near_ties(followed: FollowedRow) -> int:

@@ -113,9 +113,14 @@ def _values(dataset: h5py.Dataset) -> np.ndarray:
     return dataset[()]
 
 
-def sweep(binary: Path, folder: Path, config: Path) -> Results:
+def sets(settings: Sequence[str]) -> list[str]:
+    """"section.key=value" as words of a command line."""
+    return [word for setting in settings for word in ("--set", setting)]
+
+
+def sweep(binary: Path, folder: Path, config: Path, settings: Sequence[str] = ()) -> Results:
     """`rvsweep run` of a config on one CPU core in float32, in this process group, and its results."""
     out = folder / "out"
     arithmetic = ["--device", "cpu", "--dtype", "float32", "--set", "run.threads=1"]
-    run(binary, "run", "--config", config, "--out", out, *arithmetic)
+    run(binary, "run", "--config", config, "--out", out, *arithmetic, *sets(settings))
     return read_results(out / "results.h5")

@@ -42,9 +42,10 @@ struct ModelConfig {
   bool tied_head = false;  // the embedding serves as head
   bool qkv_bias = false;
   bool o_bias = false;
-  bool head_norms = false;  // RMSNorm of each head's queries and keys before rotation
+  bool head_norms = false;        // RMSNorm of each head's queries and keys before rotation
+  double repetition_penalty = 1;  // that generation_config.json asks for
   std::vector<std::int32_t> eos_token_ids;  // config.json and generation_config.json, sorted
-  std::string eos_token;  // as tokenizer_config.json writes it; "" where it does not
+  std::string eos_token;           // as tokenizer_config.json writes it; "" where it does not
   std::vector<std::string> notes;  // for people: what is unusual, or asked for and not done
 
   std::int64_t kv_dim() const { return n_kv_heads * head_dim; }  // width of V: D in the docs

@@ -34,6 +34,7 @@ struct BundleNeeds {
   double element = 4;                     // bytes
   std::int64_t new_tokens = 0;            // N
   bool samples = false, filters = false;  // temperature > 0; by top_k or top_p
+  bool penalises = false;                 // tokens that have occurred
   ReadoutsConfig readouts;
   std::int64_t window = 0;          // W, tokens
   std::int64_t patched_tokens = 0;  // last tokens of a prompt that a site patch may reach

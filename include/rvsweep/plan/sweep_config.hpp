@@ -16,6 +16,7 @@ struct GenerationConfig {
   double temperature = 0.7;          // >= 0; 0 = greedy
   std::int64_t top_k = 0;            // 0 = off
   double top_p = 1.0;                // (0, 1]; 1 = off
+  double repetition_penalty = 1.0;   // > 0; 1 = off
   std::int32_t samples = 1;          // >= 1
   bool stop_at_eos = true;
 };

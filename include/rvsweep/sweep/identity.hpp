@@ -23,6 +23,7 @@ struct SweepIdentity {
   ConfigLines config;
   std::string model_path;
   std::string model_fingerprint, tokenizer_fingerprint;  // 16 hexadecimal digits
+  std::string model_notes;                               // ModelConfig::notes, one a line
   FileFingerprints files;
   std::int64_t n_layers = 0, early_layer = 0, late_layer = 0;
   std::int64_t window = 0, bundle_rows = 0;
