@@ -1,6 +1,5 @@
 """Sweeps described in Python: the files they become, the program they call, its messages and results."""
 
-import json
 import os
 import stat
 
@@ -75,19 +74,7 @@ def test_a_run_gives_the_programs_results_and_resumes(sweep, rvsweep, tmp_path, 
     assert "[########################] 6/6 rows" in capfd.readouterr().err
     assert (len(study.ok), list(study.arms["kind"])) == (6, ["base", "source", "kv_cache"])
     (config,) = (tmp_path / "out").glob("sweep-*.cfg")
-    prompts = tmp_path / "own.jsonl"
-    prompts.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
-    direct = [
-        rvsweep,
-        "run",
-        "--config",
-        config,
-        "--set",
-        f"prompts.file={prompts}",
-        "--set",
-        "run.threads=1",
-    ]
-    call([*direct, "--out", tmp_path / "direct"])
+    call([rvsweep, "run", "--config", config, "--set", "run.threads=1", "--out", tmp_path / "direct"])
     with h5py.File(tmp_path / "direct/results.h5") as one, h5py.File(study.results.path) as other:
         for name in ("row_id", "tokens", "logprob_source", "spectra_prompt"):
             assert np.array_equal(
