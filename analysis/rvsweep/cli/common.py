@@ -100,6 +100,14 @@ def integer(minimum: int) -> Callable[[str], int]:
     return parse
 
 
+def inches(text: str) -> float:
+    """The type of an option that is a width."""
+    value = float(text)
+    if not 0.5 <= value <= 50:
+        raise argparse.ArgumentTypeError(f"{text}: must be from 0.5 to 50")
+    return value
+
+
 def _margin(text: str) -> Margin:
     try:
         return parse_margin(text)
