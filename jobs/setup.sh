@@ -34,6 +34,9 @@ packages=(g++ cmake ninja-build ccache git pkg-config python3 python3-venv
 [ $with_tests = OFF ] || packages+=(faketime iproute2)
 # A private Slurm, which only root can start.
 [ $with_tests = ON ] && [ "$(id -u)" -eq 0 ] && packages+=(slurm-wlm munge)
+# A browser that runs the report's script; Ubuntu has it as a snap alone, and its tests are skipped there.
+[ $with_tests = ON ] && [ -z "$(command -v chromium chromium-headless-shell)" ] &&
+  grep -qx ID=debian /etc/os-release 2>/dev/null && packages+=(chromium-headless-shell)
 
 install_packages() {
   command -v dpkg-query >/dev/null || { say "no dpkg here: taking the libraries as given"; return; }

@@ -52,7 +52,7 @@ def sweep(
 
 @dataclass(frozen=True)
 class Sweep:
-    """`config`: a job file's text; `prompts`: JSON lines, None where the config names a file; `model`: a .cfg file."""
+    """`config`: a job file's text; `prompts`: JSON lines, None where it names their file; `model`: a .cfg file."""
 
     config: str
     prompts: str | None
@@ -67,7 +67,8 @@ class Sweep:
         """Runs the sweep on this machine, or resumes it, and gives its study; `out` is its folder.
 
         The config and prompts stay in `out`. ranks: processes under mpirun. options: further words of
-        `rvsweep run`, such as ["--extend"]. Raises ProgramError; exit_code 75: stopped early, run again.
+        `rvsweep run`, such as ["--extend"]. Raises ProgramError; exit_code 75: stopped early, run again. Rows
+        that were refused or failed are in the study with their reasons.
         """
         from rvsweep.study import load
 
@@ -103,12 +104,12 @@ class Sweep:
 
     def _words(self, folder: Path) -> list[str | Path]:
         """Writes config and prompts into `folder`. Their names hold a hash, so that no other sweep's are replaced."""
-        files = [self.model] if self.model else []
-        files.append(_written(folder, "sweep", ".cfg", self.config))
-        words = [word for file in files for word in ("--config", file)]
+        config = self.config
         if self.prompts is not None:
-            words += ["--set", f"prompts.file={_written(folder, 'pairs', '.jsonl', self.prompts)}"]
-        return words
+            config += f"\n[prompts]\nfile = {_written(folder, 'pairs', '.jsonl', self.prompts)}\n"
+        files = [self.model] if self.model else []
+        files.append(_written(folder, "sweep", ".cfg", config))
+        return [word for file in files for word in ("--config", file)]
 
 
 def _written(folder: Path, stem: str, suffix: str, text: str) -> Path:

@@ -100,5 +100,7 @@ class Plots:
 @contextmanager
 def _drawn(axes: Axes | None, inches: float) -> Iterator[Axes]:
     """`axes`, or those of a new figure `inches` high, in the report's style."""
-    with style.context():
-        yield axes or plt.subplots(figsize=(1.4 * style.WIDTH, inches), layout="constrained")[1]
+    # Outside the style: a first figure starts the notebook's backend, whose settings have to last.
+    fig = None if axes else plt.figure(figsize=(1.4 * style.WIDTH, inches), layout="constrained")
+    with style.applied():
+        yield axes or fig.subplots()

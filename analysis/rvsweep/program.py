@@ -71,10 +71,14 @@ def _shown(terminal: int, process: subprocess.Popen) -> str:
     with contextlib.closing(os.fdopen(terminal, "rb", buffering=0)) as stream:
         while True:
             try:
-                part = decoder.decode(stream.read(4096))
+                data = stream.read(4096)
+                if not data:
+                    break
+                part = decoder.decode(data)
+                if part != said[-len(part) :]:  # progress that has not moved
+                    sys.stderr.write(part)
+                    sys.stderr.flush()
                 said += part
-                sys.stderr.write(part)
-                sys.stderr.flush()
             except OSError:  # the other end is closed
                 break
             except KeyboardInterrupt:

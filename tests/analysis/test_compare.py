@@ -10,6 +10,7 @@ from rvsweep.cli import compare
 from rvsweep.data.arms import Arm
 from rvsweep.data.results import read_results
 from rvsweep.data.runs import compare_rows
+from rvsweep.figures import style
 from rvsweep.stats.matched_arms import same_arm
 
 OPTIONS = ("--bootstrap", "500")
@@ -155,3 +156,40 @@ def test_bad_input_is_refused_in_one_line(tmp_path, capsys):
         assert message in said and len(said.splitlines()) == 1
     before = path.read_bytes()
     assert compare.main([str(path), str(path), "-o", str(path)]) == 2 and path.read_bytes() == before
+
+
+def test_the_first_screen_answers_for_every_model(tmp_path):
+    """Four models of which one lacks the strongest arm; ten colours where there are ten files."""
+
+    def stronger(columns):
+        add_read_outs(columns)
+        columns["rows/logprob_source"].reshape(4, -1)[:, list(columns["arms/label"]).index("kv 15:20")] += 9
+
+    options = {"pairs": 4, "samples": 1, "edit": stronger}
+    arms = layer_scan()
+    names = ["one", "two", "three", "four"]
+    fewer = tuple(arm for arm in arms if not arm[0].startswith("kv 15:20"))
+    paths = [
+        write(tmp_path, f"{name}.h5", **options | {"edit": add_read_outs} if name == "four" else options,
+              seed=at, arms=fewer if name == "four" else arms, attributes={"model_name": name})
+        for at, name in enumerate(names)
+    ]  # fmt: skip
+    shown = pages(tmp_path, *paths)
+    said = " ".join(shown.text.split())
+    rows = shown.tables["logprob_source"]
+    at = next(i for i, row in enumerate(rows) if row[0] == "kv 15:20")
+    parts = [f"{row[1]} {row[4]} {row[5]} (n = {row[3]})" for row in rows[at : at + 3]]
+    assert (
+        f"kv 15:20 differs most from the unpatched prompt in “Log-likelihood of source’s continuation” (nats per token): {'; '.join(parts)}."
+        in said
+    )
+    assert "No row stands both in the first file and in: two, three, four." in said
+    assert len(set(style.curve_colours(10))) == 10 and len(set(style.curve_colours(8))) == 8
+
+
+def test_equal_files_are_said_to_be_equal_first(tmp_path):
+    a, b, c = (write(tmp_path, f"{name}.h5", edit=add_read_outs) for name in "abc")
+    assert "All 90 rows that stand in both files are equal bit by bit. " in " ".join(
+        pages(tmp_path, a, b).text.split()
+    )
+    assert "All rows shared with the first file, at least 90, are equal" in pages(tmp_path, a, b, c).text

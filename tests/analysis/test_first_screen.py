@@ -1,5 +1,7 @@
 """The first screen: the study's own question, one sentence with its control, and what limits it."""
 
+import re
+
 import numpy as np
 import pytest
 from report_page import numbers, report_of
@@ -57,6 +59,17 @@ def test_the_figure_holds_every_patched_arm_and_the_control(study):
     row = shown.table("logprob_source")["kv 15:20"]
     assert strongest[1] == "15:20" and float(strongest[2]) == pytest.approx(numbers(row[5])[0], abs=6e-3)
     assert strongest[6] == "kv 15:20 | gaussian"
+
+
+def test_of_many_arms_the_figure_shows_those_that_differ_most(study):
+    from test_study_sections import downloads
+
+    _, shown = study
+    lines = [line.split(",") for line in dict(downloads(shown))["overview.csv"].splitlines()[1:]]
+    ranked = [line[0] for line in sorted(lines, key=lambda line: -abs(float(line[2])))]
+    assert len(ranked) == 15 and "The 14 of 15 arms that differ most: left the layers" in flat(shown)
+    drawn = [label for label in re.findall(r">([^<>]*)</text>", shown.drawings()[0]) if label in ranked]
+    assert drawn == ranked[:14]
 
 
 def test_what_is_the_notebooks_stays_with_the_notebook(study, plain):

@@ -149,6 +149,20 @@ def test_depth_draws_each_arm_over_its_layers(path, study):
     assert bars == [(5, 15)] and axes.get_xlim() == (0, 30) and axes.get_xlabel() == "layer"
 
 
+def test_a_figure_is_begun_in_the_users_own_style(study, monkeypatch):
+    """Else what a notebook's backend sets with its first figure would end with the report's style."""
+    begun = matplotlib.pyplot.figure
+    styles = []
+
+    def figure(*arguments, **options):
+        styles.append(matplotlib.rcParams["axes.spines.top"])
+        return begun(*arguments, **options)
+
+    monkeypatch.setattr("matplotlib.pyplot.figure", figure)
+    axes = study.plot.depth("keyword_rate")
+    assert styles == [True] and not axes.spines["top"].get_visible()
+
+
 def test_tokens_and_forest_draw_a_row_for_each_arm(path, study):
     expected = differences(path, "keyword_rate")
     axes = study.plot.tokens("keyword_rate")

@@ -8,7 +8,9 @@ from pathlib import Path
 from rvsweep.cli import common
 from rvsweep.data.ratings import join
 from rvsweep.data.results import ResultsError, read_results
-from rvsweep.report.page import render
+from rvsweep.figures.drawing import FORMATS
+from rvsweep.report.page import contents_of, render
+from rvsweep.report.paper import write_paper
 from rvsweep.report.sections import Options
 from rvsweep.program import find_program
 
@@ -30,8 +32,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--ratings", type=Path, metavar="FILE", help=about)
     about = "generated texts to include, in whole pairs (default 1000)"
     parser.add_argument("--texts", type=common.integer(1), default=1000, metavar="N", help=about)
+    _add_paper_options(parser)
     common.add_statistics_options(parser)
     return common.run(parser, arguments, _report)
+
+
+def _add_paper_options(parser: argparse.ArgumentParser) -> None:
+    about = "for a paper, into this folder: figures, tables in LaTeX and Markdown, methods, BibTeX"
+    parser.add_argument("--figures", type=Path, metavar="DIR", help=about)
+    about = "of the figures of --figures (default pdf)"
+    parser.add_argument("--format", choices=FORMATS, default="pdf", help=about)
+    about = "of these figures, in inches; their text is scaled too (default 3.25)"
+    parser.add_argument("--width", type=common.inches, default=3.25, metavar="INCHES", help=about)
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -47,13 +59,18 @@ def _report(options: argparse.Namespace) -> None:
     results = read_results(path)
     output = options.output or path.parent / "report.html"
     common.check_output(output, path)
+    if options.figures and options.figures.exists() and not options.figures.is_dir():
+        raise ResultsError(f"{options.figures}: is no folder; give another place with --figures")
     ratings = {}
     if options.ratings:
         results, ratings = join(results, options.ratings)
     bootstrap, margin = common.statistics_options(options)
-    page = render(results, Options(bootstrap, margin, options.texts, ratings))
-    common.write(output, page)
+    contents = contents_of(results, Options(bootstrap, margin, options.texts, ratings))
+    common.write(output, render(contents))
     print(output)
+    if options.figures:
+        write_paper(options.figures, contents, options.format, options.width)
+        print(options.figures)
 
 
 def _merge(folder: Path, binary: Path) -> Path:

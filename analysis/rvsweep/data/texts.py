@@ -1,6 +1,9 @@
-"""The generated texts side by side, with the notebook's keywords marked."""
+"""The generated texts side by side, with the notebook's keywords marked and what they share with base and source."""
 
+import re
 from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import groupby, pairwise
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -13,9 +16,22 @@ from rvsweep.data.results import STATUSES, Results
 _VISIBLE = {code: 0x2400 + code for code in range(32) if code not in (9, 10)} | {127: 0x2421}
 
 
+LIKE_RUN = 2  # words in the same order that count as shared: single ones are so by chance
+
+
+@dataclass(frozen=True)
+class Span:
+    """Characters `start` to `stop` of a text, as `<tag class=kind>`."""
+
+    start: int
+    stop: int
+    tag: str = "span"
+    kind: str = ""
+
+
 @dataclass(frozen=True)
 class TextCard:
-    """One row. Counts are None where the file has none."""
+    """One row. Counts are None where the file has none; `like` as like_spans gives it, of patched arms."""
 
     arm: Arm
     sample: int
@@ -26,6 +42,7 @@ class TextCard:
     n_generated: int | None
     keywords: int | None
     keyword_rate: float | None
+    like: list[Span]
 
     def facts(self, with_keywords: bool) -> list[str]:
         """What stands below the arm's name."""
@@ -48,14 +65,35 @@ class PairTexts:
     cards: list[TextCard]
 
 
-def marked(text: str) -> Markup:
-    """`text` escaped, keywords in <mark>."""
-    pieces, end = [], 0
-    for start, stop in keyword_spans(text):
-        pieces += [escape(printable(text[end:start])), Markup("<mark>")]
-        pieces += [escape(printable(text[start:stop])), Markup("</mark>")]
-        end = stop
-    return Markup("").join([*pieces, escape(printable(text[end:]))])
+def marked(text: str, keywords: bool, like: list[Span] = ()) -> Markup:
+    """`text` escaped, its `like` in <span>, its keywords in <mark> where asked for."""
+    spans = [*like, *(Span(*ends, "mark") for ends in keyword_spans(text) if keywords)]
+    ends = sorted({0, len(text)}.union(*((span.start, span.stop) for span in spans)))
+    pieces = []
+    for start, stop in pairwise(ends):
+        around = [span for span in spans if span.start <= start and stop <= span.stop]
+        opening = (f"<{s.tag}" + (f' class="{s.kind}"' if s.kind else "") + ">" for s in around)
+        closing = (f"</{s.tag}>" for s in reversed(around))
+        pieces += [Markup("".join(opening)), escape(printable(text[start:stop])), Markup("".join(closing))]
+    return Markup("").join(pieces)
+
+
+def like_spans(text: str, base: str, source: str) -> list[Span]:
+    """Runs of at least LIKE_RUN words that `text` shares, in order, with one of the two and not with the other."""
+    words = list(re.finditer(r"\S+", text))
+    shared = [_shared([word[0] for word in words], other.split()) for other in (base, source)]
+    kinds = [("like-base", "like-source")[of[1]] if sum(of) == 1 else "" for of in zip(*shared, strict=True)]
+    runs = [[word for word, _ in run] + [kind] for kind, run in groupby(zip(words, kinds), lambda of: of[1])]
+    return [Span(run[0].start(), run[-2].end(), kind=run[-1]) for run in runs if run[-1]]
+
+
+def _shared(words: list[str], others: list[str]) -> list[bool]:
+    """Of each word, whether it lies in a run that an alignment of both finds."""
+    found = [False] * len(words)
+    for block in SequenceMatcher(None, words, others, autojunk=False).get_matching_blocks():
+        if block.size >= LIKE_RUN:
+            found[block.a : block.a + block.size] = [True] * block.size
+    return found
 
 
 def printable(text: str) -> str:
@@ -82,7 +120,7 @@ def texts_by_pair(results: Results, limit: int) -> list[PairTexts]:
                 base=results.prompts["text"][base],
                 source_tokens=_count(results.prompts, "n_tokens", source),
                 base_tokens=_count(results.prompts, "n_tokens", base),
-                cards=[_card(results, row) for row in members],
+                cards=[_card(results, row, _unpatched(results, members, row)) for row in members],
             )
         )
     return shown
@@ -98,19 +136,29 @@ def recount(results: Results) -> tuple[int, int] | None:
     return agree, len(compared)
 
 
-def _card(results: Results, row: int) -> TextCard:
+def _unpatched(results: Results, members: np.ndarray, row: int) -> list[str]:
+    """The texts of base and source beside `row`, of its sample; empty where there is none."""
+    rows = results.rows
+    beside = members[rows["sample"][members] == rows["sample"][row]]
+    kinds = {results.arms[rows["arm"][one]].kind: one for one in beside}
+    return [_text(rows, "text", kinds[kind]) if kind in kinds else "" for kind in ("base", "source")]
+
+
+def _card(results: Results, row: int, unpatched: list[str]) -> TextCard:
     rows = results.rows
     rate = rows.get("keyword_rate")
+    arm, text = results.arms[rows["arm"][row]], _text(rows, "text", row)
     return TextCard(
-        arm=results.arms[rows["arm"][row]],
+        arm=arm,
         sample=int(rows["sample"][row]),
         status=STATUSES[rows["status"][row]],
         reason=rows["reason"][row],
-        text=_text(rows, "text", row),
+        text=text,
         stop_reason=_text(rows, "stop_reason", row),
         n_generated=_count(rows, "n_generated", row),
         keywords=_count(rows, "keyword_count", row),
         keyword_rate=None if rate is None or not np.isfinite(rate[row]) else float(rate[row]),
+        like=like_spans(text, *unpatched) if arm.patched else [],
     )
 
 

@@ -1,24 +1,31 @@
-"""A figure as an <svg> element that can stand inside a page, and what it shows as CSV."""
+"""A figure as an <svg> element that can stand inside a page, as a file, and what it shows as CSV."""
 
-import base64
+import contextlib
 import csv
 import hashlib
 import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from operator import attrgetter
+from pathlib import Path
 
 from markupsafe import Markup
+from matplotlib.backends.backend_mixed import MixedModeRenderer
+from matplotlib.backends.backend_pdf import Op, PdfFile, RendererPdf
 from matplotlib.figure import Figure
 
 from rvsweep.data.texts import printable
+from rvsweep.figures import style
 from rvsweep.stats.paired import Estimate
 
 TOLD = "told "  # begins the gid of an artist that says the rest where it is pointed at
 FONTS = "'DejaVu Sans', Verdana, sans-serif"  # of equal widths
 HUNDREDTHS = re.compile(r"(\d\.\d\d)\d+")  # of a point: finer than any screen
 MOST_CSV_LINES = 20_000  # a figure of more values has no CSV: the export has them
+PNG_DPI = 300
+FORMATS = ("pdf", "svg", "png")
 
 
 @dataclass(frozen=True)
@@ -26,21 +33,39 @@ class Drawing:
     """`csv` is empty beyond MOST_CSV_LINES."""
 
     name: str
-    svg: Markup
+    about: str
+    fig: Figure
     csv: str
 
-    @property
-    def csv_address(self) -> str:
-        return "data:text/csv;charset=utf-8;base64," + base64.b64encode(self.csv.encode()).decode()
+    @cached_property
+    def svg(self) -> Markup:
+        """For a page: as wide as its place there."""
+        with style.applied():
+            return Markup(_svg(self.fig, self.name, self.about))
+
+    def save(self, path: Path, width: float) -> None:
+        """In the format of the ending of `path`, one of FORMATS; scaled to `width` inches, text too."""
+        scale = width / self.fig.get_figwidth()
+        with style.applied():
+            if path.suffix == ".svg":
+                inches = f'width="{width:g}in" height="{scale * self.fig.get_figheight():g}in" '
+                head = f'<svg xmlns="http://www.w3.org/2000/svg" {inches}'
+                svg = re.sub(r' xmlns="[^"]*"', "", self.svg, count=1)
+                path.write_text(svg.replace("<svg ", head, 1), encoding="utf-8")
+            elif path.suffix == ".png":
+                self.fig.savefig(path, dpi=scale * PNG_DPI, pil_kwargs={"dpi": (PNG_DPI, PNG_DPI)})
+            else:
+                _save_pdf(self.fig, path, scale)
 
 
 def drawing(fig: Figure, name: str, alternative: str, data: dict[str, Sequence]) -> Drawing:
     """`data`: columns of equal length. Ids follow from `name`, so that figures can share a page."""
+    if engine := fig.get_layout_engine():  # once: every savefig would draw all for it
+        engine.execute(fig)
+        fig.set_layout_engine(None)
     name = re.sub(r"[^A-Za-z0-9_-]", "-", name)
     lines = max((len(values) for values in data.values()), default=0)
-    return Drawing(
-        name, Markup(_svg(fig, name, alternative)), csv_text(data) if lines <= MOST_CSV_LINES else ""
-    )
+    return Drawing(name, alternative, fig, csv_text(data) if lines <= MOST_CSV_LINES else "")
 
 
 def told(label: str, estimate: Estimate, p: float = float("nan")) -> str:
@@ -74,9 +99,6 @@ def _cell(value) -> str:
 def _svg(fig: Figure, name: str, alternative: str) -> str:
     """The element without size and metadata, each of its ids prefixed by a hash of `name`."""
     buffer = io.StringIO()
-    if engine := fig.get_layout_engine():  # once, here: savefig would draw all for it and draw again
-        engine.execute(fig)
-        fig.set_layout_engine(None)
     fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     text = re.sub(r"<!--.*?-->", "", buffer.getvalue(), flags=re.DOTALL)  # labels repeated as comments
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
@@ -95,6 +117,20 @@ def _svg(fig: Figure, name: str, alternative: str) -> str:
     head = f'<svg role="img" aria-label="{_attribute(alternative)}" '
     text = text[text.index("<svg") :].replace("<svg ", head, 1)
     return re.sub(r"\n\s*\n+", "\n", text).strip()
+
+
+def _save_pdf(fig: Figure, path: Path, scale: float) -> None:
+    """matplotlib's own steps, with a change of scale before the first mark."""
+    width, height = fig.get_size_inches()
+    with contextlib.closing(PdfFile(path, metadata={"CreationDate": None})) as file:
+        file.newPage(scale * width, scale * height)
+        file.width, file.height = width, height  # lines are cut there, before they are scaled
+        file.output(scale, 0, 0, scale, 0, 0, Op.concat_matrix)
+        pages = RendererPdf(file, style.RASTER_DPI, height, width)
+        renderer = MixedModeRenderer(fig, width, height, style.RASTER_DPI, pages)
+        fig.draw(renderer)
+        renderer.finalize()
+        file.finalize()
 
 
 def _attribute(text: str) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from rvsweep.figures import style
-from rvsweep.figures.drawing import Drawing, columns, drawing
+from rvsweep.figures.drawing import Drawing, columns, drawing, told
 from rvsweep.stats.matched_arms import OutcomeComparison, Side
 from rvsweep.stats.paired import NO_ESTIMATE
 
@@ -19,10 +19,11 @@ def pr_by_depth(sides: list[Side]) -> Drawing | None:
     with style.figure(3.7, layout="constrained") as (fig, axes):
         axes.axhline(0, color=style.INK, lw=0.8)
         handles, points = [], []
-        for side, colour in zip(shown, style.LINE_COLOURS, strict=False):
+        colours = dict(zip((side.name for side in sides), style.curve_colours(len(sides)), strict=True))
+        for side in shown:
             curve, layers = side.geometry.pr_difference, side.results.n_layers
             depth = np.arange(layers) / layers
-            handles += style.banded_curve(axes, depth, curve.mean, curve.low, curve.high, colour)
+            handles += style.banded_curve(axes, depth, curve.mean, curve.low, curve.high, colours[side.name])
             parts = ([side.name] * layers, range(layers), depth, curve.mean, curve.low, curve.high)
             points += zip(*parts, strict=True)
         names = [f"{side.name} (n = {side.geometry.pr_difference.counted})" for side in shown]
@@ -35,10 +36,10 @@ def pr_by_depth(sides: list[Side]) -> Drawing | None:
         return drawing(fig, "pr-depth", "Difference in participation ratio by depth", data)
 
 
-def effects(sides: list[Side], comparison: OutcomeComparison) -> Drawing:
-    """Every matched arm's difference to its recipient, one line per file."""
+def effects(sides: list[Side], comparison: OutcomeComparison, name: str) -> Drawing:
+    """Every matched arm's difference to its recipient, one line per file, a colour each."""
     shown = comparison.arms[:MOST_ARMS]
-    colours = [style.LINE_COLOURS[at % style.MOST_CURVES] for at in range(len(sides))]
+    colours = style.curve_colours(len(sides))
     height = sum(0.22 + 0.17 * len(sides) for _ in shown) + 0.65 + 0.25 * len(sides)
     with style.figure(height) as (fig, axes):
         axes.axvline(0, color=style.INK, lw=0.8, zorder=1)
@@ -46,9 +47,10 @@ def effects(sides: list[Side], comparison: OutcomeComparison) -> Drawing:
         for arm in shown:
             style.row_label(axes, 0, y, style.shortened(arm.label, 58), fontsize=8.5)
             y += 0.17
-            for line, colour in zip(arm.lines, colours, strict=True):
+            for side, line, colour in zip(sides, arm.lines, colours, strict=True):
                 if line:
-                    style.estimate_bar(axes, line.paired.difference, y, colour)
+                    gid = told(side.name, line.paired.difference, line.paired.p)
+                    style.estimate_bar(axes, line.paired.difference, y, colour, gid)
                 y += 0.17
             y += 0.05
         axes.set_ylim(y, -0.15)
@@ -60,7 +62,6 @@ def effects(sides: list[Side], comparison: OutcomeComparison) -> Drawing:
         top = 1 - (0.08 + 0.2 * len(sides)) / height
         fig.subplots_adjust(left=0.03, right=0.97, top=top, bottom=0.5 / height)
         style.named_curves(axes, handles, [side.name for side in sides])
-        name = f"compare-{comparison.outcome.name}"
         about = f"{comparison.outcome.title}: arms less their recipients, by file"
         return drawing(fig, name, about, _effects_data(sides, comparison))
 

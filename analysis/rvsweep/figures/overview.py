@@ -10,16 +10,81 @@ from matplotlib.ticker import MaxNLocator
 from rvsweep.figures import style
 from rvsweep.figures.drawing import Drawing, columns, drawing, told
 from rvsweep.stats.overview import ArmEffect, Overview
-from rvsweep.stats.paired import NO_ESTIMATE
+from rvsweep.stats.paired import NO_ESTIMATE, Estimate
+
+MOST_RANKED = 14  # arms, where they are too many for one plane
 
 
-def effects_over_layers(overview: Overview, colours: list[str], layers: int) -> Drawing:
-    """Bars from the first to the last patched layer at the arm's difference; its control's interval behind.
+def overview_figure(overview: Overview, colours: list[str], layers: int) -> Drawing:
+    """Of the first screen: arms over their layers, or the first MOST_RANKED of many, one a line. The data are of all.
 
     Layer l is drawn from l to l + 1, of `layers`; `colours` by index of the arm.
     """
-    named = _named(overview)
-    with style.figure(3.3 + style.LEGEND_LINE * len(named), layout="constrained") as (fig, axes):
+    draw = effects_over_layers if len(overview.effects) <= style.MOST_CURVES else ranked_effects
+    return draw(overview, colours, layers)
+
+
+def ranked_effects(overview: Overview, colours: list[str], layers: int) -> Drawing:
+    """The arms that differ most: left their layers, right their difference with its control's behind."""
+    size = lambda effect: -abs(effect.line.paired.difference.value)  # noqa: E731
+    shown = sorted(overview.effects, key=size)[:MOST_RANKED]
+    with style.figure(0.7 + 0.31 * len(shown), layout="constrained") as (fig, axes):
+        axes.remove()
+        left, right = fig.subplots(1, 2, sharey=True, width_ratios=(2, 3))
+        for at, effect in enumerate(shown):
+            arm, paired, y = effect.line.arm, effect.line.paired, at + 0.72
+            style.row_label(left, 0, at + 0.33, style.shortened(arm.label, 60), fontsize=7.5)
+            style.row_bar(
+                left, arm.ranges, y, colours[arm.index], told(arm.label, paired.difference, paired.p)
+            )
+            style.estimate_bar(
+                right, paired.difference, y, colours[arm.index], told(arm.label, paired.difference, paired.p)
+            )
+            own = effect.control.effect if effect.control else NO_ESTIMATE
+            if np.isfinite(own.low):
+                box = {"color": style.MUTED, "alpha": 0.25, "lw": 0, "zorder": 0}
+                right.add_patch(Rectangle((own.low, y - 0.24), own.high - own.low, 0.48, **box))
+        _ranked_axes(left, right, overview, shown, layers)
+        about = f"{overview.table.outcome.title}: the arms that differ most, their layers and differences"
+        return drawing(fig, "overview", about, _data(overview.effects))
+
+
+def _ranked_axes(left: Axes, right: Axes, overview: Overview, shown: list[ArmEffect], layers: int) -> None:
+    """Means decide how far the right axis goes: an interval of few pairs may leave it."""
+    source = _source(overview)
+    values = [effect.line.paired.difference for effect in shown] + ([source] if source else [])
+    reach = 2 * max(abs(estimate.value) for estimate in values)
+    right.axvline(0, color=style.INK, lw=0.8, zorder=1)
+    if source:
+        right.axvline(source.value, color=style.SOURCE, lw=1, ls=(0, (4, 3)), zorder=1)
+        style.data_text(
+            right, source.value, 0.2, "source", color=style.SOURCE, ha="center", va="center", fontsize=7.5
+        )
+    lows, highs = ([getattr(e, end) for e in values if np.isfinite(e.low)] for end in ("low", "high"))
+    right.set_xlim(
+        max(min([0.0, *lows]), -reach) - 0.03 * reach, min(max([0.0, *highs]), reach) + 0.03 * reach
+    )
+    right.set_ylim(len(shown) + 0.1, 0)
+    right.set_xlabel(style.outcome_scale(overview.table.outcome))
+    right.xaxis.set_major_locator(MaxNLocator(5))
+    left.set_xlim(0, layers)
+    left.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    left.set_xlabel("layer")
+    for axes in (left, right):
+        style.no_y_axis(axes)
+        style.grid(axes, "x")
+
+
+def _source(overview: Overview) -> Estimate | None:
+    """The gap that a patch could close."""
+    lines = (line for line in overview.table.lines if line.arm.kind == "source" and line.paired)
+    line = None if overview.table.outcome.bounded else next(lines, None)
+    return line and line.paired.difference
+
+
+def effects_over_layers(overview: Overview, colours: list[str], layers: int) -> Drawing:
+    """Bars from the first to the last patched layer at the arm's difference; its control's interval behind."""
+    with style.figure(3.3 + style.LEGEND_LINE * len(overview.effects), layout="constrained") as (fig, axes):
         draw_effects(axes, overview, colours, layers)
         about = f"{overview.table.outcome.title}: difference to the unpatched arm over the patched layers"
         return drawing(fig, "overview", about, _data(overview.effects))
@@ -31,10 +96,9 @@ def draw_effects(axes: Axes, overview: Overview, colours: list[str], layers: int
     for effect, share in zip(overview.effects, _shares(overview.effects), strict=True):
         _control_band(axes, effect)
         _arm_bar(axes, effect, colours[effect.line.arm.index], share)
-    source = next((line for line in overview.table.lines if line.arm.kind == "source" and line.paired), None)
-    if source and not overview.table.outcome.bounded:
-        axes.axhline(source.paired.difference.value, color=style.SOURCE, lw=1, ls=(0, (4, 3)), zorder=1)
-        style.data_text(axes, layers, source.paired.difference.value, "source", color=style.SOURCE,
+    if source := _source(overview):
+        axes.axhline(source.value, color=style.SOURCE, lw=1, ls=(0, (4, 3)), zorder=1)
+        style.data_text(axes, layers, source.value, "source", color=style.SOURCE,
                         ha="right", va="bottom", fontsize=8)  # fmt: skip
     axes.set_xlim(0, layers)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))

@@ -37,6 +37,8 @@ CONTROL_RAMP = ("#4b5563", "#c3c9d0")
 DIVERGING = "RdBu_r"
 MANY_POINTS = 1500  # beyond this, points are drawn as one picture to keep the page small
 
+RASTER_DPI = 200  # of points drawn as one picture
+
 _STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -45,23 +47,26 @@ _STYLE = {
     "axes.linewidth": 0.8,
     "svg.fonttype": "none",  # text as text
     "svg.hashsalt": "rvsweep",  # the same ids in every run
-    "savefig.dpi": 200,  # of rasterised points
+    "savefig.dpi": RASTER_DPI,
+    "pdf.fonttype": 42,  # whole letters, which editors can change
     **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), MUTED),
     **dict.fromkeys(("axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor", "text.color"), INK),
     **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon", "path.simplify"), False),
 }
 
 
-def context() -> contextlib.AbstractContextManager:
-    """In which matplotlib draws as here."""
-    return matplotlib.style.context(["default", _STYLE])
+@contextlib.contextmanager
+def applied() -> Iterator[None]:
+    """This style and not the user's own, while figures are made and saved."""
+    with matplotlib.style.context(["default", _STYLE]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
 
 
 @contextlib.contextmanager
 def figure(height: float, **options) -> Iterator[tuple[Figure, Axes]]:
-    """A figure of the standard width; `height` in inches. Ignores the user's own matplotlib style."""
-    with context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+    """A figure of the standard width; `height` in inches."""
+    with applied():
         fig = Figure(figsize=(WIDTH, height), dpi=72, **options)
         FigureCanvasSVG(fig)  # lays text out as it is saved
         yield fig, fig.subplots()
@@ -120,6 +125,12 @@ def named_rows(axes: Axes, labels: Sequence[str]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
+def row_bar(axes: Axes, ranges: Sequence[tuple[int, int]], y: float, colour: str, gid: str = "") -> None:
+    """Layers from start to end of each of `ranges` along x, at `y`."""
+    for start, end in ranges:
+        axes.plot([start, end], [y, y], color=colour, lw=4, solid_capstyle="butt", gid=gid)
+
+
 def estimate_bar(axes: Axes, estimate: Estimate, y: float, colour: str, gid: str = "") -> None:
     """A mean as a diamond on its interval, horizontally at `y`; `gid` as drawing.told gives it."""
     axes.plot(
@@ -157,11 +168,15 @@ def named_curves(axes: Axes, handles: list[Artist], labels: Sequence[str]) -> No
         text.set_parse_math(False)
 
 
+def curve_colours(n: int) -> Sequence[str]:
+    """Of `n` curves; beyond MOST_CURVES from dark to light."""
+    return LINE_COLOURS[:n] if n <= MOST_CURVES else _ramp(ARM_RAMP, n)
+
+
 def arm_colours(arms: Sequence[Arm]) -> list[str]:
     """One colour per arm, the same in every figure and table; controls are grey."""
     patched = [arm.index for arm in arms if arm.patched and not arm.control]
-    few = len(patched) <= MOST_CURVES
-    colours = dict(zip(patched, LINE_COLOURS if few else _ramp(ARM_RAMP, len(patched)), strict=False))
+    colours = dict(zip(patched, curve_colours(len(patched)), strict=True))
     controls = [arm.index for arm in arms if arm.control]
     colours |= zip(controls, _ramp(CONTROL_RAMP, len(controls)), strict=True)
     unpatched = {"base": BASE, "source": SOURCE}

@@ -1,5 +1,6 @@
 """Numbers as the report prints them."""
 
+import base64
 import math
 
 from markupsafe import Markup, escape
@@ -41,6 +42,11 @@ def count(value: float) -> str:
 def with_symbols(text: str) -> Markup:
     """Escaped text in which R_V stands as the symbol."""
     return Markup(escape(text).replace("R_V", Markup("<var>R<sub>V</sub></var>")))
+
+
+def data_address(text: str, kind: str) -> str:
+    """A link that holds `text`, of media type `kind`."""
+    return f"data:{kind};charset=utf-8;base64," + base64.b64encode(text.encode()).decode()
 
 
 def p_value(value: float) -> str:

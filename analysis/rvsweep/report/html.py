@@ -29,6 +29,7 @@ def template(name: str) -> jinja2.Template:
         interval=formatting.interval,
         with_interval=formatting.with_interval,
         percent=formatting.percent,
+        data_address=formatting.data_address,
         marked=marked,
     )
     for part, file in (("style", "style.css"), ("script", "report.js")):

@@ -1,9 +1,14 @@
 """A methods paragraph, written from the settings that the file stores."""
 
+import platform
 from collections import Counter
 
+import h5py
+import matplotlib
 import numpy as np
+import scipy
 
+import rvsweep
 from rvsweep.data.clusters import Clusters
 from rvsweep.data.results import Results
 from rvsweep.data.settings import Config, is_number, model_name
@@ -83,16 +88,22 @@ def _procedure(results: Results, config: Config, counts: dict[str, int]) -> list
     version = " ".join(results.stated("rvsweep_version", "git_commit"))
     device = ", ".join(results.stated("device_type", "gpu_model", "cpu_capability", "dtype"))
     if version:
-        text.append(f"Computed with rvsweep {version}{f' ({device})' if device else ''}.")
+        libtorch = results.attributes.get("libtorch_version", "")
+        details = ", ".join(part for part in (device, f"libtorch {libtorch}" if libtorch else "") if part)
+        text.append(f"Computed with rvsweep {version}{f' ({details})' if details else ''}.")
     return text
 
 
 def _analysis(results: Results, bootstrap: Bootstrap, margin: Margin) -> list[str]:
     clusters = results.clusters
-    text = ["The prompt pair is the unit of analysis: samples of a pair were averaged first."]
+    text = [
+        "The prompt pair is the unit of analysis: samples of a pair were averaged first, and prompts count as drawn at random from those that could have been asked."
+    ]
     text += _over_shared_prompts(clusters) if clusters.shared else _over_pairs(clusters, bootstrap)
     return [
         *text,
+        "Pairs that lack a value in one of two arms were left out of their comparison, as if values were missing "
+        "at random; nothing was adjusted over read-outs.",
         "Divergences (KL) cannot be below 0 and were tested between arms only.",
         "Effect sizes are d_z (mean difference over the SD of the differences) and d_av (over the mean of the "
         "two SDs), with sample SDs.",
@@ -102,6 +113,8 @@ def _analysis(results: Results, bootstrap: Bootstrap, margin: Margin) -> list[st
         "prompts, with Fieller’s confidence set, which is unbounded where the gap is not established.",
         "Trends over dose levels are least-squares slopes over source prompts with HC3 standard errors, tested by "
         "permuting levels over source prompts.",
+        f"Analysis: rvsweep {rvsweep.__version__} with Python {platform.python_version()}, NumPy {np.__version__}, "
+        f"SciPy {scipy.__version__}, h5py {h5py.__version__} and Matplotlib {matplotlib.__version__}.",
     ]
 
 

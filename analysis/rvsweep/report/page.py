@@ -4,12 +4,19 @@ from rvsweep.data.results import Results
 from rvsweep.report import sections
 from rvsweep.report.html import template
 from rvsweep.report.methods import methods
+from rvsweep.report.references import bibtex
 
 
-def render(results: Results, options: sections.Options) -> str:
-    """The whole page. The same file and options give the same bytes."""
+def render(contents: dict[str, object]) -> str:
+    """The whole page of what `contents_of` gave."""
+    return template("report.html.j2").render(contents)
+
+
+def contents_of(results: Results, options: sections.Options) -> dict[str, object]:
+    """What the page is drawn from, by its names in the templates. The same file and options give the same page."""
     sweep = sections.Sweep(results, options)
-    return template("report.html.j2").render(
+    groups = sections.groups(sweep)
+    return dict(
         results=results,
         bootstrap=options.bootstrap,
         margin=options.margin,
@@ -21,11 +28,12 @@ def render(results: Results, options: sections.Options) -> str:
         patching=sections.patching(sweep),
         controls=sections.controls(sweep),
         scans=sections.scan_sections(sweep),
-        groups=sections.groups(sweep),
+        groups=groups,
         layers=sections.layers(sweep),
         ratings=sections.ratings(sweep),
         power=sections.power(sweep),
         methods=methods(results, sweep.counts, options.bootstrap, options.margin),
+        bibtex=bibtex(results, dosed=bool(groups and groups.dosed)),
         texts=sections.texts(sweep),
         rows=sections.rows(sweep),
     )

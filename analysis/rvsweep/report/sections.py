@@ -19,7 +19,7 @@ from rvsweep.figures import prompt_geometry as prompt_figures
 from rvsweep.figures import row_geometry as row_figures
 from rvsweep.figures.drawing import Drawing
 from rvsweep.figures.group_effects import group_curves
-from rvsweep.figures.overview import effects_over_layers
+from rvsweep.figures.overview import MOST_RANKED, overview_figure
 from rvsweep.figures.scans import scan_drawings
 from rvsweep.figures.style import MOST_CURVES, arm_colours
 from rvsweep.report import answer
@@ -105,6 +105,8 @@ class Head:
     registered: bool  # the primary outcome stands in the configuration
     answer: str
     figure: Drawing | None
+    ranked: str  # which arms stand in the figure, where they are many
+    controlled: bool  # and whether some of them have a control
     row_limits: list[str]
     facts: list[tuple[str, str]]
     glance: list[OutcomeTable]
@@ -123,11 +125,19 @@ def head(sweep: Sweep) -> Head:
         question=study_question(results),
         registered=registered,
         answer=answer.sentence(found, sweep.prompts),
-        figure=found and effects_over_layers(found, sweep.colours, results.n_layers),
+        figure=found and overview_figure(found, sweep.colours, results.n_layers),
+        ranked=_ranked(len(found.effects) if found else 0),
+        controlled=bool(found and any(effect.control for effect in found.effects)),
         row_limits=answer.row_limits(results, sweep.counts),
         facts=summary(results, sweep.counts),
         glance=glance if short else glance[:1],
     )
+
+
+def _ranked(arms: int) -> str:
+    if arms <= MOST_CURVES:
+        return ""
+    return f"The {MOST_RANKED} of {arms} arms that differ most" if arms > MOST_RANKED else f"The {arms} arms"
 
 
 @dataclass(frozen=True)
@@ -266,6 +276,11 @@ class Groups:
     most_curves: ClassVar[int] = MOST_CURVES
 
     outcomes: list[GroupItem]
+
+    @property
+    def dosed(self) -> bool:
+        """Whether some outcome has a trend over dose levels."""
+        return any(line.trend for item in self.outcomes for line in item.effects.lines)
 
 
 def groups(sweep: Sweep) -> Groups | None:

@@ -31,11 +31,25 @@ class MatchedArm:
     label: str  # as in the first file that has it
     lines: list[ArmLine | None]
 
+    @property
+    def size(self) -> float:
+        """Mean over files of the size of the difference."""
+        return float(np.mean([abs(line.paired.difference.value) for line in self.lines if line]))
+
+    @property
+    def patched(self) -> bool:
+        return any(line and line.arm.patched for line in self.lines)
+
 
 @dataclass(frozen=True)
 class OutcomeComparison:
     outcome: Outcome
     arms: list[MatchedArm]
+
+    def largest(self, most: int) -> "OutcomeComparison":
+        """The patched arms that differ most, the largest first."""
+        patched = [arm for arm in self.arms if arm.patched]
+        return OutcomeComparison(self.outcome, sorted(patched, key=lambda arm: -arm.size)[:most])
 
 
 def sides(files: list[Results], bootstrap: Bootstrap, margin: Margin) -> list[Side]:
