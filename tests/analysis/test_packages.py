@@ -21,7 +21,7 @@ USES = {  # package -> those that it may import
     "figures": {"data", "stats"},
     "report": {"data", "stats", "figures"},
     "bank": {"data", "figures", "report"},
-    "cli": {"data", "stats", "figures", "report", "bank"},
+    "cli": {"data", "stats", "figures", "report", "bank", "program"},
 }
 
 

@@ -1,9 +1,13 @@
 """Reports on sweeps that still run, and the command that holds all others."""
 
+import os
 import stat
+import subprocess
+import sys
 
 import pytest
 from report_page import Page
+from scripts import ROOT
 from synthetic_results import set_status
 
 from rvsweep.cli import main as command
@@ -47,6 +51,21 @@ def test_failed_rows_do_not_stop_a_partial_report(results_file, tmp_path, binary
     merge = binary(f'echo "{results_file(pairs=2)}"; exit 3')
     page = partial_page(tmp_path, merge)
     assert "Partial" not in page.read_text("utf-8")  # nothing is pending: the sweep has ended meanwhile
+
+
+def test_an_ascii_only_python_reports_on_any_name(results_file, tmp_path, binary):
+    folder = tmp_path / "étude"
+    folder.mkdir()
+    results_file(pairs=2).rename(folder / "results.h5")
+    merge = binary(f'echo "Küche" >&2; echo "{folder}/results.h5"')
+    words = ["-X", "utf8=0", ROOT / "analysis/report.py", folder, "--partial", "--rvsweep", merge]
+    environment = os.environ | {"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, *words, "--bootstrap", "200"], env=environment, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode() == f"{folder}/report.html\n"
+    assert "pair-01" in (folder / "report.html").read_text("utf-8")
 
 
 def test_a_merge_that_fails_is_passed_on_in_one_line(tmp_path, binary, capsys):

@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import re
 
 import h5py
 import numpy as np
@@ -11,7 +12,9 @@ from report_page import Page, numbers
 from synthetic_results import ARMS, set_status
 
 from rvsweep.cli import blind, report
+from rvsweep.data import ratings
 from rvsweep.data.ratings import read_table, row_id_text
+from rvsweep.data.results import read_results
 from rvsweep.stats.agreement import krippendorff_alpha
 
 
@@ -125,6 +128,7 @@ def test_alpha_equals_its_definition():
         ("row_id\n{row}\n", "has no column of ratings"),
         ("row_id,score\n12,3\n", "no row 12 in"),
         ("row_id,score\n{row},high\n", "score 'high' is not a number"),
+        ('row_id,score\n{row},"1,234"\n', "comma for thousands or decimals"),
         ("row_id,score\n{row},1\n{row},2\n", "rated twice by one rater"),
         ("row_id,score\n{row},1,9\n", "not as many fields"),
         ("row_id,keyword_count\n{row},1\n", "is the name of a column of /rows"),
@@ -140,26 +144,95 @@ def test_bad_ratings_are_refused_in_one_line(results_file, tmp_path, capsys, tex
 
 
 def test_no_cell_is_a_formula_and_none_is_changed(results_file, tmp_path):
-    written = ["=1+1", "+x", "-2.5", "@a", "'=quoted", "'plain", "a\x01b\r\nc", '"=', ""]
+    written = [
+        "=1+1",
+        "+x",
+        "-2.5",
+        "@a",
+        "'=quoted",
+        "'plain",
+        "\t=1",
+        "＝1+1",
+        "-inf",
+        "a\x01b\r\nc",
+        '"=',
+        "",
+    ]
 
     def edit(columns):
-        columns["rows/text"][:9] = written
+        columns["rows/text"][:12] = written
         columns["pairs/id"][0] = "-pair"
 
     texts, key, joined = (tmp_path / name for name in ("texts.csv", "key.csv", "joined.csv"))
     assert blind.main([str(results_file(edit=edit)), "-o", str(texts), "--key", str(key)]) == 0
     for path in (texts, key):
         for line in read(path):
-            assert not any(cell.startswith(tuple("=+-@")) and cell != "-2.5" for cell in line.values())
+            assert not any(
+                cell.lstrip().startswith(tuple("=+-@＝")) and cell != "-2.5" for cell in line.values()
+            )
     assert b"\x01" not in texts.read_bytes()
     found = [line["text"] for line in read_table(texts, ("id",))]
-    assert set(found) >= {*written[:6], "a␁b␍\nc", '"='}
+    assert set(found) >= {*written[:9], "a␁b␍\nc", '"='}
     assert "-pair" in {line["pair"] for line in read_table(key, ("id",))}
     rate(texts, tmp_path / "rated.csv", "=me", lambda text: -1)
     assert blind.join_ratings([str(tmp_path / "rated.csv"), "--key", str(key), "-o", str(joined)]) == 0
     assert {(line["rater"], line["self_reference"]) for line in read_table(joined, ("row_id",))} == {
         ("=me", "-1")
     }
+
+
+def spreadsheet(cell: str) -> str:
+    """What Excel and Calc make of a field on opening and saving: one that reads as a number is one."""
+    if re.fullmatch(r"\d+", cell):
+        return str(int(cell)) if len(cell) <= 11 else f"{int(cell):.5E}"
+    if re.fullmatch(r"\d+[eE]\d+", cell) and float(cell) < 1e308:
+        mantissa, exponent = f"{float(cell):.5E}".split("E")
+        return f"{float(mantissa):g}E+{int(exponent):02d}"
+    return cell
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "encoding", "comma", "before"),
+    [
+        (",", "utf-8-sig", False, ""),
+        (";", "utf-8-sig", True, ""),
+        (",", "utf-8", True, ""),
+        ("\t", "utf-16", True, ""),
+        (";", "utf-8", True, "sep=;\r\n"),
+    ],
+)
+def test_ratings_come_back_from_spreadsheets(results_file, tmp_path, delimiter, encoding, comma, before):
+    path = results_file(pairs=20)
+    texts, key, rated, joined = (tmp_path / f"{name}.csv" for name in ("texts", "key", "rated", "joined"))
+    assert blind.main([str(path), "-o", str(texts), "--key", str(key)]) == 0
+    lines = read(texts)
+    assert len(lines) == 360 and all(spreadsheet(line["id"]) == line["id"] for line in lines)
+    with rated.open("w", newline="", encoding=encoding) as file:
+        file.write(before)
+        writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")
+        writer.writerow(["id", "text", "score"])
+        for at, line in enumerate(lines):
+            score = f"{at % 5}.25"
+            writer.writerow(
+                [spreadsheet(line["id"]), line["text"], score.replace(".", ",") if comma else score]
+            )
+        writer.writerows([["", "", ""]] * 2)
+    assert blind.join_ratings([str(rated), "--key", str(key), "-o", str(joined)]) == 0
+    results, _ = ratings.join(read_results(path), joined)
+    row_of = {line["id"]: line["row_id"] for line in read(key)}
+    found = dict(zip(map(row_id_text, results.rows["row_id"]), results.rows["score"], strict=True))
+    assert [found[row_of[line["id"]]] for line in lines] == [at % 5 + 0.25 for at in range(360)]
+
+
+def test_an_id_that_became_a_number_is_named_as_such(blinded, tmp_path, capsys):
+    path, _, key = blinded
+    lost = tmp_path / "lost.csv"
+    lost.write_text("id,score\n2.2508E+79,1\n")
+    assert blind.join_ratings([str(lost), "--key", str(key), "-o", str(tmp_path / "j.csv")]) == 2
+    lost.write_text("row_id,score\n2.2508E+79,1\n")
+    assert report.main([str(path), "--ratings", str(lost)]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2 and all("format the column as text" in line for line in said)
 
 
 def test_bad_blinding_is_refused(blinded, tmp_path, capsys):

@@ -5,8 +5,9 @@ import fcntl
 import h5py
 import numpy as np
 import pytest
-from synthetic_results import CONFIG, set_status
+from synthetic_results import CONFIG, add_read_outs, set_status
 
+from rvsweep import load
 from rvsweep.data.results import ResultsError, read_results
 from rvsweep.data.settings import summary
 from rvsweep.report.methods import methods
@@ -84,9 +85,23 @@ def remove(file, name):
     del file[name]
 
 
+def link_to_nothing(file, name):
+    del file[name]
+    file[name] = h5py.SoftLink("/nowhere")
+
+
+def lists(file, name):
+    rows = len(file[name])
+    del file[name]
+    file.create_dataset(name, (rows,), dtype=h5py.vlen_dtype(np.int32))
+
+
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
+        (damage("arms/kind", link_to_nothing), "/arms/kind is no column of 1 dimension"),
+        (damage("arms/label", lists), "/arms/label holds lists"),
+        (damage("rows/change_norm", replace(np.ones(89))), "columns of /rows differ in length"),
         (damage("pairs", remove), "/pairs/id is missing"),
         (damage("rows/status", remove), "/rows/status is missing"),
         (damage("pairs/source", replace(np.array([0, 1, 2, 3, 99]))), "points outside"),
@@ -151,3 +166,32 @@ def test_no_lock_is_asked_for(results_file):
         with pytest.raises(OSError, match="lock"):
             h5py.File(path, "r")
         assert len(read_results(path).rows["status"])
+
+
+ODD = (
+    3.0,
+    ["12", "7"],
+    np.ones((2, 2)),
+    np.full(2, 2**62),
+    h5py.Empty("f4"),
+    np.zeros(2, dtype=[("a", "i4")]),
+)
+
+
+def test_odd_datasets_are_read_or_refused_in_one_line(results_file, tmp_path):
+    """Whatever stands in the place of any dataset."""
+    path, odd = results_file(pairs=1, samples=1, edit=add_read_outs), tmp_path / "odd.h5"
+    names, refused = [], 0
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+    for name in names:
+        for value in ODD:
+            odd.write_bytes(path.read_bytes())
+            damage(name, replace(value))(odd)
+            try:
+                study = load(odd)
+                study.rows, study.to_xarray(), repr(study)
+            except ResultsError as error:
+                assert len(str(error).splitlines()) == 1
+                refused += 1
+    assert refused > 80

@@ -148,6 +148,13 @@ def test_parquet_without_pyarrow_is_one_line_before_anything_is_read(tmp_path, c
     assert "pip install pyarrow" in said and len(said.splitlines()) == 1 and not (tmp_path / "out").exists()
 
 
+def test_the_table_of_layers_can_be_left_out(study_file, tmp_path):
+    words = [str(study_file), "-o", str(tmp_path / "out"), "--no-layers", "--bootstrap", "100"]
+    assert export.main(words) == 0
+    written = {path.stem for path in (tmp_path / "out").iterdir()}
+    assert written == {"rows", "prompt_layers", "pairs", "arms", "contrasts"}
+
+
 def test_no_table_of_layers_without_spectra(results_file, tmp_path, capsys):
     assert export.main([str(results_file(pairs=2)), "-o", str(tmp_path / "out"), "--bootstrap", "200"]) == 0
     assert not (tmp_path / "out" / "layers.csv").exists()

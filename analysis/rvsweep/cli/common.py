@@ -72,10 +72,13 @@ def check_output(path: Path, *inputs: Path) -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Replaces `path` at once, so that a failure leaves the old file."""
+    """Replaces `path` at once, so that a failure leaves the old file.
+
+    Names of files stand in `text` as Python has them, with surrogates where its locale is not UTF-8.
+    """
     part = path.with_name(path.name + ".part")
     try:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="surrogateescape")
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)

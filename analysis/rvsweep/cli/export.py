@@ -22,6 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="made if it is not there"
     )
     parser.add_argument("--format", choices=("csv", "parquet"), default="csv", help="default: csv")
+    about = "leave out the longest table, a line for each layer of each row"
+    parser.add_argument("--no-layers", action="store_true", help=about)
     common.add_ratings_option(parser)
     common.add_statistics_options(parser)
     return common.run(parser, arguments, _export)
@@ -34,7 +36,7 @@ def _export(options: argparse.Namespace) -> None:
     contrasts = contrasts_table(results, all_outcomes(results), *common.statistics_options(options))
     parts: dict[str, Iterable[pd.DataFrame]] = {
         "rows": [tables.rows_table(results)],
-        "layers": tables.layer_tables(results),
+        "layers": () if options.no_layers else tables.layer_tables(results),
         "prompt_layers": [tables.prompt_layers_table(results)],
         "pairs": [tables.pairs_table(results)],
         "arms": [tables.arms_table(results)],

@@ -1,6 +1,7 @@
 """One self-contained HTML page about a sweep, also about one that still runs."""
 
 import argparse
+import os
 import subprocess
 from pathlib import Path
 
@@ -11,12 +12,11 @@ from rvsweep.figures.drawing import FORMATS
 from rvsweep.report.page import contents_of, render
 from rvsweep.report.paper import write_paper
 from rvsweep.report.sections import Options
+from rvsweep.program import find_program
 
-BINARY = Path(__file__).resolve().parents[2] / "build" / "rvsweep"
 
-
-def main(arguments: list[str] | None = None, binary: Path = BINARY) -> int:
-    """0 done; 2 bad usage or input, with one message on stderr. `binary`: that of --rvsweep unless given."""
+def main(arguments: list[str] | None = None) -> int:
+    """0 done; 2 bad usage or input, with one message on stderr."""
     parser = argparse.ArgumentParser(
         prog="report.py", description="Write one self-contained HTML page about a sweep."
     )
@@ -26,8 +26,8 @@ def main(arguments: list[str] | None = None, binary: Path = BINARY) -> int:
         "of a sweep that still runs: merge what its folder holds so far; the page says which share is done"
     )
     parser.add_argument("--partial", action="store_true", help=about)
-    about = "binary that merges (default: build/rvsweep)"
-    parser.add_argument("--rvsweep", type=Path, default=binary, metavar="FILE", help=about)
+    about = "binary that merges (default: $RVSWEEP_PROGRAM, build/rvsweep, that on PATH)"
+    parser.add_argument("--rvsweep", type=Path, metavar="FILE", help=about)
     about = "CSV or JSONL: row_id, rater, one column per rating"
     parser.add_argument("--ratings", type=Path, metavar="FILE", help=about)
     about = "generated texts to include, in whole pairs (default 1000)"
@@ -49,7 +49,7 @@ def _add_paper_options(parser: argparse.ArgumentParser) -> None:
 def _report(options: argparse.Namespace) -> None:
     path = options.results
     if options.partial and path.is_dir():
-        path = _merge(path, options.rvsweep)
+        path = _merge(path, options.rvsweep or find_program())
     elif path.is_dir():
         path = path / "results.h5"
         if not path.exists():
@@ -76,12 +76,13 @@ def _report(options: argparse.Namespace) -> None:
 def _merge(folder: Path, binary: Path) -> Path:
     """The results so far, as `rvsweep merge --partial` writes them."""
     try:
-        merged = subprocess.run([binary, "merge", folder, "--partial"], capture_output=True, text=True)
+        words = [binary, "merge", folder, "--partial"]
+        merged = subprocess.run(words, capture_output=True)
     except OSError as error:
         raise ResultsError(
             f"{binary}: cannot be run ({error.strerror}); build rvsweep or name it with --rvsweep"
         ) from error
     if merged.returncode not in (0, 3):  # 3: merged, with failed rows
-        said = merged.stderr.strip().splitlines() or ["no message"]
+        said = merged.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
         raise ResultsError(f"{folder}: rvsweep merge --partial ended with {merged.returncode}: {said[-1]}")
-    return Path(merged.stdout.strip().splitlines()[-1])
+    return Path(os.fsdecode(merged.stdout.splitlines()[-1]))

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +13,11 @@ from rvsweep.data.results import Results, ResultsError
 from rvsweep.data.texts import printable
 
 _IDS = ("row_id", "rater")
-_FORMULA = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "'",
-)  # what a spreadsheet takes a cell for that begins so, and what says it is text
+# What a spreadsheet takes a cell for that begins so, also in full width, and what says that it is text.
+_FORMULA = tuple("=+-@＝＋－＠'")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")  # or a decimal comma: nobody can tell
 TEXT_COLUMNS = ("id", "text")  # of blinded texts
 KEY_COLUMNS = ("id", "row_id", "pair", "arm", "sample")
 
@@ -26,7 +25,8 @@ KEY_COLUMNS = ("id", "row_id", "pair", "arm", "sample")
 def blinded(results: Results, seed: int) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     """(texts in random order: TEXT_COLUMNS; their key: KEY_COLUMNS) of the ok rows that have text.
 
-    Ids are random and unique; neither they nor the order say anything about the row.
+    Ids are random and unique; neither they nor the order say anything about the row. They begin with a letter:
+    a spreadsheet reads 22508e75 as a number.
     """
     rows = results.rows
     if "row_id" not in rows or "text" not in rows:
@@ -37,7 +37,7 @@ def blinded(results: Results, seed: int) -> tuple[list[dict[str, str]], list[dic
     order = random.permutation(len(chosen))
     texts, key = [], []
     for at in order:
-        row, name = chosen[at], f"{numbers[at]:08x}"
+        row, name = chosen[at], f"t{numbers[at]:08x}"
         texts.append({"id": name, "text": rows["text"][row]})
         pair, arm = results.pairs["id"][rows["pair"][row]], results.arms[rows["arm"][row]].label
         values = (name, row_id_text(rows["row_id"][row]), pair, arm, str(rows["sample"][row]))
@@ -69,37 +69,30 @@ def write_table(path: Path, lines: list[dict[str, str]], columns: tuple[str, ...
 def _cell(text: str) -> str:
     """Control characters as symbols; ' in front of what might be a formula."""
     text = printable(text)
-    try:
-        float(text)
-    except ValueError:
-        return "'" + text if text.startswith(_FORMULA) else text
-    return text
+    formula = text.lstrip().startswith(_FORMULA) and not _NUMBER.fullmatch(text)
+    return "'" + text if formula else text
 
 
 def _restored(cell: str | None) -> str | None:
     """Without the ' that _cell put in front."""
-    return (
-        cell[1:] if isinstance(cell, str) and cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
-    )
+    marked = isinstance(cell, str) and cell.startswith("'") and cell[1:].lstrip().startswith(_FORMULA)
+    return cell[1:] if marked else cell
 
 
 def read_table(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
-    """Lines of a CSV file with a header, or of JSONL; all values as text."""
+    """Lines of JSONL, or of a CSV file with a header as spreadsheets save it; all values as text."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        data = path.read_bytes()
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
+        reason = getattr(error, "strerror", None) or "not UTF-8: save it as CSV UTF-8"
         raise ResultsError(f"{path}: cannot be read ({reason}); give a CSV or JSONL file") from error
     if path.suffix == ".jsonl":
         lines = [
             _json_line(path, number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()
         ]
     else:
-        try:
-            table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-            lines = [{name: _restored(cell) for name, cell in line.items()} for line in table]
-        except csv.Error as error:
-            raise ResultsError(f"{path}: not a CSV file ({error})") from error
+        lines = _csv_lines(path, text)
     if not lines:
         raise ResultsError(f"{path}: holds no lines below its header; give a table with {', '.join(needed)}")
     for number, line in enumerate(lines, 1):
@@ -111,6 +104,20 @@ def read_table(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
                 f"{path}: entry {number} has not as many fields as the header; quote its commas"
             )
     return lines
+
+
+def _csv_lines(path: Path, text: str) -> list[dict[str, str]]:
+    """Fields between commas, semicolons or tabs, whichever the header has; emptied lines are left out."""
+    first, _, rest = text.partition("\n")
+    if first.startswith("sep="):  # Excel's own first line
+        first, text = rest, rest
+    delimiter = max(",;\t", key=first.partition("\n")[0].count)
+    try:
+        table = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        lines = [{name: _restored(cell) for name, cell in line.items()} for line in table]
+    except csv.Error as error:
+        raise ResultsError(f"{path}: not a CSV file ({error})") from error
+    return [line for line in lines if any(line.values())]
 
 
 def _json_line(path: Path, number: int, line: str) -> dict[str, str]:
@@ -128,11 +135,12 @@ def unblind(ratings: list[dict[str, str]], key: list[dict[str, str]], path: Path
     rows = {line["id"]: line["row_id"] for line in key}
     joined = []
     for line in ratings:
-        if line["id"] not in rows:
-            raise ResultsError(f"{path}: id {line['id']} is not in the key; give the key of these texts")
-        joined.append(
-            {"row_id": rows[line["id"]], **{k: v for k, v in line.items() if k not in ("id", "text")}}
-        )
+        name = line["id"].strip()
+        if name not in rows:
+            raise ResultsError(
+                f"{path}: id {name} is not in the key; give the key of these texts{_hint(name)}"
+            )
+        joined.append({"row_id": rows[name], **{k: v for k, v in line.items() if k not in ("id", "text")}})
     return joined
 
 
@@ -153,9 +161,10 @@ def join(results: Results, path: Path) -> tuple[Results, dict[str, np.ndarray]]:
         raise ResultsError(f"{path}: rating {sorted(taken)[0]!r} is the name of a column of /rows; rename it")
     given = {name: np.full((len(raters), len(known)), np.nan) for name in names}
     for number, line in enumerate(lines, 1):
-        row = known.get(line["row_id"].lower().removeprefix("0x").zfill(16))
+        row = known.get(line["row_id"].strip().lower().removeprefix("0x").zfill(16))
         if row is None:
-            raise ResultsError(f"{path}: entry {number}: no row {line['row_id']} in {results.path}")
+            hint = _hint(line["row_id"])
+            raise ResultsError(f"{path}: entry {number}: no row {line['row_id']} in {results.path}{hint}")
         for name in names:
             text = line.get(name, "")
             if text.strip() in ("", "null"):
@@ -176,9 +185,20 @@ def join(results: Results, path: Path) -> tuple[Results, dict[str, np.ndarray]]:
     return replace(results, rows=rows, ratings=names), rated
 
 
+def _hint(name: str) -> str:
+    """What to do about an id that has become a number."""
+    lost = re.fullmatch(r"\d+([.,]\d+)?E\+\d+", name)
+    return " as they were: a spreadsheet has made a number of it; format the column as text" if lost else ""
+
+
 def _rating(path: Path, number: int, name: str, text: str) -> float:
+    text = text.strip()
+    if _THOUSANDS.fullmatch(text):
+        raise ResultsError(
+            f"{path}: entry {number}: {name} {text!r} has a comma for thousands or decimals; write a point"
+        )
     try:
-        value = float(text)
+        value = float(text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text)
     except ValueError:
         value = float("nan")
     if not np.isfinite(value):

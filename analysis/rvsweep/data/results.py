@@ -68,6 +68,7 @@ class Results:
     rows: dict[str, np.ndarray]  # [R]
     run: dict[str, str]  # what /run says of this run alone
     datasets: list[DatasetNote]
+    types: dict[str, np.dtype] = field(default_factory=dict)  # of the columns of /rows in the file
     ratings: list[str] = field(default_factory=list)  # columns of `rows` that came from raters
 
     @property
@@ -166,6 +167,7 @@ def _read(path: Path, file: h5py.File) -> Results:
         rows=rows,
         run=_run_facts(file.get("run")),
         datasets=_dataset_notes(file),
+        types={name: file["rows"][name].dtype for name in rows},
         **layers,
     )
 
@@ -175,16 +177,23 @@ _KINDS = {"O": "text", "iuf": "numbers", "Oiufb": "text or numbers"}
 
 def _table_column(path: Path, group: h5py.Group, name: str, dimensions: int = 1) -> np.ndarray:
     """A column of so many dimensions, text or numbers as its name demands."""
-    dataset = group[name]
+    dataset, name_in_file = group.get(name), f"{group.name}/{name}"  # None: a link to nothing
     if not isinstance(dataset, h5py.Dataset) or dataset.ndim != dimensions:
         raise ResultsError(
-            f"{path}: {dataset.name} is no column of {dimensions} dimension(s); the file is damaged"
+            f"{path}: {name_in_file} is no column of {dimensions} dimension(s); the file is damaged"
         )
+    if _ragged(dataset):
+        raise ResultsError(f"{path}: {name_in_file} holds lists, not text or numbers; the file is damaged")
     column = _column(dataset)
     wanted = "O" if name in TEXTS else "iuf" if name in NUMBERS else "Oiufb"
     if column.dtype.kind not in wanted:
-        raise ResultsError(f"{path}: {dataset.name} does not hold {_KINDS[wanted]}; the file is damaged")
+        raise ResultsError(f"{path}: {name_in_file} does not hold {_KINDS[wanted]}; the file is damaged")
     return column
+
+
+def _check_lengths(path: Path, table: str, columns: dict[str, np.ndarray]) -> None:
+    if len({len(column) for column in columns.values()}) > 1:
+        raise ResultsError(f"{path}: columns of /{table} differ in length; the file is damaged")
 
 
 def _read_prompts(path: Path, group: h5py.Group) -> dict[str, np.ndarray]:
@@ -196,14 +205,13 @@ def _read_prompts(path: Path, group: h5py.Group) -> dict[str, np.ndarray]:
 
 
 def _read_arms(path: Path, group: h5py.Group) -> list[Arm]:
-    columns = [_table_column(path, group, name) for name in REQUIRED["arms"]]
-    if len({len(column) for column in columns}) > 1:
-        raise ResultsError(f"{path}: columns of /arms differ in length; the file is damaged")
-    labels = columns[0].tolist()
+    columns = {name: _table_column(path, group, name) for name in REQUIRED["arms"]}
+    _check_lengths(path, "arms", columns)
+    labels = columns["label"].tolist()
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice is not None:
         raise ResultsError(f"{path}: two arms have the label {twice!r}; tables could not tell them apart")
-    return [Arm(index, *texts) for index, texts in enumerate(zip(*columns, strict=True))]
+    return [Arm(index, *texts) for index, texts in enumerate(zip(*columns.values(), strict=True))]
 
 
 def _read_rows(path: Path, group: h5py.Group) -> dict[str, np.ndarray]:
@@ -213,9 +221,10 @@ def _read_rows(path: Path, group: h5py.Group) -> dict[str, np.ndarray]:
     rows = {
         name: _table_column(path, group, name)
         for name, dataset in group.items()
-        if isinstance(dataset, h5py.Dataset) and dataset.ndim == 1
+        if isinstance(dataset, h5py.Dataset) and dataset.ndim == 1 and not _ragged(dataset)
     }
     rows["status"] = _status_codes(path, group["status"])
+    _check_lengths(path, "rows", rows)
     ok = rows["status"] == OK
     for name, values in rows.items():
         if name in ("row_id", "pair", "arm", "sample", "status") or values.dtype == object:
@@ -242,9 +251,8 @@ def _check_references(path, prompts, pairs, arms, rows) -> None:
         if len(values) and (values.min() < 0 or values.max() >= size):
             raise ResultsError(f"{path}: /{name} points outside its table; the file is damaged")
 
-    for table, columns in (("prompts", prompts), ("pairs", pairs), ("rows", rows)):
-        if len({len(column) for column in columns.values()}) > 1:
-            raise ResultsError(f"{path}: columns of /{table} differ in length; the file is damaged")
+    _check_lengths(path, "prompts", prompts)
+    _check_lengths(path, "pairs", pairs)
     check("pairs/source", pairs["source"], len(prompts["id"]))
     check("pairs/base", pairs["base"], len(prompts["id"]))
     check("rows/pair", rows["pair"], len(pairs["id"]))
@@ -286,10 +294,16 @@ def _dataset_notes(file: h5py.File) -> list[DatasetNote]:
             about = (
                 _attribute_text(item.attrs.get(key, "")) for key in ("units", "description", "definition")
             )
-            notes.append(DatasetNote("/" + name, " × ".join(map(str, item.shape)), *about))
+            notes.append(DatasetNote("/" + name, " × ".join(map(str, item.shape or ())), *about))
 
     file.visititems(visit)
     return notes
+
+
+def _ragged(dataset: h5py.Dataset) -> bool:
+    """Whether its entries are lists, such as the token ids of prompts."""
+    kind = dataset.dtype
+    return h5py.check_string_dtype(kind) is None and h5py.check_vlen_dtype(kind) is not None
 
 
 def _column(dataset: h5py.Dataset) -> np.ndarray:

@@ -11,7 +11,10 @@ from rvsweep.data.spectra import WINDOWS, row_spectra, spectral_metrics
 
 
 def rows_table(results: Results) -> pd.DataFrame:
-    """One row per (pair, arm, sample) with the pair's prompts, the arm's settings and every column of /rows."""
+    """One row per (pair, arm, sample) with the pair's prompts, the arm's settings and every column of /rows.
+
+    Numbers have the file's type; whole ones are pandas' nullable integers, <NA> where there is no value.
+    """
     rows = results.rows
     taken = ("row_id", "pair", "arm", "sample", "status")
     of_pair = pairs_table(results).iloc[rows["pair"]].reset_index(drop=True)
@@ -19,7 +22,9 @@ def rows_table(results: Results) -> pd.DataFrame:
     front = {"row_id": _row_ids(results)} if "row_id" in rows else {}
     status = pd.Categorical.from_codes(rows["status"], categories=list(STATUSES))
     own = {"sample": rows["sample"], "status": status}
-    own |= {name: values for name, values in rows.items() if name not in taken}
+    own |= {
+        name: _exact(values, results.types.get(name)) for name, values in rows.items() if name not in taken
+    }
     return pd.concat([pd.DataFrame(front, index=of_pair.index), of_pair, of_arm, pd.DataFrame(own)], axis=1)
 
 
@@ -84,6 +89,15 @@ def prompt_layers_table(results: Results) -> pd.DataFrame:
         "depth": np.tile(np.arange(layers) / layers, len(prompts)),
     }
     return pd.DataFrame(columns | stored)
+
+
+def _exact(values: np.ndarray, stored: np.dtype | None) -> np.ndarray | pd.api.extensions.ExtensionArray:
+    """Of a column that the reader made float64, in the type that the file has."""
+    if stored is None or values.dtype.kind != "f":
+        return values
+    if stored.kind in "iu":
+        return pd.array(values, dtype=stored.name.replace("i", "I", 1).replace("u", "U", 1))
+    return values.astype(stored)
 
 
 def _row_ids(results: Results) -> np.ndarray:

@@ -131,22 +131,23 @@ def depth_profile(table: OutcomeTable, scan: Scan, name: str, layers: int, colou
 
 def position_profile(table: OutcomeTable, scan: Scan, name: str, colours: list[str]) -> Drawing:
     """Difference with its interval for each choice of patched token positions."""
-    labels = [re.sub(r":.*/", ": ", line.arm.settings["positions"]) for line in scan.lines]
-    with style.figure(0.24 * len(labels) + 0.8, layout="constrained") as (fig, axes):
-        axes.axvline(0, color=style.INK, lw=0.8, zorder=1)
-        for y, line in enumerate(scan.lines):
-            if line.equivalence:
-                style.bound_box(axes, line.equivalence.bound, (y - 0.4, y + 0.4), upright=False)
-            style.estimate_bar(axes, line.paired.difference, y, colours[line.arm.index], _told(line))
-        axes.set_yticks(
-            range(len(labels)), [style.shortened(label, 22) for label in labels], parse_math=False
-        )
-        axes.set_ylim(len(labels) - 0.4, -0.6)
-        axes.tick_params(axis="y", length=0)
-        axes.set_xlabel(style.outcome_scale(table.outcome))
-        style.grid(axes, "x")
+    with style.figure(0.24 * len(scan.lines) + 0.8, layout="constrained") as (fig, axes):
+        draw_positions(axes, table, scan, colours)
         about = f"{table.outcome.title} by the token positions that are patched"
         return drawing(fig, name, about, _scan_data(scan))
+
+
+def draw_positions(axes: Axes, table: OutcomeTable, scan: Scan, colours: list[str]) -> None:
+    """The same on given axes."""
+    labels = [re.sub(r":.*/", ": ", line.arm.settings["positions"]) for line in scan.lines]
+    axes.axvline(0, color=style.INK, lw=0.8, zorder=1)
+    for y, line in enumerate(scan.lines):
+        if line.equivalence:
+            style.bound_box(axes, line.equivalence.bound, (y - 0.4, y + 0.4), upright=False)
+        style.estimate_bar(axes, line.paired.difference, y, colours[line.arm.index], _told(line))
+    style.named_rows(axes, [style.shortened(label, 22) for label in labels])
+    axes.set_xlabel(style.outcome_scale(table.outcome))
+    style.grid(axes, "x")
 
 
 def _scan_data(scan: Scan) -> dict[str, list]:
