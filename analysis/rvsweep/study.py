@@ -126,12 +126,15 @@ class Study:
     def report(self, path: str | Path | None = None) -> Path:
         """Writes the page about the sweep (default: report.html beside the results) and gives its path."""
         from rvsweep.cli.common import check_output, write
-        from rvsweep.report.page import render
+        from rvsweep.report.page import contents_of, render
         from rvsweep.report.sections import Options
 
         path = Path(path or self.results.path.parent / "report.html")
         check_output(path, self.results.path)
-        write(path, render(self.results, Options(self.bootstrap, self.margin, ratings=self.ratings)))
+        write(
+            path,
+            render(contents_of(self.results, Options(self.bootstrap, self.margin, ratings=self.ratings))),
+        )
         return path
 
     def outcome(self, name: str) -> Outcome:

@@ -130,12 +130,14 @@ def test_bars_span_the_layers_of_their_band(results, table, axes_of):
     colours = style.arm_colours(results.arms)
     found = overview_of(table, results.clusters, BOOTSTRAP)
     scan = scans_of(table, "layers", results.clusters, BOOTSTRAP)[0]
-    first = axes_of(overview, "effects_over_layers", found, colours, 30)
     profile = axes_of(scans, "depth_profile", table, scan, "name", 30, colours)
-    for axes, lines in ((first, [e.line for e in found.effects]), (profile, scan.lines)):
-        assert axes.get_xlim() == (0, 30)
-        wanted = {(*map(float, line.arm.band), line.paired.difference.value) for line in lines}
-        assert wanted <= spans(axes)
+    wanted = {(*map(float, line.arm.band), line.paired.difference.value) for line in scan.lines}
+    assert profile.get_xlim() == (0, 30) and wanted <= spans(profile)
+    first = axes_of(overview, "overview_figure", found, colours, 30)
+    ranked = sorted(found.effects, key=lambda effect: -abs(effect.line.paired.difference.value))[:14]
+    rows = sorted(spans(first), key=lambda span: span[2])
+    assert first.get_xlim() == (0, 30)
+    assert [row[:2] for row in rows] == [tuple(map(float, effect.line.arm.band)) for effect in ranked]
 
 
 def test_a_band_of_no_effect_is_unlike_no_band(results, table, axes_of):

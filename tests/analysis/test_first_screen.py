@@ -67,7 +67,9 @@ def test_of_many_arms_the_figure_shows_those_that_differ_most(study):
     _, shown = study
     lines = [line.split(",") for line in dict(downloads(shown))["overview.csv"].splitlines()[1:]]
     ranked = [line[0] for line in sorted(lines, key=lambda line: -abs(float(line[2])))]
-    assert len(ranked) == 15 and "The 14 of 15 arms that differ most: left the layers" in flat(shown)
+    assert len(
+        ranked
+    ) == 15 and "The 14 of 15 arms that differ most: left the layers that it patches" in flat(shown)
     drawn = [label for label in re.findall(r">([^<>]*)</text>", shown.drawings()[0]) if label in ranked]
     assert drawn == ranked[:14]
 

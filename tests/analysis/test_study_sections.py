@@ -94,7 +94,7 @@ def test_regex_families_become_read_outs_of_their_own(study):
 
 def downloads(shown):
     for tag, attributes in shown.elements:
-        if tag == "a" and "download" in attributes:
+        if tag == "a" and attributes.get("download", "").endswith(".csv"):
             yield attributes["download"], base64.b64decode(attributes["href"].partition(",")[2]).decode()
 
 

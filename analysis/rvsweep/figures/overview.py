@@ -12,34 +12,25 @@ from rvsweep.figures.drawing import Drawing, columns, drawing, told
 from rvsweep.stats.overview import ArmEffect, Overview
 from rvsweep.stats.paired import NO_ESTIMATE, Estimate
 
-MOST_RANKED = 14  # arms, where they are too many for one plane
+MOST_RANKED = 14  # arms
 
 
 def overview_figure(overview: Overview, colours: list[str], layers: int) -> Drawing:
-    """Of the first screen: arms over their layers, or the first MOST_RANKED of many, one a line. The data are of all.
+    """The arms that differ most, MOST_RANKED at most: left their layers, right their difference with its control's behind.
 
-    Layer l is drawn from l to l + 1, of `layers`; `colours` by index of the arm.
+    Layer l is drawn from l to l + 1, of `layers`; `colours` by index of the arm. The data are of all arms.
     """
-    draw = effects_over_layers if len(overview.effects) <= style.MOST_CURVES else ranked_effects
-    return draw(overview, colours, layers)
-
-
-def ranked_effects(overview: Overview, colours: list[str], layers: int) -> Drawing:
-    """The arms that differ most: left their layers, right their difference with its control's behind."""
-    size = lambda effect: -abs(effect.line.paired.difference.value)  # noqa: E731
-    shown = sorted(overview.effects, key=size)[:MOST_RANKED]
+    shown = sorted(overview.effects, key=_size, reverse=True)[:MOST_RANKED]
     with style.figure(0.7 + 0.31 * len(shown), layout="constrained") as (fig, axes):
         axes.remove()
         left, right = fig.subplots(1, 2, sharey=True, width_ratios=(2, 3))
         for at, effect in enumerate(shown):
             arm, paired, y = effect.line.arm, effect.line.paired, at + 0.72
-            style.row_label(left, 0, at + 0.33, style.shortened(arm.label, 60), fontsize=7.5)
-            style.row_bar(
-                left, arm.ranges, y, colours[arm.index], told(arm.label, paired.difference, paired.p)
-            )
-            style.estimate_bar(
-                right, paired.difference, y, colours[arm.index], told(arm.label, paired.difference, paired.p)
-            )
+            gid = told(arm.label, paired.difference, paired.p)
+            name = style.shortened(arm.label, 60)  # may go on over the right axes
+            style.row_label(left, 0, at + 0.33, name, fontsize=7.5, in_layout=False)
+            style.row_bar(left, arm.ranges, y, colours[arm.index], gid)
+            style.estimate_bar(right, paired.difference, y, colours[arm.index], gid)
             own = effect.control.effect if effect.control else NO_ESTIMATE
             if np.isfinite(own.low):
                 box = {"color": style.MUTED, "alpha": 0.25, "lw": 0, "zorder": 0}
@@ -49,22 +40,26 @@ def ranked_effects(overview: Overview, colours: list[str], layers: int) -> Drawi
         return drawing(fig, "overview", about, _data(overview.effects))
 
 
+def _size(effect: ArmEffect) -> float:
+    return abs(effect.line.paired.difference.value)
+
+
 def _ranked_axes(left: Axes, right: Axes, overview: Overview, shown: list[ArmEffect], layers: int) -> None:
     """Means decide how far the right axis goes: an interval of few pairs may leave it."""
     source = _source(overview)
     values = [effect.line.paired.difference for effect in shown] + ([source] if source else [])
-    reach = 2 * max(abs(estimate.value) for estimate in values)
+    reach = 2 * max(abs(estimate.value) for estimate in values) or 1.0
     right.axvline(0, color=style.INK, lw=0.8, zorder=1)
     if source:
         right.axvline(source.value, color=style.SOURCE, lw=1, ls=(0, (4, 3)), zorder=1)
         style.data_text(
-            right, source.value, 0.2, "source", color=style.SOURCE, ha="center", va="center", fontsize=7.5
+            right, source.value, -0.15, "source", color=style.SOURCE, ha="center", va="center", fontsize=7.5
         )
-    lows, highs = ([getattr(e, end) for e in values if np.isfinite(e.low)] for end in ("low", "high"))
-    right.set_xlim(
-        max(min([0.0, *lows]), -reach) - 0.03 * reach, min(max([0.0, *highs]), reach) + 0.03 * reach
-    )
-    right.set_ylim(len(shown) + 0.1, 0)
+    ends = np.array([(0.0, e.value, e.low, e.high) for e in values])
+    low, high = max(np.nanmin(ends), -reach), min(np.nanmax(ends), reach)
+    right.set_xlim(low - 0.03 * reach, high + 0.03 * reach)
+    right.set_ylim(len(shown) + 0.1, -0.4)
+    right.patch.set_visible(False)  # names of arms may lie below
     right.set_xlabel(style.outcome_scale(overview.table.outcome))
     right.xaxis.set_major_locator(MaxNLocator(5))
     left.set_xlim(0, layers)
@@ -82,16 +77,8 @@ def _source(overview: Overview) -> Estimate | None:
     return line and line.paired.difference
 
 
-def effects_over_layers(overview: Overview, colours: list[str], layers: int) -> Drawing:
-    """Bars from the first to the last patched layer at the arm's difference; its control's interval behind."""
-    with style.figure(3.3 + style.LEGEND_LINE * len(overview.effects), layout="constrained") as (fig, axes):
-        draw_effects(axes, overview, colours, layers)
-        about = f"{overview.table.outcome.title}: difference to the unpatched arm over the patched layers"
-        return drawing(fig, "overview", about, _data(overview.effects))
-
-
 def draw_effects(axes: Axes, overview: Overview, colours: list[str], layers: int) -> None:
-    """The same on given axes."""
+    """Bars from the first to the last patched layer at the arm's difference; its control's interval behind."""
     axes.axhline(0, color=style.INK, lw=0.8, zorder=1)
     for effect, share in zip(overview.effects, _shares(overview.effects), strict=True):
         _control_band(axes, effect)

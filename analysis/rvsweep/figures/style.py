@@ -58,7 +58,7 @@ _STYLE = {
 @contextlib.contextmanager
 def applied() -> Iterator[None]:
     """This style and not the user's own, while figures are made and saved."""
-    with matplotlib.style.context(["default", _STYLE]), warnings.catch_warnings():
+    with context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
 
@@ -118,17 +118,17 @@ def bound_box(axes: Axes, bound: float, ends: tuple[float, float], upright: bool
         axes.add_patch(Rectangle(corner, width, height, color=BOUND, lw=0, zorder=0.5))
 
 
+def row_bar(axes: Axes, ranges: Sequence[tuple[int, int]], y: float, colour: str, gid: str = "") -> None:
+    """Layers from start to end of each of `ranges` along x, at `y`."""
+    for start, end in ranges:
+        axes.plot([start, end], [y, y], color=colour, lw=4, solid_capstyle="butt", gid=gid)
+
+
 def named_rows(axes: Axes, labels: Sequence[str]) -> None:
     """One label at each of 0, 1, ... from the top."""
     axes.set_yticks(range(len(labels)), labels, parse_math=False)
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
-
-
-def row_bar(axes: Axes, ranges: Sequence[tuple[int, int]], y: float, colour: str, gid: str = "") -> None:
-    """Layers from start to end of each of `ranges` along x, at `y`."""
-    for start, end in ranges:
-        axes.plot([start, end], [y, y], color=colour, lw=4, solid_capstyle="butt", gid=gid)
 
 
 def estimate_bar(axes: Axes, estimate: Estimate, y: float, colour: str, gid: str = "") -> None:

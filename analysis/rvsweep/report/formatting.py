@@ -46,7 +46,10 @@ def with_symbols(text: str) -> Markup:
 
 def data_address(text: str, kind: str) -> str:
     """A link that holds `text`, of media type `kind`."""
-    return f"data:{kind};charset=utf-8;base64," + base64.b64encode(text.encode()).decode()
+    return (
+        f"data:{kind};charset=utf-8;base64,"
+        + base64.b64encode(text.encode(errors="surrogateescape")).decode()
+    )
 
 
 def p_value(value: float) -> str:

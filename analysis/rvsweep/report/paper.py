@@ -104,4 +104,4 @@ def write_paper(folder: Path, contents: dict[str, object], ending: str, width: f
     for drawing in drawings_in(list(contents.values())):
         drawing.save(folder / f"{drawing.name}.{ending}", width)
     for name, text in texts.items():
-        (folder / name).write_text(re.sub(r"[ \t]+\n", "\n", text) + "\n", encoding="utf-8")
+        (folder / name).write_text(re.sub(r"[ \t]+\n", "\n", text) + "\n", "utf-8", "surrogateescape")

@@ -105,7 +105,7 @@ class Head:
     registered: bool  # the primary outcome stands in the configuration
     answer: str
     figure: Drawing | None
-    ranked: str  # which arms stand in the figure, where they are many
+    ranked: str  # which arms stand in the figure
     controlled: bool  # and whether some of them have a control
     row_limits: list[str]
     facts: list[tuple[str, str]]
@@ -135,9 +135,7 @@ def head(sweep: Sweep) -> Head:
 
 
 def _ranked(arms: int) -> str:
-    if arms <= MOST_CURVES:
-        return ""
-    return f"The {MOST_RANKED} of {arms} arms that differ most" if arms > MOST_RANKED else f"The {arms} arms"
+    return f"The {MOST_RANKED} of {arms} arms that differ most" if arms > MOST_RANKED else "Each arm"
 
 
 @dataclass(frozen=True)
