@@ -58,7 +58,7 @@ _STYLE = {
 @contextlib.contextmanager
 def applied() -> Iterator[None]:
     """This style and not the user's own, while figures are made and saved."""
-    with context(), warnings.catch_warnings():
+    with matplotlib.style.context(["default", _STYLE]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
 
