@@ -236,7 +236,8 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
                             .means = means_over(model, setup.plan.mean_prompts),
                             .observe_step = keep_of_slot(slot, steps)};
   const BundleResult result = runner.run(bundle);
-  const Item now{result.rows, slot};
+  const ItemTable rows = as_stored(result.rows);
+  const Item now{rows, slot};
 
   print_row(setup.plan, place, bundle, now);
   print_patch(setup.plan.arms.at(static_cast<std::size_t>(stored.rows.arm[place])), now);
@@ -249,7 +250,7 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
     return exit_done;
   }
   const ItemTable before = read_segment_table(segment, SegmentTable::rows, stored.row_columns);
-  RVSWEEP_EXPECT(before.index == result.rows.index, "a segment holds its bundle's rows in order");
+  RVSWEEP_EXPECT(before.index == rows.index, "a segment holds its bundle's rows in order");
   return tell_bits({before, slot}, now);
 }
 

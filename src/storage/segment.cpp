@@ -101,6 +101,13 @@ ItemTable read_segment_table(const fs::path& segment, SegmentTable table,
   }
 }
 
+ItemTable as_stored(ItemTable table) {
+  for (Column& column : table.columns)
+    if (auto* texts = std::get_if<std::vector<std::string>>(&column.values))
+      for (std::string& text : *texts) text = h5::storable_text(text);
+  return table;
+}
+
 std::variant<SoundSegment, std::string> check_segment(const fs::path& segment,
                                                       std::uint64_t sweep_fingerprint) {
   const auto named = bundle_of_segment_name(segment.filename().string());

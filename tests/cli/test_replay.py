@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 
 import h5py
 import numpy as np
 import pytest
 import xxhash
+from safetensors.torch import load_file, save_file
 
 from processes import call, segments
-from sweep_job import ARMS
+from rvsweep_cli import read_results
+from sweep_job import ARMS, make_sweep
 
 USER_BLOCK = 512
 
@@ -89,6 +92,24 @@ def test_a_row_of_an_extended_sweep(sweep, finished, copy_of_finished):
     for sample in (0, 2):  # of the first generation and of the second
         said = sweep.call("replay", copy_of_finished, "--row", f"{ids[samples == sample][0]:016x}").stdout
         assert "identical in all" in said
+
+
+def test_a_generated_nul_is_compared_as_it_is_stored(rvsweep, tiny_model, tmp_path):
+    """Of qwen2's 640 logits 40 have no token; the tokenizer gets one for the NUL byte, which then wins often."""
+    model = shutil.copytree(tiny_model("qwen2"), tmp_path / "model")
+    tokenizer = json.loads((model / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"]["\u0100"] = 600
+    (model / "tokenizer.json").write_text(json.dumps(tokenizer))
+    weights = load_file(model / "model.safetensors")
+    weights["model.embed_tokens.weight"][600] *= 20
+    save_file(weights, model / "model.safetensors")
+    sweep = make_sweep(rvsweep, model, tmp_path)
+    sweep.run(tmp_path / "out")
+    rows = read_results(tmp_path / "out" / "results.h5").rows
+    place = next(n for n, tokens in enumerate(rows["tokens"]) if 600 in tokens)
+    assert "\u2400" in rows["text"][place]
+    said = sweep.call("replay", tmp_path / "out", "--row", f"{rows['row_id'][place]:016x}").stdout
+    assert "identical in all" in said
 
 
 def test_another_model_is_refused(sweep, finished, tiny_model):

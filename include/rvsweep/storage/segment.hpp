@@ -23,6 +23,10 @@ enum class SegmentTable { prompts, rows };
 ItemTable read_segment_table(const std::filesystem::path& segment, SegmentTable table,
                              const std::vector<ColumnSpec>& columns);
 
+/// The table as read_segment_table gives it back: in texts, U+0000 has become U+2400 and what is
+/// not UTF-8 U+FFFD.
+ItemTable as_stored(ItemTable table);
+
 /// A segment whose bytes, sweep and bundle have been checked.
 struct SoundSegment {
   BundleId bundle;
