@@ -70,6 +70,8 @@ make_models() {
     fail "making models/llama3-tokenizer" "see its message above, then run this script again"
   [ $with_tests = OFF ] || .venv/bin/python tests/make_mistral_tokenizer.py ||
     fail "making models/mistral-tokenizer" "see its message above, then run this script again"
+  [ $with_tests = OFF ] || .venv/bin/python tests/make_gguf_tokenizers.py ||
+    fail "making models/gguf-tokenizers" "see its message above, then run this script again"
 }
 
 build() {

@@ -483,6 +483,13 @@ FAULTS = [
         "sweep SweepIdentity.AChatTemplateOfAFileIsWhatItWrites",
     ),
     fault(
+        "components behind ByteLevel see bytes as they are",
+        "tokenizer/pre_tokenizer.cpp",
+        "cut.in_alphabet = has_byte_level_;",
+        "cut.in_alphabet = false;",
+        "tokenizer PreTokenizer.BehindByteLevelBytesAreCharacters",
+    ),
+    fault(
         "one row's probabilities added up alone",
         "experiment/sampler.cpp",
         "if (rows.size(0) > 1)",
