@@ -12,7 +12,8 @@ int tokenize_command(const Arguments& arguments) {
       "json", po::bool_switch(), "stdin lines are JSON strings")(
       "decode", po::bool_switch(), "JSON arrays of ids on stdin -> JSON strings")(
       "spans", po::bool_switch(), "[id, begin, end] for each token: the bytes it stands for")(
-      "template", po::value<std::string>(), "chat template to put around each text");
+      "template", po::value<std::string>()->default_value("none"),
+      "chat template to put around each text, as prompts.template of a config file");
   const auto options = parse_options(
       arguments, all, "tokenize --model M [--json] [--template T] [--spans | --decode]", "",
       {"model"});
@@ -21,18 +22,13 @@ int tokenize_command(const Arguments& arguments) {
   if (decode && spans)
     throw InputError("command line", "--decode and --spans exclude each other", "give one of them");
   const auto what = decode ? TokenizeTo::text : spans ? TokenizeTo::spans : TokenizeTo::ids;
-  const Tokenizer tokenizer = Tokenizer::load((*options)["model"].as<std::string>());
-  const ChatTemplate* chat = nullptr;
-  if (options->contains("template")) {
-    const auto name = (*options)["template"].as<std::string>();
-    chat = find_chat_template(name);
-    if (chat == nullptr)
-      throw InputError("--template", "there is no chat template " + name,
-                       "prompts.template of a config file lists their names");
-    check_chat_template(*chat, tokenizer);
-  }
+  const auto model = (*options)["model"].as<std::string>();
+  const Tokenizer tokenizer = Tokenizer::load(model);
+  const auto chat = load_chat_template((*options)["template"].as<std::string>(), model);
+  if (chat != nullptr) check_chat_template(*chat, tokenizer);
   std::ios::sync_with_stdio(false);
-  return tokenize_stream(tokenizer, std::cin, std::cout, (*options)["json"].as<bool>(), what, chat);
+  return tokenize_stream(tokenizer, std::cin, std::cout, (*options)["json"].as<bool>(), what,
+                         chat.get());
 }
 
 }  // namespace rvsweep

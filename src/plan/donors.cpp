@@ -23,9 +23,9 @@ Donors::Donors(const Plan& plan, std::uint64_t seed, const PlanText& text)
   for (const std::set<std::string>& words : word_lists(plan.arms)) {
     auto& of_prompt = keyword_tokens_[words];
     for (std::int32_t p = 0; p < std::ssize(plan.prompts); ++p)
-      of_prompt[p] = text.keyword_tokens(words, plan.texts[p]);
+      of_prompt[p] = text.keyword_tokens(words, plan.prompt(p));
     if (!plan.filler.empty())
-      of_prompt[filler_prompt.value] = text.keyword_tokens(words, plan.filler);
+      of_prompt[filler_prompt.value] = text.keyword_tokens(words, {"", plan.filler, ""});
   }
 }
 

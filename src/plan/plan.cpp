@@ -100,6 +100,13 @@ std::int64_t layer_of(const ConfigValue& value, const char* key, std::int64_t n_
 
 }  // namespace
 
+Prompt Plan::prompt(std::size_t place) const {
+  const auto opening = openings.find(place);
+  return {std::string(prompt_ids[place]), texts[place],
+          groups[static_cast<std::size_t>(prompts[place].group)],
+          opening == openings.end() ? "" : opening->second};
+}
+
 std::int64_t Plan::n_refused() const {
   return std::count_if(rows.begin(), rows.end(), [](const auto& r) { return r.refusal != 0; });
 }

@@ -34,8 +34,7 @@ Encoded encode(std::span<const Prompt> prompts, const PlanText& text) {
   Encoded encoded;
   encoded.prompts.reserve(prompts.size());
   for (const Prompt& prompt : prompts) {
-    const PromptEncoding one =
-        prompt.text.empty() ? PromptEncoding{} : text.encode_prompt(prompt.text);
+    const PromptEncoding one = prompt.text.empty() ? PromptEncoding{} : text.encode_prompt(prompt);
     encoded.prompts.push_back({static_cast<std::int32_t>(one.encoding.ids.size()),
                                static_cast<std::int32_t>(one.tokens_after_user)});
     encoded.ids.insert(encoded.ids.end(), one.encoding.ids.begin(), one.encoding.ids.end());
@@ -86,7 +85,9 @@ void plan_prompts(const PlanInput& input, bool keep_texts, Plan& plan) {
           planned.tokens_after_window = after_user;
         planned.group = groups.number_of(prompt->group);
         planned.refusal = refusals.number_of(geometry_refusal(planned, input));
-        planned.text_hash = xxh3(prompt->text);
+        planned.text_hash = prompt->opening.empty() ? xxh3(prompt->text)
+                                                    : xxh3_fields({prompt->text, prompt->opening});
+        if (!prompt->opening.empty()) plan.openings[plan.prompts.size()] = prompt->opening;
         plan.prompts.push_back(planned);
         plan.prompt_ids.add(prompt->id);
         plan.tokens.add(ids.first(n_tokens));

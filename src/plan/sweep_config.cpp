@@ -120,6 +120,15 @@ Pairing parse_pairing(const Values& values) {
   return pairing;
 }
 
+std::string chat_template(const Values& values) {
+  const std::string key = "prompts.template";
+  if (const std::string text = values.text(key).text; text.ends_with(".json")) return text;
+  std::vector<std::string> choices{"none", "own"};
+  for (const ChatTemplate& chat : chat_templates()) choices.push_back(chat.name);
+  choices.push_back("a .json file that analysis/chat_template.py wrote");
+  return values.choice(key, choices);
+}
+
 ReadoutsConfig parse_readouts(const Values& values) {
   ReadoutsConfig readouts;
   readouts.spectra_prompt = values.yes_or_no("readouts.spectra_prompt");
@@ -148,9 +157,7 @@ SweepConfig parse_sweep_config(const ConfigValues& written) {
   config.window = values.number<std::int64_t>("model.window", 2, 4096);
   config.prompts_file = values.text("prompts.file").text;
   config.pairing = parse_pairing(values);
-  std::vector<std::string> templates{"none"};
-  for (const ChatTemplate& chat : chat_templates()) templates.emplace_back(chat.name);
-  config.chat_template = values.choice("prompts.template", templates);
+  config.chat_template = chat_template(values);
   if (values.choice("model.window_end", {"last_token", "user_end"}) == "user_end")
     config.window_end = WindowEnd::user_end;
   if (config.window_end == WindowEnd::user_end && config.chat_template == "none")

@@ -8,6 +8,12 @@
 
 namespace rvsweep {
 
+Prompt StoredSweep::prompt(std::size_t place) const {
+  const auto opening = prompts.opening.find(place);
+  return {std::string(prompts.id[place]), prompts.text[place], std::string(prompts.group[place]),
+          opening == prompts.opening.end() ? "" : opening->second};
+}
+
 BundleOfItem bundle_of_item(const Plan& plan) {
   BundleOfItem items;
   items.n_bundles = static_cast<std::int32_t>(plan.bundles.size());

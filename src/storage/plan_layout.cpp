@@ -38,6 +38,8 @@ ColumnSpec int32(const char* name, const char* units, const char* description) {
 
 const ColumnSpec prompt_id = text("id", "name of the prompt");
 const ColumnSpec prompt_text = text("text", "the prompt as it was tokenised");
+const ColumnSpec prompt_opening =
+    text("opening", "what the chat template writes before the text: system message, earlier turns");
 const ColumnSpec prompt_group = text("group", "group of the prompt, as its file gives it");
 const ColumnSpec prompt_reason =
     text("reason", "why the prompt has no geometry; empty where it has");
@@ -98,6 +100,11 @@ void write_prompts(const Handle& file, const Plan& plan) {
   const std::int64_t items = std::ssize(prompts);
   write_values(group, prompt_id, items, [&](auto p) { return std::string(plan.prompt_ids[p]); });
   write_values(group, prompt_text, items, [&](auto p) { return plan.texts[p]; });
+  if (!plan.openings.empty())
+    write_values(group, prompt_opening, items, [&](auto p) {
+      const auto found = plan.openings.find(p);
+      return found == plan.openings.end() ? std::string() : found->second;
+    });
   write_values(group, prompt_group, items,
                [&](auto p) { return plan.groups[static_cast<std::size_t>(prompts[p].group)]; });
   write_values(group, prompt_reason, items, [&](auto p) { return plan.refusal(prompts[p]); });
@@ -223,6 +230,8 @@ void write_plan(const Handle& file, const SweepFacts& facts, const Plan& plan,
 
 void copy_prompt_table(const Handle& plan, const Handle& results) {
   copy_columns(plan, results, "prompts", {prompt_id, prompt_text, prompt_group, prompt_reason});
+  if (h5::has_dataset(h5::open_group(plan, "prompts"), prompt_opening.name))
+    copy_columns(plan, results, "prompts", {prompt_opening});
   h5::copy_lists(h5::open_group(plan, "prompts"), h5::open_group(results, "prompts"), prompt_tokens,
                  in_results);
   copy_columns(plan, results, "prompts", {prompt_n_tokens});
@@ -252,6 +261,12 @@ void read_items(const std::filesystem::path& plan, const Handle& file, StoredSwe
     sweep.prompts.group = read_text_store(prompts, prompt_group);
     h5::read_texts(prompts, prompt_text,
                    [&](const std::string& text) { sweep.prompts.text.add(text); });
+    std::size_t place = 0;
+    if (h5::has_dataset(prompts, prompt_opening.name))
+      h5::read_texts(prompts, prompt_opening, [&](const std::string& text) {
+        if (!text.empty()) sweep.prompts.opening[place] = text;
+        ++place;
+      });
     const Handle pairs = h5::open_group(file, "pairs");
     sweep.pairs.id = read_text_store(pairs, pair_id);
     sweep.pairs.source = h5::read_values<std::int32_t>(pairs, pair_source);

@@ -28,10 +28,9 @@ std::map<std::string_view, std::int32_t> places_of_pairs(const Plan& plan) {
 void compare_pairs(const StoredSweep& stored, const Plan& asked, std::vector<std::string>& lines) {
   const auto places = places_of_pairs(asked);
   const auto same = [&](std::int32_t was, PromptIndex is) {
-    const auto w = static_cast<std::size_t>(was), i = static_cast<std::size_t>(is.value);
-    return stored.prompts.text[w] == asked.texts[i] &&
-           stored.prompts.group[w] ==
-               asked.groups[static_cast<std::size_t>(asked.prompts[i].group)];
+    const Prompt before = stored.prompt(static_cast<std::size_t>(was)),
+                 now = asked.prompt(static_cast<std::size_t>(is.value));
+    return before.text == now.text && before.group == now.group && before.opening == now.opening;
   };
   for (std::size_t n = 0; n < stored.pairs.id.size(); ++n) {
     const std::string name = "pair " + std::string(stored.pairs.id[n]);
@@ -112,9 +111,7 @@ std::vector<Generation> generations_of(const StoredSweep& stored, const Plan& as
 /// The prompts and pairs of a plan that has its texts.
 PromptSource prompts_of(const Plan& plan) {
   return [&plan](const PromptSink& sink) {
-    for (std::size_t p = 0; p < plan.prompts.size(); ++p)
-      sink({std::string(plan.prompt_ids[p]), plan.texts[p],
-            plan.groups[static_cast<std::size_t>(plan.prompts[p].group)]});
+    for (std::size_t p = 0; p < plan.prompts.size(); ++p) sink(plan.prompt(p));
     return plan.pairs;
   };
 }

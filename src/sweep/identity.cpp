@@ -7,6 +7,7 @@
 #include <set>
 
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/tokenizer/chat_template.hpp"
 
 namespace rvsweep {
 namespace {
@@ -40,6 +41,7 @@ void visit_attributes(Identity& identity, const Visit& visit) {
   visit("families_fingerprint", identity.files.families);
   visit("token_sets_fingerprint", identity.files.token_sets);
   visit("filler_fingerprint", identity.files.filler);
+  visit("chat_template_fingerprint", identity.files.chat_template);
 }
 
 std::string text_of(const std::string& text) { return text; }
@@ -71,13 +73,19 @@ bool decides_results_itself(const std::string& key) {
 const std::set<std::pair<std::string, std::string>> later_defaults{
     {"generation.repetition_penalty", "1"}};
 
+/// A chat template that a file holds is compared by what it writes, wherever the file lies.
+std::string compared_value(const std::string& key, const std::string& value) {
+  const bool named = value == "none" || find_chat_template(value) != nullptr;
+  return key == "prompts.template" && !named ? "of a file" : value;
+}
+
 /// "section.key" -> its values.
 std::map<std::string, std::string> deciding_settings(const ConfigLines& lines) {
   std::map<std::string, std::string> result;
   for (const auto& [key, value] : lines)
     if (decides_results_itself(key) && !later_defaults.contains({key, value})) {
       std::string& values = result[key];
-      values += (values.empty() ? "" : " | ") + value;
+      values += (values.empty() ? "" : " | ") + compared_value(key, value);
     }
   return result;
 }

@@ -48,12 +48,13 @@ void add_fingerprints(const SweepConfig& config, const TokenSets& sets, const Pl
 }
 
 /// The prompts file, a bank paired under the tokens that its rows will have; prompts go to `sink`.
-PromptSet read_pairs(const SweepConfig& config, const PlanText& text, const PromptSink& sink) {
-  if (config.pairing.kind == PairingKind::listed) return read_prompts(config.prompts_file, sink);
-  PromptSet set = pair_bank(read_bank(config.prompts_file), config.pairing, config.seed,
-                            [&](const std::string& prompt) {
-                              return std::ssize(text.encode_prompt(prompt).encoding.ids);
-                            });
+PromptSet read_pairs(const SweepConfig& config, const PlanText& text, const ChatTemplate* chat,
+                     const PromptSink& sink) {
+  if (config.pairing.kind == PairingKind::listed)
+    return read_prompts(config.prompts_file, sink, chat);
+  PromptSet set = pair_bank(
+      read_bank(config.prompts_file, chat), config.pairing, config.seed,
+      [&](const Prompt& prompt) { return std::ssize(text.encode_prompt(prompt).encoding.ids); });
   if (std::ssize(set.pairs) < config.pairing.pairs)
     spdlog::warn("prompts.pairs = {}, but these groups and this pairing make {} pairs",
                  config.pairing.pairs, set.pairs.size());
@@ -71,17 +72,36 @@ double resolve_memory(const SweepConfig& config, const Target& target) {
   return std::floor(total_memory(place_rank(target.device, target.dtype, 0)) / 1e9) * 1e9;
 }
 
+/// Tokens that the template puts around a prompt of one token.
+std::int64_t tokens_around(const ChatTemplate& chat, const Tokenizer& tokenizer) {
+  return std::ssize(encode_prompt(tokenizer, &chat, "a").encoding.ids) - 1;
+}
+
+/// Warns of a named template where the model has been found to have another.
+void warn_of_foreign(const ChatTemplate& chat, const SweepConfig& config,
+                     const Tokenizer& tokenizer) {
+  if (find_chat_template(config.chat_template) == nullptr ||
+      !std::filesystem::exists(own_template_file(config.model_path)))
+    return;
+  const auto own = load_chat_template("own", config.model_path);
+  if (own->user == chat.user) return;
+  spdlog::warn(
+      "prompts.template = {} is not the model's own chat template: it puts {} tokens around a "
+      "prompt, the model's own {}; set prompts.template = own unless that is meant",
+      chat.name, tokens_around(chat, tokenizer), tokens_around(*own, tokenizer));
+}
+
 /// Warns of prompts that already hold what the tokenizer or the template puts around them.
-void warn_of_doubled(const Plan& plan, const SweepConfig& config, const Tokenizer& tokenizer) {
+void warn_of_doubled(const Plan& plan, const SweepConfig& config, const ChatTemplate* chat,
+                     const Tokenizer& tokenizer) {
   std::set<std::int32_t> special;
-  if (const ChatTemplate* chat = find_chat_template(config.chat_template))
-    for (const std::string_view token : chat->special)
+  if (chat != nullptr)
+    for (const std::string& token : chat->special)
       special.insert(tokenizer.encode(token, /*add_special_tokens=*/false).front());
   const auto specials_of = [&](const auto& ids) {
     return std::ranges::count_if(ids, [&](std::int32_t id) { return special.contains(id); });
   };
-  const auto of_template =
-      specials_of(plan_text(config, tokenizer).encode_prompt("a").encoding.ids);
+  const auto of_template = specials_of(encode_prompt(tokenizer, chat, "a").encoding.ids);
   const std::vector<std::int32_t> around = tokenizer.encode("");
   std::string doubled, templated;  // the first such prompt
   for (std::size_t p = 0; p < plan.prompts.size(); ++p) {
@@ -89,7 +109,8 @@ void warn_of_doubled(const Plan& plan, const SweepConfig& config, const Tokenize
     if (doubled.empty() && special.empty() && ids.size() > 1 && !around.empty() &&
         ids[0] == around[0] && ids[1] == around[0])
       doubled = plan.prompt_ids[p];
-    if (templated.empty() && !special.empty() && !ids.empty() && specials_of(ids) > of_template)
+    if (templated.empty() && !special.empty() && !ids.empty() && !plan.openings.contains(p) &&
+        specials_of(ids) > of_template)
       templated = plan.prompt_ids[p];
   }
   if (!doubled.empty())
@@ -118,15 +139,17 @@ void note_penalty(const SweepConfig& config, ModelConfig& model) {
 
 PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer) {
   PlanText text;
-  const ChatTemplate* chat = find_chat_template(config.chat_template);
+  const auto chat = load_chat_template(config.chat_template, config.model_path);
   if (chat != nullptr) check_chat_template(*chat, tokenizer);
-  text.encode_prompt = [&tokenizer, chat](const std::string& prompt) {
-    return encode_prompt(tokenizer, chat, prompt);
+  text.encode_prompt = [&tokenizer, chat](const Prompt& prompt) {
+    return encode_prompt(tokenizer, chat.get(), prompt.text, prompt.opening);
   };
   text.encode = [&tokenizer](const std::string& words) { return tokenizer.encode(words); };
   text.keyword_tokens = [&tokenizer, chat](const std::set<std::string>& words,
-                                           const std::string& prompt) {
-    return keyword_tokens(prompt, encode_prompt(tokenizer, chat, prompt).encoding.spans, words);
+                                           const Prompt& prompt) {
+    const PromptEncoding encoded =
+        encode_prompt(tokenizer, chat.get(), prompt.text, prompt.opening);
+    return keyword_tokens(prompt.text, encoded.encoding.spans, words);
   };
   text.filler = builtin_or_file(config.filler, "filler.txt", "prompts.filler");
   text.threads = threads_for_rank(given_cores(std::getenv), 1, 1);
@@ -152,9 +175,12 @@ SweepSetup prepare_sweep(const ConfigValues& values, Target target, const Stored
   target.memory = resolve_memory(config, target);
   TokenSets token_sets = read_token_sets(config, tokenizer);
   const PlanText text = plan_text(config, tokenizer);
+  const auto chat = load_chat_template(config.chat_template, config.model_path);
   FileFingerprints files;
+  if (chat != nullptr && find_chat_template(config.chat_template) == nullptr)
+    files.chat_template = hex(fingerprint_of(*chat));
   const PromptSource prompts = [&](const PromptSink& sink) {
-    PromptSet set = read_pairs(config, text, sink);
+    PromptSet set = read_pairs(config, text, chat.get(), sink);
     files.prompts = hex(set.fingerprint);
     return std::move(set.pairs);
   };
@@ -166,7 +192,10 @@ SweepSetup prepare_sweep(const ConfigValues& values, Target target, const Stored
     const std::string where = "prompt " + std::string(plan.prompt_ids[p]);
     for (const std::int32_t token : plan.tokens[p]) check_token(token, model, where);
   }
-  if (stored == nullptr) warn_of_doubled(plan, config, tokenizer);
+  if (stored == nullptr) {
+    if (chat != nullptr) warn_of_foreign(*chat, config, tokenizer);
+    warn_of_doubled(plan, config, chat.get(), tokenizer);
+  }
   if (config.readouts.keywords) files.families = hex(xxh3(families.text));
   add_fingerprints(config, token_sets, text, plan, files);
   return {std::move(config),    std::move(model),    std::move(weights),

@@ -9,11 +9,6 @@ namespace {
 
 using Generation = SweepFacts::Generation;
 
-Prompt stored_prompt(const StoredSweep& sweep, std::size_t place) {
-  const auto& prompts = sweep.prompts;
-  return {std::string(prompts.id[place]), prompts.text[place], std::string(prompts.group[place])};
-}
-
 PromptPair stored_pair(const StoredSweep& sweep, std::size_t place) {
   return {std::string(sweep.pairs.id[place]), PromptIndex(sweep.pairs.source[place]),
           PromptIndex(sweep.pairs.base[place])};
@@ -22,7 +17,7 @@ PromptPair stored_pair(const StoredSweep& sweep, std::size_t place) {
 /// All prompts and pairs, in their order.
 PromptSource all_prompts(const StoredSweep& sweep) {
   return [&sweep](const PromptSink& sink) {
-    for (std::size_t p = 0; p < sweep.prompts.id.size(); ++p) sink(stored_prompt(sweep, p));
+    for (std::size_t p = 0; p < sweep.prompts.id.size(); ++p) sink(sweep.prompt(p));
     std::vector<PromptPair> pairs;
     for (std::size_t n = 0; n < sweep.pairs.id.size(); ++n) pairs.push_back(stored_pair(sweep, n));
     return pairs;
@@ -36,7 +31,7 @@ PromptSource prompts_of(const StoredSweep& sweep, const Generation& generation) 
     for (std::size_t place = 0; place < sweep.prompts.id.size(); ++place)
       if (const auto number = sweep.number_of_prompt(place); number < generation.n_prompts)
         places[static_cast<std::size_t>(number)] = place;
-    for (const std::size_t place : places) sink(stored_prompt(sweep, place));
+    for (const std::size_t place : places) sink(sweep.prompt(place));
     const auto renumbered = [&](PromptIndex place) {
       const auto number = sweep.number_of_prompt(static_cast<std::size_t>(place.value));
       return PromptIndex(static_cast<std::int32_t>(number));

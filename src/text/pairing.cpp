@@ -83,14 +83,14 @@ std::vector<IndexPair> random_pairs(const PromptBank& bank, const Pairing& pairi
 
 std::vector<IndexPair> length_matched(
     const PromptBank& bank, const Pairing& pairing, const Members& sources, const Members& bases,
-    std::uint64_t seed, const std::function<std::int64_t(const std::string&)>& token_length) {
+    std::uint64_t seed, const std::function<std::int64_t(const Prompt&)>& token_length) {
   const auto candidates = [&](const Members& groups) {
     std::vector<std::vector<Candidate>> all;
     for (const auto& [name, members] : groups) {
       auto& group = all.emplace_back();
       for (const std::int32_t index : members) {
         const Prompt& prompt = bank.prompts[index];
-        group.push_back({index, token_length(prompt.text),
+        group.push_back({index, token_length(prompt),
                          xxh3_fields({std::to_string(seed), "length", prompt.id})});
       }
     }
@@ -131,7 +131,7 @@ PromptSet prompt_set(const PromptBank& bank, const std::vector<IndexPair>& pairs
 }  // namespace
 
 PromptSet pair_bank(const PromptBank& bank, const Pairing& pairing, std::uint64_t seed,
-                    const std::function<std::int64_t(const std::string& text)>& token_length) {
+                    const std::function<std::int64_t(const Prompt&)>& token_length) {
   RVSWEEP_EXPECT(pairing.kind != PairingKind::listed, "the pairing is one of a bank");
   Members all;
   for (std::size_t i = 0; i < bank.prompts.size(); ++i)

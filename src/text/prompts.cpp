@@ -1,5 +1,6 @@
 #include "rvsweep/text/prompts.hpp"
 
+#include <nlohmann/json.hpp>
 #include <unordered_map>
 
 #include "rvsweep/core/error.hpp"
@@ -9,18 +10,24 @@
 namespace rvsweep {
 namespace {
 
+using nlohmann::json;
+
+constexpr const char* roles[] = {"user", "assistant"};
+
 const RecordForm pair_form{
     {{"pair", {}},
      {"source", {}},
      {"base", {}},
      {"source_group", "source"},
-     {"base_group", "base"}},
+     {"base_group", "base"},
+     {"system", "null", true},
+     {"turns", "null", true}},
     R"(a line reads {"pair": "...", "source": "...", "base": "..."})",
     "text",
     "is a prompt of a bank, not a pair: set prompts.pairing = length_matched, cross or random:K"};
 
 const RecordForm bank_form{
-    {{"id", {}}, {"text", {}}, {"group", {}}},
+    {{"id", {}}, {"text", {}}, {"group", {}}, {"system", "null", true}, {"turns", "null", true}},
     R"(a line of a bank reads {"id": "...", "text": "...", "group": "..."})",
     "pair",
     "is a listed pair, not a prompt of a bank: set prompts.pairing = listed"};
@@ -50,25 +57,78 @@ struct FirstHash {
   std::size_t operator()(const PromptKey& key) const { return key.first; }
 };
 
+/// The part of "system" or "turns" that concerns a side of a pair: all, or the side's.
+json of_side(const std::string& value, const char* side) {
+  if (value == "null") return {};  // of nearly all lines
+  const json whole = json::parse(value);
+  return whole.is_object() ? whole.value(side, json()) : whole;
+}
+
+Conversation conversation_of(const json& system, const json& turns, const std::string& where) {
+  Conversation conversation;
+  if (system.is_string())
+    conversation.system = system;
+  else if (!system.is_null())
+    throw InputError(where, "\"system\" is not a text");
+  std::vector<std::string> contents;
+  bool is_sound = turns.is_null() || (turns.is_array() && turns.size() % 2 == 0);
+  for (std::size_t i = 0; is_sound && i < turns.size(); ++i) {
+    is_sound = turns[i].is_object() && turns[i].value("role", json()) == roles[i % 2] &&
+               turns[i].value("content", json()).is_string();
+    if (is_sound) contents.push_back(turns[i]["content"]);
+  }
+  if (!is_sound)
+    throw InputError(where, "\"turns\" are not messages of user and assistant in turn",
+                     R"([{"role": "user", "content": "..."}, {"role": "assistant", "content": )"
+                     R"("..."}, ...], in JSON lines)");
+  for (std::size_t i = 0; i < contents.size(); i += 2)
+    conversation.earlier.push_back({contents[i], contents[i + 1]});
+  return conversation;
+}
+
+/// Prompt::opening.
+std::string opening(const ChatTemplate* chat, const json& system, const json& turns,
+                    const std::string& where) {
+  if (system.is_null() && turns.is_null()) return "";
+  const Conversation conversation = conversation_of(system, turns, where);
+  if (chat == nullptr)
+    throw InputError(where, "has a system message or earlier turns, which a chat template writes",
+                     "set prompts.template = own");
+  try {
+    const std::string text = opening_of(*chat, conversation);
+    if (text.find('\0') == std::string::npos) return text;
+  } catch (const InputError& error) {
+    throw InputError(where, error.what());
+  }
+  throw InputError(where, "\"system\" or \"turns\" hold a NUL character", "remove it");
+}
+
 }  // namespace
 
-PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink) {
+PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink,
+                       const ChatTemplate* chat) {
   FirstLines ids(file.string());
   PromptSet set;
   std::unordered_map<PromptKey, PromptIndex, FirstHash> index_of;
-  const auto prompt = [&](std::string id, std::string text, std::string group) {
+  const auto prompt = [&](Prompt one) {
     const PromptIndex next(static_cast<std::int32_t>(index_of.size()));
-    const PromptKey key{xxh3_fields({text, group}), xxh3_fields({group, text})};
+    const PromptKey key{xxh3_fields({one.text, one.group, one.opening}),
+                        xxh3_fields({one.opening, one.group, one.text})};
     const auto [found, is_new] = index_of.try_emplace(key, next);
-    if (is_new) sink({std::move(id), std::move(text), std::move(group)});
+    if (is_new) sink(std::move(one));
     return found->second;
   };
   const TakeRecord take = [&](int line, std::vector<std::string> values) {
     const std::string id = std::move(values[0]);
     if (id.empty()) throw InputError(ids.at(line), "\"pair\" is empty", pair_form.example);
     ids.note(id, line, "pair id \"" + id + "\"", "give every pair its own id");
-    const PromptIndex source = prompt(id + "/source", std::move(values[1]), std::move(values[3]));
-    const PromptIndex base = prompt(id + "/base", std::move(values[2]), std::move(values[4]));
+    const auto of = [&](const char* side, std::string& text, std::string& group) {
+      return prompt(
+          {id + "/" + side, std::move(text), std::move(group),
+           opening(chat, of_side(values[5], side), of_side(values[6], side), ids.at(line))});
+    };
+    const PromptIndex source = of("source", values[1], values[3]);
+    const PromptIndex base = of("base", values[2], values[4]);
     set.pairs.push_back({id, source, base});
   };
   set.fingerprint = read_records(file, pair_form, take);
@@ -76,7 +136,7 @@ PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink
   return set;
 }
 
-PromptBank read_bank(const std::filesystem::path& file) {
+PromptBank read_bank(const std::filesystem::path& file, const ChatTemplate* chat) {
   FirstLines ids(file.string()), texts(file.string());
   PromptBank bank;
   const TakeRecord take = [&](int line, std::vector<std::string> values) {
@@ -89,9 +149,12 @@ PromptBank read_bank(const std::filesystem::path& file) {
       throw InputError(ids.at(line), "prompt id \"" + id + "\" has '~'",
                        "it joins the ids of a pair; write another sign");
     ids.note(id, line, "prompt id \"" + id + "\"", "give every prompt its own id");
-    texts.note(values[2] + '\0' + values[1], line,
+    std::string before =
+        opening(chat, json::parse(values[3]), json::parse(values[4]), ids.at(line));
+    texts.note(values[2] + '\0' + values[1] + '\0' + before, line,
                "the text of \"" + id + "\" in group \"" + values[2] + "\"", "keep one of the two");
-    bank.prompts.push_back({std::move(values[0]), std::move(values[1]), std::move(values[2])});
+    bank.prompts.push_back(
+        {std::move(values[0]), std::move(values[1]), std::move(values[2]), std::move(before)});
   };
   bank.fingerprint = read_records(file, bank_form, take);
   if (bank.prompts.empty()) throw InputError(file.string(), "holds no prompt", bank_form.example);

@@ -42,9 +42,11 @@ std::vector<std::string> json_record(const std::string& line, const RecordForm& 
       if (object.contains(form.foreign_key)) throw InputError(where, form.foreign_record);
       throw InputError(where, "has no \"" + key.name + "\"", form.example);
     }
-    if (found != object.end() && !found->is_string())
+    if (found != object.end() && !found->is_string() && !key.is_json)
       throw InputError(where, "\"" + key.name + "\" is not a text", form.example);
-    values.push_back(found != object.end() ? found->get<std::string>() : *key.default_value);
+    values.push_back(found == object.end() ? *key.default_value
+                     : key.is_json         ? found->dump()
+                                           : found->get<std::string>());
   }
   return values;
 }
@@ -99,8 +101,10 @@ void read_csv(const std::string& bytes, const std::filesystem::path& file, const
     std::vector<std::string> values;
     for (const RecordKey& key : form.keys) {
       const auto column = std::ranges::find(*header, key.name);
-      values.push_back(column == header->end() ? *key.default_value
-                                               : std::move((*fields)[column - header->begin()]));
+      std::string* field = column == header->end() ? nullptr : &(*fields)[column - header->begin()];
+      if (field != nullptr && key.is_json)
+        *field = field->empty() ? *key.default_value : nlohmann::json(*field).dump();
+      values.push_back(field == nullptr ? *key.default_value : std::move(*field));
     }
     take(reader.line(), std::move(values));
   }

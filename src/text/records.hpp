@@ -12,6 +12,7 @@ namespace rvsweep {
 struct RecordKey {
   std::string name;
   std::optional<std::string> default_value;  // none: every record has the key
+  bool is_json = false;                      // any value, as JSON text; a text in a table
 };
 
 /// What the records of a file hold; further keys or columns are the user's own.

@@ -38,24 +38,66 @@ BpeSettings read_bpe(const JsonPlace& model, TokenizerFile& file) {
   return settings;
 }
 
-/// transformers adds tokens that only tokenizer_config.json has, under ids that need not be the
-/// model's.
-void check_added_tokens(const std::filesystem::path& tokenizer_config, const AddedTokens& added) {
-  const auto text = read_file(tokenizer_config);
-  if (!text) return;
-  const auto object = parse_json(*text, tokenizer_config.string());
-  const JsonPlace tokens =
-      JsonPlace{object, tokenizer_config.string(), ""}.member("added_tokens_decoder");
-  if (tokens.is_null()) return;
-  for (const auto& [id, token] : tokens.value.items()) {
-    const std::string content = tokens.member(id).member("content").text();
-    const AddedToken* known = added.with_content(content);
-    if (known == nullptr || std::to_string(known->id) != id)
-      throw InputError(tokens.where(),
-                       "token \"" + content + "\" with the id " + id +
-                           " is not among the added tokens of tokenizer.json",
-                       "save the tokenizer once more with transformers, which then writes both");
+constexpr const char* save_again =
+    "save the tokenizer once more with transformers, which then writes both";
+
+/// Throws InputError where a token, written as its text or as an object, or one of a list or table
+/// of tokens is no added token.
+void check_tokens(const JsonPlace& place, const AddedTokens& added) {
+  const nlohmann::json& value = place.value;
+  if (value.is_null() || value == "") return;
+  if (value.is_array()) {
+    for (std::size_t i = 0; i < value.size(); ++i) check_tokens(place.element(i), added);
+  } else if (value.is_object() && !value.contains("content")) {
+    for (const auto& [name, token] : value.items()) check_tokens(place.member(name), added);
+  } else {
+    const std::string content = (value.is_object() ? place.member("content") : place).text();
+    if (added.with_content(content) == nullptr)
+      throw InputError(place.where(),
+                       "token \"" + content + "\" is not among the added tokens of tokenizer.json",
+                       save_again);
   }
+}
+
+void check_id(const JsonPlace& place, const std::string& content, const std::string& id,
+              const AddedTokens& added) {
+  const AddedToken* known = added.with_content(content);
+  if (known == nullptr || std::to_string(known->id) != id)
+    throw InputError(place.where(),
+                     "token \"" + content + "\" with the id " + id +
+                         " is not among the added tokens of tokenizer.json",
+                     save_again);
+}
+
+/// transformers adds tokens that only its own files have, under ids that need not be the model's.
+/// Where tokenizer_config.json has added_tokens_decoder, the two older files are not read.
+void check_added_tokens(const std::filesystem::path& folder, const AddedTokens& added) {
+  const auto with_file = [&](const char* name, const auto& check) {
+    const auto path = folder / name;
+    const auto text = read_file(path);
+    if (!text) return;
+    const auto object = parse_json(*text, path.string());
+    check(JsonPlace{object, path.string(), ""});
+  };
+  const auto check_named = [&](const JsonPlace& file) {
+    for (const char* name :
+         {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token",
+          "mask_token", "additional_special_tokens", "extra_special_tokens"})
+      check_tokens(file.member(name), added);
+  };
+  bool has_decoder = false;
+  with_file("tokenizer_config.json", [&](const JsonPlace& file) {
+    const JsonPlace tokens = file.member("added_tokens_decoder");
+    has_decoder = !tokens.is_null();
+    for (const auto& [id, token] : tokens.value.items())
+      check_id(tokens, tokens.member(id).member("content").text(), id, added);
+    check_named(file);
+  });
+  if (has_decoder) return;
+  with_file("special_tokens_map.json", check_named);
+  with_file("added_tokens.json", [&](const JsonPlace& file) {
+    for (const auto& [content, id] : file.value.items()) check_id(file, content, id.dump(), added);
+  });
 }
 
 }  // namespace
@@ -91,7 +133,7 @@ Tokenizer Tokenizer::load(const std::filesystem::path& model_folder) {
   const bool byte_fallback = model.member("byte_fallback").flag_or(false);
   auto tables = std::make_shared<Tables>(
       file, root, byte_fallback ? Symbols::characters : Symbols::bytes, settings);
-  check_added_tokens(model_folder / "tokenizer_config.json", tables->added);
+  check_added_tokens(model_folder, tables->added);
   return Tokenizer(std::move(tables));
 }
 

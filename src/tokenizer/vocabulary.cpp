@@ -27,6 +27,19 @@ constexpr auto byte_of_character = [] {
 
 }  // namespace
 
+std::string_view letter_of_byte(unsigned char byte) {
+  static const auto letters = [] {
+    std::array<std::string, 256> table;
+    for (unsigned code = 0; code < byte_of_character.size(); ++code)
+      if (const int of = byte_of_character[code]; of >= 0)
+        table[of] = code < 0x80 ? std::string(1, static_cast<char>(code))
+                                : std::string{static_cast<char>(0xC0 | code >> 6),
+                                              static_cast<char>(0x80 | (code & 0x3F))};
+    return table;
+  }();
+  return letters[byte];
+}
+
 TokenBytes bytes_of_token(std::string_view token) {
   TokenBytes result{"", true};
   result.bytes.reserve(token.size());

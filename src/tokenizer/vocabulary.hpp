@@ -21,6 +21,9 @@ struct TokenBytes {
 };
 TokenBytes bytes_of_token(std::string_view token);
 
+/// The character that stands for a byte in that table.
+std::string_view letter_of_byte(unsigned char byte);
+
 /// What merging begins with: the bytes of a word, which the vocabulary writes in the byte alphabet,
 /// or its characters, which it writes as they are, and "<0x0A>" for a byte of a character that is
 /// no token (byte_fallback).

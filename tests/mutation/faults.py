@@ -490,6 +490,27 @@ FAULTS = [
         "experiment Sampler.PenaltyDividesPositiveLogitsOfTokensThatOccurredAndMultipliesOthers",
     ),
     fault(
+        "earlier answers left out of a conversation",
+        "tokenizer/chat_template.cpp",
+        ".append((*chat.answer)(answer))",
+        "",
+        "tokenizer ChatTemplate.AnOpeningIsAllBeforeTheUsersLastMessage",
+    ),
+    fault(
+        "a chat template's file known by its path",
+        "sweep/identity.cpp",
+        '? "of a file" : value',
+        "? value : value",
+        "sweep SweepIdentity.AChatTemplateOfAFileIsWhatItWrites",
+    ),
+    fault(
+        "components behind ByteLevel see bytes as they are",
+        "tokenizer/pre_tokenizer.cpp",
+        "cut.in_alphabet = has_byte_level_;",
+        "cut.in_alphabet = false;",
+        "tokenizer PreTokenizer.BehindByteLevelBytesAreCharacters",
+    ),
+    fault(
         "one row's probabilities added up alone",
         "experiment/sampler.cpp",
         "if (rows.size(0) > 1)",

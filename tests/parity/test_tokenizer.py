@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import random
 import subprocess
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 
+import make_gguf_tokenizers
 import make_llama3_tokenizer
 import make_mistral_tokenizer
 from mixed_lines import edge_lines, mixed_lines
@@ -47,8 +49,15 @@ def check_decoding(binary: Path, folder: Path, reference: Tokenizer, sequences: 
 # ---- Real vocabularies
 
 
-@pytest.fixture(scope="module", params=["SmolLM2", "Llama 3", "Mistral", "Mistral as transformers 5 writes it"])
+OF_GGUF = ("qwen2", "gpt-2", "gpt-neox", "falcon", "phi-3", "gemma-4")
+
+
+@pytest.fixture(
+    scope="module", params=["SmolLM2", "Llama 3", "Mistral", "Mistral as transformers 5 writes it", *OF_GGUF]
+)
 def folder(request, demo_model, tmp_path_factory) -> Path:
+    if request.param in OF_GGUF:
+        return make_gguf_tokenizers.make(request.param)
     if request.param == "SmolLM2":
         return demo_model
     if request.param == "Llama 3":
@@ -111,13 +120,15 @@ def whole_characters(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[
 def test_spans_are_the_offsets(rvsweep, folder, lines, parity_notes):
     """Empty are only the template's tokens and a mark of white space that was put in front and became a token of its
     own; the package gives such a mark the character that follows it. It also loses count behind a byte that has no
-    token, of which SmolLM2 has some: lines with one are left out."""
+    token, of which SmolLM2 has some, and counts composed characters in its own way: lines with one are left out."""
     reference, wrong, n_spans = with_whole_spans(folder), [], 0
     known = set(reference.get_vocab())
     no_token = {byte for byte, c in enumerate(make_llama3_tokenizer.CHARACTER_OF_BYTE) if c not in known}
     if "▁" not in known:
         lines = [line for line in lines if no_token.isdisjoint(line.encode())]
-    assert len(lines) >= 10_000
+    if reference.normalizer is not None and "NFC" in str(reference.normalizer):
+        lines = [line for line in lines if unicodedata.is_normalized("NFC", line)]
+    assert len(lines) >= 8_000
     encodings = reference.encode_batch(lines)
     tokenized = tokenize(rvsweep, folder, lines, "--json", "--spans")
     for line, tokens, wanted in zip(lines, tokenized, encodings, strict=True):
@@ -167,6 +178,8 @@ GPT2 = pre_tokenizers.ByteLevel(add_prefix_space=False)
 NO_REGEX = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 CLASSIFIERS = {
     "gpt2": [GPT2],
+    "punctuation": [pre_tokenizers.Punctuation("isolated"), NO_REGEX],
+    "behind ByteLevel": [NO_REGEX, pre_tokenizers.Punctuation("contiguous"), pre_tokenizers.Digits()],
     "llama3": [pre_tokenizers.Split(Regex(make_llama3_tokenizer.WORDS), "isolated"), NO_REGEX],
     "digits": [pre_tokenizers.Digits(), NO_REGEX],
     "classes": [pre_tokenizers.Split(Regex(r"\w+|[\p{Lu}\p{M}]|\p{P}+|[^\S\r\n]|\D"), "isolated"), NO_REGEX],
@@ -274,6 +287,12 @@ SPLITS = {
     "escapes": (r"[\s\-\]a-b]+|\w\W|\d\D|\.\S|[\w-]!", "isolated", False),
     "negated property": (r"\P{L}{2}|\p{^N}x|[^\p{L}\P{M}]", "isolated", False),
     "not a regex": ("a!", "isolated", False),
+    "merged with previous": (r"\s|!", "merged_with_previous", False),
+    "merged with next": (r"\s|!", "merged_with_next", False),
+    "merged with next, inverted": (r"[a-x]+", "merged_with_next", True),
+    "contiguous": (r"a|\s", "contiguous", False),
+    "contiguous, inverted, may be empty": (r"x*", "contiguous", True),
+    "merged, may be empty": (r"x*", "merged_with_previous", False),
 }
 
 
@@ -307,6 +326,21 @@ NORMALIZED = [
     AddedToken("<v>", rstrip=True, normalized=False),
 ]
 SHAPES = {
+    "a sequence of one": {
+        "normalizer": None,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [metaspace("first", split=False)]},
+    },
+    "cut before it is marked": {
+        "normalizer": None,
+        "pre_tokenizer": {
+            "type": "Sequence",
+            "pretokenizers": [
+                {"type": "Split", "pattern": {"String": "a"}, "behavior": "MergedWithPrevious", "invert": False},
+                {"type": "Punctuation", "behavior": "Isolated"},
+                metaspace("always", split=True),
+            ],
+        },
+    },
     "always": {"normalizer": None, "pre_tokenizer": metaspace("always", split=False)},
     "always, split": {"normalizer": None, "pre_tokenizer": metaspace("always", split=True)},
     "first, split": {"normalizer": None, "pre_tokenizer": metaspace("first", split=True)},

@@ -192,10 +192,10 @@ TEST(MakePlan, WithoutArmsMeasuresPromptsOnly) {
 TEST(MakePlan, AnEmptyPromptHasNoTokensAndRefusesItsRows) {
   // An encoder that puts a begin-of-text token in front would make something of nothing.
   PlanText sample = sample_text();
-  sample.encode_prompt = [](const std::string& words) {
+  sample.encode_prompt = [](const Prompt& prompt) {
     PromptEncoding encoded;
     encoded.encoding.ids = {1};
-    for (char c : words) encoded.encoding.ids.push_back(c);
+    for (char c : prompt.text) encoded.encoding.ids.push_back(c);
     return encoded;
   };
   const auto plan =
@@ -252,8 +252,8 @@ TEST(MakePlan, IsTheSameForAnyNumberOfThreads) {
 TEST(MakePlan, AFailingThreadEndsThePlan) {
   PlanText failing = sample_text();
   failing.threads = 4;
-  failing.encode_prompt = [](const std::string& words) {
-    if (words.back() == '3') throw InputError("text", "is wrong");
+  failing.encode_prompt = [](const Prompt& prompt) {
+    if (prompt.text.back() == '3') throw InputError("text", "is wrong");
     return PromptEncoding{};
   };
   const auto prompts = prompt_set({{"1", "2"}, {"3", "4"}});

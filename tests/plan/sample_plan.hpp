@@ -36,15 +36,15 @@ inline std::vector<std::int32_t> bytes_as_tokens(const std::string& text) {
 inline PlanText sample_text() {
   PlanText text;
   text.encode = bytes_as_tokens;
-  text.encode_prompt = [](const std::string& prompt) {
+  text.encode_prompt = [](const Prompt& prompt) {
     PromptEncoding encoded;
-    encoded.encoding.ids = bytes_as_tokens(prompt);
+    encoded.encoding.ids = bytes_as_tokens(prompt.opening + prompt.text);
     return encoded;
   };
-  text.keyword_tokens = [](const std::set<std::string>&, const std::string& words) {
+  text.keyword_tokens = [](const std::set<std::string>&, const Prompt& prompt) {
     std::vector<std::int32_t> tokens;
-    for (std::int32_t i = 0; i < std::ssize(words); ++i)
-      if (words[i] == 'k') tokens.push_back(i);
+    for (std::int32_t i = 0; i < std::ssize(prompt.text); ++i)
+      if (prompt.text[i] == 'k') tokens.push_back(i);
     return tokens;
   };
   text.filler = std::string(400, 'f');

@@ -163,5 +163,20 @@ TEST(SweepIdentity, NotesForPeopleAndLaterSettingsAtTheirDefaultsDecideNothing) 
             std::vector<std::string>{"generation.repetition_penalty was \"\", is now \"1.1\""});
 }
 
+TEST(SweepIdentity, AChatTemplateOfAFileIsWhatItWrites) {
+  SweepIdentity own = sample(), moved = sample();
+  own.config.emplace_back("prompts.template", "own");
+  moved.config.emplace_back("prompts.template", "elsewhere/file.json");
+  own.files.chat_template = moved.files.chat_template = "00000000000000ee";
+  EXPECT_EQ(fingerprint_of(own), fingerprint_of(moved));
+  moved.files.chat_template = "00000000000000ff";
+  EXPECT_NE(fingerprint_of(own), fingerprint_of(moved));
+  EXPECT_EQ(differences(own, moved).front().key, "chat_template_fingerprint");
+  SweepIdentity named = sample();
+  named.config.emplace_back("prompts.template", "chatml");
+  EXPECT_EQ(texts(differences(named, own)).front(),
+            "prompts.template was \"chatml\", is now \"of a file\"");
+}
+
 }  // namespace
 }  // namespace rvsweep

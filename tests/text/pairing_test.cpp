@@ -35,7 +35,7 @@ Pairing pairing(PairingKind kind, std::vector<std::string> sources,
   return p;
 }
 
-std::int64_t length(const std::string& text) { return std::ssize(text); }
+std::int64_t length(const Prompt& prompt) { return std::ssize(prompt.text); }
 
 PromptSet paired(const PromptBank& bank, const Pairing& p, std::uint64_t seed = 1) {
   return pair_bank(bank, p, seed, length);

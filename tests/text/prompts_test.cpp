@@ -262,5 +262,84 @@ TEST_F(Prompts, NamesWhatIsNeitherLinesNorATable) {
   EXPECT_TRUE(says(refused("a.csv", "pair,source,base\np,S,B\n,,\n"), {"a.csv:3: is empty"}));
 }
 
+/// Writes <s>system</s>, <u>message</u> and <a>answer</a>.
+const ChatTemplate tags{"tags",
+                        {"<u>", false, "</u>"},
+                        {},
+                        Around{"<s>", false, "</s><u>"},
+                        Around{"</u><a>", false, "</a><u>"},
+                        {}};
+
+class Turns : public Prompts {
+ protected:
+  std::vector<std::string> openings(const std::string& lines, const ChatTemplate* chat = &tags) {
+    std::vector<std::string> found;
+    read_prompts(
+        folder.write("pairs.jsonl", lines),
+        [&](const Prompt& prompt) { found.push_back(prompt.opening); }, chat);
+    return found;
+  }
+  std::string refused(const std::string& more, const ChatTemplate* chat = &tags) {
+    return refusal_message(
+        [&] { openings(R"({"pair": "one", "source": "S", "base": "B", )" + more + "}", chat); });
+  }
+};
+
+const std::string turns =
+    R"([{"role": "user", "content": "q"}, {"role": "assistant", "content": "r"}])";
+
+TEST_F(Turns, StandInFrontOfBothPromptsOrOfOne) {
+  const std::string begin = R"({"pair": "one", "source": "S", "base": "B")";
+  EXPECT_EQ(
+      openings(begin + R"(, "system": "Y", "turns": )" + turns + "}"),
+      (std::vector<std::string>{"<s>Y</s><u>q</u><a>r</a><u>", "<s>Y</s><u>q</u><a>r</a><u>"}));
+  EXPECT_EQ(openings(begin + R"(, "system": {"base": "Y"}, "turns": {"source": )" + turns + "}}"),
+            (std::vector<std::string>{"<u>q</u><a>r</a><u>", "<s>Y</s><u>"}));
+  EXPECT_EQ(openings(begin + R"(, "system": null, "turns": null})"),
+            (std::vector<std::string>{"", ""}));
+}
+
+TEST_F(Turns, MakeAnotherPromptOfATextAndAGroup) {
+  const std::string texts = R"("source": "S", "base": "B", "system": )";
+  EXPECT_EQ(openings(R"({"pair": "1", )" + texts + "\"Y\"}\n" + R"({"pair": "2", )" + texts +
+                     "\"Z\"}\n" + R"({"pair": "3", )" + texts + "\"Y\"}")
+                .size(),
+            4u);
+}
+
+TEST_F(Turns, OfABank) {
+  const auto bank = [&](const std::string& system) {
+    return folder.write("bank.jsonl", R"({"id": "a", "text": "T", "group": "g", "system": "Y"})"
+                                      "\n"
+                                      R"({"id": "b", "text": "T", "group": "g", "system": ")" +
+                                          system + "\"}\n");
+  };
+  EXPECT_EQ(read_bank(bank("Z"), &tags).prompts[1].opening, "<s>Z</s><u>");
+  EXPECT_TRUE(says(refusal_message([&] { read_bank(bank("Y"), &tags); }), {":2", "already used"}));
+}
+
+TEST_F(Turns, AreRefusedWhereTheyCannotBeWritten) {
+  EXPECT_TRUE(says(refused(R"("system": "Y")", nullptr), {at(1), "set prompts.template = own"}));
+  EXPECT_TRUE(says(refused(R"("system": "Y")", find_chat_template("llama2")),
+                   {at(1), "has no place for a system message"}));
+  EXPECT_TRUE(says(refused(R"("system": ["Y"])"), {at(1), "\"system\" is not a text"}));
+  EXPECT_TRUE(says(refused(R"("system": "a\u0000b")"), {at(1), "NUL"}));
+  for (const char* wrong :
+       {R"("q")", R"([{"role": "user", "content": "q"}])", R"(["q", "r"])",
+        R"([{"role": "assistant", "content": "r"}, {"role": "user", "content": "q"}])",
+        R"([{"role": "user", "content": 1}, {"role": "assistant", "content": "r"}])"})
+    EXPECT_TRUE(says(refused(std::string(R"("turns": )") + wrong),
+                     {at(1), "\"turns\" are not messages of user and assistant in turn"}))
+        << wrong;
+}
+
+TEST_F(Turns, ATableHasSystemMessagesAlone) {
+  const auto file = folder.write("pairs.csv", "pair,source,base,system\n1,S,B,Y\n2,s,b,\n");
+  std::vector<std::string> found;
+  read_prompts(
+      file, [&](const Prompt& prompt) { found.push_back(prompt.opening); }, &tags);
+  EXPECT_EQ(found, (std::vector<std::string>{"<s>Y</s><u>", "<s>Y</s><u>", "", ""}));
+}
+
 }  // namespace
 }  // namespace rvsweep

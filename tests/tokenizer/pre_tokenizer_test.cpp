@@ -90,6 +90,33 @@ TEST(PreTokenizer, SplitKeepsOrRemoves) {
   EXPECT_EQ(words({{"String", "--"}}, "Removed", false), (Words{"a-b", "c"}));
 }
 
+TEST(PreTokenizer, SplitJoinsMatchesWithWhatIsBesideThem) {
+  const auto words = [](const char* pattern, const char* behavior, bool invert = false) {
+    return cut(sequence(split({{"Regex", pattern}}, behavior, invert), byte_level(false)),
+               "-a-b--c");
+  };
+  EXPECT_EQ(words("-", "MergedWithPrevious"), (Words{"-", "a-", "b-", "-", "c"}));
+  EXPECT_EQ(words("-", "MergedWithNext"), (Words{"-a", "-b", "-", "-c"}));
+  EXPECT_EQ(words("-", "Contiguous"), (Words{"-", "a", "-", "b", "--", "c"}));
+  EXPECT_EQ(words("-", "MergedWithPrevious", true), (Words{"-a", "-b", "-", "-c"}));
+}
+
+TEST(PreTokenizer, PunctuationIsAsciisAndUnicode8s) {
+  const nlohmann::json marks = {{"type", "Punctuation"}, {"behavior", "Isolated"}};
+  EXPECT_EQ(cut(sequence(marks, byte_level(false)), "a$b\u3002c\u166Dd\u2E4Ae\u00B1"),
+            (Words{"a", "$", "b", "\u3002", "c", "\u166D", "d\u2E4Ae\u00B1"}));
+}
+
+// The second byte of U+00B2 is written as the character for the superscript, which is a number.
+TEST(PreTokenizer, BehindByteLevelBytesAreCharacters) {
+  const nlohmann::json together = {{"type", "Digits"}, {"individual_digits", false}};
+  EXPECT_EQ(cut(sequence(byte_level(false), together), "a12\u00B2b"),
+            (Words{"a", "12", "\xC2", "\xB2", "b"}));
+  EXPECT_EQ(cut(sequence(byte_level(false), split({{"Regex", "[0-9]{3}"}}, "Isolated", false)),
+                "a 12345"),
+            (Words{"a ", "123", "45"}));
+}
+
 TEST(PreTokenizer, ALiteralIsNotARegex) {
   EXPECT_EQ(
       cut(sequence(split({{"String", "(.*"}}, "Removed", false), byte_level(false)), "abc(.*d"),
@@ -103,11 +130,11 @@ TEST(PreTokenizer, RefusesByName) {
   EXPECT_THAT(refusal({{"type", "Digits"}, {"individual_digits", true}}),
               HasSubstr("without ByteLevel"));
   EXPECT_THAT(refusal(sequence(byte_level(true), byte_level(true))),
-              HasSubstr("pretokenizers[1]: a component after ByteLevel"));
+              HasSubstr("pretokenizers[1]: ByteLevel is not supported"));
   EXPECT_THAT(refusal(sequence({{"type", "Whitespace"}}, byte_level(true))),
               HasSubstr("pretokenizers[0]: Whitespace"));
-  EXPECT_THAT(refusal(sequence(split({{"Regex", "x"}}, "MergedWithNext", false), byte_level(true))),
-              HasSubstr("MergedWithNext"));
+  EXPECT_THAT(refusal(sequence(split({{"Regex", "x"}}, "Merged", false), byte_level(true))),
+              HasSubstr("behavior: Merged is not supported"));
   EXPECT_THAT(refusal({{"add_prefix_space", true}}),
               HasSubstr("pre_tokenizer.type: is not a text"));
   EXPECT_THAT(refusal({{"type", "ByteLevel"}}), HasSubstr("pre_tokenizer.add_prefix_space"));

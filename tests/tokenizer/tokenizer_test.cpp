@@ -72,6 +72,26 @@ TEST(Tokenizer, RefusesTokensThatOnlyItsConfigurationHas) {
                       "is not among the added tokens"}));
 }
 
+TEST(Tokenizer, RefusesNamedTokensThatAreNoAddedTokens) {
+  const auto load_with = [](const char* file, const char* content) {
+    const TemporaryFolder folder;
+    folder.write("tokenizer.json", with_begin_token().dump());
+    folder.write(file, content);
+    Tokenizer::load(folder.path());
+  };
+  load_with("tokenizer_config.json", R"({"bos_token": "<b>", "pad_token": null})");
+  load_with("special_tokens_map.json", R"({"eos_token": {"content": "<b>"}})");
+  for (const auto& [file, content, place] :
+       {std::tuple("tokenizer_config.json", R"({"pad_token": "<x>"})", "pad_token"),
+        std::tuple("tokenizer_config.json", R"({"extra_special_tokens": {"image": "<x>"}})",
+                   "extra_special_tokens.image"),
+        std::tuple("special_tokens_map.json", R"({"additional_special_tokens": ["<b>", "<x>"]})",
+                   "additional_special_tokens[1]"),
+        std::tuple("added_tokens.json", R"({"<x>": 260})", "added_tokens.json")})
+    EXPECT_TRUE(says(refusal_message([&] { load_with(file, content); }),
+                     {file, place, "token \"<x>\"", "not among"}));
+}
+
 TEST(Tokenizer, RoundTripsAnyText) {
   const Tokenizer tokenizer = sample::load(sample::tokenizer_json());
   std::string text("\0\x01 \n\t\u00e9\u0301 \u4e2d\U0001F469\u200D\U0001F680 \uFFFF\U0010FFFF", 28);

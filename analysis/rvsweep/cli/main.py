@@ -9,6 +9,7 @@ COMMANDS = {  # name -> module of this package, its function, what it does
     "export": ("export", "main", "tidy tables as CSV or Parquet"),
     "blind": ("blind", "main", "texts without their arms, for raters"),
     "join-ratings": ("blind", "join_ratings", "ratings of blinded texts by row id"),
+    "chat-template": ("chat_template", "main", "a model's own chat template, for prompts.template"),
     "power": ("power", "main", "pairs that the next study needs"),
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -24,12 +25,11 @@ namespace rvsweep {
 struct PlanText {
   /// A prompt as the model reads it: in the chat template, where there is one. Called by `threads`
   /// threads at once.
-  std::function<PromptEncoding(const std::string& text)> encode_prompt;
+  std::function<PromptEncoding(const Prompt& prompt)> encode_prompt;
   /// Text to token ids with the model's special tokens, in no template.
   std::function<std::vector<std::int32_t>(const std::string& text)> encode;
-  /// Ascending indices of the tokens of the prompt `text` that lie in one of `words`.
-  std::function<std::vector<std::int32_t>(const std::set<std::string>& words,
-                                          const std::string& text)>
+  /// Ascending indices of the tokens of the prompt's text that lie in one of `words`.
+  std::function<std::vector<std::int32_t>(const std::set<std::string>& words, const Prompt& prompt)>
       keyword_tokens;
   std::string filler;  // a neutral text, for the filler control
   int threads = 1;
@@ -42,7 +42,7 @@ struct PlannedPrompt {
   std::int32_t tokens_after_window = 0;  // tokens of the chat template beyond the window's end
   std::int32_t group = 0;                // into Plan::groups
   std::int32_t refusal = 0;              // into Plan::refusals: why no geometry can be had
-  std::uint64_t text_hash = 0;           // xxh3 of the text
+  std::uint64_t text_hash = 0;           // xxh3 of the text, and of its opening where it has one
 };
 
 /// Tokens of the distinct donor-side prompts, by direction: the sources, the bases.
@@ -114,8 +114,9 @@ std::size_t place_of(std::int64_t number, const std::vector<Place>& places) {
 struct Plan {
   std::vector<PlannedPrompt> prompts;
   TextStore prompt_ids;
-  SpilledTexts texts;  // of the prompts; none where they were forgotten
-  TokenStore tokens;   // of the prompts
+  SpilledTexts texts;                           // of the prompts; none where they were forgotten
+  std::map<std::size_t, std::string> openings;  // of the prompts that have one, see Prompt
+  TokenStore tokens;                            // of the prompts
   std::vector<std::string> groups;
   std::vector<std::string> refusals{""};  // the first: none
   std::vector<PromptPair> pairs;
@@ -132,6 +133,8 @@ struct Plan {
   std::int64_t tokens_after_window = 0;  // the most of any prompt
 
   std::int64_t n_refused() const;
+  /// With its texts, which must not be forgotten.
+  Prompt prompt(std::size_t place) const;
   /// Why there is no result of a planned prompt or row; empty where there is one.
   const std::string& refusal(const auto& item) const {
     return refusals.at(static_cast<std::size_t>(item.refusal));

@@ -46,7 +46,7 @@ struct SweepConfig {
   WindowEnd window_end = WindowEnd::last_token;
   std::filesystem::path prompts_file;
   Pairing pairing;
-  std::string chat_template = "none";  // or the name of one, see text/chat_template.hpp
+  std::string chat_template = "none";  // see load_chat_template
   GenerationConfig generation;
   std::string device;          // auto | cpu | cuda
   std::string dtype;           // auto | float32 | bfloat16 | float16

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <iterator>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -75,6 +76,7 @@ struct StoredSweep : SweepFacts, BundleOfItem {
   struct Prompts {  // [P]
     TextStore id, group;
     SpilledTexts text;
+    std::map<std::size_t, std::string> opening;  // of those that have one
   } prompts;
   struct Pairs {  // [N]; source and base are indices into prompts
     TextStore id;
@@ -85,6 +87,8 @@ struct StoredSweep : SweepFacts, BundleOfItem {
     std::vector<std::int32_t> pair, arm, sample;
     TextStore reason;  // of rows without a bundle
   } rows;
+
+  Prompt prompt(std::size_t place) const;
 };
 
 /// The bundles of a plan, by its items.

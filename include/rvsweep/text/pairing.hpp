@@ -42,6 +42,6 @@ struct Pairing {
 /// Throws InputError for a group that the bank lacks (naming the nearest), one on both sides, more
 /// bases per source than there are.
 PromptSet pair_bank(const PromptBank& bank, const Pairing& pairing, std::uint64_t seed,
-                    const std::function<std::int64_t(const std::string& text)>& token_length);
+                    const std::function<std::int64_t(const Prompt&)>& token_length);
 
 }  // namespace rvsweep

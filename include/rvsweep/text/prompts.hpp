@@ -7,13 +7,16 @@
 #include <vector>
 
 #include "rvsweep/core/ids.hpp"
+#include "rvsweep/tokenizer/chat_template.hpp"
 
 namespace rvsweep {
 
 struct Prompt {
   std::string id;    // of a bank; else "<pair>/source" or "<pair>/base" of the first pair to use it
   std::string text;  // utf-8
-  std::string group;  // of listed pairs "source" and "base" unless the line names one
+  std::string group;         // of listed pairs "source" and "base" unless the line names one
+  std::string opening = {};  // what precedes it, in the chat template, where a system message or
+                             // earlier turns do; else empty
 };
 
 struct PromptPair {
@@ -22,7 +25,7 @@ struct PromptPair {
   PromptIndex base;    // recipient
 };
 
-/// Equal (text, group) is one prompt, however many pairs use it.
+/// Equal (text, group, opening) is one prompt, however many pairs use it.
 struct PromptSet {
   std::vector<Prompt> prompts;
   std::vector<PromptPair> pairs;
@@ -38,14 +41,19 @@ struct PromptBank {
 using PromptSink = std::function<void(Prompt)>;
 
 /// Listed pairs: {"pair": id, "source": text, "base": text} with optional "source_group" and
-/// "base_group". Streams the prompts to `sink`, and the set has none of them: a million texts take
+/// "base_group"; "system": text, and "turns": [{"role": "user", "content": text}, {"role":
+/// "assistant", "content": text}, ...] for both prompts, or {"source": ..., "base": ...}, which
+/// `chat` writes. Streams the prompts to `sink`, and the set has none of them: a million texts take
 /// more memory than the plan of their rows. Throws InputError naming file:line for what
-/// text/records.hpp refuses, an empty pair id or one used twice, a file without pairs, a bank.
-PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink);
+/// text/records.hpp refuses, an empty pair id or one used twice, a file without pairs, a bank,
+/// turns of another form, and what `chat` cannot write.
+PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink,
+                       const ChatTemplate* chat = nullptr);
 
-/// A bank: {"id", "text", "group"}, none of them empty. Throws InputError naming file:line for what
-/// text/records.hpp refuses, an empty value, an id or a text of a group used twice, an id with '~'
-/// (it joins the ids of a pair), a file without prompts, listed pairs.
-PromptBank read_bank(const std::filesystem::path& file);
+/// A bank: {"id", "text", "group"}, none of them empty, with "system" and "turns" where wanted.
+/// Throws InputError naming file:line for what text/records.hpp refuses, an empty value, an id or a
+/// text of a group used twice, an id with '~' (it joins the ids of a pair), a file without prompts,
+/// listed pairs.
+PromptBank read_bank(const std::filesystem::path& file, const ChatTemplate* chat = nullptr);
 
 }  // namespace rvsweep
