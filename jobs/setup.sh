@@ -73,10 +73,10 @@ make_venv() {
   printf '%s\n' "$wanted" >"$mark"
 }
 
-# The environment imports rvsweep from analysis/ of the folder that it lies in: the path is relative to site-packages.
+# link_package VENV: it imports rvsweep from analysis/ of the folder that it lies in, by a path relative to site-packages.
 link_package() {
   local site
-  for site in "$python"/lib/python3.*/site-packages; do
+  for site in "$1"/lib/python3.*/site-packages; do
     printf '../../../../analysis\n' >"$site/rvsweep-analysis.pth"
   done
 }
@@ -120,7 +120,7 @@ install_into_prefix() {
 
 install_packages
 make_venv
-link_package
+link_package "$python"
 if [ -n "$prefix" ]; then
   torch=$(echo "$python"/lib/python3.*/site-packages/torch)
   LIBTORCH=${LIBTORCH:-$torch} build

@@ -82,7 +82,7 @@ def test_setup_makes_its_venv_find_the_checkout_it_lies_in(tmp_path):
     setup = (ROOT / "jobs" / "setup.sh").read_text("utf-8")
     link = re.search(r"^link_package\(\) \{.*?^\}", setup, re.DOTALL | re.MULTILINE)[0]
     for _ in range(2):
-        subprocess.run(["bash", "-euc", f"{link}\nlink_package"], cwd=first, check=True)
+        subprocess.run(["bash", "-euc", f"{link}\nlink_package .venv"], cwd=first, check=True)
     assert found_by(first, tmp_path) == first
     first.rename(second)
     assert found_by(second, tmp_path) == second
