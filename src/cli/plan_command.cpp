@@ -125,10 +125,11 @@ void print_summary(const SweepSetup& setup) {
   const Plan& plan = setup.plan;
   std::cout << fmt::format(
       "model     {} ({} layers, early {}, late {}), {} on {}\n"
+      "family    {}\n"
       "pairs     {}\n{}arms      {}\n",
       setup.config.model_path.string(), setup.model.n_layers, plan.early_layer, plan.late_layer,
-      setup.target.dtype, setup.target.device, plan.pairs.size(), length_report(plan),
-      plan.arms.size());
+      setup.target.dtype, setup.target.device, setup.model.description, plan.pairs.size(),
+      length_report(plan), plan.arms.size());
   for (const Arm& arm : plan.arms)
     std::cout << "  " << arm.label << "  =  " << arm.canonical() << "\n";
   std::cout << fmt::format("rows      {} ({} refused)\nbundles   {} of up to {} rows\n",

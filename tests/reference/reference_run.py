@@ -72,6 +72,8 @@ def run(
     if donor is None or donor.n_tokens == 0:
         return Refusal("empty donor")
     if row.kind == "kv_cache":
+        if row.align == "rerotate" and not model.spec.rotates:
+            return Refusal("nothing to rotate")
         chosen = selection(row, recipient, donor)
         if isinstance(chosen, Refusal):
             return chosen
@@ -188,7 +190,7 @@ class CachePatch:
         shift = n - donor.n_tokens if row.align == "rerotate" and chosen.rotated else 0
         base = [c[: self.n_cells] for c in unpatched(model, recipient.tokens).cells]
         self.prompt_cells = [
-            self.patched(base[l], donor.cells[l][:m_cells], shift, chosen) if l in row.layers else base[l]
+            self.patched(l, base[l], donor.cells[l][:m_cells], shift, chosen) if l in row.layers else base[l]
             for l in range(model.n_layers)
         ]
         if "k" in row.what:
@@ -203,9 +205,9 @@ class CachePatch:
         self.v_prompt = [torch.cat(both) for both in zip(rows, own)] if held else rows
         self.v_refed = None if held else own
 
-    def patched(self, base: Cells, donor: Cells, shift: int, chosen: Selection) -> Cells:
+    def patched(self, layer: int, base: Cells, donor: Cells, shift: int, chosen: Selection) -> Cells:
         row = self.row
-        turned = self.model.rotate(donor.keys, shift) if shift else donor.keys
+        turned = self.model.rotate(layer, donor.keys, shift) if shift else donor.keys
         heads = list(range(self.model.n_kv_heads) if row.heads is None else row.heads)
         whole = row.positions == "all" and len(donor) != len(base)  # the donor's cells, as many as there are
         js, to = (torch.tensor(side) for side in zip(*chosen.written))
