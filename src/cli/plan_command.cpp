@@ -144,9 +144,11 @@ void print_summary(const SweepSetup& setup) {
   const Plan& plan = setup.plan;
   std::cout << fmt::format(
       "model     {} ({} layers, early {}, late {}), {} on {}\n"
+      "family    {}\n"
       "pairs     {}\n{}",
       setup.config.model_path.string(), setup.model.n_layers, plan.early_layer, plan.late_layer,
-      setup.target.dtype, setup.target.device, plan.pairs.size(), length_report(plan));
+      setup.target.dtype, setup.target.device, setup.model.description, plan.pairs.size(),
+      length_report(plan));
   print_arms(plan);
   std::cout << fmt::format("rows      {} ({} refused)\nbundles   {} of up to {} rows\n",
                            plan.rows.size(), plan.n_refused(), plan.bundles.size(),

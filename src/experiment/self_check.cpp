@@ -58,12 +58,12 @@ void fill_vectors(Weights& weights, at::ScalarType dtype) {
     vector.copy_(wave.add_(mean).to(dtype));
   };
   for (LayerWeights& layer : weights.layers) {
-    fill(layer.input_norm, 1);
-    fill(layer.mlp_norm, 1);
+    fill(layer.input_norm.weight, 1);
+    fill(layer.mlp_norm.weight, 1);
     fill(layer.qkv.bias, 0);
     fill(layer.o.bias, 0);
   }
-  fill(weights.norm, 1);
+  fill(weights.norm.weight, 1);
 }
 
 /// In the form in which a sweep has them on the device.

@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
 #include <string>
@@ -11,17 +12,16 @@
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/philox.hpp"
 #include "rvsweep/kernels/rotation.hpp"
-#include "rvsweep/model/rotary.hpp"
 
 // Shapes: T columns, nkv KV heads, hd head_dim; a donor of m tokens lies in columns [T - m, T).
 
 namespace rvsweep {
 namespace {
 
-/// Keys [..., positions, hd] turned by `positions` each, computed in float32.
-at::Tensor turned(const Transformer& model, const at::Tensor& keys, const at::Tensor& positions) {
-  const at::Tensor by = positions.to(keys.device());
-  return rotate(keys.to(at::kFloat), rotation_at(by, model.inverse_frequencies()));
+/// Keys [..., positions, hd] of a layer turned by `positions` each, computed in float32.
+at::Tensor turned(const Transformer& model, std::int64_t layer, const at::Tensor& keys,
+                  const at::Tensor& positions) {
+  return rotate(keys.to(at::kFloat), model.turn(layer, positions.to(keys.device())));
 }
 
 /// Standard normal directions with the norms of the rows of `like` [tokens, heads, dim], which are
@@ -106,7 +106,7 @@ struct Deriver {
     const at::Tensor turn = at::tensor(by, at::kLong);
     for (std::int64_t layer = 0; layer < model.config().n_layers; ++layer) {
       const at::Tensor k = cells(state.cache.k, layer, donor.of, m).index_select(1, index);
-      cells(state.cache.k, layer, slot, m).copy_(turned(model, k, turn));
+      cells(state.cache.k, layer, slot, m).copy_(turned(model, layer, k, turn));
       cells(state.cache.v, layer, slot, m)
           .copy_(cells(state.cache.v, layer, donor.of, m).index_select(1, index));
     }
@@ -120,7 +120,7 @@ struct Deriver {
     const at::Tensor positions = at::arange(m, at::kLong);
     for (std::int64_t layer = 0; layer < model.config().n_layers; ++layer) {
       cells(state.cache.k, layer, slot, m)
-          .copy_(turned(model, mean.k[layer] / static_cast<double>(count), positions));
+          .copy_(turned(model, layer, mean.k[layer] / static_cast<double>(count), positions));
       cells(state.cache.v, layer, slot, m).copy_(mean.v[layer] / static_cast<double>(count));
     }
   }
@@ -136,7 +136,10 @@ void add_to_mean(const Transformer& model, const KvCache& cache,
       return cells.select(1, static_cast<std::int64_t>(slot)).narrow(2, T - m, m);
     };
     const at::Tensor back = -(at::arange(m, at::kLong) + (lengths[slot] - m));
-    const at::Tensor k = turned(model, last(cache.k), back).to(at::kDouble);
+    std::vector<at::Tensor> keys;
+    for (std::int64_t layer = 0; layer < cache.k.size(0); ++layer)
+      keys.push_back(turned(model, layer, last(cache.k)[layer], back));
+    const at::Tensor k = at::stack(keys).to(at::kDouble);
     const at::Tensor v = last(cache.v).to(at::kDouble);
     mean.k = mean.prompts == 0 ? k : mean.k + k;
     mean.v = mean.prompts == 0 ? v : mean.v + v;

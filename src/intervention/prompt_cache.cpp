@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "rvsweep/model/rotary.hpp"
+#include "rvsweep/kernels/rotation.hpp"
 
 // Shapes: R rows, P of them patched, nkv KV heads, T prompt columns, hd head_dim. Token i of a
 // prompt of n tokens lies in column T - n + i of its context; in its row's cache, which holds
@@ -94,12 +94,12 @@ PatchTensors patch_tensors(const std::vector<CompiledRow>& plans,
 }
 
 /// Writes one component of one layer; returns the rows' squared change, float64 [P].
-at::Tensor apply(const Transformer& model, const PatchTensors& patch, const at::Tensor& contexts,
-                 bool is_key, at::Tensor rows) {
+at::Tensor apply(const Transformer& model, std::int64_t layer, const PatchTensors& patch,
+                 const at::Tensor& contexts, bool is_key, at::Tensor rows) {
   const at::Tensor before = rows.index_select(0, patch.index);  // [P, nkv, T, hd]
   at::Tensor donor = gather_cells(contexts, patch.donor.slots, patch.donor.columns);
   donor = donor.to(at::kFloat);
-  if (is_key) donor = rotate(donor, rotation_at(patch.turn, model.inverse_frequencies()));
+  if (is_key) donor = rotate(donor, model.turn(layer, patch.turn));
   const at::Tensor written = patch.written * (is_key ? patch.k : patch.v);
   const at::Tensor now =
       at::lerp(before.to(at::kFloat), donor, written * patch.alpha).to(rows.scalar_type());
@@ -150,7 +150,7 @@ void patch_prompt_caches(const Transformer& model, const KvCache& contexts,
       for (const bool is_key : {true, false}) {
         const at::Tensor from = (is_key ? contexts.k : contexts.v)[layer];  // [C, nkv, T, hd]
         const at::Tensor cells = (is_key ? rows.k : rows.v)[layer].narrow(2, 0, T);
-        of_index.index_add_(0, patch.index, apply(model, patch, from, is_key, cells));
+        of_index.index_add_(0, patch.index, apply(model, layer, patch, from, is_key, cells));
       }
     }
   }

@@ -1,4 +1,6 @@
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/silu.h>
 
@@ -8,10 +10,16 @@
 namespace rvsweep::aten {
 namespace {
 
-at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+at::Tensor norm(const at::Tensor& x, const Norm& norm) {
+  if (norm.kind == NormKind::layer)
+    return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, norm.eps);
   const at::Tensor in_float = x.to(at::kFloat);
-  const at::Tensor scale = (in_float.square().mean(-1, /*keepdim=*/true) + eps).rsqrt();
-  return (in_float * scale).to(x.scalar_type()).mul_(weight);
+  const at::Tensor scale = (in_float.square().mean(-1, /*keepdim=*/true) + norm.eps).rsqrt();
+  const at::Tensor quotient = in_float * scale;
+  if (norm.kind == NormKind::rms) return quotient.to(x.scalar_type()).mul_(norm.weight);
+  const at::Tensor weight = norm.weight.to(at::kFloat);
+  return (quotient * (norm.kind == NormKind::rms_plus_one ? weight + 1 : weight))
+      .to(x.scalar_type());
 }
 
 void rotate_and_write(const at::Tensor& qkv, const Rotation& rotation, const CacheCells& cells) {
@@ -34,9 +42,16 @@ void add_product(const at::Tensor& x, const Matrix& matrix, const at::Tensor& su
   sum.add_(product(x, matrix));
 }
 
-at::Tensor swiglu_product(const at::Tensor& x, const Matrix& gate_up) {
-  const auto halves = product(x, gate_up).chunk(2, -1);
-  return at::silu(halves[0]).mul_(halves[1]);
+at::Tensor activated(const at::Tensor& x, Activation activation) {
+  if (activation == Activation::silu) return at::silu(x);
+  return at::gelu(x, activation == Activation::gelu_tanh ? "tanh" : "none");
+}
+
+at::Tensor activated_product(const at::Tensor& x, const Matrix& up, const Mlp& mlp) {
+  const at::Tensor y = product(x, up);
+  if (!mlp.gated) return activated(y, mlp.activation);
+  const auto halves = y.chunk(2, -1);
+  return activated(halves[0], mlp.activation).mul_(halves[1]);
 }
 
 at::Tensor argmax(const at::Tensor& logits) { return logits.argmax(-1); }
@@ -57,13 +72,13 @@ ArgMax argmax_product(const at::Tensor& x, const Matrix& head) {
 namespace rvsweep {
 
 const Operations& aten_operations() {
-  static const Operations operations{.rms_norm = aten::rms_norm,
+  static const Operations operations{.norm = aten::norm,
                                      .rotate_and_write = aten::rotate_and_write,
                                      .attention_bias = aten::attention_bias,
                                      .attention = aten::attention,
                                      .product = aten::product,
                                      .add_product = aten::add_product,
-                                     .swiglu_product = aten::swiglu_product,
+                                     .activated_product = aten::activated_product,
                                      .argmax_product = aten::argmax_product,
                                      .argmax = aten::argmax,
                                      .finite_rows = aten::finite_rows};

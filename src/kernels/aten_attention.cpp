@@ -17,7 +17,7 @@
 namespace rvsweep::aten {
 namespace {
 
-/// Rows whose attention is computed by float32_attention at once. A batch of fewer than so many of
+/// Rows whose attention is computed by attend_in_float32 at once. A batch of fewer than so many of
 /// them is filled up: cuBLAS may choose another product for another number of rows.
 constexpr std::int64_t float32_rows = 8;
 /// Its largest transient, in elements.
@@ -76,8 +76,8 @@ at::Tensor ln_times_counted(const Visibility& seen, const QueryColumns& queries)
 }
 
 /// Writes the attention of `rows` (int64) to z, scores and weights in float32.
-void float32_attention(const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
-                       double scale, const at::Tensor& rows, const at::Tensor& z) {
+void attend_in_float32(const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
+                       const Scores& how, const at::Tensor& rows, const at::Tensor& z) {
   const auto T = q.size(1), nh = q.size(2), nkv = cells.keys.size(1), C = cells.keys.size(2);
   const auto at_once = std::max<std::int64_t>(float32_scores / (float32_rows * nh * C), 1);
   for (const at::Tensor& some : rows.split(float32_rows)) {
@@ -87,7 +87,9 @@ void float32_attention(const at::Tensor& q, const CacheCells& cells, const Atten
     if (bias.ln_times.defined()) mask.narrow(3, 0, bias.fed).add_(of(bias.ln_times));
     for (std::int64_t t = 0; t < T; t += at_once) {
       const auto n = std::min(at_once, T - t);
-      const at::Tensor scores = stack_groups(queries.narrow(1, t, n), nkv).matmul(keys).mul_(scale);
+      const at::Tensor scores =
+          stack_groups(queries.narrow(1, t, n), nkv).matmul(keys).mul_(how.scale);
+      if (how.soft_cap > 0) scores.div_(how.soft_cap).tanh_().mul_(how.soft_cap);
       scores.view({-1, nkv, nh / nkv, n, C}).add_(mask.narrow(2, t, n).unsqueeze(2));
       const at::Tensor mixed = unstack_groups(scores.softmax(-1).matmul(values), n);
       z.narrow(1, t, n).index_copy_(0, some, mixed.to(z.scalar_type()));
@@ -135,19 +137,24 @@ at::Tensor stacked_attention(const at::Tensor& q, const CacheCells& cells, const
   return unstack_groups(sdpa(stack_groups(q, cells.keys.size(1)), cells, mask, scale), q.size(1));
 }
 
+at::Tensor float32_attention(const at::Tensor& q, const CacheCells& cells,
+                             const AttentionBias& bias, const Scores& scores) {
+  at::Tensor z = at::empty(q.sizes(), q.options());
+  attend_in_float32(q, cells, bias, scores, at::arange(q.size(0), q.options().dtype(at::kLong)), z);
+  return z;
+}
+
 at::Tensor attention(const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
-                     double scale) {
+                     const Scores& scores) {
   RVSWEEP_EXPECT(bias.mask.scalar_type() == q.scalar_type(),
                  "fused attention on a GPU reads the mask in the queries' dtype");
-  if (q.size(3) * q.element_size() % 16 != 0) {  // heads that no fused kernel takes
-    at::Tensor z = at::empty(q.sizes(), q.options());
-    float32_attention(q, cells, bias, scale, at::arange(q.size(0), q.options().dtype(at::kLong)),
-                      z);
-    return z;
-  }
-  at::Tensor z = q.size(1) == 1 ? stacked_attention(q, cells, bias.mask, scale)
-                                : attention_by_head(q, cells, bias.mask, scale);
-  if (bias.compound_rows.defined()) float32_attention(q, cells, bias, scale, bias.compound_rows, z);
+  // No fused kernel takes a soft cap, or heads of such sizes.
+  if (scores.soft_cap > 0 || q.size(3) * q.element_size() % 16 != 0)
+    return float32_attention(q, cells, bias, scores);
+  at::Tensor z = q.size(1) == 1 ? stacked_attention(q, cells, bias.mask, scores.scale)
+                                : attention_by_head(q, cells, bias.mask, scores.scale);
+  if (bias.compound_rows.defined())
+    attend_in_float32(q, cells, bias, scores, bias.compound_rows, z);
   return z;
 }
 

@@ -13,7 +13,11 @@ AttentionBias attention_bias(const Visibility& seen, const QueryColumns& queries
 /// rows and shapes that none takes. A row's bits depend on the batch's shape, not on what other
 /// rows see.
 at::Tensor attention(const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
-                     double scale);
+                     const Scores& scores);
+
+/// The same by float32 products throughout, in every dtype; the only one with a soft cap.
+at::Tensor float32_attention(const at::Tensor& q, const CacheCells& cells,
+                             const AttentionBias& bias, const Scores& scores);
 
 /// SDPA with the query heads of a KV head stacked along the query axis, head by head. mask
 /// [B, 1, g*T, C], of any dtype that the device's SDPA takes.

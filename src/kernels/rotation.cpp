@@ -7,7 +7,7 @@
 namespace rvsweep {
 
 at::Tensor rotate(const at::Tensor& x, const Rotation& rotation) {
-  const auto half = x.size(-1) / 2;
+  const auto half = rotation.cos.size(-1), rest = x.size(-1) - 2 * half;
   const at::Tensor cos = rotation.cos.to(x.scalar_type());
   const at::Tensor sin = rotation.sin.to(x.scalar_type());
   const at::Tensor a = x.narrow(-1, 0, half), b = x.narrow(-1, half, half);
@@ -15,6 +15,7 @@ at::Tensor rotate(const at::Tensor& x, const Rotation& rotation) {
   at::Tensor first = rotated.narrow(-1, 0, half), second = rotated.narrow(-1, half, half);
   at::mul_out(first, a, cos).addcmul_(b, sin, -1);
   at::mul_out(second, b, cos).addcmul_(a, sin);
+  if (rest > 0) rotated.narrow(-1, 2 * half, rest).copy_(x.narrow(-1, 2 * half, rest));
   return rotated;
 }
 

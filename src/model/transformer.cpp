@@ -2,11 +2,10 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/embedding.h>
+#include <ATen/ops/scalar_tensor.h>
 
-#include <cmath>
-
+#include "model/rotary.hpp"
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/model/rotary.hpp"
 
 // Shapes: B rows, T queries per row, C cache columns seen, H hidden, I intermediate, nh query
 // heads, nkv KV heads, hd head_dim.
@@ -17,7 +16,7 @@ namespace rvsweep {
 struct Transformer::Pass {
   const ForwardInput& input;
   KvCache& cache;
-  Rotation rotation;                // [B, T, hd/2]
+  std::vector<Rotation> rotations;  // [B, T, rotary_dim/2], as inverse_frequencies_
   std::vector<AttentionBias> bias;  // by class of layers
 
   /// x [B, T, heads, dim] at a site, after its edits.
@@ -42,23 +41,41 @@ Transformer::Transformer(ModelConfig config, Weights weights, const Placement& p
     : config_(std::move(config)),
       weights_(std::move(weights)),
       placement_(placement),
-      operations_(&operations),
-      inverse_frequencies_(rvsweep::inverse_frequencies(config_).to(placement.device)) {}
-
-at::Tensor Transformer::embed(const at::Tensor& tokens) const {
-  return at::embedding(weights_.embedding, tokens);
+      operations_(&operations) {
+  const auto add = [&](const RopeConfig& rope) {
+    inverse_frequencies_.push_back(
+        inverse_frequencies(rope, config_.rotary_dim()).to(placement.device));
+  };
+  add(config_.rope);
+  if (config_.local_rope) add(*config_.local_rope);
 }
 
-at::Tensor Transformer::norm(const at::Tensor& x, const at::Tensor& weight) const {
-  return operations_->rms_norm(x, weight, config_.rms_norm_eps);
+Rotation Transformer::turn(std::int64_t layer, const at::Tensor& positions) const {
+  return rotation_at(positions, inverse_frequencies_[config_.is_local(layer) ? 1 : 0]);
+}
+
+at::Tensor Transformer::embed(const at::Tensor& tokens) const {
+  const at::Tensor embedded = at::embedding(weights_.embedding, tokens);
+  if (config_.embedding_scale == 1) return embedded;
+  // Hugging Face rounds the scale to the model's dtype.
+  return embedded * at::scalar_tensor(config_.embedding_scale, embedded.options());
+}
+
+at::Tensor Transformer::norm(const at::Tensor& x, const Norm& norm) const {
+  return norm.weight.defined() ? operations_->norm(x, norm) : x;
 }
 
 at::Tensor Transformer::unembed(const at::Tensor& residual) const {
-  return operations_->product(norm(residual, weights_.norm), weights_.head);
+  const at::Tensor logits = operations_->product(norm(residual, weights_.norm), weights_.head);
+  const double cap = config_.logit_soft_cap;
+  return cap > 0 ? logits.div_(cap).tanh_().mul_(cap) : logits;
 }
 
 ArgMax Transformer::argmax(const at::Tensor& residual) const {
-  return operations_->argmax_product(norm(residual, weights_.norm), weights_.head);
+  if (config_.logit_soft_cap == 0)
+    return operations_->argmax_product(norm(residual, weights_.norm), weights_.head);
+  const at::Tensor logits = unembed(residual);
+  return {operations_->argmax(logits), operations_->finite_rows(logits)};
 }
 
 /// z [B, T, nh * hd] of the normed stream x [B, T, H], whose keys and values go to the cache;
@@ -72,33 +89,36 @@ at::Tensor Transformer::attention_half(const Pass& pass, std::int64_t layer,
   pass.at_heads(Site::q, layer, qkv, 0, nh);
   pass.at_heads(Site::k, layer, qkv, nh, nkv);
   pass.at_heads(Site::v, layer, qkv, nh + nkv, nkv);
-  if (config_.head_norms) {
-    const auto norm_heads = [&](std::int64_t first, std::int64_t heads, const at::Tensor& weight) {
-      const at::Tensor of_heads = qkv.narrow(2, first, heads);
-      of_heads.copy_(norm(of_heads, weight));
+  if (config_.qk_norm != QkNorm::none) {
+    const auto norm_heads = [&](std::int64_t first, std::int64_t heads, const Norm& of) {
+      at::Tensor x = qkv.narrow(2, first, heads);
+      if (config_.qk_norm == QkNorm::all_heads) x = x.flatten(2);
+      x.copy_(norm(x, of));
     };
     norm_heads(0, nh, weights_.layers[layer].q_norm);
     norm_heads(nh, nkv, weights_.layers[layer].k_norm);
   }
   const CacheCells cells = pass.cache.cells(layer, pass.input.column + T);
-  operations_->rotate_and_write(qkv, pass.rotation, cells);
+  operations_->rotate_and_write(qkv, pass.rotations[config_.is_local(layer) ? 1 : 0], cells);
   if (layer == pass.input.last_kv_layer) return {};
   const AttentionBias& bias = pass.bias[pass.input.seen->class_of_layer[layer]];
-  const at::Tensor z = operations_->attention(qkv.narrow(2, 0, nh), cells, bias,
-                                              1.0 / std::sqrt(static_cast<double>(hd)));
+  const at::Tensor z = operations_->attention(
+      qkv.narrow(2, 0, nh), cells, bias, {config_.attention_scale(), config_.attention_soft_cap});
   return pass.at_site(Site::z, layer, z).reshape({B, T, nh * hd});
 }
 
 /// [B, T, I] of the normed stream x [B, T, H].
 at::Tensor Transformer::mlp_half(std::int64_t layer, const at::Tensor& x) const {
-  return operations_->swiglu_product(x, weights_.layers[layer].gate_up);
+  return operations_->activated_product(x, weights_.layers[layer].gate_up,
+                                        {config_.activation, config_.gated_mlp});
 }
 
-/// Adds what a half gives, x times `matrix`, to the stream [B, T, H].
+/// Adds what a half gives, x times `matrix`, normed where `out_norm` is there, to the stream
+/// [B, T, H].
 void Transformer::add_output(const Pass& pass, Site site, std::int64_t layer, const at::Tensor& x,
-                             const Matrix& matrix, at::Tensor& stream) const {
-  if (has_edits(pass.input.edits, pass.input.captures, site, layer))
-    stream.add_(pass.at_stream_site(site, layer, operations_->product(x, matrix)));
+                             const Matrix& matrix, const Norm& out_norm, at::Tensor& stream) const {
+  if (out_norm.weight.defined() || has_edits(pass.input.edits, pass.input.captures, site, layer))
+    stream.add_(pass.at_stream_site(site, layer, norm(operations_->product(x, matrix), out_norm)));
   else
     operations_->add_product(x, matrix, stream);
 }
@@ -109,20 +129,32 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
                  "the cache must hold the batch");
   RVSWEEP_EXPECT(input.outputs == Outputs::none || input.last_kv_layer == config_.n_layers,
                  "outputs need the whole model");
-  Pass pass{input, cache, rotation_at(input.positions, inverse_frequencies_), {}};
+  Pass pass{input, cache, {}, {}};
+  for (std::size_t i = 0; i < inverse_frequencies_.size(); ++i) {
+    Rotation rotation = rotation_at(input.positions, inverse_frequencies_[i]);
+    const double scale = (i == 0 ? config_.rope : *config_.local_rope).scale;
+    if (scale != 1) {
+      rotation.cos.mul_(scale);
+      rotation.sin.mul_(scale);
+    }
+    pass.rotations.push_back(std::move(rotation));
+  }
   for (const Visibility& seen : input.seen->classes)
     pass.bias.push_back(operations_->attention_bias(seen, queries, config_.group(), placement_));
 
   at::Tensor stream =  // [B, T, H], the residual stream
       input.residual.defined() ? input.residual.clone() : embed(input.tokens);
+  if (config_.learned_positions && !input.residual.defined())
+    stream.add_(at::embedding(weights_.positions, input.positions));
   for (std::int64_t layer = input.first_layer; layer < config_.n_layers; ++layer) {
     const LayerWeights& w = weights_.layers[layer];
     stream = pass.at_stream_site(Site::resid_pre, layer, stream);
     const at::Tensor z = attention_half(pass, layer, norm(stream, w.input_norm));
     if (!z.defined()) return {};
-    add_output(pass, Site::attn_out, layer, z, w.o, stream);
-    const at::Tensor gated = mlp_half(layer, norm(stream, w.mlp_norm));
-    add_output(pass, Site::mlp_out, layer, gated, w.down, stream);
+    const at::Tensor beside = config_.parallel_residual ? norm(stream, w.mlp_norm) : at::Tensor();
+    add_output(pass, Site::attn_out, layer, z, w.o, w.attention_out_norm, stream);
+    const at::Tensor gated = mlp_half(layer, beside.defined() ? beside : norm(stream, w.mlp_norm));
+    add_output(pass, Site::mlp_out, layer, gated, w.down, w.mlp_out_norm, stream);
     stream = pass.at_stream_site(Site::resid_post, layer, stream);
   }
   if (input.outputs == Outputs::none) return {};

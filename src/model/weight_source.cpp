@@ -34,7 +34,7 @@ at::ScalarType scalar_type(const std::string& dtype) {
 void draw(const WeightSource& source, const Parameter& parameter, std::int64_t first,
           std::int64_t n, float* out) {
   if (parameter.role == Role::norm_weight || parameter.role == Role::bias) {
-    std::fill_n(out, n, parameter.role == Role::bias ? 0.0F : 1.0F);
+    std::fill_n(out, n, parameter.role == Role::bias ? 0.0F : source.norm_weight);
     return;
   }
   const std::uint64_t key = xxh3_fields({std::to_string(*source.seed), parameter.name});
@@ -122,9 +122,13 @@ void read_slices(const WeightSource& source, at::ScalarType dtype,
 
 WeightSource find_weights(const std::filesystem::path& folder, ModelConfig& config,
                           std::optional<std::uint64_t> seed) {
-  WeightSource source{folder, {}, seed, config.initializer_range};
+  WeightSource source{folder,
+                      {},
+                      seed,
+                      config.initializer_range,
+                      config.norm == NormKind::rms_plus_one ? 0.0F : 1.0F};
   if (seed) return source;
-  source.files = read_safetensors_index(folder);
+  source.files = own_tensors(config, read_safetensors_index(folder));
   if (config.tied_head && has_own_head(source.files, config)) {
     config.tied_head = false;
     config.notes.push_back(
@@ -173,9 +177,27 @@ void WeightReader::read(const Parameter& parameter, std::int64_t first, std::int
   }
   if (entry == nullptr)
     draw(source_, parameter, first, n, reinterpret_cast<float*>(raw));
+  else if (parameter.transposed || parameter.head_rows > 0)
+    read_in_file_order(parameter, *entry, first, n, at::elementSize(type), raw);
   else
     files_.read(*entry, static_cast<std::uint64_t>(first) * at::elementSize(type), raw, bytes);
   if (type != dtype) convert(raw, type, into, dtype, n);
+}
+
+/// Elements that lie apart in the file: the tensor is read once and kept for the slices that
+/// follow.
+void WeightReader::read_in_file_order(const Parameter& parameter, const TensorEntry& entry,
+                                      std::int64_t first, std::int64_t n, std::size_t item,
+                                      std::byte* into) {
+  if (whole_name_ != parameter.name) {
+    whole_.resize(static_cast<std::size_t>(parameter.numel()) * item);
+    files_.read(entry, 0, whole_.data(), whole_.size());
+    whole_name_ = parameter.name;
+  }
+  for (std::int64_t i = 0; i < n; ++i, into += item) {
+    const auto place = static_cast<std::size_t>(parameter.place_in_file(first + i));
+    std::copy_n(whole_.data() + place * item, item, into);
+  }
 }
 
 void share_work(WorkCounter& taken, std::size_t pieces, int threads,

@@ -45,17 +45,30 @@ Matrix& matrix_of(Weights& weights, const Parameter& parameter) {
   return weights.head;
 }
 
-at::Tensor& tensor_of(Weights& weights, const Parameter& parameter) {
+/// Null for what belongs to no norm.
+Norm* norm_of(Weights& weights, const Parameter& parameter) {
   LayerWeights& layer = weights.layers.at(parameter.layer);
-  if (parameter.slot == Slot::embedding) return weights.embedding;
-  if (parameter.slot == Slot::input_norm) return layer.input_norm;
-  if (parameter.slot == Slot::qkv_bias) return layer.qkv.bias;
-  if (parameter.slot == Slot::q_norm) return layer.q_norm;
-  if (parameter.slot == Slot::k_norm) return layer.k_norm;
-  if (parameter.slot == Slot::o_bias) return layer.o.bias;
-  if (parameter.slot == Slot::mlp_norm) return layer.mlp_norm;
-  RVSWEEP_EXPECT(parameter.slot == Slot::norm, "a matrix must be taken by matrix_of");
-  return weights.norm;
+  if (parameter.slot == Slot::input_norm) return &layer.input_norm;
+  if (parameter.slot == Slot::q_norm) return &layer.q_norm;
+  if (parameter.slot == Slot::k_norm) return &layer.k_norm;
+  if (parameter.slot == Slot::attention_out_norm) return &layer.attention_out_norm;
+  if (parameter.slot == Slot::mlp_norm) return &layer.mlp_norm;
+  if (parameter.slot == Slot::mlp_out_norm) return &layer.mlp_out_norm;
+  return parameter.slot == Slot::norm ? &weights.norm : nullptr;
+}
+
+/// Makes `data` the vector or table of rows that the parameter is, or gives elements of.
+void put_tensor(Weights& weights, const Parameter& parameter, const at::Tensor& data,
+                const ModelConfig& config) {
+  if (parameter.role == Role::lookup) {
+    (parameter.slot == Slot::positions ? weights.positions : weights.embedding) = data;
+  } else if (Norm* const norm = norm_of(weights, parameter)) {
+    norm->kind = config.norm;
+    norm->eps = config.norm_eps;
+    (parameter.role == Role::bias ? norm->bias : norm->weight) = data;
+  } else {
+    matrix_of(weights, parameter).bias = data;
+  }
 }
 
 }  // namespace
@@ -108,7 +121,7 @@ Weights weights_in(const at::Tensor& block, const ModelConfig& config, const Wei
     if (is_product(*first))
       put_matrix(weights, *first, matrix_of_rows(data));
     else
-      tensor_of(weights, *first) = data;
+      put_tensor(weights, *first, data, config);
   }
   if (config.tied_head) weights.head = matrix_of_rows(weights.embedding);
   return weights;

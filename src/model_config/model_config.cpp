@@ -1,10 +1,14 @@
 #include "rvsweep/model_config/model_config.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "model_config/config_keys.hpp"
 #include "model_config/families.hpp"
+#include "model_config/positions.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/json_place.hpp"
 #include "rvsweep/core/read_file.hpp"
@@ -15,7 +19,6 @@ namespace {
 using nlohmann::json;
 
 const char* const copy_again = "copy the file from the model's folder again";
-const char* const see_original = "see the model's original config.json";
 
 /// What to do where `folder` has no config.json.
 std::string another_folder(const std::filesystem::path& folder) {
@@ -56,35 +59,63 @@ JsonPlace whole(const json& object, const std::filesystem::path& path) {
   return {object, path.string(), "", see_original};
 }
 
-/// Member `key`, itself an object, whose errors name the file and then the key.
-JsonPlace section(const JsonPlace& place, const std::string& key) {
-  return {place.value[key], place.file + " " + key, "", place.advice};
+/// What config.json means in Llama's words: a text model's part of a multimodal one, the family's
+/// defaults where keys are absent, and Llama's names of keys.
+json in_llamas_words(json object, const Family& family) {
+  if (object.contains("text_config") && object["text_config"].is_object()) {
+    const json text = object["text_config"];
+    object.erase("text_config");
+    object.update(text);
+    object["model_type"] = family.model_type;
+  }
+  for (const auto& [key, value] : family.defaults.items())
+    if (!object.contains(key)) object[key] = value;
+  for (const auto& [key, usual] : family.aliases.items()) {
+    if (object.contains(key)) object[usual.get<std::string>()] = object[key];
+    object.erase(key);
+  }
+  return object;
 }
 
-void refuse_partial_rotation(const JsonPlace& place) {
-  if (place.get<double>("partial_rotary_factor", 1.0) != 1.0)
-    place.refuse("partial_rotary_factor other than 1", supported_families());
+/// A key that has an effect in some families only.
+template <class T>
+T own(const JsonPlace& config, const Family& family, const std::string& key, T otherwise) {
+  return family.honours.contains(key) ? config.get<T>(key, otherwise) : otherwise;
 }
 
-/// The family of a config.json that asks for nothing that no family supports.
-const Family& supported_family(const JsonPlace& config) {
+const Family& family_of(const JsonPlace& config) {
   const auto type = config.get<std::string>("model_type");
   const Family* const family = find_family(type);
   if (family == nullptr) config.refuse("model_type \"" + type + "\"", supported_families());
+  return *family;
+}
+
+/// InputError for what no family supports.
+void refuse_unsupported(const JsonPlace& config, const Family& family) {
   if (config.has("quantization_config"))
     throw InputError(config.where(), "quantization_config: quantised weights are not supported",
                      "use the float32 or bfloat16 weights of the model");
   for (const std::string key : {"num_local_experts", "num_experts", "n_routed_experts"})
     if (config.has(key)) config.refuse(key + ": mixture of experts", supported_families());
-  const auto activation = config.get<std::string>("hidden_act", "silu");
-  if (activation != "silu")
-    config.refuse("hidden_act \"" + activation + "\"", supported_families());
-  for (const auto& [key, usual] :
-       {std::pair{"mlp_bias", false}, {"is_encoder_decoder", false}, {"is_causal", true}})
+  for (const auto& [key, usual] : {std::pair{"is_encoder_decoder", false},
+                                   {"is_causal", true},
+                                   {"use_bidirectional_attention", false},
+                                   {"add_cross_attention", false},
+                                   {"scale_attn_weights", true},
+                                   {"scale_attn_by_inverse_layer_idx", false}})
     if (config.get<bool>(key, usual) != usual)
       config.refuse(std::string(key) + (usual ? ": false" : ": true"), supported_families());
-  refuse_partial_rotation(config);
-  return *family;
+  if (!family.honours.contains("mlp_bias") && config.get<bool>("mlp_bias", false))
+    config.refuse("mlp_bias: true", supported_families());
+}
+
+Activation read_activation(const JsonPlace& config) {
+  const auto name = config.get<std::string>("hidden_act", "silu");
+  if (name == "silu" || name == "swish") return Activation::silu;
+  if (name == "gelu") return Activation::gelu;
+  if (name == "gelu_new" || name == "gelu_fast" || name == "gelu_pytorch_tanh")
+    return Activation::gelu_tanh;
+  config.refuse("hidden_act \"" + name + "\"", "supported are silu, gelu and its tanh forms");
 }
 
 void read_sizes(const JsonPlace& config, const Family& family, ModelConfig& m) {
@@ -93,102 +124,58 @@ void read_sizes(const JsonPlace& config, const Family& family, ModelConfig& m) {
   };
   m.n_layers = config.positive("num_hidden_layers");
   m.hidden_size = config.positive("hidden_size");
-  m.intermediate_size = config.positive("intermediate_size");
+  m.intermediate_size = family.honours.contains("n_inner")
+                            ? config.get<std::int64_t>("n_inner", 4 * m.hidden_size)
+                            : config.positive("intermediate_size");
   m.n_heads = config.positive("num_attention_heads");
-  m.n_kv_heads = config.has("num_key_value_heads") ? config.positive("num_key_value_heads")
-                 : config.value.contains("num_key_value_heads")
-                     ? m.n_heads
-                     : family.n_kv_heads.value_or(m.n_heads);
+  m.n_kv_heads =
+      config.has("num_key_value_heads") ? config.positive("num_key_value_heads") : m.n_heads;
   check(m.n_heads % m.n_kv_heads == 0,
         "num_attention_heads is not a multiple of num_key_value_heads");
-  const bool has_head_dim = config.has("head_dim") || family.head_dim;
-  check(has_head_dim || m.hidden_size % m.n_heads == 0,
+  check(config.has("head_dim") || m.hidden_size % m.n_heads == 0,
         "hidden_size is not a multiple of num_attention_heads");
-  m.head_dim = config.has("head_dim") ? config.positive("head_dim")
-                                      : family.head_dim.value_or(m.hidden_size / m.n_heads);
-  check(m.head_dim % 2 == 0, "head_dim is odd, so it cannot be rotated");
+  m.head_dim = config.has("head_dim") ? config.positive("head_dim") : m.hidden_size / m.n_heads;
   m.vocab_size = config.positive("vocab_size");
   m.max_positions = config.positive("max_position_embeddings");
 }
 
-/// The rotation that `rope` describes; `theta` where it does not give its own.
-RopeConfig rope_of(const JsonPlace& rope, double theta) {
-  if (!rope.value.is_object()) throw InputError(rope.where(), "is not a JSON object", see_original);
-  for (const auto& [key, value] : rope.value.items())
-    if (value.is_object()) rope.refuse("a rotation of its own for " + key, supported_families());
-  refuse_partial_rotation(rope);
-  RopeConfig result;
-  result.theta = rope.get<double>("rope_theta", theta);
-  const auto type = rope.get<std::string>("rope_type", rope.get<std::string>("type", "default"));
-  if (type == "default") return result;
-  if (type != "linear" && type != "llama3")
-    rope.refuse("rope type \"" + type + "\"", "supported are default, linear and llama3");
-  result.factor = rope.get<double>("factor");
-  if (!(result.factor > 0))
-    throw InputError(rope.where(), "\"factor\" is not above 0", "see the model's config.json");
-  result.type = type == "linear" ? RopeType::linear : RopeType::llama3;
-  if (result.type == RopeType::linear) return result;
-  result.low_freq_factor = rope.get<double>("low_freq_factor");
-  result.high_freq_factor = rope.get<double>("high_freq_factor");
-  result.original_max_position_embeddings = rope.get<double>("original_max_position_embeddings");
-  return result;
-}
-
-void refuse_two_readings(const JsonPlace& config, bool differ, const std::string& keys) {
-  if (differ)
-    throw InputError(config.where(),
-                     keys +
-                         " do not say the same, and versions of transformers "
-                         "differ in which they read",
-                     see_original);
-}
-
-/// transformers 5 has everything in rope_parameters, 4 has rope_theta and rope_scaling.
-RopeConfig read_rope(const JsonPlace& config) {
-  const double theta = config.get<double>("rope_theta", 10000.0);
-  RopeConfig rope{.theta = theta};
-  if (config.has("rope_parameters")) {
-    rope = rope_of(section(config, "rope_parameters"), theta);
-    refuse_two_readings(config, config.has("rope_theta") && rope.theta != theta,
-                        "rope_theta and rope_parameters");
-    if (config.has("rope_scaling"))
-      refuse_two_readings(config, rope_of(section(config, "rope_scaling"), rope.theta) != rope,
-                          "rope_scaling and rope_parameters");
-  } else if (config.has("rope_scaling")) {
-    rope = rope_of(section(config, "rope_scaling"), theta);
-  }
-  const char* const original = "original_max_position_embeddings";
-  refuse_two_readings(config,
-                      rope.type == RopeType::llama3 && config.has(original) &&
-                          config.get<double>(original) != rope.original_max_position_embeddings,
-                      std::string(original) + " and that of the rotation");
-  return rope;
-}
-
-std::optional<std::int64_t> read_sliding_window(const JsonPlace& config, const Family& family,
-                                                std::int64_t n_layers) {
-  if (family.window == Window::none) return std::nullopt;
-  if (family.window == Window::by_layer) {
-    if (!config.get<bool>("use_sliding_window", false)) return std::nullopt;
-    if (config.has("layer_types")) {
-      const auto types = config.get<std::vector<std::string>>("layer_types");
-      if (std::ranges::find(types, "sliding_attention") == types.end()) return std::nullopt;
-    } else if (config.get<std::int64_t>("max_window_layers", 28) >= n_layers) {
-      return std::nullopt;
-    }
-  }
-  if (!config.value.contains("sliding_window")) return 4096;  // of every family that has windows
-  if (!config.has("sliding_window")) return std::nullopt;
-  return config.positive("sliding_window");
-}
-
 void read_biases(const JsonPlace& config, const Family& family, ModelConfig& m) {
+  m.mlp_bias = own(config, family, "mlp_bias", false);
   const bool attention_bias = config.get<bool>("attention_bias", false);
   const auto has = [&](Bias bias) {
     return bias == Bias::by_attention_bias ? attention_bias : bias == Bias::always;
   };
   m.qkv_bias = has(family.qkv_bias);
   m.o_bias = has(family.o_bias);
+}
+
+/// Family and what is unusual about it.
+std::string describe(const ModelConfig& m, const Family& family) {
+  std::string text = family.name;
+  const auto add = [&](bool is_so, const std::string& what) {
+    if (is_so) text += ", " + what;
+  };
+  add(m.norm == NormKind::layer, "LayerNorm");
+  add(m.norm == NormKind::rms_plus_one, "norms times 1 + weight");
+  add(m.norms_after, m.norms_before ? "norms before and after each half" : "norms after each half");
+  add(m.qk_norm == QkNorm::each_head, "each head's queries and keys normed");
+  add(m.qk_norm == QkNorm::all_heads, "queries and keys normed over all heads");
+  add(m.parallel_residual, "attention and MLP side by side");
+  add(!m.gated_mlp, "plain MLP");
+  add(m.learned_positions, "learned positions");
+  add(m.rope.share != 1,
+      fmt::format("{} of {} elements of a head rotated", m.rotary_dim(), m.head_dim));
+  add(m.rope.type == RopeType::linear, "linear rotary scaling");
+  add(m.rope.type == RopeType::llama3, "llama3 rotary scaling");
+  add(m.rope.type == RopeType::yarn, "YaRN");
+  add(m.rope.type == RopeType::longrope, "LongRoPE within its original context");
+  add(m.local_rope.has_value(), "another rotation in layers of sliding attention");
+  add(m.embedding_scale != 1, "scaled embeddings");
+  add(m.attention_soft_cap > 0, fmt::format("scores capped at {}", m.attention_soft_cap));
+  add(m.logit_soft_cap > 0, fmt::format("logits capped at {}", m.logit_soft_cap));
+  add(m.sliding_window.has_value(),
+      fmt::format("sliding window of {}, never exceeded", m.sliding_window.value_or(0)));
+  return text;
 }
 
 void add_eos_ids(const JsonPlace& file, std::vector<std::int32_t>& ids) {
@@ -228,6 +215,19 @@ std::string read_eos_token(const std::filesystem::path& tokenizer_config) {
 
 }  // namespace
 
+double ModelConfig::attention_scale() const {
+  return 1.0 / std::sqrt(query_scalar > 0 ? query_scalar : static_cast<double>(head_dim));
+}
+
+bool ModelConfig::is_local(std::int64_t layer) const {
+  return local_rope && local_layers.at(static_cast<std::size_t>(layer));
+}
+
+std::int64_t ModelConfig::rotary_dim() const {
+  return learned_positions ? 0
+                           : static_cast<std::int64_t>(static_cast<double>(head_dim) * rope.share);
+}
+
 std::int64_t ModelConfig::max_length() const {
   return sliding_window ? std::min(max_positions, *sliding_window) : max_positions;
 }
@@ -244,24 +244,38 @@ void check_token(std::int32_t token, const ModelConfig& model, const std::string
 ModelConfig load_model_config(const std::filesystem::path& folder) {
   check_links(folder);
   const auto path = folder / "config.json";
-  const json object = read_object(path);
+  const json file = read_object(path);
+  const Family& family = family_of(whole(file, path));
+  const json object = in_llamas_words(file, family);
   const JsonPlace config = whole(object, path);
-  const Family& family = supported_family(config);
+  refuse_unsupported(config, family);
 
   ModelConfig m;
   m.model_type = family.model_type;
   read_sizes(config, family, m);
-  m.sliding_window = read_sliding_window(config, family, m.n_layers);
-  m.rms_norm_eps = config.get<double>("rms_norm_eps", 1e-6);
+  m.norm = family.norm;
+  m.norm_eps = config.get<double>("rms_norm_eps", 1e-6);
+  m.norms_before = family.norms_before;
+  m.norms_after = family.norms_after;
+  m.qk_norm = family.qk_norm;
   m.initializer_range = config.get<double>("initializer_range", 0.02);
-  m.rope = read_rope(config);
+  m.naming = family.naming;
+  m.fused = family.fused;
+  m.gated_mlp = family.gated_mlp;
+  m.activation = read_activation(config);
+  m.parallel_residual = own(config, family, "use_parallel_residual", false);
+  if (family.scaled_embedding) m.embedding_scale = std::sqrt(static_cast<double>(m.hidden_size));
+  m.query_scalar = own(config, family, "query_pre_attn_scalar", 0.0);
+  m.attention_soft_cap = own(config, family, "attn_logit_softcapping", 0.0);
+  m.logit_soft_cap = own(config, family, "final_logit_softcapping", 0.0);
+  read_positions(config, family, m);
   m.tied_head = config.get<bool>("tie_word_embeddings", false);
   read_biases(config, family, m);
-  m.head_norms = family.head_norms;
   for (const std::string& key : unknown_keys(object))
     m.notes.push_back(config.where() + ": " + key + " is not known and has no effect");
   read_generation(config, folder / "generation_config.json", m);
   m.eos_token = read_eos_token(folder / "tokenizer_config.json");
+  m.description = describe(m, family);
   return m;
 }
 

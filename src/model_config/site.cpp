@@ -13,8 +13,10 @@ std::span<const SiteInfo> all_sites() {
        "output of k_proj, bias included, before norm and rotation"},
       {Site::v, "v_proj", SiteHeads::kv, "output of v_proj, bias included"},
       {Site::z, "z", SiteHeads::query, "attention output of every query head, before o_proj"},
-      {Site::attn_out, "attn_out", SiteHeads::none, "output of o_proj, before it is added"},
-      {Site::mlp_out, "mlp_out", SiteHeads::none, "output of down_proj, before it is added"},
+      {Site::attn_out, "attn_out", SiteHeads::none,
+       "what attention adds to the stream: o_proj's output, normed where a norm follows it"},
+      {Site::mlp_out, "mlp_out", SiteHeads::none,
+       "what the MLP adds to the stream: down_proj's output, normed where a norm follows it"},
       {Site::resid_post, "resid_post", SiteHeads::none, "residual stream after the block"},
   }};
   return sites;

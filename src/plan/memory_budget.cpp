@@ -53,10 +53,12 @@ double masks(const BundleNeeds& needs, const Fed& fed) {
   return cells * (needs.gpu ? needs.element : fed.queries > 1 ? 4 * group : 4);
 }
 
-/// Where a GPU computes attention in float32, 8 rows and 16 million scores at a time: of rows with
-/// growth=compound in 16 bits, whose ln t a mask of that dtype would round.
+/// Where attention is computed in float32, 8 rows and 16 million scores at a time: with a soft cap,
+/// and on a GPU for rows with growth=compound in 16 bits, whose ln t a mask of that dtype would
+/// round.
 double float32_attention(const BundleNeeds& needs, const Fed& fed) {
-  if (!needs.gpu || needs.element == 4 || !fed.compounds) return 0;
+  const bool exact_growth = needs.gpu && needs.element < 4 && fed.compounds;
+  if (needs.model.attention_soft_cap == 0 && !exact_growth) return 0;
   constexpr double rows = 8, most_scores = 1 << 24;
   const auto nh = static_cast<double>(needs.model.n_heads);
   const auto Q = nh * static_cast<double>(needs.model.head_dim);

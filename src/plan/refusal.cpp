@@ -45,6 +45,10 @@ std::string refusal_of(const Patch& patch, const Arm& arm, const Roles& roles,
   if (donor.m > model.max_length())
     return "the donor prompt of " + tokens(donor.m) + " exceeds the model's " +
            std::to_string(model.max_length()) + " positions";
+  const CacheTarget* const cache = patch.cache();
+  if (cache != nullptr && cache->align == Align::rerotate && model.learned_positions)
+    return "align=rerotate means nothing to a model with learned positions, whose keys are not "
+           "rotated (align=as_is or matched)";
   const std::string refusal =
       std::visit([&](const auto& target) { return refusal_at(target, patch, arm, roles, donor); },
                  patch.target);

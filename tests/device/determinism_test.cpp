@@ -52,9 +52,23 @@ class Recorder {
   at::CallbackHandle handle_;
 };
 
-BundleResult run(testing::Study study) {
+ModelConfig usual_config() {
   ModelConfig config = testing::tiny_config();
   config.head_dim = 16;  // heads that fused attention takes
+  return config;
+}
+
+/// With what calls other operators in some families.
+ModelConfig unusual_config() {
+  ModelConfig config = usual_config();
+  config.norm = NormKind::layer;
+  config.activation = Activation::gelu;
+  config.embedding_scale = 8;
+  config.attention_soft_cap = config.logit_soft_cap = 5;
+  return config;
+}
+
+BundleResult run(testing::Study study, const ModelConfig& config) {
   study.model = testing::tiny_transformer(7, config, {testing::test_device(), at::kHalf});
   study.means = means_over(study.model, {{{study.bundle.contexts[1].tokens}}});
   return study.run();
@@ -92,14 +106,16 @@ TEST(Determinism, TheTableHoldsTheOperatorsThatBundlesCall) {
     generation.temperature = study.config.generation.temperature = temperature;
     generation.top_k = 20;
     generation.top_p = 0.9;
-    const Recorder recorder;
-    const BundleResult result = run(study);
-    sample_one_row();
-    all.insert(called.begin(), called.end());
-    const auto& status = column(result.rows, columns::status);
-    for (std::size_t r = 0; r < status.size(); ++r)
-      EXPECT_EQ(status[r], static_cast<std::int8_t>(RowStatus::ok))
-          << r << ": " << column(result.rows, columns::reason)[r];
+    for (const ModelConfig& config : {usual_config(), unusual_config()}) {
+      const Recorder recorder;
+      const BundleResult result = run(study, config);
+      sample_one_row();
+      all.insert(called.begin(), called.end());
+      const auto& status = column(result.rows, columns::status);
+      for (std::size_t r = 0; r < status.size(); ++r)
+        EXPECT_EQ(status[r], static_cast<std::int8_t>(RowStatus::ok))
+            << r << ": " << column(result.rows, columns::reason)[r];
+    }
   }
   const std::set<std::string> known = operators_in_the_table();
   EXPECT_EQ(only_in(all, known), "") << "called, and not in the table";

@@ -21,8 +21,8 @@ struct Fault {
 const std::vector<Fault> faults{
     {"norm one percent too large",
      [](Operations& table) {
-       table.rms_norm = [](const at::Tensor& x, const at::Tensor& weight, double eps) {
-         return sound->rms_norm(x, weight, eps) * 1.01;
+       table.norm = [](const at::Tensor& x, const Norm& norm) {
+         return sound->norm(x, norm) * 1.01;
        };
      }},
     {"cells written a column early",
@@ -64,20 +64,22 @@ const std::vector<Fault> faults{
     {"attention one percent too large",
      [](Operations& table) {
        table.attention = [](const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
-                            double scale) {
-         return sound->attention(q, cells, bias, scale) * 1.01;
+                            const Scores& scores) {
+         return sound->attention(q, cells, bias, scores) * 1.01;
        };
      }},
     {"attention without a number",
      [](Operations& table) {
        table.attention = [](const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
-                            double scale) { return sound->attention(q, cells, bias, scale) / 0; };
+                            const Scores& scores) {
+         return sound->attention(q, cells, bias, scores) / 0;
+       };
      }},
     {"attention to another head",
      [](Operations& table) {
        table.attention = [](const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
-                            double scale) {
-         return sound->attention(q, {cells.keys.flip(1), cells.values.flip(1)}, bias, scale);
+                            const Scores& scores) {
+         return sound->attention(q, {cells.keys.flip(1), cells.values.flip(1)}, bias, scores);
        };
      }},
     {"product one percent too large",
@@ -94,8 +96,8 @@ const std::vector<Fault> faults{
      }},
     {"swiglu one percent too large",
      [](Operations& table) {
-       table.swiglu_product = [](const at::Tensor& x, const Matrix& gate_up) {
-         return sound->swiglu_product(x, gate_up) * 1.01;
+       table.activated_product = [](const at::Tensor& x, const Matrix& up, const Mlp& mlp) {
+         return sound->activated_product(x, up, mlp) * 1.01;
        };
      }},
     {"greedy choice of the next token",

@@ -39,45 +39,61 @@ at::Tensor random(at::IntArrayRef shape, at::ScalarType dtype) {
   return at::randn(shape).to(dtype);
 }
 
-class RmsNorm : public testing::EveryTable {};
+class NormOf : public testing::EveryTable {
+ protected:
+  static constexpr NormKind kinds[] = {NormKind::rms, NormKind::rms_float, NormKind::rms_plus_one,
+                                       NormKind::layer};
+  Norm random_norm(NormKind kind, std::int64_t width) const {
+    return {kind, eps, random({width}, dtype), random({width}, dtype)};
+  }
+};
 
-/// Hugging Face's LlamaRMSNorm, the mean square in float64 and rounded once.
-at::Tensor llama_norm(const at::Tensor& x, const at::Tensor& weight) {
-  const at::Tensor exact = x.to(at::kDouble);
-  const at::Tensor scale = ((exact * exact).mean(-1, /*keepdim=*/true) + eps).rsqrt();
-  return (exact * scale).to(x.scalar_type()) * weight;
+/// The norms of Hugging Face's Llama, OLMo-2, Gemma and GPT-2, the sums in float64.
+at::Tensor exact_norm(const at::Tensor& x, const Norm& norm) {
+  const at::Tensor weight = norm.weight.to(at::kDouble);
+  at::Tensor exact = x.to(at::kDouble);
+  if (norm.kind == NormKind::layer) exact = exact - exact.mean(-1, /*keepdim=*/true);
+  const at::Tensor scale = ((exact * exact).mean(-1, /*keepdim=*/true) + norm.eps).rsqrt();
+  if (norm.kind == NormKind::rms)
+    return ((exact * scale).to(x.scalar_type()) * norm.weight).to(at::kDouble);
+  if (norm.kind == NormKind::layer) return exact * scale * weight + norm.bias.to(at::kDouble);
+  return exact * scale * (norm.kind == NormKind::rms_plus_one ? 1 + weight : weight);
 }
 
-TEST_P(RmsNorm, IsHuggingFaces) {
+TEST_P(NormOf, IsHuggingFaces) {
   at::manual_seed(4);
-  for (const std::int64_t hidden : {24, 64, 576, 4096}) {
-    const at::Tensor x = (at::randn({3, 5, hidden}) * 20).to(dtype);
-    const at::Tensor weight = random({hidden}, dtype);
-    const at::Tensor norm = ops.rms_norm(x, weight, eps);
-    const at::Tensor correct = llama_norm(x, weight).to(at::kDouble);
-    EXPECT_EQ(norm.scalar_type(), dtype);
-    EXPECT_EQ(norm.sizes(), x.sizes());
-    EXPECT_LE(error_of(norm, correct), 4 * GetParam().unit());
-    // In bfloat16 only sums that lie between two elements may round otherwise.
-    const double differing =
-        (norm.to(at::kDouble) != correct).to(at::kDouble).mean().item<double>();
-    EXPECT_TRUE(dtype == at::kFloat || differing < 0.01) << differing;
+  for (const NormKind kind : kinds)
+    for (const std::int64_t hidden : {24, 64, 576, 4096}) {
+      const at::Tensor x = (at::randn({3, 5, hidden}) * 20).to(dtype);
+      const Norm norm = random_norm(kind, hidden);
+      const at::Tensor normed = ops.norm(x, norm), correct = exact_norm(x, norm);
+      EXPECT_EQ(normed.scalar_type(), dtype);
+      EXPECT_EQ(normed.sizes(), x.sizes());
+      EXPECT_LE(error_of(normed, correct, 0.1), 4 * GetParam().unit());
+      // In 16 bits only what lies between two elements may round otherwise.
+      const double differing = (normed != correct.to(dtype)).to(at::kDouble).mean().item<double>();
+      EXPECT_TRUE(dtype == at::kFloat || differing < 0.01) << differing;
+    }
+}
+
+TEST_P(NormOf, ARowsBitsDependOnNothingButItself) {
+  const at::Tensor x = random({40, 1, 60}, dtype);
+  for (const NormKind kind : kinds) {
+    const Norm norm = random_norm(kind, 60);
+    const at::Tensor all = ops.norm(x, norm);
+    for (std::int64_t row = 0; row < x.size(0); ++row)
+      EXPECT_TRUE(at::equal(ops.norm(x.narrow(0, row, 1), norm), all.narrow(0, row, 1)));
   }
 }
 
-TEST_P(RmsNorm, ARowsBitsDependOnNothingButItself) {
-  const at::Tensor x = random({40, 1, 60}, dtype), weight = random({60}, dtype);
-  const at::Tensor all = ops.rms_norm(x, weight, eps);
-  for (std::int64_t row = 0; row < x.size(0); ++row)
-    EXPECT_TRUE(at::equal(ops.rms_norm(x.narrow(0, row, 1), weight, eps), all.narrow(0, row, 1)));
-}
-
-TEST_P(RmsNorm, NanStaysInItsRow) {
+TEST_P(NormOf, NanStaysInItsRow) {
   at::Tensor x = random({2, 33}, dtype);
   x[1][7] = std::numeric_limits<float>::quiet_NaN();
-  const at::Tensor norm = ops.rms_norm(x, random({33}, dtype), eps);
-  EXPECT_TRUE(norm[0].isfinite().all().item<bool>());
-  EXPECT_TRUE(norm[1].isnan().all().item<bool>());
+  for (const NormKind kind : kinds) {
+    const at::Tensor normed = ops.norm(x, random_norm(kind, 33));
+    EXPECT_TRUE(normed[0].isfinite().all().item<bool>());
+    EXPECT_TRUE(normed[1].isnan().all().item<bool>());
+  }
 }
 
 class RotateAndWrite : public testing::EveryTable {};
@@ -101,6 +117,21 @@ TEST_P(RotateAndWrite, TurnsQueriesAndKeysAndFillsTheLastColumns) {
     EXPECT_EQ(x.narrow(2, 0, C - T).abs().max().item<double>(), 0.0);
 }
 
+TEST_P(RotateAndWrite, LeavesTheElementsBeyondTheRotation) {
+  const std::int64_t B = 3, T = 2, nh = 2, nkv = 1, hd = 12;
+  for (const std::int64_t half : {0, 2}) {
+    const at::Tensor qkv = random({B, T, nh + 2 * nkv, hd}, dtype), before = qkv.clone();
+    const at::Tensor angle = at::arange(B * T * half).view({B, T, half}).to(at::kFloat) * 0.1 + 1;
+    const CacheCells cells{at::zeros({B, nkv, T, hd}, qkv.options()),
+                           at::zeros({B, nkv, T, hd}, qkv.options())};
+    ops.rotate_and_write(qkv, {angle.cos(), angle.sin()}, cells);
+    const auto rest = [&](const at::Tensor& x) { return x.narrow(3, 2 * half, hd - 2 * half); };
+    EXPECT_TRUE(at::equal(rest(qkv), rest(before)));
+    const at::Tensor first = qkv.narrow(3, 0, 2 * half), was = before.narrow(3, 0, 2 * half);
+    EXPECT_EQ(half == 0, at::equal(first, was));
+  }
+}
+
 class Attention : public testing::EveryTable {};
 
 struct Shape {
@@ -109,7 +140,7 @@ struct Shape {
 const Shape shapes[] = {{5, 9, 3, 17, 64, 1},  {3, 8, 2, 40, 128, 1}, {4, 4, 4, 9, 12, 1},
                         {2, 6, 1, 300, 64, 1}, {3, 2, 2, 21, 64, 1},  {2, 4, 2, 5, 64, 1},
                         {2, 7, 1, 33, 128, 1}, {6, 4, 2, 13, 12, 5},  {3, 9, 3, 20, 64, 20}};
-constexpr double scale = 0.3;
+constexpr Scores scale{0.3};
 
 /// Queries, cells that are the first columns of a larger cache, and rows that see differently.
 struct AttentionInputs {
@@ -126,10 +157,10 @@ struct AttentionInputs {
                            .frozen = r % 3 == 1,
                            .compound = r % 3 == 2});
   }
-  at::Tensor run(const Operations& ops) const {
+  at::Tensor run(const Operations& ops, const Scores& how = scale) const {
     const auto group = q.size(2) / cells.keys.size(1);
     const Placement placement{at::kCPU, q.scalar_type()};
-    return ops.attention(q, cells, ops.attention_bias(seen, queries, group, placement), scale);
+    return ops.attention(q, cells, ops.attention_bias(seen, queries, group, placement), how);
   }
   AttentionInputs row(std::int64_t r) const {
     AttentionInputs one = *this;
@@ -154,8 +185,13 @@ double times_counted(const Visibility& seen, const RowVisibility& row, std::int6
   return row.compound ? static_cast<double>(p - seen.fed + 1) : 1;
 }
 
+at::Tensor exact_scores(const at::Tensor& products, const Scores& how) {
+  const at::Tensor scores = products * how.scale;
+  return how.soft_cap > 0 ? (scores / how.soft_cap).tanh() * how.soft_cap : scores;
+}
+
 /// The definition, cell by cell: weights in proportion to times * e^(scale q k).
-at::Tensor exact_attention(const AttentionInputs& in) {
+at::Tensor exact_attention(const AttentionInputs& in, const Scores& how = scale) {
   const auto group = in.q.size(2) / in.cells.keys.size(1);
   const at::Tensor keys = in.cells.keys.to(at::kDouble).repeat_interleave(group, 1);
   const at::Tensor values = in.cells.values.to(at::kDouble).repeat_interleave(group, 1);
@@ -166,7 +202,7 @@ at::Tensor exact_attention(const AttentionInputs& in) {
       for (std::int64_t c = 0; c < times.size(3); ++c)
         times[r][0][t][c] = times_counted(in.seen, in.seen.rows[static_cast<std::size_t>(r)],
                                           in.queries.column + t, c);
-  const at::Tensor weights = (at::matmul(q, keys.transpose(2, 3)) * scale).exp() * times;
+  const at::Tensor weights = exact_scores(at::matmul(q, keys.transpose(2, 3)), how).exp() * times;
   return at::matmul(weights / weights.sum(-1, true), values).transpose(1, 2);
 }
 
@@ -178,6 +214,16 @@ TEST_P(Attention, IsTheSoftmaxOfScoresTimesValues) {
     EXPECT_EQ(z.sizes(), in.q.sizes());
     const at::Tensor error = (z.to(at::kDouble) - exact_attention(in)).abs();
     EXPECT_LT(error.max().item<double>(), dtype == at::kFloat ? 1e-5 : 2.5 * GetParam().unit());
+  }
+}
+
+TEST_P(Attention, ASoftCapBoundsScoresBeforeTheyAreMasked) {
+  const Scores capped{0.3, 2.0};
+  for (const Shape& shape : shapes) {
+    const AttentionInputs in(shape, dtype);
+    const at::Tensor error = in.run(ops, capped).to(at::kDouble) - exact_attention(in, capped);
+    EXPECT_LT(error.abs().max().item<double>(),
+              dtype == at::kFloat ? 1e-5 : 2.5 * GetParam().unit());
   }
 }
 
@@ -279,10 +325,34 @@ TEST_P(Product, AddedHasTheBitsOfAnAdditionAfterIt) {
   }
 }
 
+/// Of the rounded product, the activation rounded before it is multiplied.
+at::Tensor exact_activation(const at::Tensor& y, const Mlp& mlp, at::ScalarType dtype) {
+  const at::Tensor exact = y.to(at::kDouble), x = mlp.gated ? exact.chunk(2, -1)[0] : exact;
+  const at::Tensor cubic = (x + 0.044715 * x.pow(3)) * std::sqrt(2 / std::acos(-1));
+  const at::Tensor activated = mlp.activation == Activation::silu ? at::silu(x)
+                               : mlp.activation == Activation::gelu
+                                   ? x * (1 + (x / std::sqrt(2)).erf()) / 2
+                                   : x * (1 + cubic.tanh()) / 2;
+  return mlp.gated ? activated.to(dtype).to(at::kDouble) * exact.chunk(2, -1)[1] : activated;
+}
+
+TEST_P(Product, IsActivated) {
+  for (const Activation activation : {Activation::silu, Activation::gelu, Activation::gelu_tanh})
+    for (const bool gated : {true, false})
+      for (const std::int64_t n : {1, 17, 300}) {
+        const Mlp mlp{activation, gated};
+        const StoredMatrix m = random_matrix(2 * 96, 64);
+        const at::Tensor x = random({n, 64}, dtype) * 0.2, y = ops.product(x, m.matrix);
+        const at::Tensor activated = ops.activated_product(x, m.matrix, mlp);
+        EXPECT_EQ(activated.scalar_type(), dtype);
+        EXPECT_LT(error_of(activated, exact_activation(y, mlp, dtype), 1), 2.5 * GetParam().unit());
+      }
+}
+
 TEST_P(Product, SwigluIsSiluOfGateTimesUp) {
   for (const std::int64_t n : {1, 17, 40, 600}) {
     const StoredMatrix m = random_matrix(2 * 96, 64, false);
-    const at::Tensor x = random({n, 64}, dtype), gated = ops.swiglu_product(x, m.matrix);
+    const at::Tensor x = random({n, 64}, dtype), gated = ops.activated_product(x, m.matrix, {});
     const auto halves = ops.product(x, m.matrix).to(at::kDouble).chunk(2, -1);
     const at::Tensor silu = at::silu(halves[0]).to(dtype).to(at::kDouble);
     EXPECT_LT(error_of(gated, silu * halves[1], 1e-3), 2.5 * GetParam().unit()) << n;
@@ -351,7 +421,7 @@ TEST_P(Logits, OneElementMakesARowNotFinite) {
 #define EVERY_TABLE(Suite)                                                        \
   INSTANTIATE_TEST_SUITE_P(Tables, Suite, ::testing::ValuesIn(testing::tables()), \
                            [](const auto& info) { return info.param.name; })
-EVERY_TABLE(RmsNorm);
+EVERY_TABLE(NormOf);
 EVERY_TABLE(RotateAndWrite);
 EVERY_TABLE(Attention);
 EVERY_TABLE(Product);

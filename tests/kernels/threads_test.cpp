@@ -23,8 +23,10 @@ std::vector<at::Tensor> results(const testing::Table& table) {
                            at::zeros({50, 2, 3, 64}, x.options())};
   const at::Tensor angles = at::arange(100 * 32).view({50, 2, 32}) * 1e-3;
   ops.rotate_and_write(qkv, {angles.cos(), angles.sin()}, written);
-  std::vector<at::Tensor> found{ops.attention(q, cells, bias, 0.1),
-                                ops.rms_norm(x, random({64}), 1e-5),
+  std::vector<at::Tensor> found{ops.attention(q, cells, bias, {0.1}),
+                                ops.attention(q, cells, bias, {0.1, 2.0}),
+                                ops.norm(x, {.weight = random({64})}),
+                                ops.norm(x, {NormKind::layer, 1e-5, random({64}), random({64})}),
                                 ops.argmax(x),
                                 ops.finite_rows(x),
                                 qkv,
@@ -35,8 +37,10 @@ std::vector<at::Tensor> results(const testing::Table& table) {
     const at::Tensor some = x.narrow(0, 0, rows), sum = random({rows, 320});
     ops.add_product(some, matrix.matrix, sum);
     const auto [token, finite] = ops.argmax_product(some, matrix.matrix);
-    found.insert(found.end(), {ops.product(some, matrix.matrix),
-                               ops.swiglu_product(some, matrix.matrix), sum, token, finite});
+    found.insert(
+        found.end(),
+        {ops.product(some, matrix.matrix), ops.activated_product(some, matrix.matrix, {}),
+         ops.activated_product(some, matrix.matrix, {Activation::gelu}), sum, token, finite});
   }
   return found;
 }

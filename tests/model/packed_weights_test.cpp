@@ -37,7 +37,7 @@ Weights plain(const ModelConfig& config, at::ScalarType dtype) {
 
 /// Products of a batch with every matrix, and the parameters that are not packed.
 std::vector<at::Tensor> uses(const Weights& weights, at::ScalarType dtype, bool with_library) {
-  std::vector<at::Tensor> results{weights.embedding, weights.norm};
+  std::vector<at::Tensor> results{weights.embedding, weights.norm.weight};
   at::manual_seed(1);
   const Operations& operations =
       with_library ? aten_operations() : operations_of({at::kCPU, dtype});
@@ -46,7 +46,7 @@ std::vector<at::Tensor> uses(const Weights& weights, at::ScalarType dtype, bool 
     results.push_back(operations.product(x, matrix));
   };
   for (const LayerWeights& layer : weights.layers) {
-    results.push_back(layer.input_norm);
+    results.push_back(layer.input_norm.weight);
     for (const Matrix* matrix : {&layer.qkv, &layer.o, &layer.gate_up, &layer.down}) times(*matrix);
   }
   times(weights.head);

@@ -1,4 +1,4 @@
-#include "rvsweep/model/rotary.hpp"
+#include "model/rotary.hpp"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
@@ -15,7 +15,7 @@ namespace rvsweep {
 namespace {
 
 at::Tensor rotated_by(const at::Tensor& x, std::int64_t position) {
-  const at::Tensor frequencies = inverse_frequencies(testing::tiny_config());
+  const at::Tensor frequencies = inverse_frequencies(testing::tiny_config().rope, 12);
   return rotate(x, rotation_at(at::full({1}, position, at::kLong), frequencies));
 }
 
@@ -44,13 +44,12 @@ TEST(Rope, LinearScalingInterpolatesPositions) {
   scaled.rope.factor = 4;
   const at::Tensor x = at::randn({5, 12});
   const at::Tensor slow =
-      rotate(x, rotation_at(at::full({1}, 20, at::kLong), inverse_frequencies(scaled)));
+      rotate(x, rotation_at(at::full({1}, 20, at::kLong), inverse_frequencies(scaled.rope, 12)));
   EXPECT_TRUE(at::allclose(slow, rotated_by(x, 5), 1e-5, 1e-5));
 }
 
 TEST(Rope, Llama3ScalingKeepsHighAndSlowsLowFrequencies) {
   ModelConfig plain = testing::tiny_config();
-  plain.head_dim = 64;
   plain.rope.theta = 500000;
   ModelConfig scaled = plain;
   scaled.rope.type = RopeType::llama3;
@@ -58,7 +57,8 @@ TEST(Rope, Llama3ScalingKeepsHighAndSlowsLowFrequencies) {
   scaled.rope.low_freq_factor = 1;
   scaled.rope.high_freq_factor = 4;
   scaled.rope.original_max_position_embeddings = 8192;
-  const at::Tensor before = inverse_frequencies(plain), after = inverse_frequencies(scaled);
+  const at::Tensor before = inverse_frequencies(plain.rope, 64),
+                   after = inverse_frequencies(scaled.rope, 64);
   EXPECT_EQ(before[0].item<float>(), after[0].item<float>());
   EXPECT_FLOAT_EQ(before[31].item<float>() / 8, after[31].item<float>());
   for (int i = 1; i < 32; ++i) EXPECT_LT(after[i].item<float>(), after[i - 1].item<float>());

@@ -3,6 +3,7 @@
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
@@ -50,6 +51,35 @@ TEST(Transformer, PaddingOnTheLeftChangesNothingButRounding) {
   const auto prompt = some_tokens(9, 1);
   const Fed alone = feed(model, {prompt}, 9), padded = feed(model, {prompt}, 16);
   EXPECT_TRUE(at::allclose(alone.logits[0], padded.logits[0].narrow(0, 7, 9), 1e-4, 1e-4));
+}
+
+/// Keys of one layer after a prompt.
+at::Tensor keys_of(const ModelConfig& config, std::int64_t layer) {
+  return feed(testing::tiny_transformer(7, config), {some_tokens(9, 1)}, 9).cache.k[layer];
+}
+
+TEST(Transformer, LayersOfSlidingAttentionRotateByTheirOwn) {
+  ModelConfig usual = testing::tiny_config(), local = usual, mixed = usual;
+  local.rope.theta = 100;
+  mixed.local_rope = local.rope;
+  mixed.local_layers = {true, false, true, false};
+  EXPECT_TRUE(at::equal(keys_of(mixed, 0), keys_of(local, 0)));
+  EXPECT_FALSE(at::equal(keys_of(mixed, 0), keys_of(usual, 0)));
+  const Transformer model = testing::tiny_transformer(7, mixed);
+  const at::Tensor position = at::tensor({5}, at::kLong);
+  const auto turn = [&](std::int64_t layer) { return model.turn(layer, position).cos; };
+  EXPECT_TRUE(at::equal(turn(0), turn(2)));
+  EXPECT_FALSE(at::equal(turn(0), turn(1)));
+}
+
+TEST(Transformer, KeysAreScaledByTheRotationOnce) {
+  ModelConfig scaled = testing::tiny_config();
+  scaled.rope.scale = 1.5;
+  const at::Tensor plain = keys_of(testing::tiny_config(), 0);
+  EXPECT_TRUE(at::allclose(keys_of(scaled, 0), plain * 1.5, 1e-5, 1e-5));
+  const Transformer model = testing::tiny_transformer(7, scaled);
+  const Rotation turn = model.turn(0, at::tensor({5}, at::kLong));
+  EXPECT_TRUE(at::allclose(turn.cos.square() + turn.sin.square(), at::ones_like(turn.cos)));
 }
 
 TEST(Transformer, TokenByTokenEqualsAllAtOnce) {

@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/ones_like.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -133,9 +134,9 @@ TEST_F(Sources, DrawnNumbersAreNearlyNormal) {
   EXPECT_LE(numbers.abs().max().item<double>(), 0.05 * std::sqrt(12.0) * 1.0001);
   EXPECT_NEAR(mean(numbers.select(1, 0) * numbers.select(1, 1)), 0.0,
               5 * 0.0025 / std::sqrt(20001));
-  EXPECT_TRUE(at::equal(w.norm, w.norm * 0 + 1));
-  EXPECT_TRUE(at::equal(w.layers[2].input_norm, w.norm));
-  EXPECT_TRUE(at::equal(w.layers[2].mlp_norm, w.norm));
+  EXPECT_TRUE(at::equal(w.norm.weight, at::ones_like(w.norm.weight)));
+  EXPECT_TRUE(at::equal(w.layers[2].input_norm.weight, w.norm.weight));
+  EXPECT_TRUE(at::equal(w.layers[2].mlp_norm.weight, w.norm.weight));
   EXPECT_TRUE(at::equal(w.layers[2].qkv.bias, w.layers[2].qkv.bias * 0));
 }
 

@@ -96,15 +96,15 @@ TEST(WeightsIn, AreViewsOfEveryTensor) {
     EXPECT_EQ(tensor.flatten()[0].item<float>(), static_cast<float>(offset(first))) << first;
   };
   check(weights.embedding, {64, 32}, "model.embed_tokens.weight");
-  check(layer.input_norm, {32}, "model.layers.2.input_layernorm.weight");
+  check(layer.input_norm.weight, {32}, "model.layers.2.input_layernorm.weight");
   check(layer.qkv.data, {48 + 24 + 24, 32}, "model.layers.2.self_attn.q_proj.weight");
   check(layer.qkv.bias, {48 + 24 + 24}, "model.layers.2.self_attn.q_proj.bias");
   check(layer.o.data, {32, 48}, "model.layers.2.self_attn.o_proj.weight");
   check(layer.o.bias, {32}, "model.layers.2.self_attn.o_proj.bias");
-  check(layer.mlp_norm, {32}, "model.layers.2.post_attention_layernorm.weight");
+  check(layer.mlp_norm.weight, {32}, "model.layers.2.post_attention_layernorm.weight");
   check(layer.gate_up.data, {2 * 48, 32}, "model.layers.2.mlp.gate_proj.weight");
   check(layer.down.data, {32, 48}, "model.layers.2.mlp.down_proj.weight");
-  check(weights.norm, {32}, "model.norm.weight");
+  check(weights.norm.weight, {32}, "model.norm.weight");
   check(weights.head.data, {64, 32}, "lm_head.weight");
 }
 
@@ -119,7 +119,7 @@ TEST(WeightsIn, LeavesUndefinedWhatTheLayoutDoesNotHold) {
   const ModelConfig config = config_of_test(false);
   const WeightLayout layout = lookups_and_vectors(config, at::kFloat);
   const Weights weights = weights_in(counting_block(layout), config, layout);
-  EXPECT_TRUE(weights.norm.defined() && weights.layers[3].qkv.bias.defined());
+  EXPECT_TRUE(weights.norm.weight.defined() && weights.layers[3].qkv.bias.defined());
   EXPECT_FALSE(weights.head.data.defined());
   EXPECT_FALSE(weights.layers[3].down.data.defined());
 }

@@ -10,30 +10,50 @@ namespace {
 // What the fields do is tested where they are read: Config.TakesFromItsFamilyWhatFamiliesDifferIn.
 TEST(Families, DifferInEveryField) {
   std::set<std::string> model_types, names;
+  std::set<Naming> namings;
   std::set<Bias> qkv_biases, o_biases;
   std::set<Window> windows;
-  std::set<bool> with_head_norms;
-  std::set<std::optional<std::int64_t>> n_kv_heads, head_dims;
+  std::set<QkNorm> qk_norms;
+  std::set<NormKind> norms;
+  std::set<std::pair<bool, bool>> places;
+  std::set<bool> are_fused, are_gated, are_scaled, are_learned;
+  std::set<std::set<std::string>> all_honoured;
+  std::set<nlohmann::json> all_defaults, all_aliases;
   for (const Family& family : all_families()) {
-    const auto& [model_type, name, qkv_bias, o_bias, window, head_norms, kv_heads, head_dim] =
-        family;  // every field
+    const auto& [model_type, name, naming, fused, qkv_bias, o_bias, window, qk_norm, norm,
+                 norms_before, norms_after, gated_mlp, scaled_embedding, learned_positions, honours,
+                 defaults, aliases] = family;  // every field
     model_types.insert(model_type);
     names.insert(name);
     qkv_biases.insert(qkv_bias);
     o_biases.insert(o_bias);
     windows.insert(window);
-    with_head_norms.insert(head_norms);
-    n_kv_heads.insert(kv_heads);
-    head_dims.insert(head_dim);
+    qk_norms.insert(qk_norm);
+    norms.insert(norm);
+    places.emplace(norms_before, norms_after);
+    namings.insert(naming);
+    are_fused.insert(fused);
+    are_gated.insert(gated_mlp);
+    are_scaled.insert(scaled_embedding);
+    are_learned.insert(learned_positions);
+    all_honoured.insert(honours);
+    all_defaults.insert(defaults);
+    all_aliases.insert(aliases);
   }
   EXPECT_EQ(model_types.size(), all_families().size());
-  EXPECT_EQ(names.size(), all_families().size());
+  EXPECT_EQ(names.size(), all_families().size() - 1);  // Gemma 3 of text alone and with images
   EXPECT_GT(qkv_biases.size(), 1u);
   EXPECT_GT(o_biases.size(), 1u);
   EXPECT_GT(windows.size(), 1u);
-  EXPECT_GT(with_head_norms.size(), 1u);
-  EXPECT_GT(n_kv_heads.size(), 1u);
-  EXPECT_GT(head_dims.size(), 1u);
+  EXPECT_GT(qk_norms.size(), 1u);
+  EXPECT_GT(norms.size(), 1u);
+  EXPECT_GT(places.size(), 1u);
+  EXPECT_GT(namings.size(), 1u);
+  for (const auto& values : {are_fused, are_gated, are_scaled, are_learned})
+    EXPECT_EQ(values.size(), 2u);
+  EXPECT_GT(all_honoured.size(), 1u);
+  EXPECT_GT(all_defaults.size(), 1u);
+  EXPECT_GT(all_aliases.size(), 1u);
 }
 
 TEST(Families, AreFoundByModelType) {
@@ -43,7 +63,9 @@ TEST(Families, AreFoundByModelType) {
 }
 
 TEST(Families, AreListedInWords) {
-  EXPECT_EQ(supported_families(), "rvsweep runs dense Llama, Mistral, Qwen2 and Qwen3 models");
+  EXPECT_EQ(supported_families(),
+            "rvsweep runs dense Llama, Mistral, Qwen2, Qwen3, OLMo-2, Gemma 2, Gemma 3, GPT-NeoX, "
+            "GPT-2 and Phi-3 models");
 }
 
 }  // namespace

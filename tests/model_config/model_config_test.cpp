@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "support/input_error.hpp"
@@ -82,7 +83,7 @@ TEST_F(Config, ReadsAModelAsTransformers4WritesIt) {
   EXPECT_EQ(m.vocab_size, 128256);
   EXPECT_EQ(m.max_positions, 8192);
   EXPECT_EQ(m.max_length(), 8192);
-  EXPECT_EQ(m.rms_norm_eps, 1e-5);
+  EXPECT_EQ(m.norm_eps, 1e-5);
   EXPECT_EQ(m.rope.type, RopeType::default_);
   EXPECT_EQ(m.rope.theta, 500000.0);
   EXPECT_FALSE(m.tied_head);
@@ -137,7 +138,7 @@ TEST_F(Config, HasTheDefaultsOfTransformers) {
     small.erase(key);
   const ModelConfig m = load(small);
   EXPECT_EQ(m.rope.theta, 10000.0);
-  EXPECT_EQ(m.rms_norm_eps, 1e-6);
+  EXPECT_EQ(m.norm_eps, 1e-6);
   EXPECT_FALSE(m.tied_head);
   EXPECT_TRUE(m.eos_token_ids.empty());
   EXPECT_EQ(m.n_kv_heads, 32);
@@ -158,17 +159,33 @@ TEST_F(Config, TakesFromItsFamilyWhatFamiliesDifferIn) {
     bool attention_bias, qkv_bias, o_bias;
     std::optional<std::int64_t> sliding_window;
     std::int64_t n_kv_heads, head_dim;
-    bool head_norms;
+    QkNorm qk_norm;
+    NormKind norm = NormKind::rms;
+    bool norms_before = true, norms_after = false;
+    double eps = 1e-6;
   };
-  for (const Case& expected : {Case{"llama", false, false, false, {}, 32, 64, false},
-                               {"llama", true, true, true, {}, 32, 64, false},
-                               {"mistral", true, false, false, 4096, 8, 64, false},
-                               {"qwen2", false, true, false, {}, 32, 64, false},
-                               {"qwen2", true, true, false, {}, 32, 64, false},
-                               {"qwen3", false, false, false, {}, 32, 128, true},
-                               {"qwen3", true, true, true, {}, 32, 128, true}}) {
+  for (const Case& expected : {Case{"llama", false, false, false, {}, 32, 64, QkNorm::none},
+                               {"llama", true, true, true, {}, 32, 64, QkNorm::none},
+                               {"mistral", true, false, false, 4096, 8, 64, QkNorm::none},
+                               {"qwen2", false, true, false, {}, 32, 64, QkNorm::none},
+                               {"qwen2", true, true, false, {}, 32, 64, QkNorm::none},
+                               {"qwen3", false, false, false, {}, 32, 128, QkNorm::each_head},
+                               {"qwen3", true, true, true, {}, 32, 128, QkNorm::each_head},
+                               {"olmo2",
+                                true,
+                                true,
+                                true,
+                                {},
+                                32,
+                                64,
+                                QkNorm::all_heads,
+                                NormKind::rms_float,
+                                false,
+                                true,
+                                1e-5}}) {
     const json family =
-        without(with(llama3, "model_type", expected.model_type), "num_key_value_heads");
+        without(without(with(llama3, "model_type", expected.model_type), "num_key_value_heads"),
+                "rms_norm_eps");
     const ModelConfig m =
         load(with(with(family, "attention_bias", expected.attention_bias), "hidden_size", 2048));
     EXPECT_EQ(m.model_type, expected.model_type);
@@ -177,7 +194,11 @@ TEST_F(Config, TakesFromItsFamilyWhatFamiliesDifferIn) {
     EXPECT_EQ(m.sliding_window, expected.sliding_window) << expected.model_type;
     EXPECT_EQ(m.n_kv_heads, expected.n_kv_heads) << expected.model_type;
     EXPECT_EQ(m.head_dim, expected.head_dim) << expected.model_type;
-    EXPECT_EQ(m.head_norms, expected.head_norms) << expected.model_type;
+    EXPECT_EQ(m.qk_norm, expected.qk_norm) << expected.model_type;
+    EXPECT_EQ(m.norm, expected.norm) << expected.model_type;
+    EXPECT_EQ(m.norms_before, expected.norms_before) << expected.model_type;
+    EXPECT_EQ(m.norms_after, expected.norms_after) << expected.model_type;
+    EXPECT_EQ(m.norm_eps, expected.eps) << expected.model_type;
     EXPECT_EQ(load(with(family, "num_key_value_heads", nullptr)).n_kv_heads, 32);
   }
 }
@@ -242,10 +263,12 @@ TEST_F(Config, EachFamilyHasItsOwnWindowKeys) {
   EXPECT_FALSE(load(with(windows, "sliding_window", nullptr)).sliding_window);
   EXPECT_FALSE(load(with(windows, "max_window_layers", 32)).sliding_window);
   EXPECT_EQ(load(with(windows, "max_window_layers", 31)).sliding_window, 4096);
-  const json full = {"full_attention", "full_attention"};
-  const json mixed = {"full_attention", "sliding_attention"};
+  const json full = std::vector<std::string>(32, "full_attention");
+  json mixed = full;
+  mixed[1] = "sliding_attention";
   EXPECT_FALSE(load(with(windows, "layer_types", full)).sliding_window);
   EXPECT_EQ(load(with(windows, "layer_types", mixed)).sliding_window, 4096);
+  EXPECT_TRUE(says(refusal(with(windows, "layer_types", {"full_attention"})), {"layer_types"}));
 }
 
 TEST_F(Config, WhatTwoVersionsOfTransformersReadDifferentlyIsRefused) {
@@ -300,9 +323,13 @@ TEST_F(Config, MalformedFilesBesideItAreNamed) {
 
 TEST_F(Config, AMissingKeyIsNamed) {
   for (const char* key : {"model_type", "num_hidden_layers", "hidden_size", "intermediate_size",
-                          "num_attention_heads", "vocab_size", "max_position_embeddings"})
+                          "num_attention_heads", "vocab_size"})
     EXPECT_TRUE(
         says(refusal(without(llama3, key)), {"config.json", std::string("\"") + key + "\""}));
+  const json mistral = with(llama3, "model_type", "mistral");
+  EXPECT_TRUE(
+      says(refusal(without(mistral, "max_position_embeddings")), {"\"max_position_embeddings\""}));
+  EXPECT_EQ(load(without(llama3, "max_position_embeddings")).max_positions, 2048);  // Llama 1
 }
 
 TEST_F(Config, AValueOfTheWrongTypeOrSignIsNamed) {
@@ -329,15 +356,21 @@ TEST_F(Config, HeadsThatDoNotDivideAreRefused) {
 
 TEST_F(Config, WhatIsNotSupportedIsRefusedByName) {
   EXPECT_TRUE(
-      says(refusal(with(llama3, "model_type", "gpt2")),
-           {"config.json: model_type \"gpt2\" is not supported: rvsweep runs dense Llama"}));
+      says(refusal(with(llama3, "model_type", "bloom")),
+           {"config.json: model_type \"bloom\" is not supported: rvsweep runs dense Llama"}));
   EXPECT_TRUE(says(refusal(with(llama3, "model_type", "mixtral")), {"\"mixtral\""}));
   EXPECT_TRUE(says(refusal(with(llama3, "quantization_config", {{"quant_method", "gptq"}})),
                    {"quantization_config"}));
   for (const char* key : {"num_local_experts", "num_experts", "n_routed_experts"})
     EXPECT_TRUE(says(refusal(with(llama3, key, 8)), {key, "mixture of experts"}));
-  EXPECT_TRUE(says(refusal(with(llama3, "hidden_act", "gelu")), {"hidden_act", "\"gelu\""}));
-  EXPECT_TRUE(says(refusal(with(llama3, "mlp_bias", true)), {"mlp_bias: true"}));
+  EXPECT_TRUE(says(refusal(with(llama3, "hidden_act", "relu2")), {"hidden_act", "\"relu2\""}));
+  const json qwen2 = with(llama3, "model_type", "qwen2");
+  EXPECT_TRUE(says(refusal(with(qwen2, "mlp_bias", true)), {"mlp_bias: true"}));
+  EXPECT_TRUE(load(with(llama3, "mlp_bias", true)).mlp_bias);
+  const json with_keys = {"use_bidirectional_attention", "add_cross_attention",
+                          "scale_attn_by_inverse_layer_idx"};
+  for (const std::string key : with_keys)
+    EXPECT_TRUE(says(refusal(with(llama3, key, true)), {key + ": true"}));
   EXPECT_TRUE(says(refusal(with(llama3, "is_causal", false)), {"is_causal: false"}));
   EXPECT_TRUE(says(refusal(with(llama3, "partial_rotary_factor", 0.5)), {"partial_rotary_factor"}));
   EXPECT_TRUE(says(
@@ -347,10 +380,10 @@ TEST_F(Config, WhatIsNotSupportedIsRefusedByName) {
 }
 
 TEST_F(Config, OtherRotationsAreRefusedByName) {
-  for (const char* type : {"dynamic", "yarn", "longrope"}) {
-    EXPECT_TRUE(
-        says(refusal(with(llama3, "rope_scaling", {{"rope_type", type}, {"factor", 2.0}})),
-             {"rope_scaling", std::string("\"") + type + "\"", "default, linear and llama3"}));
+  for (const char* type : {"ntk", "mrope"}) {
+    EXPECT_TRUE(says(refusal(with(llama3, "rope_scaling", {{"rope_type", type}, {"factor", 2.0}})),
+                     {"rope_scaling", std::string("\"") + type + "\"",
+                      "default, linear, dynamic, llama3, yarn and longrope"}));
     EXPECT_TRUE(says(refusal(with(llama3, "rope_scaling", {{"type", type}, {"factor", 2.0}})),
                      {std::string("\"") + type + "\""}));
     EXPECT_TRUE(says(refusal(version_5(llama3, {{"rope_type", type}, {"rope_theta", 1e4}})),
@@ -372,8 +405,127 @@ TEST_F(Config, AnIncompleteLlama3RotationIsNamed) {
                      {"rope_scaling", std::string("\"") + key + "\""}));
 }
 
-// transformers 5 gives each attention type its own rotation in some models; none of them is ours.
-TEST_F(Config, ARotationPerLayerTypeIsRefused) {
+/// A Gemma 3 of text and images as its folders have it: almost every key is left out.
+const json gemma3 = {{"model_type", "gemma3"},
+                     {"eos_token_id", {1, 106}},
+                     {"text_config",
+                      {{"model_type", "gemma3_text"},
+                       {"hidden_size", 2560},
+                       {"intermediate_size", 10240},
+                       {"num_hidden_layers", 34},
+                       {"rope_scaling", {{"factor", 8.0}, {"rope_type", "linear"}}},
+                       {"sliding_window", 1024}}},
+                     {"vision_config", {{"hidden_size", 1152}}}};
+
+TEST_F(Config, ReadsTheTextModelOfAMultimodalOne) {
+  const ModelConfig m = load(gemma3);
+  EXPECT_EQ(m.hidden_size, 2560);
+  EXPECT_EQ(m.n_layers, 34);
+  EXPECT_EQ(m.n_heads, 8);
+  EXPECT_EQ(m.head_dim, 256);
+  EXPECT_EQ(m.vocab_size, 262208);
+  EXPECT_TRUE(m.tied_head);
+  EXPECT_EQ(m.activation, Activation::gelu_tanh);
+  EXPECT_EQ(m.embedding_scale, std::sqrt(2560.0));
+  EXPECT_EQ(m.attention_scale(), 1 / 16.0);
+  EXPECT_EQ(m.rope.type, RopeType::linear);
+  EXPECT_EQ(m.rope.theta, 1e6);
+  EXPECT_EQ(m.local_rope->type, RopeType::default_);
+  EXPECT_EQ(m.local_rope->theta, 1e4);
+  for (std::int64_t layer = 0; layer < 34; ++layer) EXPECT_EQ(m.is_local(layer), layer % 6 != 5);
+  EXPECT_EQ(m.max_length(), 1024);
+  EXPECT_EQ(m.eos_token_ids, (Ids{1, 106}));
+  EXPECT_TRUE(m.notes.empty());
+}
+
+TEST_F(Config, ReadsARotationOfItsOwnForEachKindOfLayer) {
+  json v5 = gemma3;
+  v5["text_config"].erase("rope_scaling");
+  v5["text_config"]["rope_parameters"] = {
+      {"full_attention", {{"rope_type", "linear"}, {"rope_theta", 2e6}, {"factor", 4.0}}},
+      {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 3e4}}}};
+  const ModelConfig m = load(v5);
+  EXPECT_EQ(m.rope.theta, 2e6);
+  EXPECT_EQ(m.rope.factor, 4);
+  EXPECT_EQ(m.local_rope->theta, 3e4);
+}
+
+TEST_F(Config, SoftCapsAreThoseThatTheFamilyHonours) {
+  json text = gemma3["text_config"];
+  text["attn_logit_softcapping"] = 50.0;
+  text["final_logit_softcapping"] = 30.0;
+  const ModelConfig third = load(with(text, "model_type", "gemma3_text"));
+  EXPECT_EQ(third.attention_soft_cap, 0);
+  EXPECT_EQ(third.logit_soft_cap, 30);
+  json second = with(with(llama3, "model_type", "gemma2"), "head_dim", 128);
+  EXPECT_EQ(load(second).attention_soft_cap, 50);
+  EXPECT_EQ(load(with(second, "attn_logit_softcapping", nullptr)).attention_soft_cap, 0);
+  EXPECT_EQ(load(with(llama3, "attn_logit_softcapping", 50.0)).attention_soft_cap, 0);
+}
+
+TEST_F(Config, ReadsGpt2sOwnNames) {
+  const json gpt2 = {{"model_type", "gpt2"}, {"n_embd", 768},        {"n_layer", 12},
+                     {"n_head", 12},         {"n_positions", 1024},  {"n_ctx", 1024},
+                     {"vocab_size", 50257},  {"eos_token_id", 50256}};
+  const ModelConfig m = load(gpt2);
+  EXPECT_EQ(m.hidden_size, 768);
+  EXPECT_EQ(m.intermediate_size, 3072);
+  EXPECT_EQ(m.max_positions, 1024);
+  EXPECT_EQ(m.activation, Activation::gelu_tanh);
+  EXPECT_EQ(m.rotary_dim(), 0);
+  EXPECT_TRUE(m.learned_positions && m.tied_head && m.qkv_bias && m.o_bias);
+  EXPECT_EQ(load(with(gpt2, "n_inner", 100)).intermediate_size, 100);
+  EXPECT_TRUE(says(m.description, {"GPT-2", "LayerNorm", "learned positions"}));
+}
+
+TEST_F(Config, ReadsGptNeoxsOwnNames) {
+  json neox = with(with(llama3, "model_type", "gpt_neox"), "rotary_emb_base", 12345);
+  for (const char* key : {"rope_theta", "rms_norm_eps", "num_key_value_heads", "attention_bias"})
+    neox.erase(key);
+  const ModelConfig m = load(with(neox, "hidden_act", "gelu"));
+  EXPECT_EQ(m.rope.theta, 12345);
+  EXPECT_EQ(m.rotary_dim(), 32);
+  EXPECT_EQ(m.norm_eps, 1e-5);
+  EXPECT_TRUE(m.parallel_residual && m.qkv_bias && m.o_bias);
+  EXPECT_FALSE(load(with(neox, "use_parallel_residual", false)).parallel_residual);
+  EXPECT_EQ(load(with(neox, "rotary_pct", 1.0)).rotary_dim(), 128);
+  EXPECT_FALSE(load(with(llama3, "use_parallel_residual", true)).parallel_residual);
+}
+
+TEST_F(Config, ReadsYarnAndItsScale) {
+  const json yarn = {
+      {"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 2048}};
+  const RopeConfig rope = load(with(llama3, "rope_scaling", yarn)).rope;
+  EXPECT_EQ(rope.type, RopeType::yarn);
+  EXPECT_EQ(rope.scale, 0.1 * std::log(4.0) + 1);
+  EXPECT_EQ(load(with(llama3, "rope_scaling", with(yarn, "attention_factor", 1.25))).rope.scale,
+            1.25);
+  EXPECT_TRUE(
+      says(refusal(with(llama3, "rope_scaling", without(yarn, "original_max_position_embeddings"))),
+           {"original_max_position_embeddings"}));
+}
+
+TEST_F(Config, LongropeEndsWithItsOriginalContext) {
+  json phi = with(with(llama3, "model_type", "phi3"), "max_position_embeddings", 131072);
+  phi["rope_scaling"] = {{"type", "longrope"},
+                         {"short_factor", std::vector<double>(64, 1.5)},
+                         {"long_factor", std::vector<double>(64, 3.0)}};
+  const ModelConfig m = load(phi);
+  EXPECT_EQ(m.max_length(), 4096);
+  EXPECT_EQ(m.rope.divisors.size(), 64u);
+  EXPECT_EQ(m.rope.scale, std::sqrt(1 + std::log(32.0) / std::log(4096.0)));
+  EXPECT_TRUE(m.fused);
+  phi["rope_scaling"]["short_factor"] = {1.5};
+  EXPECT_TRUE(says(refusal(phi), {"short_factor"}));
+}
+
+TEST_F(Config, DynamicScalingIsNoneWithinThePositions) {
+  const json dynamic = {{"rope_type", "dynamic"}, {"factor", 2.0}};
+  EXPECT_EQ(load(with(llama3, "rope_scaling", dynamic)).rope, load(llama3).rope);
+}
+
+// transformers 5 gives each attention type its own rotation in some models.
+TEST_F(Config, ARotationPerLayerTypeIsRefusedWhereTheFamilyHasOne) {
   const json rope = {{"full_attention", {{"rope_type", "default"}, {"rope_theta", 1e6}}}};
   EXPECT_TRUE(says(refusal(version_5(llama3, rope)), {"rope_parameters"}));
 }

@@ -41,12 +41,12 @@ std::vector<Expected> expected_layer(const std::string& layer, bool qkv_bias, bo
       {Slot::qkv_proj, attention + "k_proj.weight", {24, 32}, Role::product},
       {Slot::qkv_proj, attention + "v_proj.weight", {24, 32}, Role::product}};
   if (qkv_bias) {
-    block.push_back({Slot::qkv_bias, attention + "q_proj.bias", {48}, Role::bias});
-    block.push_back({Slot::qkv_bias, attention + "k_proj.bias", {24}, Role::bias});
-    block.push_back({Slot::qkv_bias, attention + "v_proj.bias", {24}, Role::bias});
+    block.push_back({Slot::qkv_proj, attention + "q_proj.bias", {48}, Role::bias});
+    block.push_back({Slot::qkv_proj, attention + "k_proj.bias", {24}, Role::bias});
+    block.push_back({Slot::qkv_proj, attention + "v_proj.bias", {24}, Role::bias});
   }
   block.push_back({Slot::o_proj, attention + "o_proj.weight", {32, 48}, Role::product});
-  if (o_bias) block.push_back({Slot::o_bias, attention + "o_proj.bias", {32}, Role::bias});
+  if (o_bias) block.push_back({Slot::o_proj, attention + "o_proj.bias", {32}, Role::bias});
   const std::string mlp_norm = layer + ".post_attention_layernorm.weight";
   block.push_back({Slot::mlp_norm, mlp_norm, {32}, Role::norm_weight});
   block.push_back({Slot::gate_up_proj, layer + ".mlp.gate_proj.weight", {40, 32}, Role::product});
@@ -90,7 +90,7 @@ TEST(Parameters, AreHuggingFacesInTheOrderOfTheirUse) {
 TEST(Parameters, NormsOfHeadsFollowTheirProjections) {
   ModelConfig config = tiny();
   const auto without = parameters_of(config);
-  config.head_norms = true;
+  config.qk_norm = QkNorm::each_head;
   auto with = parameters_of(config);
   const auto q_norm = std::ranges::find(with, Slot::q_norm, &Parameter::slot);
   EXPECT_EQ(q_norm->name, "model.layers.0.self_attn.q_norm.weight");
@@ -103,6 +103,27 @@ TEST(Parameters, NormsOfHeadsFollowTheirProjections) {
   EXPECT_EQ(with.size(), without.size());
 }
 
+TEST(Parameters, NormsAfterAHalfTakeTheNameOfLlamasSecond) {
+  ModelConfig config = tiny();
+  config.qk_norm = QkNorm::all_heads;
+  config.norms_after = true;
+  const auto name_of = [&](Slot slot) {
+    const auto parameters = parameters_of(config);
+    const auto found = std::ranges::find(parameters, slot, &Parameter::slot);
+    return found == parameters.end() ? "" : found->name;
+  };
+  EXPECT_EQ(name_of(Slot::attention_out_norm), "model.layers.0.post_attention_layernorm.weight");
+  EXPECT_EQ(name_of(Slot::mlp_norm), "model.layers.0.pre_feedforward_layernorm.weight");
+  EXPECT_EQ(name_of(Slot::mlp_out_norm), "model.layers.0.post_feedforward_layernorm.weight");
+  const auto parameters = parameters_of(config);
+  const auto k_norm = std::ranges::find(parameters, Slot::k_norm, &Parameter::slot);
+  EXPECT_EQ((k_norm - 1)->shape, Shape{48});
+  EXPECT_EQ(k_norm->shape, Shape{24});
+  config.norms_before = false;
+  EXPECT_EQ(name_of(Slot::input_norm), "");
+  EXPECT_EQ(name_of(Slot::mlp_norm), "");
+}
+
 TEST(Parameters, ShareATensorWithThoseOfTheirSlotAndLayer) {
   const auto parameters = parameters_of(tiny());
   const auto find = [&](const std::string& name) {
@@ -113,6 +134,9 @@ TEST(Parameters, ShareATensorWithThoseOfTheirSlotAndLayer) {
   EXPECT_FALSE(q.shares_tensor(find("0.self_attn.q_proj")));
   EXPECT_FALSE(q.shares_tensor(find("1.self_attn.o_proj")));
   EXPECT_EQ(q.numel(), 48 * 32);
+  Parameter q_bias = q;
+  q_bias.role = Role::bias;
+  EXPECT_FALSE(q.shares_tensor(q_bias));
 }
 
 TEST(CheckTensors, AcceptsAWholeModelInAnySupportedDtype) {
@@ -142,15 +166,55 @@ TEST(CheckTensors, NamesAnUnusedTensor) {
                    {"model.layers.0.self_attn.v_proj.bias"}));
 }
 
-TEST(CheckTensors, PassesOverRotaryBuffersAndACopyOfATiedHead) {
+TEST(CheckTensors, PassesOverACopyOfATiedHead) {
   ModelConfig config = tiny();
   config.tied_head = true;
   TensorIndex index = index_of(config);
-  index["model.layers.0.self_attn.rotary_emb.inv_freq"] = {"f", "F32", {2}, 0, 0};
   index["lm_head.weight"] = {"f", "F32", {64, 32}, 0, 0};
   check_tensors(config, index);
-  index["model.layers.0.self_attn.rotary_emb.inv_freq_2"] = {"f", "F32", {2}, 0, 0};
-  EXPECT_TRUE(says(refusal_message([&] { check_tensors(config, index); }), {"inv_freq_2"}));
+}
+
+TEST(OwnTensors, AreWithoutBuffersAndWhatSees) {
+  const TensorEntry entry{"f", "F32", {2}, 0, 0};
+  const TensorIndex own =
+      own_tensors(tiny(), {{"model.layers.0.self_attn.rotary_emb.inv_freq", entry},
+                           {"model.layers.0.self_attn.rotary_emb.inv_freq_2", entry},
+                           {"vision_tower.x", entry},
+                           {"model.multi_modal_projector.x", entry},
+                           {"gpt_neox.layers.0.attention.masked_bias", entry},
+                           {"h.0.attn.bias", entry}});
+  ASSERT_EQ(own.size(), 1u);
+  EXPECT_EQ(own.begin()->first, "model.layers.0.self_attn.rotary_emb.inv_freq_2");
+}
+
+TEST(OwnTensors, HaveTheTextModelsNames) {
+  const auto name_of = [](Naming naming, const std::string& name) {
+    ModelConfig config = tiny();
+    config.naming = naming;
+    return own_tensors(config, {{name, {}}}).begin()->first;
+  };
+  EXPECT_EQ(name_of(Naming::llama, "language_model.model.norm.weight"), "model.norm.weight");
+  EXPECT_EQ(name_of(Naming::llama, "model.language_model.norm.weight"), "model.norm.weight");
+  EXPECT_EQ(name_of(Naming::gpt_neox, "embed_out.weight"), "lm_head.weight");
+  EXPECT_EQ(name_of(Naming::gpt2, "h.0.ln_1.bias"), "transformer.h.0.ln_1.bias");
+  EXPECT_EQ(name_of(Naming::gpt2, "transformer.wte.weight"), "transformer.wte.weight");
+}
+
+TEST(Parameter, LiesInItsFileAsTheFamilyWritesIt) {
+  const Parameter rows{Slot::o_proj, "", {4, 3}, Role::product};
+  EXPECT_EQ(rows.place_in_file(7), 7);
+  Parameter transposed = rows;
+  transposed.transposed = true;
+  EXPECT_EQ(transposed.file_shape(), (Shape{3, 4}));
+  EXPECT_EQ(transposed.place_in_file(7), 1 * 4 + 2);  // row 2, column 1
+  // Two heads of two rows: q, k and v of the first, then of the second.
+  Parameter by_head{Slot::qkv_proj, "", {12, 5}, Role::product};
+  by_head.head_rows = 2;
+  std::vector<std::int64_t> rows_in_file;
+  for (std::int64_t row = 0; row < 12; ++row)
+    rows_in_file.push_back(by_head.place_in_file(5 * row) / 5);
+  EXPECT_EQ(rows_in_file, (std::vector<std::int64_t>{0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11}));
+  EXPECT_EQ(by_head.place_in_file(5 * 2 + 3), 5 * 6 + 3);
 }
 
 TEST(CheckTensors, NamesAWrongShapeAndBothShapes) {

@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
+from transformers import AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GPT2Config, GPTNeoXConfig
+from transformers import LlamaConfig, MistralConfig, Olmo2Config, Phi3Config, Qwen2Config, Qwen3Config
 
 import tiny_models
 from processes import call
@@ -14,6 +15,7 @@ from prompt_texts import pairs_of_lengths, write_pairs
 from rvsweep_cli import write_config
 
 SHAPE = tiny_models.COMMON | {"num_hidden_layers": 2, "head_dim": 24}
+PLAIN = {key: value for key, value in tiny_models.COMMON.items() if key != "num_key_value_heads"}
 CONFIGS = {
     "llama": LlamaConfig(**SHAPE),
     "llama with biases": LlamaConfig(**SHAPE, attention_bias=True),
@@ -24,6 +26,15 @@ CONFIGS = {
     "qwen2 with a tied head": Qwen2Config(**SHAPE, tie_word_embeddings=True),
     "qwen3": Qwen3Config(**SHAPE),
     "qwen3 with biases and a tied head": Qwen3Config(**SHAPE, attention_bias=True, tie_word_embeddings=True),
+    "llama with biases in the MLP": LlamaConfig(**SHAPE, mlp_bias=True),
+    "olmo2 with biases": Olmo2Config(**tiny_models.COMMON, attention_bias=True),
+    "gemma2": Gemma2Config(**SHAPE),
+    "gemma2 with biases and its own head": Gemma2Config(**SHAPE, attention_bias=True, tie_word_embeddings=False),
+    "gemma3": Gemma3TextConfig(**SHAPE),
+    "gpt_neox": GPTNeoXConfig(**PLAIN),
+    "gpt_neox with a tied head and fewer biases": GPTNeoXConfig(**PLAIN, attention_bias=False, tie_word_embeddings=True),
+    "gpt2": GPT2Config(vocab_size=tiny_models.VOCABULARY, n_embd=64, n_layer=2, n_head=4),
+    "phi3": Phi3Config(**tiny_models.COMMON),
 }
 
 

@@ -26,6 +26,34 @@ def fault(what: str, file: str, old: str, new: str, test: str) -> Fault:
 
 FAULTS = [
     fault(
+        "1 of 1 + weight forgotten",
+        "kernels/cpu/rms_norm.cpp",
+        "kind == NormKind::rms_plus_one ? 1.0F : 0.0F",
+        "0.0F",
+        "kernels Tables/NormOf.IsHuggingFaces/cpu_float32",
+    ),
+    fault(
+        "bias beneath the soft cap",
+        "kernels/cpu/decode_attention.cpp",
+        "in.soft_cap > 0 ? in.zeros : in.bias",
+        "in.bias",
+        "kernels Tables/Attention.ASoftCapBoundsScoresBeforeTheyAreMasked/cpu_float32",
+    ),
+    fault(
+        "rows of q, k and v taken in the file's order",
+        "model_config/parameters.cpp",
+        "if (head_rows == 0) return i;",
+        "return i;",
+        "model_config Parameter.LiesInItsFileAsTheFamilyWritesIt",
+    ),
+    fault(
+        "layers of sliding attention rotated like the others",
+        "model/transformer.cpp",
+        "pass.rotations[config_.is_local(layer) ? 1 : 0]",
+        "pass.rotations[0]",
+        "model Transformer.LayersOfSlidingAttentionRotateByTheirOwn",
+    ),
+    fault(
         "rotation sign",
         "kernels/rotation.cpp",
         "at::mul_out(first, a, cos).addcmul_(b, sin, -1);\n  at::mul_out(second, b, cos).addcmul_(a, sin);",
@@ -49,8 +77,8 @@ FAULTS = [
     fault(
         "gate and up of libtorch's MLP exchanged",
         "kernels/aten.cpp",
-        "at::silu(halves[0]).mul_(halves[1])",
-        "at::silu(halves[1]).mul_(halves[0])",
+        "activated(halves[0], mlp.activation).mul_(halves[1])",
+        "activated(halves[1], mlp.activation).mul_(halves[0])",
         "kernels Tables/Product.SwigluIsSiluOfGateTimesUp/aten_float32",
     ),
     fault(
@@ -63,17 +91,17 @@ FAULTS = [
     fault(
         "rows of k and v exchanged",
         "model_config/parameters.cpp",
-        '{qkv_proj, "model.layers.{}.self_attn.k_proj.weight", {D, H}, product},\n'
-        '      {qkv_proj, "model.layers.{}.self_attn.v_proj.weight", {D, H}, product},',
-        '{qkv_proj, "model.layers.{}.self_attn.v_proj.weight", {D, H}, product},\n'
-        '      {qkv_proj, "model.layers.{}.self_attn.k_proj.weight", {D, H}, product},',
+        '{qkv_proj, layer + "self_attn.k_proj.weight", {D, H}, product, !c.fused},\n'
+        '      {qkv_proj, layer + "self_attn.v_proj.weight", {D, H}, product, !c.fused},',
+        '{qkv_proj, layer + "self_attn.v_proj.weight", {D, H}, product, !c.fused},\n'
+        '      {qkv_proj, layer + "self_attn.k_proj.weight", {D, H}, product, !c.fused},',
         "model_config Parameters.AreHuggingFacesInTheOrderOfTheirUse",
     ),
     fault(
         "a family's own sliding window forgotten",
-        "model_config/model_config.cpp",
-        'if (!config.value.contains("sliding_window")) return 4096;',
-        'if (!config.value.contains("sliding_window")) return std::nullopt;',
+        "model_config/families.cpp",
+        '{{"num_key_value_heads", 8}, {"sliding_window", 4096}}',
+        '{{"num_key_value_heads", 8}}',
         "model_config Config.TakesFromItsFamilyWhatFamiliesDifferIn",
     ),
     fault(
@@ -86,8 +114,8 @@ FAULTS = [
     fault(
         "biases drawn as ones",
         "model/weight_source.cpp",
-        "parameter.role == Role::bias ? 0.0F : 1.0F",
-        "1.0F",
+        "parameter.role == Role::bias ? 0.0F : source.norm_weight",
+        "source.norm_weight",
         "model Sources.DrawnNumbersAreNearlyNormal",
     ),
     fault(
@@ -275,8 +303,8 @@ FAULTS = [
     fault(
         "mean over keys with their rotation",
         "intervention/derived_donors.cpp",
-        "turned(model, last(cache.k), back)",
-        "turned(model, last(cache.k), 0 * back)",
+        "turned(model, layer, last(cache.k)[layer], back)",
+        "turned(model, layer, last(cache.k)[layer], 0 * back)",
         "intervention DerivedDonors.MeanAveragesKeysWithoutTheirPositions",
     ),
     fault(

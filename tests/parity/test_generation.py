@@ -77,7 +77,9 @@ def kv_study(loaded, once, rvsweep, tmp_path_factory) -> Study:
     def make() -> Study:
         pairs = pairs_of_lengths(loaded.tokenizer, [(16, 30), (41, 19)], seed=1)
         pairs.append(pairs[0] | {"pair": "self", "source": pairs[0]["base"]})
-        arms = [base_arm(), source_arm(), full_swap_arm(loaded.n_layers), *kv_cache_arms(loaded.n_layers)]
+        arms = [base_arm(), source_arm(), *kv_cache_arms(loaded.n_layers, loaded.explicit.spec.rotates)]
+        if loaded.explicit.spec.rotates:
+            arms.append(full_swap_arm(loaded.n_layers))
         folder = tmp_path_factory.mktemp("kv") / "study"
         return run_study(rvsweep, folder, loaded, pairs, arms, MAX_NEW_TOKENS, reencode=True)
 
@@ -170,9 +172,17 @@ def test_prompts(main_study):
 
 def test_a_self_patch_is_base(kv_study):
     patched = [i for i, arm in enumerate(kv_study.arms) if "entry=hold_last growth=append" in arm.spec]
-    assert len(patched) == 3
+    assert len(patched) == (3 if kv_study.loaded.explicit.spec.rotates else 1)
     for index in patched:
         near_ties(kv_study.follow(base_arm(), kv_study.pairs[-1], kv_study.results.row("self", index)))
+
+
+def test_keys_of_learned_positions_are_not_turned(rvsweep, tiny_model, tmp_path):
+    loaded = load(tiny_model("gpt2"))
+    arms = [base_arm(), full_swap_arm(loaded.n_layers)]
+    study = run_study(rvsweep, tmp_path / "study", loaded, pairs_of_lengths(loaded.tokenizer, [(20, 25)]), arms, 4)
+    assert list(study.results.rows["status"]) == ["ok", "refused"]
+    assert "learned positions" in study.results.rows["reason"][1]
 
 
 def test_presets_cut_prompts_to_512_tokens(rvsweep, tiny_model, tmp_path):

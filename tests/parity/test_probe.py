@@ -48,7 +48,7 @@ def compare_sites(loaded: LoadedModel, text: str, sites: dict[str, np.ndarray]) 
     assert sites["tokens"].tolist() == ids
 
     with torch.no_grad():
-        embedding = loaded.model.model.embed_tokens(torch.tensor(ids)).numpy()
+        embedding = loaded.model.get_input_embeddings()(torch.tensor(ids)).numpy()
     np.testing.assert_array_equal(sites["embedding"], embedding)
     expected_v = hf.prompt_v(loaded.model, tuple(ids))
     assert len(sites["v"]) == len(expected_v)

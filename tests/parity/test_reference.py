@@ -31,7 +31,7 @@ def prompts(folder, n, m):
     return base, source
 
 
-@pytest.fixture(scope="module", params=["llama", "llama31", "qwen2", "qwen3", "mistral"])
+@pytest.fixture(scope="module", params=["llama", "llama31", "qwen2", "qwen3", "mistral", "olmo2", "gemma2", "gemma3_text", "gpt_neox", "phi3"])
 def folder(request, tiny_model):
     return tiny_model(request.param)
 
@@ -71,14 +71,12 @@ def test_unpatched_generation_is_what_generate_gives(model, folder):
     assert [len(rows) for rows in stopped.v_generated] == [len(stopped.tokens) - 1] * len(stopped.v_generated)
 
 
-def notebook_hook(source_v):
+def notebook_hook(projection, source_v):
     """patch_v_during_forward of the notebook: the last rows of every pass, one row in a decoding step."""
 
     def hook(module, inputs, output):
         width = min(16, output.shape[1], source_v.shape[0])
-        modified = output.clone()
-        modified[:, -width:] = source_v[-width:]
-        return modified
+        return projection.replaced(output, source_v[-width:], slice(-width, None))
 
     return hook
 
@@ -87,7 +85,8 @@ def notebook_hook(source_v):
 def test_persist_is_generate_under_the_notebooks_hook(model, folder, n, m):
     base, source = prompts(folder, n, m)
     source_v = hf.prompt_v(model, tuple(source))
-    handle = hf.v_projections(model)[3].register_forward_hook(notebook_hook(torch.from_numpy(source_v[3])))
+    projection = hf.v_projections(model)[3]
+    handle = projection.module.register_forward_hook(notebook_hook(projection, torch.from_numpy(source_v[3])))
     tokens, logits = notebook_generate(model, base, 16, None)
     handle.remove()
     ours = hf.generate_v_proj(model, base, source, [3], "persist", 16)
@@ -109,12 +108,12 @@ def test_prefill_patches_the_prompt_only(model, folder):
     handles = []
     for layer in (1, 3):
 
-        def patch(module, inputs, output, rows=torch.from_numpy(source_v[layer][-16:])):
-            output = output.clone()
-            output[0, len(base) - 16 : len(base)] = rows
-            return output
+        projection = hf.v_projections(model)[layer]
 
-        handles.append(hf.v_projections(model)[layer].register_forward_hook(patch))
+        def patch(module, inputs, output, projection=projection, rows=torch.from_numpy(source_v[layer][-16:])):
+            return projection.replaced(output, rows, slice(len(base) - 16, len(base)))
+
+        handles.append(projection.module.register_forward_hook(patch))
     whole = hf.feed(model, sequence, 0)[len(base) - 1 :].numpy()
     for handle in handles:
         handle.remove()
@@ -231,8 +230,8 @@ def test_turned_keys_are_those_of_a_prompt_read_elsewhere(model, folder):
     cells = kv.prompt_cache(model, tuple(source))
     moved = DynamicCache()
     hf.feed(model, source, -7, moved)
-    for (keys, _), layer in zip(cells, moved.layers):
-        np.testing.assert_allclose(kv.rotate_keys(model, keys, -7).numpy(), layer.keys.numpy(), atol=1e-4)
+    for index, ((keys, _), layer) in enumerate(zip(cells, moved.layers)):
+        np.testing.assert_allclose(kv.rotate_keys(model, index, keys, -7).numpy(), layer.keys.numpy(), atol=1e-4)
 
 
 def test_the_prompt_window_is_what_the_first_step_attends_to(model, folder):

@@ -74,6 +74,15 @@ TEST(RefusalOf, RowsThatReachTheSlidingWindow) {
   EXPECT_EQ(reason("base", 82, 0, model).find("sliding"), std::string::npos);
 }
 
+TEST(RefusalOf, TurnedKeysOfLearnedPositions) {
+  ModelConfig model = sample_model(positions);
+  model.learned_positions = true;
+  EXPECT_TRUE(says(reason("kv_cache layers=4:8", 30, 30, model), {"align=rerotate", "learned"}));
+  EXPECT_EQ(reason("kv_cache layers=4:8 align=as_is", 30, 40, model), "");
+  EXPECT_EQ(reason("kv_cache layers=4:8 align=matched", 30, 30, model), "");
+  EXPECT_EQ(reason("v_proj layers=3", 30, 40, model), "");
+}
+
 TEST(RefusalOf, VProjOnPromptsShorterThanTheWindow) {
   EXPECT_EQ(reason("v_proj layers=3", 16, 16), "");
   EXPECT_TRUE(says(reason("v_proj layers=3", 15, 30), {"16 tokens", "15", "30", "shrink"}));

@@ -63,7 +63,7 @@ def shuffled(model: ExplicitModel, donor: Donor, n_cells: int, seed: int, pair_i
     """The `n_cells` cached cells in one random order for all layers, the first one kept; keys turn along."""
     order = torch.tensor(permutation(key64(seed, pair_id, "shuffled"), 1, n_cells - 1))
     turn = torch.arange(n_cells) - order
-    cells = [Cells(model.rotate(c.keys[order], turn), c.values[order]) for c in donor.cells]
+    cells = [Cells(model.rotate(l, c.keys[order], turn), c.values[order]) for l, c in enumerate(donor.cells)]
     return replace(donor, cells=cells)
 
 
@@ -78,8 +78,8 @@ def mean(model: ExplicitModel, prompts: tuple[Prompt, ...]) -> Donor:
         keys, values = [], []
         for prompt, passed in zip(distinct, passes):
             own = passed.cells[layer]
-            keys.append(model.rotate(own.keys.double(), -torch.arange(len(prompt.tokens)))[-length:])
+            keys.append(model.rotate(layer, own.keys.double(), -torch.arange(len(prompt.tokens)))[-length:])
             values.append(own.values.double()[-length:])
-        turned = model.rotate(torch.stack(keys).mean(0), torch.arange(length))
+        turned = model.rotate(layer, torch.stack(keys).mean(0), torch.arange(length))
         cells.append(Cells(turned.float(), torch.stack(values).mean(0).float()))
     return Donor(length, cells, {}, None)

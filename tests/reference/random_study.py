@@ -152,7 +152,9 @@ class Size:
 
 TINY = Size(seeds=(1, 2), n_arms=40, n_joint=20, n_controls=14, n_pairs=4, max_new_tokens=10)
 DEMO = Size(seeds=(3,), n_arms=30, n_joint=8, n_controls=6, n_pairs=3, max_new_tokens=6)
+ONE = Size(seeds=(1,), n_arms=40, n_joint=10, n_controls=14, n_pairs=4, max_new_tokens=10)
 SIZES = {"llama": TINY, "llama31": TINY, "mistral": TINY, "qwen2": TINY, "demo": DEMO, "qwen3": TINY}
+SIZES |= dict.fromkeys(("olmo2", "gemma2", "gemma3_text", "gpt_neox", "gpt2", "phi3", "llama_yarn"), ONE)
 JOBS = [(model, seed) for model, size in SIZES.items() for seed in size.seeds]
 
 

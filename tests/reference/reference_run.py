@@ -83,6 +83,8 @@ def run(
             if donor is None or donor.n_tokens == 0:
                 return Refusal("empty donor")
             is_cache = patch.kind == "kv_cache"
+            if is_cache and patch.align == "rerotate" and not model.spec.rotates:
+                return Refusal("nothing to rotate")
             chosen = selection(patch, recipient, donor) if is_cache else site_window(patch, recipient, donor)
             if isinstance(chosen, Refusal):
                 return chosen
@@ -201,7 +203,7 @@ class CachePatch:
         row, donor = self.row, self.donor[layer]
         if layer not in row.layers:
             return base
-        turned = self.model.rotate(donor.keys, self.shift) if self.shift else donor.keys
+        turned = self.model.rotate(layer, donor.keys, self.shift) if self.shift else donor.keys
         heads = list(range(self.model.n_kv_heads) if row.heads is None else row.heads)
         whole = row.positions == "all" and len(donor) != len(base)  # the donor's cells, as many as there are
         js, to = (torch.tensor(side) for side in zip(*self.chosen.written))

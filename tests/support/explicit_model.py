@@ -53,9 +53,10 @@ class Pass:
 class ExplicitModel:
     def __init__(self, folder: Path, dtype: torch.dtype = torch.float32):
         self.spec = read_family_spec(folder)
-        self.inv_freq = self.spec.inverse_frequencies()
+        self.inv_freq = [self.spec.inverse_frequencies(layer) for layer in range(self.spec.n_layers)]
         files = [load_file(path) for path in sorted(folder.glob("*.safetensors"))]
-        self.weights = {name: tensor.to(dtype) for file in files for name, tensor in file.items()}
+        held = {name: tensor.to(dtype) for file in files for name, tensor in file.items()}
+        self.weights = self.spec.renamed(held)
         unlike = (self.weights.keys() ^ self.spec.parameters()) - ({"lm_head.weight"} if self.spec.tied_head else set())
         if unlike:
             raise ValueError(f"{folder} and its family's definition differ in {sorted(unlike)}")
@@ -75,22 +76,44 @@ class ExplicitModel:
         return out + self.weights[name + ".bias"] if name.split(".")[-1] in self.spec.biases else out
 
     def norm(self, name: str, x: Tensor) -> Tensor:
-        return self.weights[name + ".weight"] * (x / torch.sqrt((x * x).mean(-1, keepdim=True) + self.spec.epsilon))
+        weight, kind = self.weights[name + ".weight"], self.spec.family.norm
+        if kind == "layer":
+            x = x - x.mean(-1, keepdim=True)
+        x = x / torch.sqrt((x * x).mean(-1, keepdim=True) + self.spec.epsilon)
+        if kind == "layer":
+            return x * weight + self.weights[name + ".bias"]
+        return x * (1 + weight) if kind == "rms of 1 + weight" else x * weight
 
-    def rotate(self, x: Tensor, positions: Tensor | int) -> Tensor:
-        """x [T, heads, head_dim] turned to (or by) `positions`: pairs (i, i + head_dim/2), in float64."""
+    def norm_heads(self, name: str, x: Tensor) -> Tensor:
+        """x [T, heads, head_dim], each head normed or all as one vector."""
+        if self.spec.family.qk_norm == "all heads":
+            return self.norm(name, x.flatten(1)).view_as(x)
+        return self.norm(name, x)
+
+    def activate(self, x: Tensor) -> Tensor:
+        if self.spec.activation == "silu":
+            return x * torch.sigmoid(x)
+        if self.spec.activation == "gelu":
+            return x * (1 + torch.erf(x / math.sqrt(2))) / 2
+        return x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2
+
+    def rotate(self, layer: int, x: Tensor, positions: Tensor | int, scale: float = 1.0) -> Tensor:
+        """x [T, heads, head_dim] turned to (or by) `positions`: pairs (i, i + h) of the first 2 h elements, in float64."""
         positions = torch.as_tensor(positions, dtype=torch.float64).expand(len(x))
-        angles = positions[:, None, None] * self.inv_freq
-        cos, sin = angles.cos(), angles.sin()
-        first, second = x.double().chunk(2, dim=-1)
-        return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1).to(x.dtype)
+        half = len(self.inv_freq[layer])
+        angles = positions[:, None, None] * self.inv_freq[layer]
+        cos, sin = scale * angles.cos(), scale * angles.sin()
+        first, second, rest = x.double().split([half, half, x.shape[-1] - 2 * half], dim=-1)
+        return torch.cat((first * cos - second * sin, second * cos + first * sin, rest), dim=-1).to(x.dtype)
 
     def attend(self, queries: Tensor, seen: Cells, bias: Tensor) -> Tensor:
         """queries [T, n_heads, head_dim] over cells, `bias` [T, C] added to the scores -> [T, n_heads, head_dim]."""
         group = self.spec.n_heads // self.spec.n_kv_heads
         keys = seen.keys.repeat_interleave(group, dim=1)
         values = seen.values.repeat_interleave(group, dim=1)
-        scores = torch.einsum("thd,chd->htc", queries, keys) / math.sqrt(queries.shape[-1])
+        scores = torch.einsum("thd,chd->htc", queries, keys) / math.sqrt(self.spec.query_scalar)
+        if self.spec.score_cap:
+            scores = self.spec.score_cap * torch.tanh(scores / self.spec.score_cap)
         return torch.einsum("htc,chd->thd", torch.softmax(scores + bias, dim=-1), values)
 
     def forward(
@@ -119,29 +142,38 @@ class ExplicitModel:
             activations[site].append(parts)
             return parts
 
-        x = self.weights["model.embed_tokens.weight"][list(tokens)]
+        x = self.weights["model.embed_tokens.weight"][list(tokens)] * self.spec.embedding_scale
+        if not self.spec.rotates:
+            x = x + self.weights["model.embed_positions.weight"][where]
         for index in range(self.n_layers):
             block = f"model.layers.{index}"
+            norms, scale = self.spec.norms(block), self.spec.rotation_scale(index)
+            normed = lambda what, x: self.norm(norms[what], x) if what in norms else x
             x = at("resid_pre", x).flatten(1)
-            h = self.norm(block + ".input_layernorm", x)
+            before = x
+            h = normed("attention reads", x)
             projected = (at(s, self.linear(f"{block}.self_attn.{s}", h)) for s in ("q_proj", "k_proj", "v_proj"))
             queries, keys, values = projected
-            if self.spec.head_norms:
-                queries = self.norm(block + ".self_attn.q_norm", queries)
-                keys = self.norm(block + ".self_attn.k_norm", keys)
-            own = Cells(self.rotate(keys, where), values)
+            if self.spec.family.qk_norm:
+                queries = self.norm_heads(block + ".self_attn.q_norm", queries)
+                keys = self.norm_heads(block + ".self_attn.k_norm", keys)
+            own = Cells(self.rotate(index, keys, where, scale), values)
             cells.append(own)
             seen = own if past is None else joined((past[index], own))
             counted = torch.zeros(len(seen) - count) if copies is None else copies[index].log()
             bias = torch.cat((counted.expand(count, -1), causal), dim=1)
-            z = at("z", self.attend(self.rotate(queries, where), seen, bias).flatten(1))
-            x = x + at("attn_out", self.linear(block + ".self_attn.o_proj", z.flatten(1))).flatten(1)
-            h = self.norm(block + ".post_attention_layernorm", x)
-            gate, up = (self.linear(f"{block}.mlp.{name}_proj", h) for name in ("gate", "up"))
-            x = x + at("mlp_out", self.linear(block + ".mlp.down_proj", gate * torch.sigmoid(gate) * up)).flatten(1)
+            z = at("z", self.attend(self.rotate(index, queries, where, scale), seen, bias).flatten(1))
+            out = normed("attention adds", self.linear(block + ".self_attn.o_proj", z.flatten(1)))
+            x = x + at("attn_out", out).flatten(1)
+            h = normed("mlp reads", before if self.spec.parallel else x)
+            up = self.linear(f"{block}.mlp.up_proj", h)
+            inner = self.activate(self.linear(f"{block}.mlp.gate_proj", h)) * up if self.spec.family.gated else self.activate(up)
+            x = x + at("mlp_out", normed("mlp adds", self.linear(block + ".mlp.down_proj", inner))).flatten(1)
             x = at("resid_post", x).flatten(1)
         return Pass(cells, activations, self.unembed(x[-1]))
 
     def unembed(self, x: Tensor) -> Tensor:
         """Final norm and head: logits of a residual stream [..., hidden]."""
-        return self.linear("lm_head", self.norm("model.norm", x))
+        logits = self.linear("lm_head", self.norm("model.norm", x))
+        cap = self.spec.logit_cap
+        return cap * torch.tanh(logits / cap) if cap else logits

@@ -26,12 +26,19 @@ def prompt_cache(model: torch.nn.Module, tokens: tuple[int, ...]) -> list[Layer]
     return [(layer.keys, layer.values) for layer in cache.layers]
 
 
-def rotate_keys(model: torch.nn.Module, keys: torch.Tensor, shift: int) -> torch.Tensor:
-    """Keys moved by `shift` positions: a rotation by shift * inv_freq of each (i, i + head_dim/2) pair."""
-    angle = model.model.rotary_emb.inv_freq.double() * shift
-    cos, sin = angle.cos(), angle.sin()
-    first, second = keys.double().chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1).to(keys.dtype)
+def inverse_frequencies(model: torch.nn.Module, layer: int) -> torch.Tensor:
+    rotary = model.base_model.rotary_emb
+    if not hasattr(rotary, "inv_freq"):  # one for each type of layer
+        return getattr(rotary, model.config.layer_types[layer] + "_inv_freq")
+    return rotary.inv_freq
+
+
+def rotate_keys(model: torch.nn.Module, layer: int, keys: torch.Tensor, shift: int) -> torch.Tensor:
+    """Keys moved by `shift` positions: a rotation by shift * inv_freq of each (i, i + h) pair of the first 2 h elements."""
+    angle = inverse_frequencies(model, layer).double() * shift
+    cos, sin, half = angle.cos(), angle.sin(), len(angle)
+    first, second, rest = keys.double().split([half, half, keys.shape[-1] - 2 * half], dim=-1)
+    return torch.cat((first * cos - second * sin, second * cos + first * sin, rest), dim=-1).to(keys.dtype)
 
 
 def donor_cache(
@@ -39,7 +46,7 @@ def donor_cache(
 ) -> dict[int, Layer]:
     """P: what the patched layers' prompt cache is right after the patch."""
     donor = prompt_cache(model, tuple(source))
-    return {l: (rotate_keys(model, donor[l][0], shift) if shift else donor[l][0], donor[l][1]) for l in layers}
+    return {l: (rotate_keys(model, l, donor[l][0], shift) if shift else donor[l][0], donor[l][1]) for l in layers}
 
 
 def grow(cache: DynamicCache, patched: dict[int, Layer], growth: str) -> None:

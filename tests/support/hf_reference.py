@@ -15,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, DynamicCache
+from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM, DynamicCache
+from transformers.masking_utils import eager_mask
+from transformers.models.gemma2.modeling_gemma2 import eager_attention_forward
 
 WINDOW = 16
 
@@ -47,14 +49,68 @@ class VRecorder:
         return np.concatenate(self.rows[index])
 
 
-def load_model(folder: Path) -> torch.nn.Module:
-    """A model that attends with SDPA: a single query then needs no mask, whatever each layer's cache holds."""
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
+def attend_eagerly(module, query, key, value, attention_mask, **settings):
+    """Of models with soft caps, which SDPA has not."""
+    mask = None if query.shape[2] == 1 else attention_mask
+    return eager_attention_forward(module, query, key, value, mask, **settings)
+
+
+AttentionInterface.register("eager_without_masks_of_one_query", attend_eagerly)
+AttentionMaskInterface.register("eager_without_masks_of_one_query", eager_mask)
+
+
+def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
+    """A model in which a single query needs no mask, whatever each layer's cache holds: it sees all of it."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="eager")
+    capped = getattr(model.config, "attn_logit_softcapping", None) and model.config.model_type == "gemma2"
+    model.set_attn_implementation("eager_without_masks_of_one_query" if capped else "sdpa")
     return model.eval()
 
 
-def v_projections(model: torch.nn.Module) -> list[torch.nn.Module]:
-    return [layer.self_attn.v_proj for layer in model.model.layers]
+def blocks(model: torch.nn.Module) -> torch.nn.ModuleList:
+    return model.transformer.h if hasattr(model, "transformer") else model.base_model.layers
+
+
+def attention_of(block: torch.nn.Module) -> torch.nn.Module:
+    return next(getattr(block, name) for name in ("self_attn", "attention", "attn") if hasattr(block, name))
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Columns of a module's output that are the queries, keys or values."""
+
+    module: torch.nn.Module
+    columns: torch.Tensor | slice
+
+    def of(self, output: torch.Tensor) -> torch.Tensor:
+        return output[..., self.columns]
+
+    def replaced(self, output: torch.Tensor, rows: torch.Tensor, at: slice) -> torch.Tensor:
+        """`output` [1, T, width] with these rows of the projection replaced."""
+        replaced = output.clone()
+        part = self.of(replaced).clone()
+        part[:, at] = rows
+        replaced[..., self.columns] = part
+        return replaced
+
+
+def projection(model: torch.nn.Module, layer: int, site: str) -> Projection:
+    """site: q_proj, k_proj or v_proj."""
+    attention, config = attention_of(blocks(model)[layer]), model.config
+    if hasattr(attention, site):
+        return Projection(getattr(attention, site), slice(None))
+    part = ("q_proj", "k_proj", "v_proj").index(site)
+    if hasattr(attention, "query_key_value"):  # of every head q, k and v
+        order = torch.arange(3 * config.hidden_size).view(config.num_attention_heads, 3, -1)
+        return Projection(attention.query_key_value, order[:, part].flatten())
+    if hasattr(attention, "c_attn"):
+        return Projection(attention.c_attn, torch.arange(3 * config.hidden_size).chunk(3)[part])
+    q, kv = config.num_attention_heads * attention.head_dim, config.num_key_value_heads * attention.head_dim
+    return Projection(attention.qkv_proj, torch.arange(q + 2 * kv).split([q, kv, kv])[part])
+
+
+def v_projections(model: torch.nn.Module) -> list[Projection]:
+    return [projection(model, layer, "v_proj") for layer in range(len(blocks(model)))]
 
 
 @contextmanager
@@ -64,8 +120,8 @@ def recorded_v(model: torch.nn.Module):
     recorder = VRecorder([[] for _ in projections])
     with ExitStack() as stack:
         for rows, projection in zip(recorder.rows, projections):
-            keep = lambda module, inputs, output, rows=rows: rows.append(output[0].numpy().copy())
-            stack.callback(projection.register_forward_hook(keep).remove)
+            keep = lambda module, inputs, output, rows=rows, of=projection.of: rows.append(of(output)[0].numpy().copy())
+            stack.callback(projection.module.register_forward_hook(keep).remove)
         yield recorder
 
 
@@ -81,16 +137,16 @@ class VPatch:
         self.window = window
         projections = v_projections(model)
         self.handles = [
-            projections[layer].register_forward_hook(partial(self._replace, torch.from_numpy(rows)))
+            projections[layer].module.register_forward_hook(
+                partial(self._replace, projections[layer], torch.from_numpy(rows))
+            )
             for layer, rows in source_rows.items()
         ]
 
-    def _replace(self, source, module, inputs, output):
+    def _replace(self, projection, source, module, inputs, output):
         if self.decoding:
-            return source[-1].expand_as(output)
-        patched = output.clone()
-        patched[:, -self.window :] = source[-self.window :]
-        return patched
+            return projection.replaced(output, source[-1], slice(None))
+        return projection.replaced(output, source[-self.window :], slice(-self.window, None))
 
     def remove(self) -> None:
         for handle in self.handles:

@@ -80,8 +80,8 @@ def full_swap_arm(n_layers: int) -> Arm:
     )
 
 
-def kv_cache_arms(n_layers: int) -> list[Arm]:
-    """Every entry, growth and align, over layers whose range has 0 in it and others."""
+def kv_cache_arms(n_layers: int, rotates: bool = True) -> list[Arm]:
+    """Every entry, growth and align that the model has, over layers whose range has 0 in it and others."""
     middle = range(n_layers * 2 // 5, n_layers * 4 // 5)
     joint = [0, 1, *range(n_layers - 2, n_layers)]
     arms = [
@@ -93,16 +93,17 @@ def kv_cache_arms(n_layers: int) -> list[Arm]:
             align,
         )
         for entry, growth, align in itertools.product(
-            ("hold_last", "refeed"), ("append", "frozen", "compound"), ("as_is", "rerotate")
+            ("hold_last", "refeed"), ("append", "frozen", "compound"), ("as_is", "rerotate")[: 1 + rotates]
         )
     ]
+    align = "rerotate" if rotates else "as_is"
     arms.append(
         kv_cache_arm(
-            f"kv_cache layers=0:2+{n_layers - 2}:{n_layers} entry=refeed growth=compound align=rerotate",
+            f"kv_cache layers=0:2+{n_layers - 2}:{n_layers} entry=refeed growth=compound align={align}",
             joint,
             "refeed",
             "compound",
-            "rerotate",
+            align,
         )
     )
     return arms

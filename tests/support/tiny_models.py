@@ -12,7 +12,10 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import Gemma2Config, Gemma2ForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig
+from transformers import GPT2Config, GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForCausalLM
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import Olmo2Config, Olmo2ForCausalLM, Phi3Config, Phi3ForCausalLM
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 from prompt_texts import sentences
@@ -73,8 +76,8 @@ def randomise(model: torch.nn.Module) -> None:
         if not model.config.tie_word_embeddings:
             model.lm_head.weight.mul_(3.0)
         for name, parameter in model.named_parameters():
-            if name.endswith("norm.weight"):
-                parameter.uniform_(0.5, 1.5)
+            if name.endswith("norm.weight") or "ln_" in name and name.endswith("weight"):
+                parameter.uniform_(-0.5, 0.5) if "gemma" in model.config.model_type else parameter.uniform_(0.5, 1.5)
             elif name.endswith(".bias"):
                 parameter.normal_(0.0, 0.5)
 
@@ -174,9 +177,78 @@ def qwen3(folder: Path) -> Path:
     return save(folder, model, [1, *range(60, 72)], bos_by_template=False)
 
 
-FAMILIES: dict[str, Callable[[Path], Path]] = {
-    maker.__name__: maker for maker in (llama, llama31, llama31_v4, llama_linear, llama_linear_v4, mistral, qwen2, qwen3)
-}
+def olmo2(folder: Path) -> Path:
+    """Norms after the halves alone, and over all heads of queries and of keys; as many KV heads as heads."""
+    shape = COMMON | {"num_key_value_heads": 4}
+    config = Olmo2Config(**shape, rope_parameters={"rope_type": "default", "rope_theta": 5e5})
+    model = Olmo2ForCausalLM(config)
+    randomise(model)
+    return save(folder, model, [1, *range(60, 72)], bos_by_template=False)
+
+
+GEMMA = COMMON | {"head_dim": 24, "sliding_window": 512, "query_pre_attn_scalar": 40}
+
+
+def gemma2(folder: Path) -> Path:
+    """Soft caps that are reached, windows in every other layer, scores scaled by another number than head_dim."""
+    config = Gemma2Config(**GEMMA, attn_logit_softcapping=5.0, final_logit_softcapping=8.0)
+    model = Gemma2ForCausalLM(config)
+    randomise(model)
+    return save(folder, model, [1, *range(60, 72)], bos_by_template=True)
+
+
+def gemma3_text(folder: Path) -> Path:
+    """Two rotations, of which one is scaled, and normed heads."""
+    rope = {
+        "full_attention": {"rope_type": "linear", "rope_theta": 1e6, "factor": 8.0},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+    }
+    kinds = ["sliding_attention", "sliding_attention", "full_attention", "sliding_attention", "full_attention"]
+    config = Gemma3TextConfig(**GEMMA, rope_parameters=rope, layer_types=kinds, final_logit_softcapping=8.0)
+    model = Gemma3ForCausalLM(config)
+    randomise(model)
+    return save(folder, model, [1, *range(60, 72)], bos_by_template=True)
+
+
+def gpt_neox(folder: Path) -> Path:
+    """LayerNorm, attention and MLP side by side, half of each head rotated, q, k and v head by head, biases everywhere."""
+    shape = {key: value for key, value in COMMON.items() if key != "num_key_value_heads"}
+    rope = {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}
+    model = GPTNeoXForCausalLM(GPTNeoXConfig(**shape, rope_parameters=rope))
+    randomise(model)
+    return save(folder, model, [1, *range(60, 72)], bos_by_template=False)
+
+
+def gpt2(folder: Path) -> Path:
+    """Learned positions, transposed matrices, one of q, k and v, a tied head."""
+    shape = {key: COMMON[key] for key in ("vocab_size", "initializer_range", "bos_token_id", "eos_token_id")}
+    config = GPT2Config(**shape, n_embd=64, n_layer=5, n_head=4, n_inner=112, n_positions=1024)
+    model = GPT2LMHeadModel(config)
+    randomise(model)
+    return save(folder, model, [1, *range(60, 72)], bos_by_template=False)
+
+
+def phi3(folder: Path) -> Path:
+    """Fused matrices, three quarters of each head rotated, LongRoPE that never leaves its original context."""
+    rope = {"rope_type": "longrope", "rope_theta": 1e4, "partial_rotary_factor": 0.75}
+    rope |= {"short_factor": [1.0, 1.1, 1.2, 1.4, 1.7, 2.0], "long_factor": [1.0, 2.0, 3.0, 5.0, 8.0, 9.0]}
+    config = Phi3Config(**COMMON | {"max_position_embeddings": 4096}, original_max_position_embeddings=1024, rope_parameters=rope)
+    model = Phi3ForCausalLM(config)
+    randomise(model)
+    return save(folder, model, [1, *range(60, 72)], bos_by_template=False)
+
+
+def llama_yarn(folder: Path) -> Path:
+    """YaRN, whose scale of cos and sin must not be applied to a donor's keys again, and biases in the MLP."""
+    rope = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 64}
+    model = LlamaForCausalLM(LlamaConfig(**COMMON, rope_parameters=rope, mlp_bias=True))
+    randomise(model)
+    return save(folder, model, [1, *range(60, 72)], bos_by_template=True)
+
+
+MAKERS = (llama, llama31, llama31_v4, llama_linear, llama_linear_v4, mistral, qwen2, qwen3, olmo2)
+MAKERS += (gemma2, gemma3_text, gpt_neox, gpt2, phi3, llama_yarn)
+FAMILIES: dict[str, Callable[[Path], Path]] = {maker.__name__: maker for maker in MAKERS}
 
 
 def make(family: str, folder: Path) -> Path:

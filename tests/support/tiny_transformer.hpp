@@ -27,8 +27,8 @@ inline Transformer tiny_transformer(std::uint64_t seed = 7, const ModelConfig& c
   w.embedding = random({c.vocab_size, c.hidden_size});
   for (std::int64_t layer = 0; layer < c.n_layers; ++layer) {
     LayerWeights l;
-    l.input_norm = placed(at::ones({c.hidden_size})) + random({c.hidden_size});
-    l.mlp_norm = placed(at::ones({c.hidden_size})) + random({c.hidden_size});
+    for (Norm* norm : {&l.input_norm, &l.mlp_norm})
+      *norm = {c.norm, c.norm_eps, placed(at::ones({c.hidden_size})) + random({c.hidden_size})};
     const auto qkv_dim = c.n_heads * c.head_dim + 2 * c.kv_dim();
     const at::Tensor qkv = random({qkv_dim, c.hidden_size});
     l.qkv = matrix_of_rows(qkv, random({qkv_dim}));
@@ -37,7 +37,7 @@ inline Transformer tiny_transformer(std::uint64_t seed = 7, const ModelConfig& c
     l.down = matrix_of_rows(random({c.hidden_size, c.intermediate_size}));
     w.layers.push_back(l);
   }
-  w.norm = placed(at::ones({c.hidden_size}));
+  w.norm = {c.norm, c.norm_eps, placed(at::ones({c.hidden_size}))};
   w.head = matrix_of_rows(random({c.vocab_size, c.hidden_size}));
   return Transformer(c, w, placement);
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "rvsweep/core/arithmetic.hpp"
 #include "rvsweep/kernels/device.hpp"
 #include "rvsweep/kernels/matrix.hpp"
 #include "rvsweep/kernels/rotation.hpp"
@@ -17,6 +18,27 @@ namespace rvsweep {
 /// One layer's cells in columns [0, C). Heads of hd neighbouring elements.
 struct CacheCells {
   at::Tensor keys, values;  // [B, nkv, C, hd]
+};
+
+/// A norm of the last dimension, H elements.
+struct Norm {
+  NormKind kind = NormKind::rms;
+  double eps = 1e-6;       // added to the mean square
+  at::Tensor weight = {};  // [H]; undefined where there is no norm
+  at::Tensor bias = {};    // [H], of LayerNorm
+};
+
+/// From queries times keys to what softmax is taken of: times `scale`, then soft_cap *
+/// tanh(score / soft_cap) where that is not 0, then the bias.
+struct Scores {
+  double scale = 1, soft_cap = 0;
+};
+
+/// What an MLP does between its matrices: the activation of all it is given, or, gated, of the
+/// first half, rounded and times the second.
+struct Mlp {
+  Activation activation = Activation::silu;
+  bool gated = true;
 };
 
 /// What is drawn greedily from every row of logits, and whether it may be.
@@ -39,12 +61,11 @@ struct AttentionBias {
 /// where an entry says more; on a GPU also on the shape of its batch, which its bundle fixes, but
 /// not on what other rows hold.
 struct Operations {
-  /// x [..., H] / rms(x) * weight [H]: mean square and quotient in float32, the quotient rounded to
-  /// x's dtype before the product, as in Hugging Face.
-  at::Tensor (*rms_norm)(const at::Tensor& x, const at::Tensor& weight, double eps);
+  /// x [..., H] normed, in x's dtype.
+  at::Tensor (*norm)(const at::Tensor& x, const Norm& norm);
 
   /// Rotates the query and key heads of qkv [B, T, nh + 2 nkv, hd] in place by `rotation`
-  /// [B, T, hd/2] and writes keys and values to the cells of columns [C - T, C).
+  /// [B, T, at most hd/2] and writes keys and values to the cells of columns [C - T, C).
   void (*rotate_and_write)(const at::Tensor& qkv, const Rotation& rotation,
                            const CacheCells& cells);
 
@@ -52,10 +73,10 @@ struct Operations {
   AttentionBias (*attention_bias)(const Visibility& seen, const QueryColumns& queries,
                                   std::int64_t group, const Placement& placement);
 
-  /// softmax(scale * q k^T + bias) v: [B, T, nh, hd] of q [B, T, nh, hd], whose heads
+  /// softmax of scores, times v: [B, T, nh, hd] of q [B, T, nh, hd], whose heads
   /// [i nh/nkv, (i+1) nh/nkv) share KV head i. Bits depend on C too.
   at::Tensor (*attention)(const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
-                          double scale);
+                          const Scores& scores);
 
   /// x [..., in] times the matrix transposed, plus its bias: [..., out] in x's dtype.
   at::Tensor (*product)(const at::Tensor& x, const Matrix& matrix);
@@ -63,9 +84,8 @@ struct Operations {
   /// Adds product(x, matrix), rounded, to `sum` [..., out], contiguous.
   void (*add_product)(const at::Tensor& x, const Matrix& matrix, const at::Tensor& sum);
 
-  /// silu(gate) * up, SiLU rounded before the product: [..., I] of a matrix with I rows of gate,
-  /// then I rows of up.
-  at::Tensor (*swiglu_product)(const at::Tensor& x, const Matrix& gate_up);
+  /// product(x, up) activated: [..., I] of a matrix with I rows or, gated, I of gate and I of up.
+  at::Tensor (*activated_product)(const at::Tensor& x, const Matrix& up, const Mlp& mlp);
 
   /// argmax and finite_rows of product(x, head), which need not be kept. x [rows, H].
   ArgMax (*argmax_product)(const at::Tensor& x, const Matrix& head);

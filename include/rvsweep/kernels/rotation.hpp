@@ -1,6 +1,6 @@
 #pragma once
-// Rotation of queries and keys, Hugging Face's half-split convention: dimension i pairs with
-// i + head_dim/2.
+// Rotation of queries and keys, Hugging Face's half-split convention: of the first 2 h elements of
+// a head, h = head_dim/2 where all are rotated, element i pairs with i + h.
 #include <ATen/core/Tensor.h>
 
 namespace rvsweep {
@@ -10,8 +10,8 @@ struct Rotation {
   at::Tensor cos, sin;
 };
 
-/// Rotates x [..., head_dim] by `rotation` (broadcast against x without its last dimension,
-/// [..., head_dim/2]), in x's dtype. Rotating by position a and then by b equals rotating by a + b,
+/// Rotates x [..., head_dim] by `rotation` [..., h] (broadcast against x without its last
+/// dimension), in x's dtype. Rotating by position a and then by b equals rotating by a + b,
 /// up to rounding.
 at::Tensor rotate(const at::Tensor& x, const Rotation& rotation);
 

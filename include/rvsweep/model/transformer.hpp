@@ -19,7 +19,7 @@ enum class Outputs { none, last_query, every_query };
 /// Tokens to feed and where; `queries` of them per row.
 struct ForwardInput {
   at::Tensor tokens;        // [rows, queries] int64; unused where `residual` is given
-  at::Tensor positions;     // [rows, queries] int64, of the rotation; >= 0
+  at::Tensor positions;     // [rows, queries] int64; >= 0
   std::int64_t column = 0;  // cache column of the first query; `queries` columns are written
   const LayerVisibility* seen = nullptr;
   std::vector<SiteEdit> edits;
@@ -45,10 +45,11 @@ class Transformer {
   const ModelConfig& config() const { return config_; }
   const Placement& placement() const { return placement_; }
   const Operations& operations() const { return *operations_; }
-  /// float32 [head_dim/2] on the model's device.
-  const at::Tensor& inverse_frequencies() const { return inverse_frequencies_; }
+  /// What keys of a layer that are rotated already are turned by, to move them by `positions`: its
+  /// shape with rotary_dim/2 appended, on the model's device.
+  Rotation turn(std::int64_t layer, const at::Tensor& positions) const;
 
-  /// Token embeddings, [rows, queries, hidden].
+  /// Token embeddings, scaled, [rows, queries, hidden].
   at::Tensor embed(const at::Tensor& tokens) const;
 
   /// Feeds the tokens, writes their K and V into `cache` and returns the residual stream after the
@@ -56,8 +57,8 @@ class Transformer {
   /// for none.
   at::Tensor forward(const ForwardInput& input, KvCache& cache) const;
 
-  /// Final norm and head: logits [..., vocab] of a residual stream [..., hidden], in the model's
-  /// dtype.
+  /// Final norm, head and soft cap: logits [..., vocab] of a residual stream [..., hidden], in the
+  /// model's dtype.
   at::Tensor unembed(const at::Tensor& residual) const;
 
   /// Of those logits, for a residual stream [rows, hidden]; they need not be kept.
@@ -65,17 +66,17 @@ class Transformer {
 
  private:
   struct Pass;
-  at::Tensor norm(const at::Tensor& x, const at::Tensor& weight) const;
+  at::Tensor norm(const at::Tensor& x, const Norm& norm) const;
   at::Tensor attention_half(const Pass& pass, std::int64_t layer, const at::Tensor& x) const;
   at::Tensor mlp_half(std::int64_t layer, const at::Tensor& x) const;
   void add_output(const Pass& pass, Site site, std::int64_t layer, const at::Tensor& x,
-                  const Matrix& matrix, at::Tensor& stream) const;
+                  const Matrix& matrix, const Norm& out_norm, at::Tensor& stream) const;
 
   ModelConfig config_;
   Weights weights_;
   Placement placement_;
   const Operations* operations_;
-  at::Tensor inverse_frequencies_;
+  std::vector<at::Tensor> inverse_frequencies_;  // of the model's rotations: usual, local
 };
 
 }  // namespace rvsweep

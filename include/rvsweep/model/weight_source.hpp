@@ -19,12 +19,13 @@ struct WeightSource {
   TensorIndex files;                  // empty for drawn weights
   std::optional<std::uint64_t> seed;  // of drawn weights
   double initializer_range = 0.02;    // standard deviation of drawn weights
+  float norm_weight = 1;              // of drawn norms
 };
 
-/// The safetensors files of `folder`, their headers checked against `config`; or, with a seed,
-/// weights that are drawn. A head that config.json ties to the embedding, while the files hold both
-/// and they differ, becomes untied in `config`, as in transformers 5. Throws InputError as
-/// read_safetensors_index and check_tensors do.
+/// The safetensors files of `folder` (own_tensors), their headers checked against `config`; or,
+/// with a seed, weights that are drawn. A head that config.json ties to the embedding, while the
+/// files hold both and they differ, becomes untied in `config`, as in transformers 5. Throws
+/// InputError as read_safetensors_index and check_tensors do.
 WeightSource find_weights(const std::filesystem::path& folder, ModelConfig& config,
                           std::optional<std::uint64_t> seed);
 
@@ -52,9 +53,13 @@ class WeightReader {
             std::byte* into);
 
  private:
+  void read_in_file_order(const Parameter& parameter, const TensorEntry& entry, std::int64_t first,
+                          std::int64_t n, std::size_t item, std::byte* into);
   const WeightSource& source_;
   WeightFiles files_;
   std::vector<std::byte> unconverted_;
+  std::string whole_name_;  // of the tensor in whole_, in the file's order
+  std::vector<std::byte> whole_;
 };
 
 /// Elements [first, first + n) of a parameter: one thread's piece of work, which stays in its
@@ -79,8 +84,8 @@ void share_work(WorkCounter& taken, std::size_t pieces, int threads,
 
 /// Reads (or draws) every parameter of the layout once on `threads` threads, converts it to
 /// layout.dtype and writes it to `into` [layout.bytes]. Throws InputError when a file cannot be
-/// read. Drawn weights: norms 1, biases 0, all else nearly normal with mean 0; a parameter's
-/// elements depend on seed and name alone, whatever the machine.
+/// read. Drawn weights: norms 1 (0 where they add 1), biases 0, all else nearly normal with mean 0;
+/// a parameter's elements depend on seed and name alone, whatever the machine.
 void read_parameters(const WeightSource& source, const WeightLayout& layout, int threads,
                      std::byte* into);
 

@@ -5,28 +5,31 @@
 #include <memory>
 #include <vector>
 
-#include "rvsweep/kernels/matrix.hpp"
+#include "rvsweep/kernels/operations.hpp"
 #include "rvsweep/model_config/parameters.hpp"
 
 namespace rvsweep {
 
-/// Parameters of one block; H hidden, I intermediate, Q = n_heads*head_dim, D =
-/// n_kv_heads*head_dim.
+/// Parameters of one block, norms where the family has them; H hidden, I intermediate, Q =
+/// n_heads*head_dim, D = n_kv_heads*head_dim.
 struct LayerWeights {
-  at::Tensor input_norm;      // [H]
-  Matrix qkv;                 // [Q + 2D, H]: rows of q, then k, then v
-  at::Tensor q_norm, k_norm;  // [head_dim]; undefined where heads are not normed
-  Matrix o;                   // [H, Q]
-  at::Tensor mlp_norm;        // [H]
-  Matrix gate_up;             // [2I, H]: rows of gate, then up
-  Matrix down;                // [H, I]
+  Norm input_norm;          // of H elements, like all but the next two
+  Matrix qkv;               // [Q + 2D, H]: rows of q, then k, then v
+  Norm q_norm, k_norm;      // of head_dim, or of Q and D elements
+  Matrix o;                 // [H, Q]
+  Norm attention_out_norm;  // of what attention adds to the stream
+  Norm mlp_norm;
+  Matrix gate_up;     // [2I, H]: rows of gate, then up; [I, H] where the MLP is not gated
+  Matrix down;        // [H, I]
+  Norm mlp_out_norm;  // of what the MLP adds to the stream
 };
 
 struct Weights {
   at::Tensor embedding;  // [vocab, H]
+  at::Tensor positions;  // [max_positions, H]; undefined where keys are rotated
   std::vector<LayerWeights> layers;
-  at::Tensor norm;  // [H]
-  Matrix head;      // [vocab, H]
+  Norm norm;
+  Matrix head;  // [vocab, H]
 
   std::shared_ptr<std::byte> memory;  // that the matrices lie in, where they do not own it
 };

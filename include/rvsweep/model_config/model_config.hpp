@@ -7,18 +7,32 @@
 #include <string>
 #include <vector>
 
+#include "rvsweep/core/arithmetic.hpp"
+
 namespace rvsweep {
 
-enum class RopeType { default_, linear, llama3 };
+/// What of a token's queries and keys is normed before rotation.
+enum class QkNorm { none, each_head, all_heads };
 
-/// Rotary embedding: inverse frequencies theta^(-2i/head_dim), which linear and llama3 scale.
+/// Whose names and orders the weight files have.
+enum class Naming { llama, gpt_neox, gpt2 };
+
+enum class RopeType { default_, linear, llama3, yarn, longrope };
+
+/// Rotary embedding: inverse frequencies theta^(-2i/rotary_dim), which all types but default_
+/// scale.
 struct RopeConfig {
   RopeType type = RopeType::default_;
   double theta = 10000.0;
-  double factor = 1.0;           // > 0; linear and llama3
-  double low_freq_factor = 1.0;  // llama3 only, like the two below
+  double factor = 1.0;           // > 0; linear, llama3 and yarn
+  double low_freq_factor = 1.0;  // llama3
   double high_freq_factor = 4.0;
-  double original_max_position_embeddings = 8192;
+  double original_max_position_embeddings = 8192;  // llama3 and yarn
+  double beta_fast = 32, beta_slow = 1;            // yarn
+  bool truncate = true;                            // yarn
+  std::vector<double> divisors = {};  // of each frequency, longrope: short_factor in config.json
+  double scale = 1.0;                 // of cos and sin, not where keys are turned once more
+  double share = 1.0;                 // of a head's elements that are rotated: its first ones
 
   bool operator==(const RopeConfig&) const = default;
 };
@@ -36,20 +50,40 @@ struct ModelConfig {
   std::int64_t vocab_size = 0;
   std::int64_t max_positions = 0;
   std::optional<std::int64_t> sliding_window;  // rows that would outgrow it are refused
-  double rms_norm_eps = 1e-6;
+  NormKind norm = NormKind::rms;               // every norm's
+  double norm_eps = 1e-6;
+  bool norms_before = true;  // of what attention and MLP read
+  bool norms_after = false;  // of what they add to the stream
+  QkNorm qk_norm = QkNorm::none;
   double initializer_range = 0.02;  // standard deviation of weights that are drawn
   RopeConfig rope;
-  bool tied_head = false;  // the embedding serves as head
+  std::optional<RopeConfig> local_rope;  // of local_layers
+  std::vector<bool> local_layers;        // empty: none
+  bool learned_positions = false;        // added to embeddings; nothing is rotated
+  bool tied_head = false;                // the embedding serves as head
+  Naming naming = Naming::llama;
+  bool fused = false;  // one matrix in the files for q, k and v, and one for gate and up
   bool qkv_bias = false;
   bool o_bias = false;
-  bool head_norms = false;        // RMSNorm of each head's queries and keys before rotation
+  bool mlp_bias = false;
+  bool gated_mlp = true;
+  Activation activation = Activation::silu;
+  bool parallel_residual = false;  // the MLP reads what attention reads
+  double embedding_scale = 1.0;
+  double query_scalar = 0;          // scores are divided by its root; 0: head_dim
+  double attention_soft_cap = 0.0;  // of scores and of logits; 0: none
+  double logit_soft_cap = 0.0;
   double repetition_penalty = 1;  // that generation_config.json asks for
   std::vector<std::int32_t> eos_token_ids;  // config.json and generation_config.json, sorted
   std::string eos_token;           // as tokenizer_config.json writes it; "" where it does not
-  std::vector<std::string> notes;  // for people: what is unusual, or asked for and not done
+  std::string description;         // for people: family and what is unusual about it
+  std::vector<std::string> notes;  // for people: what is asked for and not done
 
   std::int64_t kv_dim() const { return n_kv_heads * head_dim; }  // width of V: D in the docs
   std::int64_t group() const { return n_heads / n_kv_heads; }    // query heads per KV head
+  double attention_scale() const;                                // of queries times keys
+  bool is_local(std::int64_t layer) const;                       // rotates by local_rope
+  std::int64_t rotary_dim() const;  // elements of a head that are rotated; even
   /// The longest sequence a row may reach: positions, and the sliding window where there is one.
   std::int64_t max_length() const;
 };

@@ -166,6 +166,14 @@ RVSWEEP_INLINE void mix_group(const float* weights, const T* values, const T* ne
                     RVSWEEP_LAMBDA { mix<Q>(weights + h * C, values, next, C, hd, z + h * hd); });
 }
 
+/// scores [C] to cap * tanh(score / cap) + bias [C].
+RVSWEEP_INLINE void cap_softly(float cap, const float* __restrict bias, std::int64_t C,
+                               float* __restrict scores) {
+#pragma omp simd
+  for (std::int64_t c = 0; c < C; ++c)
+    scores[c] = cap - 2 * cap / (1.0F + exponential(2 * scores[c] / cap)) + bias[c];
+}
+
 /// scores [C] to e^(score - largest); returns their sum.
 RVSWEEP_INLINE float exponentials(float* __restrict scores, std::int64_t C) {
   float largest = scores[0], sum = 0;
@@ -186,8 +194,9 @@ struct HeadOfRow {
   const T* next_keys;          // [C, hd], of the head that comes next
   const float* bias;           // [C]
   std::int64_t g, C, hd;
-  float scale;
+  float scale, soft_cap;
   float *queries, *scores, *sums, *mixed;  // [g, hd], [g, C], [g], [g, hd]
+  const float* zeros;                      // [C]
   T* z;                                    // [g, hd]
 };
 
@@ -195,7 +204,11 @@ template <class T>
 RVSWEEP_INLINE void attend_to(const HeadOfRow<T>& in) {
 #pragma omp simd
   for (std::int64_t i = 0; i < in.g * in.hd; ++i) in.queries[i] = to_float(in.q[i]) * in.scale;
-  score_group(in.queries, in.keys, in.bias, in.values, in.g, in.C, in.hd, in.scores);
+  score_group(in.queries, in.keys, in.soft_cap > 0 ? in.zeros : in.bias, in.values, in.g, in.C,
+              in.hd, in.scores);
+  if (in.soft_cap > 0)
+    for (std::int64_t h = 0; h < in.g; ++h)
+      cap_softly(in.soft_cap, in.bias, in.C, in.scores + h * in.C);
   for (std::int64_t h = 0; h < in.g; ++h) in.sums[h] = exponentials(in.scores + h * in.C, in.C);
   mix_group(in.scores, in.values, in.next_keys, in.g, in.C, in.hd, in.mixed);
   for (std::int64_t h = 0; h < in.g; ++h)
@@ -213,13 +226,13 @@ const T* elements_of(const at::Tensor& x) {
 
 template <class T>
 at::Tensor attention_of(const at::Tensor& q, const CacheCells& in, const at::Tensor& bias,
-                        double scale) {
+                        const Scores& how) {
   const auto& [keys, values] = in;
   const auto B = q.size(0), nh = q.size(1), hd = q.size(2), nkv = keys.size(1), C = keys.size(2);
   const auto g = nh / nkv;
   const at::Tensor z = at::empty({B, nh, hd}, q.options());
   at::parallel_for(0, B * nkv, 1, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> workspace(static_cast<std::size_t>(g * (2 * hd + C + 1)));
+    std::vector<float> workspace(static_cast<std::size_t>(g * (2 * hd + C + 1) + C));
     float* const mixed = workspace.data() + g * hd;
     float* const scores = mixed + g * hd;
     const auto cells = [&](const at::Tensor& x, std::int64_t i) {
@@ -230,8 +243,9 @@ at::Tensor attention_of(const at::Tensor& q, const CacheCells& in, const at::Ten
       attend(HeadOfRow<T>{elements_of<T>(q) + row * q.stride(0) + head * g * hd, cells(keys, i),
                           cells(values, i), cells(keys, std::min(i + 1, end - 1)),
                           bias.const_data_ptr<float>() + row * bias.stride(0), g, C, hd,
-                          static_cast<float>(scale), workspace.data(), scores, scores + g * C,
-                          mixed, static_cast<T*>(z.data_ptr()) + i * g * hd});
+                          static_cast<float>(how.scale), static_cast<float>(how.soft_cap),
+                          workspace.data(), scores, scores + g * C, mixed, scores + g * (C + 1),
+                          static_cast<T*>(z.data_ptr()) + i * g * hd});
     }
   });
   return z;
@@ -240,14 +254,14 @@ at::Tensor attention_of(const at::Tensor& q, const CacheCells& in, const at::Ten
 }  // namespace
 
 at::Tensor decode_attention(const at::Tensor& q, const CacheCells& cells, const at::Tensor& bias,
-                            double scale) {
+                            const Scores& scores) {
   const auto hd = q.size(2);
   RVSWEEP_EXPECT(q.stride(1) == hd && q.stride(2) == 1, "a row's query heads must be contiguous");
   for (const at::Tensor& x : {cells.keys, cells.values})
     RVSWEEP_EXPECT(x.stride(2) == hd && x.stride(3) == 1, "a KV head's cells must be contiguous");
   RVSWEEP_EXPECT(bias.stride(1) == 1, "a row's bias must be contiguous");
-  if (q.scalar_type() == at::kFloat) return attention_of<float>(q, cells, bias, scale);
-  return attention_of<std::uint16_t>(q, cells, bias, scale);
+  if (q.scalar_type() == at::kFloat) return attention_of<float>(q, cells, bias, scores);
+  return attention_of<std::uint16_t>(q, cells, bias, scores);
 }
 
 }  // namespace rvsweep::cpu

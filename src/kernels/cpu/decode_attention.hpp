@@ -5,10 +5,10 @@
 
 namespace rvsweep::cpu {
 
-/// softmax(scale * q k^T + bias) v for every row and head, scores and sums in float32; a row's bits
-/// depend on nothing but that row and C. float32 or bfloat16; q [B, nh, hd], bias float32 [B, C];
-/// returns [B, nh, hd]. Query heads [i nh/nkv, (i+1) nh/nkv) share KV head i.
+/// Operations::attention of one query for every row and head, scores and sums in float32; a row's
+/// bits depend on nothing but that row and C. float32 or bfloat16; q [B, nh, hd], bias float32 [B,
+/// C]; returns [B, nh, hd]. Query heads [i nh/nkv, (i+1) nh/nkv) share KV head i.
 at::Tensor decode_attention(const at::Tensor& q, const CacheCells& cells, const at::Tensor& bias,
-                            double scale);
+                            const Scores& scores);
 
 }  // namespace rvsweep::cpu

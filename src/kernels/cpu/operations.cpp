@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "kernels/aten_attention.hpp"
+#include "kernels/cpu/activation.hpp"
 #include "kernels/cpu/argmax.hpp"
 #include "kernels/cpu/decode_attention.hpp"
 #include "kernels/cpu/onednn.hpp"
@@ -25,6 +26,10 @@ void rotate_and_write(const at::Tensor& qkv, const Rotation& rotation, const Cac
   cpu::rotate_heads(qkv.narrow(2, 0, nh + nkv), rotation);
   cpu::write_cells(qkv.narrow(2, nh, nkv), last(cells.keys));
   cpu::write_cells(qkv.narrow(2, nh + nkv, nkv), last(cells.values));
+}
+
+at::Tensor norm(const at::Tensor& x, const Norm& norm) {
+  return norm.kind == NormKind::layer ? aten_operations().norm(x, norm) : cpu::rms_norm(x, norm);
 }
 
 /// float32 in every dtype: [B, C] of one query, [B, 1, g*T, C] of several.
@@ -49,17 +54,21 @@ AttentionBias attention_bias(const Visibility& seen, const QueryColumns& queries
 }
 
 at::Tensor attention(const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
-                     double scale) {
-  if (q.size(1) > 1) return aten::stacked_attention(q, cells, bias.mask, scale);
-  return cpu::decode_attention(q.squeeze(1), cells, bias.mask, scale).unsqueeze(1);
+                     const Scores& scores) {
+  if (q.size(1) == 1)
+    return cpu::decode_attention(q.squeeze(1), cells, bias.mask, scores).unsqueeze(1);
+  if (scores.soft_cap == 0) return aten::stacked_attention(q, cells, bias.mask, scores.scale);
+  return aten::float32_attention(q, cells, {bias.mask.narrow(2, 0, q.size(1))}, scores);
 }
 
 void add_product(const at::Tensor& x, const Matrix& matrix, const at::Tensor& sum) {
   sum.add_(cpu::product(x, matrix));
 }
 
-at::Tensor swiglu_product(const at::Tensor& x, const Matrix& gate_up) {
-  return cpu::swiglu(cpu::product(x, gate_up));
+at::Tensor activated_product(const at::Tensor& x, const Matrix& up, const Mlp& mlp) {
+  const at::Tensor y = cpu::product(x, up);
+  const bool swiglu = mlp.gated && mlp.activation == Activation::silu;
+  return swiglu ? cpu::swiglu(y) : cpu::activated(y, mlp);
 }
 
 ArgMax argmax_product(const at::Tensor& x, const Matrix& head) {
@@ -72,13 +81,13 @@ ArgMax argmax_product(const at::Tensor& x, const Matrix& head) {
 const Operations& cpu_operations() {
   static const Operations operations = [] {
     Operations table = aten_operations();
-    table.rms_norm = cpu::rms_norm;
+    table.norm = norm;
     table.rotate_and_write = rotate_and_write;
     table.attention_bias = attention_bias;
     table.attention = attention;
     table.product = cpu::product;
     table.add_product = add_product;
-    table.swiglu_product = swiglu_product;
+    table.activated_product = activated_product;
     table.argmax_product = argmax_product;
     table.argmax = cpu::argmax;
     table.finite_rows = cpu::finite_rows;

@@ -1,9 +1,9 @@
 #pragma once
-#include <ATen/core/Tensor.h>
+#include "rvsweep/kernels/operations.hpp"
 
 namespace rvsweep::cpu {
 
-/// Operations::rms_norm in one pass in place of eight operators (tests/perf/profiles.md).
-at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps);
+/// Operations::norm in one pass in place of eight operators (tests/perf/profiles.md).
+at::Tensor rms_norm(const at::Tensor& x, const Norm& norm);
 
 }  // namespace rvsweep::cpu

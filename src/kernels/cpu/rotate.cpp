@@ -7,7 +7,7 @@
 namespace rvsweep::cpu {
 namespace {
 
-/// One head of 2 * half elements.
+/// The first 2 * half elements of one head.
 template <class T>
 RVSWEEP_INLINE void rotate_head(T* __restrict x, const float* __restrict cos,
                                 const float* __restrict sin, std::int64_t half) {
@@ -25,12 +25,12 @@ RVSWEEP_INLINE void rotate_head(T* __restrict x, const float* __restrict cos,
 }
 
 RVSWEEP_TARGET_CLONES void rotate_row(float* x, const float* cos, const float* sin,
-                                      std::int64_t heads, std::int64_t half) {
-  for (std::int64_t h = 0; h < heads; ++h) rotate_head(x + 2 * h * half, cos, sin, half);
+                                      std::int64_t heads, std::int64_t hd, std::int64_t half) {
+  for (std::int64_t h = 0; h < heads; ++h) rotate_head(x + h * hd, cos, sin, half);
 }
 RVSWEEP_TARGET_CLONES void rotate_row(std::uint16_t* x, const float* cos, const float* sin,
-                                      std::int64_t heads, std::int64_t half) {
-  for (std::int64_t h = 0; h < heads; ++h) rotate_head(x + 2 * h * half, cos, sin, half);
+                                      std::int64_t heads, std::int64_t hd, std::int64_t half) {
+  for (std::int64_t h = 0; h < heads; ++h) rotate_head(x + h * hd, cos, sin, half);
 }
 
 template <class Element>
@@ -39,12 +39,13 @@ void rotate_tokens(const at::Tensor& x, const Rotation& rotation) {
   RVSWEEP_EXPECT(x.stride(2) == hd && x.stride(3) == 1 && x.stride(0) == T * x.stride(1),
                  "a token's heads must be contiguous");
   auto* const tokens = static_cast<Element*>(x.data_ptr());
+  const auto half = rotation.cos.size(-1);
   const float* const cos = rotation.cos.const_data_ptr<float>();
   const float* const sin = rotation.sin.const_data_ptr<float>();
   constexpr std::int64_t rows_per_task = 16;
   at::parallel_for(0, B * T, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r)
-      rotate_row(tokens + r * x.stride(1), cos + r * hd / 2, sin + r * hd / 2, heads, hd / 2);
+      rotate_row(tokens + r * x.stride(1), cos + r * half, sin + r * half, heads, hd, half);
   });
 }
 

@@ -68,7 +68,7 @@ TEST_F(Arithmetic, TheCpusBitsStay) {
     const auto attention = [&] {
       return ops.attention(
           q, cells, ops.attention_bias(seen, {.column = 4, .queries = 5}, 2, {at::kCPU, dtype}),
-          0.3);
+          {0.3});
     };
     const at::Tensor before = attention();
     cuda::set_arithmetic();

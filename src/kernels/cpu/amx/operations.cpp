@@ -1,5 +1,6 @@
 #include "kernels/cpu/amx/operations.hpp"
 
+#include "kernels/cpu/activation.hpp"
 #include "kernels/cpu/amx/product.hpp"
 #include "kernels/cpu/operations.hpp"
 
@@ -16,8 +17,10 @@ void add_product(const at::Tensor& x, const Matrix& matrix, const at::Tensor& su
   (in_tiles(matrix) ? amx::add_product : cpu_operations().add_product)(x, matrix, sum);
 }
 
-at::Tensor swiglu_product(const at::Tensor& x, const Matrix& gate_up) {
-  return (in_tiles(gate_up) ? amx::swiglu_product : cpu_operations().swiglu_product)(x, gate_up);
+at::Tensor activated_product(const at::Tensor& x, const Matrix& up, const Mlp& mlp) {
+  if (!in_tiles(up)) return cpu_operations().activated_product(x, up, mlp);
+  const bool swiglu = mlp.gated && mlp.activation == Activation::silu && !up.bias.defined();
+  return swiglu ? amx::swiglu_product(x, up) : cpu::activated(amx::product(x, up), mlp);
 }
 
 ArgMax argmax_product(const at::Tensor& x, const Matrix& head) {
@@ -31,7 +34,7 @@ const Operations& amx_operations() {
     Operations table = cpu_operations();
     table.product = product;
     table.add_product = add_product;
-    table.swiglu_product = swiglu_product;
+    table.activated_product = activated_product;
     table.argmax_product = argmax_product;
     return table;
   }();
