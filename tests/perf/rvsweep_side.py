@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -21,6 +22,7 @@ from rvsweep_cli import Results, read_results, write_config
 class Timed:
     seconds: float
     megabytes: float  # most resident memory of one process
+    cpu_seconds: float
     file: Path
 
     def results(self) -> Results:
@@ -79,7 +81,12 @@ class Rvsweep:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
             raise SystemExit(f"exit {process.returncode} from {' '.join(command)}\n{log.read_text()[-4000:]}")
-        return Timed(seconds, usage.ru_maxrss / 1024, out / "results.h5")
+        return Timed(seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime, out / "results.h5")
+
+    def plan(self, pairs: Sequence[dict], arms: Sequence[str], steps: int) -> dict:
+        words = self.words("plan", pairs, arms, steps)
+        plan = subprocess.run([*words, "--json"], capture_output=True, text=True, env=ENVIRONMENT, check=True)
+        return json.loads(plan.stdout)
 
     def bundle_rows(self, pairs: Sequence[dict], arms: Sequence[str], steps: int) -> int:
         """How many rows it decodes together."""

@@ -27,9 +27,10 @@ void rotate_and_write(const at::Tensor& qkv, const Rotation& rotation, const Cac
   cpu::write_cells(qkv.narrow(2, nh + nkv, nkv), last(cells.values));
 }
 
-/// float32 in every dtype: [B, C] of one query, [B, 1, g*T, C] of several.
+/// float32 in every dtype: [B, C] of one query, [B, 1, g*T, C] of several; none where causal.
 AttentionBias attention_bias(const Visibility& seen, const QueryColumns& queries,
                              std::int64_t group, const Placement&) {
+  if (seen.rows.empty()) return {};
   if (queries.queries > 1)
     return {aten::attention_bias(seen, queries, group, {at::kCPU, at::kFloat})
                 .mask.repeat({1, 1, group, 1})};
@@ -50,6 +51,7 @@ AttentionBias attention_bias(const Visibility& seen, const QueryColumns& queries
 
 at::Tensor attention(const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
                      double scale) {
+  if (!bias.mask.defined()) return aten::causal_attention(q, cells, scale);
   if (q.size(1) > 1) return aten::stacked_attention(q, cells, bias.mask, scale);
   return cpu::decode_attention(q.squeeze(1), cells, bias.mask, scale).unsqueeze(1);
 }
