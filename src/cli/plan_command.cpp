@@ -11,7 +11,9 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/kernels/device.hpp"
+#include "rvsweep/kernels/hardware.hpp"
 #include "rvsweep/plan/memory_budget.hpp"
+#include "rvsweep/plan/time_estimate.hpp"
 #include "rvsweep/sweep/progress.hpp"
 #include "rvsweep/sweep/setup.hpp"
 
@@ -20,10 +22,12 @@ namespace {
 
 namespace po = boost::program_options;
 
-/// Assumed speed of one CPU core or GPU in the time estimate, floating-point operations per second.
-double assumed_rate(const Target& target) {
-  if (target.device == "cuda") return 1e14;
-  return target.dtype == "bfloat16" ? 1.5e11 : 5e10;
+/// Of one core of this CPU, measured, or of a GPU, assumed.
+Speed speed_of(const Target& target) {
+  if (target.device == "cuda") return {.products = 1e14, .attention = 5e13, .reads = 1e12};
+  const auto [products, attention, reads] =
+      measure_core(target.dtype == "bfloat16" ? at::kBFloat16 : at::kFloat);
+  return {products, attention, reads};
 }
 
 std::string gigabytes(double bytes) { return fmt::format("{:.2f} GB", bytes / 1e9); }
@@ -34,11 +38,15 @@ struct PlannedMemory {
   BundleShape shape;
 };
 
+BundleNeeds needs_of(const SweepSetup& setup) {
+  return bundle_needs(setup.model, setup.config, setup.plan.arms, setup.plan.tokens_after_window,
+                      setup.target.device, setup.target.dtype);
+}
+
 PlannedMemory memory_of(const SweepSetup& setup) {
   const Plan& plan = setup.plan;
   const auto& [device, dtype, memory] = setup.target;
-  const BundleNeeds needs =
-      bundle_needs(setup.model, setup.config, plan.arms, plan.tokens_after_window, device, dtype);
+  const BundleNeeds needs = needs_of(setup);
   PlannedMemory most{{weight_memory(setup.model, device, dtype), {}}, {}};
   for (const PlannedBundle& bundle : plan.bundles) {
     const BundleMemory of = bundle_memory(needs, bundle.shape, std::ssize(bundle.derived));
@@ -156,10 +164,14 @@ void print_summary(const SweepSetup& setup) {
   print_refusals(plan);
   print_equal_pairs(plan);
   print_memory(setup);
-  const double rate = assumed_rate(setup.target);
-  std::cout << fmt::format("time      about {} on one {} at an assumed {:.0f} GFLOP/s\n",
-                           clock_text(flops_of(setup) / rate),
-                           setup.target.device == "cuda" ? "GPU" : "CPU core", rate / 1e9);
+  const bool gpu = setup.target.device == "cuda";
+  const Speed speed = speed_of(setup.target);
+  std::cout << fmt::format(
+      "time      about {} on one {} {} {:.0f} GFLOP/s in products, {:.0f} in attention and {:.0f} "
+      "GB/s\n",
+      clock_text(seconds_of(plan, needs_of(setup), speed)), gpu ? "GPU" : "core of this CPU",
+      gpu ? "at an assumed" : "at its measured", speed.products / 1e9, speed.attention / 1e9,
+      speed.reads / 1e9);
 }
 
 void print_json(const SweepSetup& setup) {
@@ -187,7 +199,7 @@ void print_json(const SweepSetup& setup) {
       {"largest_bundle",
        {{"prompts", shape.contexts}, {"columns", shape.prompt_length}, {"rows", shape.rows}}},
       {"memory", memory},
-      {"seconds", flops_of(setup) / assumed_rate(setup.target)}};
+      {"seconds", seconds_of(plan, needs_of(setup), speed_of(setup.target))}};
   std::cout << all.dump() << "\n";
 }
 

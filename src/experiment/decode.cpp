@@ -75,8 +75,7 @@ Step first_step(const PreparedBundle& prepared, const RowBatch& batch,
           .positions = on_device(first_positions),
           .first_edits = pass_edits(model, prepared.contexts, batch.compiled, fed_token, 1),
           .later_edits = pass_edits(model, prepared.contexts, batch.compiled, generated_token, 1),
-          .seen = visibility_of(batch.compiled, model.config().n_layers,
-                                prepared.contexts.cache.columns()),
+          .seen = visibility_of(batch.compiled, model.config().n_layers, prepared.contexts.columns),
           .uniforms = uniforms(generation, prepared.settings.seed, batch, placement),
           .occurred = tokens_of_prompts(prepared, batch, generation)};
 }
@@ -96,7 +95,7 @@ at::Tensor feed(const PreparedBundle& prepared, const DecodeOptions& options, St
   ForwardInput input;
   input.tokens = step.tokens;
   input.positions = step.positions;
-  input.column = prepared.contexts.cache.columns() + step.t;
+  input.column = prepared.contexts.columns + step.t;
   input.seen = &step.seen;
   input.edits = edits.edits;
   input.captures = &captures;

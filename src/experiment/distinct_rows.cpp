@@ -44,7 +44,8 @@ DistinctRows distinct_rows(const PreparedBundle& prepared) {
     distinct.batch.rows.push_back(rows[r]);
   }
   const auto padded = all_distinct(distinct) ? std::ssize(prepared.rows)
-                                             : canonical_rows(std::ssize(distinct.batch.rows));
+                                             : padded_rows(std::ssize(distinct.batch.rows),
+                                                           prepared.bundle.shape.prompt_length);
   kept.resize(static_cast<std::size_t>(padded),
               padding_row(prepared.bundle, prepared.model.config()));
   return distinct;

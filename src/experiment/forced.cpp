@@ -48,7 +48,7 @@ at::Tensor feed_piece(const Transformer& model, const ContextState& contexts, co
                       const PromptCells& prompts, const std::vector<const Continuation*>& fed,
                       std::int64_t Q) {
   const auto& plans = piece.rows;
-  const auto R = std::ssize(plans), T = contexts.cache.columns();
+  const auto R = std::ssize(plans), T = contexts.columns;
   const Placement& placement = model.placement();
   KvCache cache = prompts.with_room(piece, T, Q, model);
   at::Tensor tokens = at::zeros({R, Q}, at::kLong);
@@ -175,12 +175,12 @@ struct Unpatched {
 
 Unpatched run_unpatched(const PreparedBundle& prepared) {
   const Transformer& model = prepared.model;
-  const KvCache& contexts = prepared.contexts.cache;
+  const ContextState& contexts = prepared.contexts;
   Unpatched result{.batch = unpatched_rows(prepared.bundle, model.config())};
   const auto& rows = result.batch.compiled;
   result.greedy = continuations(prepared, result.batch);
   result.cache =
-      KvCache::allocate(model.config(), model.placement(), std::ssize(rows), contexts.columns());
+      KvCache::allocate(model.config(), model.placement(), std::ssize(rows), contexts.columns);
   copy_base_cells(contexts, rows, result.cache);
   result.slots.resize(rows.size());
   std::iota(result.slots.begin(), result.slots.end(), 0);

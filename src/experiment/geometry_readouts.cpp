@@ -60,7 +60,7 @@ std::string geometry_gap(const PreparedBundle& prepared, const CompiledRow& plan
 
 void fill_prompts(const PreparedBundle& prepared, ItemTable& table) {
   const SweepSettings& settings = prepared.settings;
-  const KvCache& cache = prepared.contexts.cache;
+  const ContextState& contexts = prepared.contexts;
   const auto W = settings.window, L = prepared.model.config().n_layers;
   std::vector<VWindow> windows;
   std::vector<std::int64_t> lengths;
@@ -68,10 +68,10 @@ void fill_prompts(const PreparedBundle& prepared, ItemTable& table) {
     const BundleContext& context = prepared.bundle.contexts[c];
     if (!context.records_prompt) continue;
     const auto after = context.tokens_after_window;
-    windows.push_back({static_cast<std::int64_t>(c), cache.columns() - after});
+    windows.push_back({contexts.slots[c].row, contexts.slots[c].end - after});
     lengths.push_back(std::ssize(context.tokens) - after);
   }
-  const auto spectra = window_spectra(cache, windows, W,
+  const auto spectra = window_spectra(contexts.cache, windows, W,
                                       [&](std::size_t i, std::int64_t) { return lengths[i] >= W; });
   std::copy(spectra.begin(), spectra.end(), column(table, columns::spectra).begin());
   auto& r_v = column(table, columns::r_v);
@@ -140,17 +140,16 @@ void fill_notebook_r_v(const PreparedBundle& prepared, const DecodedBatch& batch
   auto* r_v = find_column(table, columns::r_v_notebook);
   if (r_v == nullptr) return;
   const SweepSettings& settings = prepared.settings;
-  const KvCache& contexts = prepared.contexts.cache;
-  const auto W = settings.window, T = contexts.columns();
+  const ContextState& contexts = prepared.contexts;
+  const auto W = settings.window, T = contexts.columns;
   const auto pr_at = [&](std::size_t r, std::int64_t layer) {
     const CompiledRow& plan = prepared.rows[r];
     const bool before_patch = plan.patches_site(layer);
-    const at::Tensor v =
-        before_patch ? contexts.v[layer][plan.base] : batch.cache.v[layer][batch.slots[r]];
+    const at::Tensor v =  // [nkv, columns, hd], the last W + n_after or those up to b[n-1]
+        before_patch ? contexts.last_cells(plan.base, W + plan.n_after).v[layer][0]
+                     : batch.cache.v[layer][batch.slots[r]].narrow(1, 0, T + 1);
     const at::Tensor block =
-        v.narrow(1, (before_patch ? T : T + 1) - plan.n_after - W, W)  // [nkv, W, hd]
-            .transpose(0, 1)
-            .reshape({W, -1});
+        v.narrow(1, v.size(1) - plan.n_after - W, W).transpose(0, 1).reshape({W, -1});
     const at::Tensor sigma = singular_values(block).contiguous();
     return participation_ratio(
         {sigma.const_data_ptr<double>(), static_cast<std::size_t>(sigma.numel())});

@@ -11,6 +11,14 @@
 namespace rvsweep {
 namespace {
 
+void add_prompts(const Transformer& model, const std::vector<std::vector<std::int32_t>>& prompts,
+                 std::int64_t rows, std::int64_t columns, std::int64_t m, MeanDonor& mean) {
+  const KvCache cache = prefill(model, prompts, rows, columns, model.config().n_layers - 1);
+  std::vector<std::int64_t> lengths;
+  for (const auto& prompt : prompts) lengths.push_back(std::ssize(prompt));
+  add_to_mean(model, cache, lengths, m, mean);
+}
+
 MeanDonor mean_over(const Transformer& model,
                     const std::vector<std::vector<std::int32_t>>& prompts) {
   const auto shorter = [](const auto& a, const auto& b) { return a.size() < b.size(); };
@@ -20,12 +28,10 @@ MeanDonor mean_over(const Transformer& model,
   for (auto at = prompts.begin(); at != prompts.end();) {
     const auto end = at + std::min<std::ptrdiff_t>(reading_rows, prompts.end() - at);
     const std::vector<std::vector<std::int32_t>> batch(at, end);
-    const auto longest = std::ssize(*std::max_element(at, end, shorter));
-    const KvCache cache =
-        prefill(model, batch, reading_rows, canonical_length(longest), model.config().n_layers - 1);
-    std::vector<std::int64_t> lengths;
-    for (const auto& prompt : batch) lengths.push_back(std::ssize(prompt));
-    add_to_mean(model, cache, lengths, m, mean);
+    const auto columns = canonical_length(std::ssize(*std::max_element(at, end, shorter)));
+    if (!are_long(columns)) add_prompts(model, batch, reading_rows, columns, m, mean);
+    for (const auto& prompt : batch)
+      if (are_long(columns)) add_prompts(model, {prompt}, 1, std::ssize(prompt), m, mean);
     at = end;
   }
   return mean;

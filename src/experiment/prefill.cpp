@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "rvsweep/plan/canonical_shapes.hpp"
+
 namespace rvsweep {
 namespace {
 
@@ -31,7 +33,10 @@ at::Tensor feed_some(const Transformer& model,
       position[r][columns - n + i] = i;
     }
   }
-  const LayerVisibility seen = causal_visibility(model.config().n_layers, lengths, columns);
+  const auto n_layers = model.config().n_layers;
+  const bool alone = rows == 1 && lengths.front() == columns && are_long(columns);
+  const LayerVisibility seen =
+      alone ? causal_visibility(n_layers) : causal_visibility(n_layers, lengths, columns);
   input.tokens = tokens.to(placement.device);
   input.positions = positions.to(placement.device);
   input.seen = &seen;
@@ -44,18 +49,25 @@ at::Tensor feed_prompts(const Transformer& model,
                         const std::vector<std::vector<std::int32_t>>& prompts, ForwardInput input,
                         KvCache& cache, std::int64_t at_once) {
   if (at_once == 0) at_once = cache.rows();
-  std::vector<SiteCapture>* const captures = input.captures;
-  std::vector<std::vector<at::Tensor>> recorded(captures == nullptr ? 0 : captures->size());
-  std::vector<at::Tensor> outputs;
+  PromptPasses passes;
   for (std::int64_t first = 0; first < cache.rows(); first += at_once) {
     const auto n = std::min(at_once, cache.rows() - first);
-    const at::Tensor output = feed_some(model, prompts, first, input, cache.some_rows(first, n));
-    // A last query alone would keep the stream of all.
-    outputs.push_back(output.defined() ? output.clone() : output);
-    for (std::size_t i = 0; i < recorded.size(); ++i) recorded[i].push_back((*captures)[i].values);
+    passes.add(feed_some(model, prompts, first, input, cache.some_rows(first, n)), input.captures);
   }
-  for (std::size_t i = 0; i < recorded.size(); ++i)
-    (*captures)[i].values = at::cat(std::exchange(recorded[i], {}));
+  return passes.joined(input.captures);
+}
+
+void PromptPasses::add(const at::Tensor& output, const std::vector<SiteCapture>* captures) {
+  // A last query alone would keep the stream of all.
+  outputs.push_back(output.defined() ? output.clone() : output);
+  if (captures == nullptr) return;
+  captured.resize(captures->size());
+  for (std::size_t i = 0; i < captured.size(); ++i) captured[i].push_back((*captures)[i].values);
+}
+
+at::Tensor PromptPasses::joined(std::vector<SiteCapture>* captures) {
+  for (std::size_t i = 0; i < captured.size(); ++i)
+    (*captures)[i].values = at::cat(std::exchange(captured[i], {}));
   return outputs.front().defined() ? at::cat(outputs) : at::Tensor();
 }
 

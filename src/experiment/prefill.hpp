@@ -16,6 +16,16 @@ at::Tensor feed_prompts(const Transformer& model,
                         const std::vector<std::vector<std::int32_t>>& prompts, ForwardInput input,
                         KvCache& cache, std::int64_t at_once = 0);
 
+/// What passes over some prompts each leave behind, in the order of the prompts.
+struct PromptPasses {
+  std::vector<at::Tensor> outputs;
+  std::vector<std::vector<at::Tensor>> captured;
+
+  void add(const at::Tensor& output, const std::vector<SiteCapture>* captures);
+  /// Puts what was captured into `captures`; returns the outputs.
+  at::Tensor joined(std::vector<SiteCapture>* captures);
+};
+
 /// Keys and values of every prompt in a new cache, [n_layers, rows, n_kv_heads, columns, head_dim].
 /// The pass ends at `last_kv_layer`.
 KvCache prefill(const Transformer& model, const std::vector<std::vector<std::int32_t>>& prompts,

@@ -4,9 +4,12 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
+
 #include "experiment/prefill.hpp"
 #include "rvsweep/intervention/prompt_cache.hpp"
 #include "rvsweep/intervention/site_patch.hpp"
+#include "rvsweep/plan/canonical_shapes.hpp"
 
 namespace rvsweep {
 namespace {
@@ -33,26 +36,58 @@ std::int64_t patched_tokens(const SweepSettings& settings) {
   return longest_window(settings.arms, settings.window) + settings.tokens_after_window;
 }
 
+/// Feeds the prompts of a bundle of short ones, a row each.
+at::Tensor run_together(PreparedBundle& prepared, const ForwardInput& input) {
+  const BundleShape& shape = prepared.bundle.shape;
+  std::vector<std::vector<std::int32_t>> prompts;
+  for (const auto& context : prepared.bundle.contexts) prompts.push_back(context.tokens);
+  KvCache of_prompts = prepared.contexts.cache.some_rows(0, shape.contexts);
+  return feed_prompts(prepared.model, prompts, input, of_prompts, shape.prompts_at_once);
+}
+
+/// Feeds long prompts one by one. Of those that no row reads, the cells of a window are kept, and
+/// their outputs are zeros.
+at::Tensor run_alone(PreparedBundle& prepared, const ForwardInput& input) {
+  const Transformer& model = prepared.model;
+  const auto least = patched_tokens(prepared.settings), L = model.config().n_layers;
+  PromptPasses passes;
+  for (std::int64_t c = 0; c < std::ssize(prepared.bundle.contexts); ++c) {
+    const BundleContext& context = prepared.bundle.contexts[static_cast<std::size_t>(c)];
+    const auto n = std::max<std::int64_t>(std::ssize(context.tokens), least);
+    const bool is_read = context.columns == n;
+    KvCache cache = is_read ? prepared.contexts.last_cells(c, n)
+                            : KvCache::allocate(model.config(), model.placement(), 1, n);
+    ForwardInput of_prompt = input;
+    if (!is_read) of_prompt.last_kv_layer = last_layer_for(*input.captures, L);
+    if (!is_read) of_prompt.outputs = Outputs::none;
+    at::Tensor output = feed_prompts(model, {context.tokens}, of_prompt, cache);
+    if (!is_read && input.outputs != Outputs::none)
+      output = at::zeros({1, model.config().hidden_size}, cache.v.options());
+    if (!is_read)
+      prepared.contexts.last_cells(c, context.columns)
+          .v.copy_(cache.some_columns(n - context.columns, context.columns).v);
+    passes.add(output, input.captures);
+  }
+  return passes.joined(input.captures);
+}
+
 /// Fills the slots of the bundle's prompts.
 void run_prompts(PreparedBundle& prepared) {
   const Transformer& model = prepared.model;
   const Bundle& bundle = prepared.bundle;
   ContextState& contexts = prepared.contexts;
-  const auto C = bundle.shape.contexts, L = model.config().n_layers;
+  const auto L = model.config().n_layers;
   const auto queries = patched_tokens(prepared.settings);
   std::vector<SiteCapture> captures = captures_for(prepared.rows, queries);
   const auto n_sites = std::ssize(captures);
   for (const SiteCapture& stream : streams_for(prepared.rows, queries)) captures.push_back(stream);
-  std::vector<std::vector<std::int32_t>> prompts;
-  for (const auto& context : bundle.contexts) prompts.push_back(context.tokens);
   const bool wants_logits = prepared.settings.readouts.first_token && !bundle.rows.empty();
   ForwardInput input;
   input.captures = &captures;
   input.last_kv_layer = wants_logits ? L : last_layer_for(captures, L);
   input.outputs = wants_logits ? Outputs::last_query : Outputs::none;
-  KvCache of_prompts = contexts.cache.some_rows(0, C);
   const at::Tensor residual =
-      feed_prompts(model, prompts, input, of_prompts, bundle.shape.prompts_at_once);
+      are_long(contexts.columns) ? run_alone(prepared, input) : run_together(prepared, input);
   if (wants_logits) prepared.first_logits = model.unembed(residual).to(at::kFloat);
   contexts.sites.assign(captures.begin(), captures.begin() + n_sites);
   contexts.streams.assign(captures.begin() + n_sites, captures.end());
@@ -71,8 +106,8 @@ PreparedBundle prepare_bundle(const Transformer& model, const SweepSettings& set
                           .bundle = bundle,
                           .rows = compile_rows(settings, bundle, model.config())};
   const auto C = bundle.shape.contexts, n_derived = std::ssize(bundle.derived);
-  prepared.contexts.cache = KvCache::allocate(model.config(), model.placement(), C + n_derived,
-                                              bundle.shape.prompt_length);
+  prepared.contexts = ContextState::allocate(model.config(), model.placement(),
+                                             slot_columns(bundle), bundle.shape.prompt_length);
   run_prompts(prepared);
   if (n_derived == 0) return prepared;
   for (SiteCapture& capture : prepared.contexts.sites)
@@ -105,10 +140,10 @@ std::vector<RowPiece> pieces_of(const std::vector<CompiledRow>& rows, const Bund
 PreparedRows prepare_rows(const PreparedBundle& prepared, const std::vector<CompiledRow>& rows,
                           std::int64_t steps) {
   const Transformer& model = prepared.model;
-  const KvCache& contexts = prepared.contexts.cache;
+  const ContextState& contexts = prepared.contexts;
   PreparedRows result;
   result.cache = KvCache::allocate(model.config(), model.placement(), std::ssize(rows),
-                                   contexts.columns() + steps);
+                                   contexts.columns + steps);
   for (const RowPiece& piece : pieces_of(rows, prepared.bundle.shape)) {
     KvCache cache = result.cache.some_rows(piece.first, std::ssize(piece.rows));
     std::vector<RowProof> proofs;

@@ -28,11 +28,11 @@ struct Reading {
 
 /// The cache of a batch up to `last_layer`: columns [T - shared, T) are copied from the prompts'
 /// cells, the other tokens are fed from column T on, padded to `queries`.
-KvCache read_texts(const Transformer& model, const KvCache& contexts,
+KvCache read_texts(const Transformer& model, const ContextState& contexts,
                    std::span<const Reading> readings, std::int64_t queries,
                    std::int64_t last_layer) {
   const Placement& placement = model.placement();
-  const auto T = contexts.columns();
+  const auto T = contexts.columns;
   KvCache cache = KvCache::allocate(model.config(), placement, reading_rows, T + queries);
   at::Tensor tokens = at::zeros({reading_rows, queries}, at::kLong);
   at::Tensor positions = at::zeros({reading_rows, queries}, at::kLong);
@@ -41,14 +41,11 @@ KvCache read_texts(const Transformer& model, const KvCache& contexts,
   std::vector<std::int64_t> seen(reading_rows, queries);
   for (const Reading& reading : readings) {
     const auto r = static_cast<std::int64_t>(reading.slot), shared = reading.shared;
-    const auto prompt_begin = T - std::ssize(reading.prompt->tokens);
-    for (const bool is_key : {true, false}) {
-      const at::Tensor from = (is_key ? contexts.k : contexts.v).select(1, reading.prompt_slot);
-      (is_key ? cache.k : cache.v)
-          .select(1, r)
-          .narrow(2, T - shared, shared)
-          .copy_(from.narrow(2, prompt_begin, shared));
-    }
+    const KvCache prompt =
+        contexts.last_cells(reading.prompt_slot, std::ssize(reading.prompt->tokens));
+    const KvCache to = cache.some_rows(r, 1).some_columns(T - shared, shared);
+    to.k.copy_(prompt.k.narrow(3, 0, shared));
+    to.v.copy_(prompt.v.narrow(3, 0, shared));
     for (std::int64_t i = 0; i < queries; ++i) {
       if (i < reading.fed()) token[r][i] = reading.tokens[static_cast<std::size_t>(shared + i)];
       position[r][i] = shared + i;
@@ -110,7 +107,7 @@ void fill_reencoded(const Tokenizer& tokenizer, const PreparedBundle& prepared,
   auto* r_v = find_column(table, columns::r_v_reencoded);
   if (r_v == nullptr) return;
   const SweepSettings& settings = prepared.settings;
-  const KvCache& contexts = prepared.contexts.cache;
+  const ContextState& contexts = prepared.contexts;
   const auto W = settings.window;
   const auto is_read = [&](std::size_t, std::int64_t layer) {
     return layer == settings.early_layer || layer == settings.late_layer;
@@ -121,7 +118,7 @@ void fill_reencoded(const Tokenizer& tokenizer, const PreparedBundle& prepared,
     std::vector<VWindow> windows;
     for (const Reading& reading : readings)
       windows.push_back(
-          {static_cast<std::int64_t>(reading.slot), contexts.columns() + reading.fed()});
+          {static_cast<std::int64_t>(reading.slot), contexts.columns + reading.fed()});
     const auto spectra = window_spectra(cache, windows, W, is_read);
     for (std::size_t i = 0; i < readings.size(); ++i)
       (*r_v)[readings[i].row] =

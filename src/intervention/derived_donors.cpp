@@ -13,7 +13,7 @@
 #include "rvsweep/core/philox.hpp"
 #include "rvsweep/kernels/rotation.hpp"
 
-// Shapes: T columns, nkv KV heads, hd head_dim; a donor of m tokens lies in columns [T - m, T).
+// Shapes: T columns of a cache, nkv KV heads, hd head_dim.
 
 namespace rvsweep {
 namespace {
@@ -62,10 +62,10 @@ struct Deriver {
     RVSWEEP_UNREACHABLE("a derived donor that is derived from nothing");
   }
 
-  /// One layer's cells of a slot's last m tokens, [nkv, m, hd].
-  static at::Tensor cells(const at::Tensor& cache, std::int64_t layer, std::int64_t slot,
-                          std::int64_t m) {
-    return cache[layer][slot].narrow(1, cache.size(3) - m, m);
+  /// One layer's keys or values of a slot's last m tokens, [nkv, m, hd].
+  at::Tensor cells(bool is_key, std::int64_t layer, std::int64_t slot, std::int64_t m) const {
+    const KvCache last = state.last_cells(slot, m);
+    return (is_key ? last.k : last.v)[layer][0];
   }
 
   std::uint64_t key(const DerivedDonor& donor, std::int64_t layer, const std::string& what) const {
@@ -77,10 +77,9 @@ struct Deriver {
     const auto m = donor.tokens;
     for (std::int64_t layer = 0; layer < model.config().n_layers; ++layer)
       for (const bool is_key : {true, false}) {
-        const at::Tensor& cache = is_key ? state.cache.k : state.cache.v;
-        const at::Tensor like = cells(cache, layer, donor.of, m).transpose(0, 1);
+        const at::Tensor like = cells(is_key, layer, donor.of, m).transpose(0, 1);
         const at::Tensor drawn = gaussian_like(like, 0, key(donor, layer, is_key ? "k" : "v"));
-        cells(cache, layer, slot, m).copy_(drawn.transpose(0, 1));
+        cells(is_key, layer, slot, m).copy_(drawn.transpose(0, 1));
       }
     for (SiteCapture& record : state.sites) {
       const auto kept = std::min(m, record.queries);
@@ -105,10 +104,11 @@ struct Deriver {
     const at::Tensor index = at::tensor(from, at::kLong).to(model.placement().device);
     const at::Tensor turn = at::tensor(by, at::kLong);
     for (std::int64_t layer = 0; layer < model.config().n_layers; ++layer) {
-      const at::Tensor k = cells(state.cache.k, layer, donor.of, m).index_select(1, index);
-      cells(state.cache.k, layer, slot, m).copy_(turned(model, layer, k, turn));
-      cells(state.cache.v, layer, slot, m)
-          .copy_(cells(state.cache.v, layer, donor.of, m).index_select(1, index));
+      const auto moved = [&](bool is_key) {
+        return cells(is_key, layer, donor.of, m).index_select(1, index);
+      };
+      cells(true, layer, slot, m).copy_(turned(model, layer, moved(true), turn));
+      cells(false, layer, slot, m).copy_(moved(false));
     }
   }
 
@@ -119,9 +119,9 @@ struct Deriver {
     const auto m = donor.tokens, count = mean.prompts;
     const at::Tensor positions = at::arange(m, at::kLong);
     for (std::int64_t layer = 0; layer < model.config().n_layers; ++layer) {
-      cells(state.cache.k, layer, slot, m)
+      cells(true, layer, slot, m)
           .copy_(turned(model, layer, mean.k[layer] / static_cast<double>(count), positions));
-      cells(state.cache.v, layer, slot, m).copy_(mean.v[layer] / static_cast<double>(count));
+      cells(false, layer, slot, m).copy_(mean.v[layer] / static_cast<double>(count));
     }
   }
 };

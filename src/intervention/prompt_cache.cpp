@@ -12,34 +12,36 @@
 #include "rvsweep/kernels/rotation.hpp"
 
 // Shapes: R rows, P of them patched, nkv KV heads, T prompt columns, hd head_dim. Token i of a
-// prompt of n tokens lies in column T - n + i of its context; in its row's cache, which holds
+// prompt of n tokens lies n - i columns before the end of its slot; in its row's cache, which holds
 // b[n-1] back or not, cell i lies in column T - cached + i.
 
 namespace rvsweep {
 namespace {
 
-/// Cells of one layer by slot and column: contexts [C, nkv, T, hd] -> [rows, nkv, T, hd].
-at::Tensor gather_cells(const at::Tensor& contexts, const at::Tensor& slots,
-                        const at::Tensor& columns) {
-  return contexts.transpose(1, 2).index({slots, columns}).transpose(1, 2);
-}
-
-/// Where the cells of some rows come from, as indices into contexts.
+/// Where the cells of some rows come from, as indices into the contexts' cache.
 struct CellSource {
-  at::Tensor slots;    // int64 [rows, 1]
-  at::Tensor columns;  // int64 [rows, T]
+  at::Tensor rows;     // int64 [R, 1]
+  at::Tensor columns;  // int64 [R, T]
 };
 
-CellSource base_cells(const std::vector<CompiledRow>& plans, std::int64_t T, at::Device device) {
-  const auto R = std::ssize(plans);
-  at::Tensor slots = at::zeros({R, 1}, at::kLong), columns = at::zeros({R, T}, at::kLong);
-  auto slot = slots.accessor<std::int64_t, 2>(), column = columns.accessor<std::int64_t, 2>();
+/// Cells of one layer of the contexts' cache, [R, nkv, T, hd].
+at::Tensor gather_cells(const at::Tensor& layer, const CellSource& from) {
+  return layer.transpose(1, 2).index({from.rows, from.columns}).transpose(1, 2);
+}
+
+CellSource base_cells(const ContextState& contexts, const std::vector<CompiledRow>& plans) {
+  const auto R = std::ssize(plans), T = contexts.columns;
+  at::Tensor rows = at::zeros({R, 1}, at::kLong), columns = at::zeros({R, T}, at::kLong);
+  auto row = rows.accessor<std::int64_t, 2>(), column = columns.accessor<std::int64_t, 2>();
   for (std::int64_t r = 0; r < R; ++r) {
-    slot[r][0] = plans[r].base;
+    const CacheSlot& slot = contexts.slots[plans[r].base];
+    row[r][0] = slot.row;
     const auto held_back = plans[r].n - plans[r].cached;
-    for (std::int64_t c = 0; c < T; ++c) column[r][c] = std::max<std::int64_t>(c - held_back, 0);
+    for (std::int64_t c = 0; c < T; ++c)
+      column[r][c] = std::max(slot.end - T + c - held_back, slot.begin);
   }
-  return {slots.to(device), columns.to(device)};
+  const auto device = contexts.cache.k.device();
+  return {rows.to(device), columns.to(device)};
 }
 
 /// The patches of index `p` of some rows as tensors, the same at every layer that they write.
@@ -55,12 +57,11 @@ struct PatchTensors {
   at::Tensor in_base;              // float32 [P, 1, T, 1], 1 where base has a cell
 };
 
-PatchTensors patch_tensors(const std::vector<CompiledRow>& plans,
-                           const std::vector<std::int64_t>& rows, std::size_t index,
-                           std::int64_t n_kv_heads, std::int64_t T, at::Device device) {
-  const auto P = std::ssize(rows);
+PatchTensors patch_tensors(const ContextState& contexts, const std::vector<CompiledRow>& plans,
+                           const std::vector<std::int64_t>& rows, std::size_t index) {
+  const auto P = std::ssize(rows), T = contexts.columns, n_kv_heads = contexts.cache.k.size(2);
   at::Tensor row_index = at::tensor(rows, at::kLong);
-  at::Tensor slots = at::zeros({P, 1}, at::kLong), columns = at::zeros({P, T}, at::kLong);
+  at::Tensor from = at::zeros({P, 1}, at::kLong), columns = at::zeros({P, T}, at::kLong);
   at::Tensor turn = at::zeros({P, 1, 1}, at::kLong), alpha = at::zeros({P, 1, 1, 1}, at::kFloat);
   at::Tensor k = alpha.clone(), v = alpha.clone();
   at::Tensor written = at::zeros({P, n_kv_heads, T, 1}, at::kFloat);
@@ -70,7 +71,9 @@ PatchTensors patch_tensors(const std::vector<CompiledRow>& plans,
   for (std::int64_t p = 0; p < P; ++p) {
     const CompiledRow& plan = plans[rows[p]];
     const CompiledCachePatch& patch = plan.cache[index];
-    slots[p] = patch.donor;
+    const CacheSlot& donor = contexts.slots[patch.donor];
+    from[p] = donor.row;
+    columns[p].fill_(donor.begin);
     turn[p] = patch.rotate_by;
     alpha[p] = patch.alpha;
     k[p] = patch.writes_k ? 1.0 : 0.0;
@@ -78,18 +81,18 @@ PatchTensors patch_tensors(const std::vector<CompiledRow>& plans,
     in_base[p].narrow(1, T - plan.cached, plan.cached).fill_(1.0);
     for (const Cell& cell : patch.cells) {
       const auto at = T - plan.cached + cell.base;
-      column[p][at] = T - patch.m + cell.donor;
+      column[p][at] = donor.end - patch.m + cell.donor;
       for (std::int64_t head = 0; head < n_kv_heads; ++head)
         write[p][head][at][0] = patch.heads[head] ? 1.0F : 0.0F;
     }
   }
-  for (at::Tensor* x : {&row_index, &slots, &columns, &turn, &written, &alpha, &k, &v, &in_base})
-    *x = x->to(device);
-  PatchTensors patch{rows, row_index, {slots, columns}, {}, turn, written, alpha, k, v, in_base};
+  for (at::Tensor* x : {&row_index, &from, &columns, &turn, &written, &alpha, &k, &v, &in_base})
+    *x = x->to(contexts.cache.k.device());
+  PatchTensors patch{rows, row_index, {from, columns}, {}, turn, written, alpha, k, v, in_base};
   std::vector<CompiledRow> patched;
   for (const std::int64_t r : rows) patched.push_back(plans[r]);
   if (std::ranges::any_of(patched, [](const CompiledRow& plan) { return plan.n_patches() > 1; }))
-    patch.base = base_cells(patched, T, device);
+    patch.base = base_cells(contexts, patched);
   return patch;
 }
 
@@ -97,15 +100,14 @@ PatchTensors patch_tensors(const std::vector<CompiledRow>& plans,
 at::Tensor apply(const Transformer& model, std::int64_t layer, const PatchTensors& patch,
                  const at::Tensor& contexts, bool is_key, at::Tensor rows) {
   const at::Tensor before = rows.index_select(0, patch.index);  // [P, nkv, T, hd]
-  at::Tensor donor = gather_cells(contexts, patch.donor.slots, patch.donor.columns);
-  donor = donor.to(at::kFloat);
+  at::Tensor donor = gather_cells(contexts, patch.donor).to(at::kFloat);
   if (is_key) donor = rotate(donor, model.turn(layer, patch.turn));
   const at::Tensor written = patch.written * (is_key ? patch.k : patch.v);
   const at::Tensor now =
       at::lerp(before.to(at::kFloat), donor, written * patch.alpha).to(rows.scalar_type());
   rows.index_copy_(0, patch.index, now);
   const at::Tensor base =
-      patch.base ? gather_cells(contexts, patch.base->slots, patch.base->columns) : before;
+      patch.base ? gather_cells(contexts, *patch.base) : before;
   return change_squared(now, base * patch.in_base, written);
 }
 
@@ -120,19 +122,18 @@ std::vector<std::int64_t> patched_rows(const std::vector<CompiledRow>& plans, st
 
 }  // namespace
 
-void copy_base_cells(const KvCache& contexts, const std::vector<CompiledRow>& plans,
+void copy_base_cells(const ContextState& contexts, const std::vector<CompiledRow>& plans,
                      KvCache& rows) {
-  const auto T = contexts.columns();
-  const CellSource base = base_cells(plans, T, contexts.k.device());
-  for (std::int64_t layer = 0; layer < contexts.k.size(0); ++layer)
-    for (const auto& [from, to] : {std::pair(contexts.k, rows.k), std::pair(contexts.v, rows.v)})
-      to[layer].narrow(2, 0, T).copy_(gather_cells(from[layer], base.slots, base.columns));
+  const CellSource base = base_cells(contexts, plans);
+  const auto& [k, v] = contexts.cache;
+  for (std::int64_t layer = 0; layer < k.size(0); ++layer)
+    for (const auto& [from, to] : {std::pair(k, rows.k), std::pair(v, rows.v)})
+      to[layer].narrow(2, 0, contexts.columns).copy_(gather_cells(from[layer], base));
 }
 
-void patch_prompt_caches(const Transformer& model, const KvCache& contexts,
+void patch_prompt_caches(const Transformer& model, const ContextState& contexts,
                          const std::vector<CompiledRow>& plans, KvCache& rows,
                          std::vector<RowProof>& proofs) {
-  const auto T = contexts.columns();
   const auto device = model.placement().device;
   std::size_t most = 0;
   for (const CompiledRow& plan : plans) most = std::max(most, plan.cache.size());
@@ -145,11 +146,10 @@ void patch_prompt_caches(const Transformer& model, const KvCache& contexts,
     for (std::int64_t layer = 0; layer < model.config().n_layers; ++layer) {
       const auto patched = patched_rows(plans, index, layer);
       if (patched.empty()) continue;
-      if (patched != patch.rows)
-        patch = patch_tensors(plans, patched, index, model.config().n_kv_heads, T, device);
+      if (patched != patch.rows) patch = patch_tensors(contexts, plans, patched, index);
       for (const bool is_key : {true, false}) {
-        const at::Tensor from = (is_key ? contexts.k : contexts.v)[layer];  // [C, nkv, T, hd]
-        const at::Tensor cells = (is_key ? rows.k : rows.v)[layer].narrow(2, 0, T);
+        const at::Tensor from = (is_key ? contexts.cache.k : contexts.cache.v)[layer];
+        const at::Tensor cells = (is_key ? rows.k : rows.v)[layer].narrow(2, 0, contexts.columns);
         of_index.index_add_(0, patch.index, apply(model, layer, patch, from, is_key, cells));
       }
     }

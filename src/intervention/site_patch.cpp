@@ -136,11 +136,12 @@ void run_from(const SiteCapture& stream, const Transformer& model, const Context
   for (const std::int64_t r : row_index) patched.push_back(plans[r]);
   const auto n_patched = std::ssize(patched);
   // Padding rows repeat the first row; their results are dropped.
-  patched.resize(static_cast<std::size_t>(canonical_rows(n_patched)), patched.front());
+  patched.resize(static_cast<std::size_t>(padded_rows(n_patched, contexts.columns)),
+                 patched.front());
   row_index.resize(patched.size(), row_index.front());
 
   const auto device = model.placement().device;
-  const auto T = contexts.cache.columns();
+  const auto T = contexts.columns;
   const at::Tensor from = at::tensor(row_index, at::kLong).to(device);
   // Layers before the stream's are neither read nor changed.
   const auto n_layers = model.config().n_layers, n_run = n_layers - stream.layer;

@@ -75,6 +75,14 @@ at::Tensor ln_times_counted(const Visibility& seen, const QueryColumns& queries)
   return at::tensor(ln_times, at::kFloat).view({-1, 1, queries.queries, 1});
 }
 
+/// The mask of causal attention for queries [first, first + n): [n, C].
+at::Tensor causal_mask(std::int64_t first, std::int64_t n, std::int64_t C,
+                       const at::TensorOptions& options) {
+  const at::Tensor cell = at::arange(C, options.dtype(at::kLong));
+  const at::Tensor hidden = cell > cell.narrow(0, first, n).unsqueeze(1);
+  return at::zeros({n, C}, options).masked_fill_(hidden, -std::numeric_limits<double>::infinity());
+}
+
 /// Writes the attention of `rows` (int64) to z, scores and weights in float32.
 void attend_in_float32(const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
                        const Scores& how, const at::Tensor& rows, const at::Tensor& z) {
@@ -83,14 +91,17 @@ void attend_in_float32(const at::Tensor& q, const CacheCells& cells, const Atten
   for (const at::Tensor& some : rows.split(float32_rows)) {
     const auto of = [&](const at::Tensor& x) { return x.index_select(0, some).to(at::kFloat); };
     const at::Tensor queries = of(q), keys = of(cells.keys).transpose(2, 3),
-                     values = of(cells.values), mask = of(bias.mask);
+                     values = of(cells.values);
+    const at::Tensor mask = bias.mask.defined() ? of(bias.mask) : at::Tensor();
     if (bias.ln_times.defined()) mask.narrow(3, 0, bias.fed).add_(of(bias.ln_times));
     for (std::int64_t t = 0; t < T; t += at_once) {
       const auto n = std::min(at_once, T - t);
       const at::Tensor scores =
           stack_groups(queries.narrow(1, t, n), nkv).matmul(keys).mul_(how.scale);
       if (how.soft_cap > 0) scores.div_(how.soft_cap).tanh_().mul_(how.soft_cap);
-      scores.view({-1, nkv, nh / nkv, n, C}).add_(mask.narrow(2, t, n).unsqueeze(2));
+      scores.view({-1, nkv, nh / nkv, n, C})
+          .add_(mask.defined() ? mask.narrow(2, t, n).unsqueeze(2)
+                               : causal_mask(t, n, C, scores.options()));
       const at::Tensor mixed = unstack_groups(scores.softmax(-1).matmul(values), n);
       z.narrow(1, t, n).index_copy_(0, some, mixed.to(z.scalar_type()));
     }
@@ -115,6 +126,7 @@ at::Tensor attention_by_head(const at::Tensor& q, const CacheCells& cells, const
 
 AttentionBias attention_bias(const Visibility& seen, const QueryColumns& queries, std::int64_t,
                              const Placement& placement) {
+  if (seen.rows.empty()) return {};
   AttentionBias bias{.mask = visible_mask(seen, queries, placement), .fed = seen.fed};
   std::vector<std::int64_t> compound;
   for (std::int64_t r = 0; r < std::ssize(seen.rows); ++r)
@@ -144,13 +156,27 @@ at::Tensor float32_attention(const at::Tensor& q, const CacheCells& cells,
   return z;
 }
 
+at::Tensor causal_attention(const at::Tensor& q, const CacheCells& cells, double scale) {
+  const auto B = q.size(0), T = q.size(1), nh = q.size(2), hd = q.size(3);
+  RVSWEEP_EXPECT(cells.keys.size(2) == T, "causal attention begins with the first cell");
+  const auto nkv = cells.keys.size(1);
+  const auto of_heads = [&](const at::Tensor& x) {  // for every query head, [B, nh, T, hd]
+    return x.unsqueeze(2).expand({B, nkv, nh / nkv, T, hd}).reshape({B, nh, T, hd});
+  };
+  return at::scaled_dot_product_attention(q.transpose(1, 2), of_heads(cells.keys),
+                                          of_heads(cells.values), /*attn_mask=*/{},
+                                          /*dropout_p=*/0.0, /*is_causal=*/true, scale)
+      .transpose(1, 2);
+}
+
 at::Tensor attention(const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
                      const Scores& scores) {
-  RVSWEEP_EXPECT(bias.mask.scalar_type() == q.scalar_type(),
+  RVSWEEP_EXPECT(!bias.mask.defined() || bias.mask.scalar_type() == q.scalar_type(),
                  "fused attention on a GPU reads the mask in the queries' dtype");
   // No fused kernel takes a soft cap, or heads of such sizes.
   if (scores.soft_cap > 0 || q.size(3) * q.element_size() % 16 != 0)
     return float32_attention(q, cells, bias, scores);
+  if (!bias.mask.defined()) return causal_attention(q, cells, scores.scale);
   at::Tensor z = q.size(1) == 1 ? stacked_attention(q, cells, bias.mask, scores.scale)
                                 : attention_by_head(q, cells, bias.mask, scores.scale);
   if (bias.compound_rows.defined())

@@ -5,7 +5,8 @@
 namespace rvsweep::aten {
 
 /// mask [B, 1, T, C] of the placement's dtype: 0 where a cell is seen, -inf where not; in float32
-/// ln n where it counts n times. 16 bits do not hold ln n: rows that need it are told apart.
+/// ln n where it counts n times. 16 bits do not hold ln n: rows that need it are told apart. None
+/// where attention is causal: it would grow by the square of the prompt.
 AttentionBias attention_bias(const Visibility& seen, const QueryColumns& queries,
                              std::int64_t group, const Placement& placement);
 
@@ -23,5 +24,8 @@ at::Tensor float32_attention(const at::Tensor& q, const CacheCells& cells,
 /// [B, 1, g*T, C], of any dtype that the device's SDPA takes.
 at::Tensor stacked_attention(const at::Tensor& q, const CacheCells& cells, const at::Tensor& mask,
                              double scale);
+
+/// SDPA of as many queries as there are cells, each of which sees those up to its own.
+at::Tensor causal_attention(const at::Tensor& q, const CacheCells& cells, double scale);
 
 }  // namespace rvsweep::aten

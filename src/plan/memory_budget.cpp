@@ -31,6 +31,8 @@ struct Fed {
   std::int64_t classes = 1;  // of layers
   double width = 0;          // of the patched sites
   bool compounds = false;
+  bool causal =
+      false;  // without a mask, keys and values repeated for the query heads that share them
 };
 
 double vocabulary(const BundleNeeds& needs, double rows) {
@@ -47,6 +49,7 @@ double kept_logits(const BundleNeeds& needs, double rows) { return vocabulary(ne
 
 /// Masks of the visible cells. A GPU's have the model's dtype and one row for all heads.
 double masks(const BundleNeeds& needs, const Fed& fed) {
+  if (fed.causal) return 0;
   const std::int64_t padded = (fed.columns + 63) / 64 * 64;
   const double cells = fed.rows * static_cast<double>(fed.queries * padded * fed.classes);
   const auto group = static_cast<double>(needs.model.group());
@@ -77,13 +80,20 @@ double pass(const BundleNeeds& needs, const Fed& fed) {
   const auto Q = static_cast<double>(m.n_heads * m.head_dim), D = static_cast<double>(m.kv_dim());
   const double tokens = fed.rows * static_cast<double>(fed.queries);
   const double norm = !needs.gpu ? b * H : b == 4 ? 4 * H : (8 + b) * H;
-  const double attended = needs.gpu ? Q + D : fed.queries > 1 ? 3 * Q : Q;
+  const double attended = fed.causal ? 3 * Q : needs.gpu ? Q + D : fed.queries > 1 ? 3 * Q : Q;
   const double attention = tokens * b * (H + Q + 2 * D + attended) + float32_attention(needs, fed);
   const double mlp = tokens * b * (Q + H + 3 * I);
   const double stream_and_rotation = b * H + 4 * static_cast<double>(m.head_dim) + 16;
   const double edits = 3 * b * fed.width;  // given, replaced and captured values
   return tokens * (stream_and_rotation + edits) + masks(needs, fed) +
          std::max({tokens * (b * Q + norm), attention, mlp});
+}
+
+/// Of a long prompt alone, in what its cells are kept or in a cache of its own.
+double alone(const BundleNeeds& needs, const BundleShape& shape) {
+  return kv(needs, 1, shape.scratch) +
+         pass(needs,
+              {.rows = 1, .queries = shape.longest, .columns = shape.longest, .causal = true});
 }
 
 /// From logits to tokens, for each of them.
@@ -245,7 +255,7 @@ BundleMemory bundle_memory(const BundleNeeds& needs, const BundleShape& shape,
   const auto streams = static_cast<double>(needs.first_layers * needs.model.hidden_size);
   BundleMemory memory;
   memory.contexts =
-      kv(needs, slots, T) +
+      (are_long(T) ? kv(needs, 1, shape.slot_columns) : kv(needs, slots, T)) +
       b * static_cast<double>(needs.patched_tokens) * (slots * needs.site_width + C * streams) +
       8 / b * kv(needs, static_cast<double>(needs.mean_donors), T);
   if (needs.readouts.first_token && R > 0) memory.contexts += kept_logits(needs, C);
@@ -255,7 +265,7 @@ BundleMemory bundle_memory(const BundleNeeds& needs, const BundleShape& shape,
     most = temporaries;
     memory.phase = phase;
   };
-  take("prefill", pass(needs, {prompts, T, T}));
+  take("prefill", are_long(T) ? alone(needs, shape) : pass(needs, {prompts, T, T}));
   take("prefill", spectra(needs, C));
   if (R == 0) {
     memory.temporaries = most;
@@ -276,8 +286,9 @@ BundleMemory bundle_memory(const BundleNeeds& needs, const BundleShape& shape,
 std::int64_t rows_at_once(const BundleNeeds& needs, std::int64_t prompt_length,
                           double device_memory) {
   const auto of = [&](double rows) {
-    const double made = std::max(pass(needs, {rows, prompt_length, prompt_length}),
-                                 patches(needs, rows, prompt_length));
+    double made = patches(needs, rows, prompt_length);
+    if (!are_long(prompt_length))
+      made = std::max(made, pass(needs, {rows, prompt_length, prompt_length}));
     return needs.readouts.forced ? std::max(made, continuations(needs, rows, prompt_length)) : made;
   };
   std::int64_t rows = 256;

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "plan/packed_bundle.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
 
@@ -31,6 +32,7 @@ class Packer {
         config_(config),
         donors_(donors),
         limit_(limit),
+        model_(model),
         max_length_(model.max_length()),
         compares_logits_(config.readouts.first_token || config.readouts.forced),
         recorded_(plan.prompts.size()) {
@@ -47,6 +49,9 @@ class Packer {
       pairs_of_length[padded_length(pair)].push_back(pair);
     for (const auto& [length, pairs] : pairs_of_length) {
       length_ = length;
+      most_rows_ = limit_ != nullptr || !are_long(length)
+                       ? plan_.bundle_rows
+                       : std::min(plan_.bundle_rows, most_long_rows(model_, length));
       if (limit_ != nullptr) at_once_ = rows_at_once(limit_->needs, length, limit_->device_memory);
       for (const std::int32_t pair : pairs) add_pair(pair);
       close();
@@ -68,11 +73,6 @@ class Packer {
       for (const auto& key : {reference, counterpart})
         if (key) keys.push_back(*key);
       return keys;
-    }
-    std::int64_t derived() const {
-      return std::ranges::count_if(roles.donors, [](const PatchDonor& donor) {
-        return donor.derivation != Derivation::none;
-      });
     }
   };
 
@@ -151,26 +151,63 @@ class Packer {
     return canonical_length(longest);
   }
 
-  std::int64_t missing(const std::set<ContextKey>& keys) const {
-    return std::count_if(keys.begin(), keys.end(),
-                         [&](const ContextKey& key) { return !place_.contains(key); });
+  /// Columns of a long prompt's slot and of its pass.
+  std::int64_t columns_of(std::int64_t tokens) const {
+    return std::max<std::int64_t>(tokens, config_.window + plan_.tokens_after_window);
   }
 
-  bool has_room_for(std::int64_t contexts) const {
-    return std::ssize(bundle_.contexts) + contexts <= 2 * plan_.bundle_rows;
+  /// What is to be added to a bundle.
+  struct Addition {
+    std::int64_t contexts = 0, rows = 0, derived = 0;
+    std::int64_t columns = 0, longest = 0;  // of the slots of long prompts; of the prompts
+  };
+
+  Addition missing(const std::set<ContextKey>& keys, std::int64_t rows = 0,
+                   const std::vector<PatchDonor>& donors = {}) const {
+    Addition add{.rows = rows};
+    for (const ContextKey& key : keys) {
+      if (place_.contains(key)) continue;
+      ++add.contexts;
+      add.columns += columns_of(key.second);
+      add.longest = std::max(add.longest, columns_of(key.second));
+    }
+    for (const PatchDonor& donor : donors) {
+      if (donor.derivation == Derivation::none) continue;
+      ++add.derived;
+      add.columns += donor.m;
+    }
+    return add;
+  }
+
+  bool has_room_for(const Addition& add) const {
+    return std::ssize(bundle_.contexts) + add.contexts <= 2 * most_rows_;
   }
 
   BundleShape shape_of(std::int64_t contexts, std::int64_t rows) const {
-    const bool gpu = limit_ != nullptr;
-    return {canonical_rows(contexts), length_, rows == 0 ? 0 : canonical_rows(rows),
-            gpu ? at_once_ : prefilled_on_cpu(length_), gpu ? at_once_ : 0};
+    const bool gpu = limit_ != nullptr, long_prompts = are_long(length_);
+    return {padded_rows(contexts, length_), length_, rows == 0 ? 0 : padded_rows(rows, length_),
+            long_prompts ? 1
+            : gpu        ? at_once_
+                         : prefilled_on_cpu(length_),
+            gpu            ? at_once_
+            : long_prompts ? long_rows_at_once
+                           : 0};
+  }
+
+  /// The bundle's shape with so much more, as if rows read all prompts.
+  BundleShape shape_with(const Addition& add) const {
+    BundleShape shape =
+        shape_of(std::ssize(bundle_.contexts) + add.contexts, std::ssize(bundle_.rows) + add.rows);
+    if (!are_long(length_)) return shape;
+    shape.slot_columns = columns_ + add.columns;
+    shape.longest = std::max(longest_, add.longest);
+    return shape;
   }
 
   /// Whether the bundle may grow by so much.
-  bool limit_allows(std::int64_t contexts, std::int64_t rows, std::int64_t derived) const {
-    return limit_ == nullptr || limit_->allows(shape_of(std::ssize(bundle_.contexts) + contexts,
-                                                        std::ssize(bundle_.rows) + rows),
-                                               std::ssize(bundle_.derived) + derived);
+  bool limit_allows(const Addition& add) const {
+    return limit_ == nullptr ||
+           limit_->allows(shape_with(add), std::ssize(bundle_.derived) + add.derived);
   }
 
   void close_at_limit() {
@@ -191,6 +228,8 @@ class Packer {
     bundle_.contexts.push_back(
         {number, static_cast<std::int32_t>(key.second),
          static_cast<std::int32_t>(donors_.tokens_after_window(prompt, key.second)), records});
+    columns_ += columns_of(key.second);
+    longest_ = std::max(longest_, columns_of(key.second));
     return found->second;
   }
 
@@ -198,7 +237,9 @@ class Packer {
     auto& all = bundle_.derived;
     const auto found = std::find(all.begin(), all.end(), donor);
     const auto place = static_cast<std::int16_t>(found - all.begin());
-    if (found == all.end()) all.push_back(donor);
+    if (found != all.end()) return place;
+    all.push_back(donor);
+    columns_ += donor.tokens;
     return place;
   }
 
@@ -206,25 +247,26 @@ class Packer {
     const PromptPair& pair = plan_.pairs[pair_index];
     const auto runnable = runnable_rows(pair_index);
     if (runnable.empty() && recorded_[pair.source.value] && recorded_[pair.base.value]) return;
-    const auto room = plan_.bundle_rows - std::ssize(bundle_.rows);
-    if (room < std::min<std::int64_t>(std::ssize(runnable), plan_.bundle_rows) ||
-        !has_room_for(missing(contexts_of(pair_index))))
+    const auto addition = [&] {
+      return missing(contexts_of(pair_index), std::ssize(runnable), donors_of(pair_index));
+    };
+    const auto room = most_rows_ - std::ssize(bundle_.rows);
+    if (room < std::min<std::int64_t>(std::ssize(runnable), most_rows_) ||
+        !has_room_for(addition()))
       close();
-    if (!limit_allows(missing(contexts_of(pair_index)), std::ssize(runnable),
-                      derived_of(pair_index)))
-      close_at_limit();
-    if (runnable.empty() && !limit_allows(missing(contexts_of(pair_index)), 0, 0))
-      refuse(shape_of(missing(contexts_of(pair_index)), 0), 0, pair.id);
+    if (!limit_allows(addition())) close_at_limit();
+    if (runnable.empty() && !limit_allows(addition())) refuse(addition(), pair.id);
     for (const PromptIndex prompt : {pair.source, pair.base})
       if (usable(prompt) && !recorded_[prompt.value]) context(whole(prompt));
     for (const std::int64_t row : runnable) add_row(row);
   }
 
-  /// Derived donors of a pair's rows.
-  std::int64_t derived_of(std::int32_t pair) const {
-    std::int64_t derived = 0;
-    for (const Needs& needs : needs_of_rows(pair)) derived += needs.derived();
-    return derived;
+  /// Donors of a pair's rows.
+  std::vector<PatchDonor> donors_of(std::int32_t pair) const {
+    std::vector<PatchDonor> donors;
+    for (const Needs& needs : needs_of_rows(pair))
+      donors.insert(donors.end(), needs.roles.donors.begin(), needs.roles.donors.end());
+    return donors;
   }
 
   void add_row(std::int64_t index) {
@@ -233,13 +275,12 @@ class Packer {
     const std::string& pair_id = plan_.pairs[planned.pair.value].id;
     Needs needed = needs(index);
     const auto keys = needed.all();
-    if (std::ssize(bundle_.rows) == plan_.bundle_rows ||
-        !has_room_for(missing({keys.begin(), keys.end()})))
-      close();
-    const auto contexts = [&] { return missing({keys.begin(), keys.end()}); };
-    if (!limit_allows(contexts(), 1, needed.derived())) close_at_limit();
-    if (!limit_allows(contexts(), 1, needed.derived()))
-      refuse(shape_of(contexts(), 1), needed.derived(), pair_id);
+    const auto addition = [&] {
+      return missing({keys.begin(), keys.end()}, 1, needed.roles.donors);
+    };
+    if (std::ssize(bundle_.rows) == most_rows_ || !has_room_for(addition())) close();
+    if (!limit_allows(addition())) close_at_limit();
+    if (!limit_allows(addition())) refuse(addition(), pair_id);
     PlannedBundleRow row;
     row.row = planned.number;
     row.base = context(needed.base);
@@ -267,15 +308,15 @@ class Packer {
   }
 
   /// The smallest bundle of a pair, which the limit does not allow.
-  [[noreturn]] void refuse(const BundleShape& shape, std::int64_t derived,
-                           const std::string& pair_id) const {
+  [[noreturn]] void refuse(const Addition& add, const std::string& pair_id) const {
+    const BundleShape shape = shape_with(add);
     BundleLimit shorter = *limit_;
     std::int64_t fits = 0, too_many = shorter.needs.new_tokens;  // tokens
     while (too_many - fits > 1) {
       shorter.needs.new_tokens = (fits + too_many) / 2;
-      (shorter.allows(shape, derived) ? fits : too_many) = shorter.needs.new_tokens;
+      (shorter.allows(shape, add.derived) ? fits : too_many) = shorter.needs.new_tokens;
     }
-    const MemoryBudget one{limit_->weights, bundle_memory(limit_->needs, shape, derived)};
+    const MemoryBudget one{limit_->weights, bundle_memory(limit_->needs, shape, add.derived)};
     throw InputError(
         "pair " + pair_id,
         fmt::format("its prompts, in {} columns, and one row of {} new tokens need {:.1f} GB of a "
@@ -293,8 +334,9 @@ class Packer {
       bundle_.donors[donor] =
           static_cast<std::int16_t>(static_cast<std::int16_t>(bundle_.contexts.size()) + place);
     bundle_.id = BundleId(static_cast<std::int32_t>(plan_.bundles.size()));
-    bundle_.shape = shape_of(std::ssize(bundle_.contexts), std::ssize(bundle_.rows));
-    bundle_.cost = tokens_fed();
+    bundle_.shape = shape_with({});
+    give_columns(columns_of(0), bundle_);
+    bundle_.cost = tokens_fed(bundle_, config_, model_);
     if (!bundle_.keyword_tokens.empty()) bundle_.keyword_tokens.resize(bundle_.donors.size());
     bundle_.contexts.shrink_to_fit();  // kept as long as the sweep runs
     bundle_.rows.shrink_to_fit();
@@ -303,28 +345,21 @@ class Packer {
     bundle_ = {};
     place_.clear();
     derived_donors_.clear();
-  }
-
-  /// Texts read again are fed once more. `forced` feeds both continuations to every row, and
-  /// contexts generate them and read them as references.
-  double tokens_fed() const {
-    const auto& [contexts, length, rows, prompts_at_once, rows_at_once] = bundle_.shape;
-    const ReadoutsConfig& readouts = config_.readouts;
-    const std::int64_t per_row = 1 + (readouts.reencode ? 1 : 0) + (readouts.forced ? 2 : 0);
-    const std::int64_t per_context = readouts.forced ? 3 : 0;
-    return static_cast<double>(contexts * length + config_.generation.max_new_tokens *
-                                                       (rows * per_row + contexts * per_context));
+    columns_ = longest_ = 0;
   }
 
   Plan& plan_;
   const SweepConfig& config_;
   const Donors& donors_;
   const BundleLimit* limit_;
-  std::int64_t at_once_ = 0;  // under a limit: BundleShape::rows_at_once, prompts_at_once
+  const ModelConfig& model_;
+  std::int64_t most_rows_ = 0;  // of a bundle of this length
+  std::int64_t at_once_ = 0;    // under a limit: BundleShape::rows_at_once, prompts_at_once
   bool limit_ended_one_ = false;
   std::int64_t max_length_;
   bool compares_logits_;
   std::int64_t length_ = 0;
+  std::int64_t columns_ = 0, longest_ = 0;  // of its long prompts, as if rows read all
   PlannedBundle bundle_;
   std::map<ContextKey, std::int16_t> place_;  // in bundle_.contexts
   std::vector<std::pair<std::size_t, std::int16_t>> derived_donors_;

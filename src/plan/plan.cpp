@@ -111,6 +111,12 @@ std::int64_t Plan::n_refused() const {
   return std::count_if(rows.begin(), rows.end(), [](const auto& r) { return r.refusal != 0; });
 }
 
+bool has_long_prompts(const Plan& plan) {
+  return std::ranges::any_of(plan.bundles, [](const PlannedBundle& bundle) {
+    return are_long(bundle.shape.prompt_length);
+  });
+}
+
 std::vector<Arm> all_arms(const SweepConfig& config, const ModelConfig& model) {
   auto arms = parse_arms(config.arms, model, config.window);
   const auto controls = control_arms(config.controls, arms, model);
@@ -150,7 +156,7 @@ Bundle complete_bundle(const Plan& plan, BundleId id) {
   const PlannedBundle& planned = plan.bundles.at(static_cast<std::size_t>(id.value));
   Bundle bundle{planned.id, planned.shape, {}, planned.derived, {}, planned.cost};
   for (const PlannedContext& c : planned.contexts) {
-    BundleContext context{c.prompt, {}, {}, c.records_prompt, c.tokens_after_window};
+    BundleContext context{c.prompt, {}, {}, c.records_prompt, c.tokens_after_window, c.columns};
     if (c.prompt == filler_prompt) {
       context.tokens = plan.filler_tokens;
       context.text = plan.filler;

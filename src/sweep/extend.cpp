@@ -66,8 +66,9 @@ std::vector<std::string> obstacles(const StoredSweep& stored, const SweepSetup& 
                                    const SweepIdentity& asked) {
   // ConfigLines that choose pairs are judged by the pairs that they give.
   static const std::set<std::string> may_differ{
-      "generation.samples", "sweep.arm",           "sweep.control",         "prompts_fingerprint",
-      "prompts.pairing",    "prompts.base_groups", "prompts.source_groups", "prompts.pairs"};
+      "generation.samples",    "sweep.arm",       "sweep.control",
+      "prompts_fingerprint",   "prompts.pairing", "prompts.base_groups",
+      "prompts.source_groups", "prompts.pairs",   "long_prompts"};
   std::vector<std::string> lines;
   for (const Difference& difference : differences(stored_identity(stored), asked))
     if (!may_differ.contains(difference.key)) lines.push_back(difference.text());
@@ -88,6 +89,16 @@ std::vector<std::string> obstacles(const StoredSweep& stored, const SweepSetup& 
     lines.push_back(
         Difference{"generation.samples", std::to_string(were), std::to_string(are)}.text());
   return lines;
+}
+
+[[noreturn]] void refuse(const std::filesystem::path& folder,
+                         const std::vector<std::string>& lines) {
+  constexpr std::size_t most = 20;  // lines told
+  const auto told = std::span(lines).first(std::min(lines.size(), most));
+  std::string list = fmt::format("\n  {}", fmt::join(told, "\n  "));
+  if (lines.size() > most) list += "\n  and " + std::to_string(lines.size() - most) + " more";
+  throw InputError(folder.string(), "holds a sweep that this one does not extend" + list,
+                   "an extension only adds pairs, samples and arms; give another --out");
 }
 
 /// The generations of `stored` and itself as the last, as the pairs lie in `asked`.
@@ -130,16 +141,14 @@ std::uint64_t grown_fingerprint(std::uint64_t fingerprint,
 Plan extend_sweep(const std::filesystem::path& folder, SweepSetup& setup,
                   const SweepIdentity& identity, SweepFacts& facts) {
   const StoredSweep stored = read_plan_file(folder);
-  if (const auto lines = obstacles(stored, setup, identity); !lines.empty()) {
-    constexpr std::size_t most = 20;  // lines told
-    const auto told = std::span(lines).first(std::min(lines.size(), most));
-    std::string list = fmt::format("\n  {}", fmt::join(told, "\n  "));
-    if (lines.size() > most) list += "\n  and " + std::to_string(lines.size() - most) + " more";
-    throw InputError(folder.string(), "holds a sweep that this one does not extend" + list,
-                     "an extension only adds pairs, samples and arms; give another --out");
-  }
+  if (const auto lines = obstacles(stored, setup, identity); !lines.empty()) refuse(folder, lines);
   const PlanText text = plan_text(setup.config, setup.tokenizer);
   const Plan before = stored_plan(stored, setup.model, text, Texts::forgotten);
+  // Pairs may bring the first long prompts; a version that fed them together has not fed them so.
+  if (has_long_prompts(before) && stored_identity(stored).long_prompts != identity.long_prompts)
+    refuse(folder,
+           {Difference{"long_prompts", stored_identity(stored).long_prompts, identity.long_prompts}
+                .text()});
   const Plan whole = std::move(setup.plan);
   facts.generations = generations_of(stored, whole);
   facts.fingerprint = grown_fingerprint(facts.fingerprint, facts.generations);

@@ -28,6 +28,7 @@ void visit_attributes(Identity& identity, const Visit& visit) {
   visit("late_layer", identity.late_layer);
   visit("window", identity.window);
   visit("bundle_rows", identity.bundle_rows);
+  visit("long_prompts", identity.long_prompts);
   visit("device_type", identity.device);
   visit(identity.device == "cuda" ? "gpu_model" : "cpu_capability", identity.hardware);
   if (identity.device == "cuda") visit("device_memory", identity.device_memory);

@@ -221,6 +221,7 @@ SweepIdentity identity_of(const SweepSetup& setup, int threads) {
   identity.late_layer = setup.plan.late_layer;
   identity.window = setup.config.window;
   identity.bundle_rows = setup.plan.bundle_rows;
+  if (has_long_prompts(setup.plan)) identity.long_prompts = "alone";
   identity.device = setup.target.device;
   const Placement placement = place_rank(setup.target.device, setup.target.dtype, 0);
   identity.hardware = hardware_name(placement);

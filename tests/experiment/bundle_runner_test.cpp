@@ -6,10 +6,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 
+#include "device/everything.hpp"
 #include "experiment/study.hpp"
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/experiment/mean_donors.hpp"
 
 namespace rvsweep {
 namespace {
@@ -144,6 +147,76 @@ TEST(BundleRunner, RowsThatShareNoPassAreTheSame) {
                            columns::logprob_source, columns::logprob_base})
       EXPECT_NEAR(column(a.rows, key)[r], column(b.rows, key)[r], 1e-4) << key.name << " " << r;
   }
+}
+
+/// The prompts of a study as those of a bundle of long ones.
+void make_long(Study& study) {
+  Bundle& bundle = study.bundle;
+  bundle.shape = {std::ssize(bundle.contexts), 640, std::ssize(bundle.rows), 1, 8};
+  for (BundleContext& context : bundle.contexts)
+    context.columns = std::max<std::int64_t>(std::ssize(context.tokens), study.settings.window);
+}
+
+const std::array long_and_short_alike{
+    columns::change_norm,    columns::r_v_generated,  columns::r_v_prompt,
+    columns::r_v_reencoded,  columns::kl_first,       columns::kl_forced_source,
+    columns::kl_forced_base, columns::logprob_source, columns::logprob_base};
+
+TEST(BundleRunner, RowsBesideLongPromptsAreTheSame) {
+  Study short_prompts = testing::study_of_everything();
+  short_prompts.means =
+      means_over(short_prompts.model, {{{some_tokens(23, 2), some_tokens(40, 9)}}});
+  Study beside_long = short_prompts;
+  make_long(beside_long);
+  BundleResult a = short_prompts.run(), b = beside_long.run();
+  for (std::size_t r = 0; r < a.rows.index.size(); ++r) {
+    EXPECT_EQ(column(a.rows, columns::reason)[r], column(b.rows, columns::reason)[r]);
+    EXPECT_EQ(item(a, columns::tokens, r), item(b, columns::tokens, r)) << r;
+    for (const auto key : long_and_short_alike) {
+      const double was = column(a.rows, key)[r], is = column(b.rows, key)[r];
+      if (std::isnan(was) && std::isnan(is)) continue;
+      EXPECT_NEAR(was, is, 1e-4 * std::max(1.0, std::abs(was))) << key.name << " " << r;
+    }
+  }
+}
+
+TEST(BundleRunner, WhatNoRowReadsKeepsItsGeometry) {
+  Study study({"base"}, 600, 530);
+  study.config.readouts.forced = study.settings.readouts.forced = false;
+  make_long(study);
+  Study kept = study;
+  study.bundle.contexts[1].columns = study.settings.window;
+  BundleResult a = study.run(), b = kept.run();
+  expect_all_ok(a);
+  EXPECT_EQ(column(a.prompts, columns::spectra), column(b.prompts, columns::spectra));
+  EXPECT_EQ(item(a, columns::tokens, 0), item(b, columns::tokens, 0));
+}
+
+TEST(BundleRunner, ALongRowsBitsDoNotDependOnItsCompanions) {
+  Study one({"base", "v_proj layers=1"}, 600, 530), other({"base", "v_proj layers=1"}, 600, 530);
+  for (Study* study : {&one, &other}) {
+    study->bundle.contexts.push_back({PromptIndex(2), some_tokens(570, 5), "other", true});
+    study->add_row(1, 2, 1);
+  }
+  other.bundle.contexts[2].tokens = some_tokens(560, 9);
+  std::swap(other.bundle.contexts[0], other.bundle.contexts[2]);
+  for (BundleRow& row : other.bundle.rows) {
+    row.base = row.base == 0 ? 2 : 0;
+    row.reference = row.base;
+  }
+  make_long(one);
+  make_long(other);
+  BundleResult a = one.run(), b = other.run();
+  expect_all_ok(a);
+  expect_all_ok(b);
+  for (const std::size_t r : {0, 1}) {
+    EXPECT_EQ(item(a, columns::tokens, r), item(b, columns::tokens, r));
+    for (const auto key : {columns::spectra_prompt, columns::spectra_generated})
+      EXPECT_EQ(item(a, key, r), item(b, key, r));
+    for (const auto key : {columns::change_norm, columns::kl_first, columns::kl_forced_source})
+      EXPECT_EQ(column(a.rows, key)[r], column(b.rows, key)[r]) << key.name;
+  }
+  EXPECT_NE(item(a, columns::spectra_prompt, 2), item(b, columns::spectra_prompt, 2));
 }
 
 TEST(BundleRunner, LogitsAreObservedByRow) {

@@ -63,6 +63,14 @@ TEST(Prefill, EndsAtTheLastLayerWhoseCellsAreWanted) {
   EXPECT_TRUE(part.v.narrow(0, 2, 2).eq(0).all().item<bool>());
 }
 
+TEST(Prefill, ALongPromptAloneIsWhatAMaskGives) {
+  const std::vector<std::int32_t> prompt = testing::some_tokens(700, 4);
+  const Alone expected = alone(prompt);
+  const KvCache cache = prefill(model(), {prompt}, 1, 700, 3);
+  EXPECT_TRUE(are_close(cache.k, expected.cache.k));
+  EXPECT_TRUE(are_close(cache.v, expected.cache.v));
+}
+
 TEST(FeedPrompts, PromptsOfSeveralGroupsComeBackInTheirOrder) {
   Prompts prompts;
   for (std::int32_t p = 0; p < 20; ++p) prompts.push_back(testing::some_tokens(5 + p, p));

@@ -13,12 +13,12 @@
 namespace rvsweep {
 namespace {
 
-constexpr std::int64_t T = 8, slots = 3, derived_slot = 2;
+constexpr std::int64_t T = 8, derived_slot = 2;
 
 /// Two prompts and the slot of one derived donor.
 struct Donors {
   Transformer model = testing::tiny_transformer();
-  ContextState state{KvCache::allocate(testing::tiny_config(), {}, slots, T), {}};
+  ContextState state = ContextState::allocate(testing::tiny_config(), {}, {T, T, T}, T);
   Bundle bundle;
   MeanDonors means;
 

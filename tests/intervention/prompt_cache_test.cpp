@@ -20,8 +20,9 @@ double number(std::int64_t layer, std::int64_t slot, std::int64_t head, std::int
 }
 
 /// Prompts of two slots whose every component is the number of its cell.
-KvCache numbered_contexts() {
-  KvCache cache = KvCache::allocate(testing::tiny_config(), {}, 2, T);
+ContextState numbered_contexts() {
+  ContextState contexts = ContextState::allocate(testing::tiny_config(), {}, {T, T}, T);
+  const KvCache& cache = contexts.cache;
   for (std::int64_t layer = 0; layer < 4; ++layer)
     for (const std::int64_t slot : {base_slot, donor_slot})
       for (std::int64_t head = 0; head < 2; ++head)
@@ -29,7 +30,7 @@ KvCache numbered_contexts() {
           cache.k[layer][slot][head][column].fill_(number(layer, slot, head, column));
           cache.v[layer][slot][head][column].fill_(number(layer, slot, head, column));
         }
-  return cache;
+  return contexts;
 }
 
 /// Base has 5 tokens, the donor 7, b[n-1] and s[m-1] are held back: the donor's last two cells go
@@ -57,7 +58,7 @@ struct Composed {
   PatchProof proof;
 };
 
-Composed compose(const CompiledRow& plan, const KvCache& contexts) {
+Composed compose(const CompiledRow& plan, const ContextState& contexts) {
   Composed composed{KvCache::allocate(testing::tiny_config(), {}, 1, T), {}};
   std::vector<RowProof> proofs{RowProof(plan.n_patches())};
   copy_base_cells(contexts, {plan}, composed.cache);
@@ -99,9 +100,9 @@ TEST(PromptCache, AlphaIsTheDonorsShare) {
 }
 
 TEST(PromptCache, TurnsDonorKeysForwardAndNothingElse) {
-  KvCache contexts = numbered_contexts();
-  contexts.k.zero_();
-  contexts.k.select(-1, 0).fill_(1.0);  // frequency 1: one radian a position
+  const ContextState contexts = numbered_contexts();
+  contexts.cache.k.zero_();
+  contexts.cache.k.select(-1, 0).fill_(1.0);  // frequency 1: one radian a position
   CompiledRow plan = last_two_cells();
   plan.cache[0].writes_k = true;
   plan.cache[0].writes_v = false;
@@ -152,7 +153,7 @@ TEST(PromptCache, ALaterPatchWritesOverAnEarlierOne) {
 }
 
 TEST(PromptCache, RowsOfOneBatchHaveTheirOwnPatches) {
-  const KvCache contexts = numbered_contexts();
+  const ContextState contexts = numbered_contexts();
   CompiledRow unpatched = last_two_cells(), twice = last_two_cells();
   unpatched.cache.clear();
   twice.cache.push_back(twice.cache[0]);

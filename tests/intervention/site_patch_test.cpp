@@ -72,7 +72,7 @@ struct Study {
 
   explicit Study(std::vector<CompiledRow> of) : plans(std::move(of)) {
     for (const CompiledRow& plan : plans) proofs.emplace_back(plan.n_patches());
-    contexts.cache = KvCache::allocate(tiny_config(), {}, 2, T);
+    contexts = ContextState::allocate(tiny_config(), {}, {T, T}, T);
     for (const std::int64_t slot : {0, 1}) {
       auto sites = captures_for(plans, W), streams = streams_for(plans, W);
       auto captures = sites;
@@ -89,7 +89,7 @@ struct Study {
       (i < captures_for(plans, W).size() ? contexts.sites : contexts.streams).push_back(both);
     }
     rows = KvCache::allocate(tiny_config(), {}, std::ssize(plans), T);
-    copy_base_cells(contexts.cache, plans, rows);
+    copy_base_cells(contexts, plans, rows);
     run_patched_suffix(model, contexts, plans, W, rows, proofs);
   }
 

@@ -238,6 +238,20 @@ TEST_P(Attention, ARowsBitsDependOnNothingButItself) {
   }
 }
 
+/// Rows without padding are seen without a mask, by the definition with every first cell 0.
+TEST_P(Attention, CausalIsTheSameWithoutAMask) {
+  for (const Shape& shape :
+       {Shape{1, 9, 3, 130, 64, 130}, Shape{2, 4, 2, 40, 16, 40}, Shape{1, 4, 1, 33, 12, 33}}) {
+    AttentionInputs in(shape, dtype);
+    in.seen = {};
+    const at::Tensor z = in.run(ops);
+    EXPECT_EQ(z.sizes(), in.q.sizes());
+    in.seen.rows.resize(static_cast<std::size_t>(shape.rows));
+    const at::Tensor error = (z.to(at::kDouble) - exact_attention(in)).abs();
+    EXPECT_LT(error.max().item<double>(), dtype == at::kFloat ? 1e-5 : 2.5 * GetParam().unit());
+  }
+}
+
 /// A prompt cell worth 1 counts as often as there are fed cells worth -1, all with equal scores:
 /// they cancel, and nothing hides an error of ln n.
 TEST_P(Attention, CompoundGrowthIsExactHoweverLarge) {

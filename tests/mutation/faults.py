@@ -205,8 +205,8 @@ FAULTS = [
     fault(
         "donor's cells read one column off",
         "intervention/prompt_cache.cpp",
-        "column[p][at] = T - patch.m + cell.donor;",
-        "column[p][at] = T - patch.m + cell.donor + 1;",
+        "column[p][at] = donor.end - patch.m + cell.donor;",
+        "column[p][at] = donor.end - patch.m + cell.donor + 1;",
         "intervention PromptCache.WritesTheDonorsCellsOfTheChosenHeadLayerAndComponent",
     ),
     fault(
@@ -462,6 +462,34 @@ FAULTS = [
         "kernels Tables/Attention.CompoundGrowthIsExactHoweverLarge/aten_bfloat16",
     ),
     fault(
+        "attention of long prompts sees what comes after",
+        "kernels/aten_attention.cpp",
+        "/*is_causal=*/true",
+        "/*is_causal=*/false",
+        "kernels Tables/Attention.CausalIsTheSameWithoutAMask/cpu_float32",
+    ),
+    fault(
+        "cells of a long prompt read from another slot",
+        "intervention/prompt_cache.cpp",
+        "column[r][c] = std::max(slot.end - T + c - held_back, slot.begin);",
+        "column[r][c] = std::max<std::int64_t>(c - held_back, 0);",
+        "experiment BundleRunner.RowsBesideLongPromptsAreTheSame",
+    ),
+    fault(
+        "geometry of an unread long prompt from its first tokens",
+        "experiment/prepared_bundle.cpp",
+        "cache.some_columns(n - context.columns, context.columns)",
+        "cache.some_columns(0, context.columns)",
+        "experiment BundleRunner.WhatNoRowReadsKeepsItsGeometry",
+    ),
+    fault(
+        "every long prompt kept whole",
+        "plan/packed_bundle.cpp",
+        "is_read[c] ? whole : least",
+        "whole",
+        "plan MakePlan.LongPromptsHaveSlotsOfTheirOwnAndNothingIsPadded",
+    ),
+    fault(
         "TF32 products on a GPU",
         "kernels/cuda/arithmetic.cpp",
         'setFloat32MatmulPrecision("highest")',
@@ -576,8 +604,8 @@ FAULTS = [
     fault(
         "a bundle that goes beyond a GPU's memory",
         "plan/packer.cpp",
-        "if (!limit_allows(contexts(), 1, needed.derived())) close_at_limit();",
-        "",
+        "has_room_for(addition())) close();\n    if (!limit_allows(addition())) close_at_limit();",
+        "has_room_for(addition())) close();",
         "plan Packer.EndsABundleBeforeItExceedsAGpu",
     ),
     fault(

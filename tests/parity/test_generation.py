@@ -193,6 +193,22 @@ def test_presets_cut_prompts_to_512_tokens(rvsweep, tiny_model, tmp_path):
         near_ties(row)
 
 
+@pytest.mark.parametrize("family", ["llama", "qwen2"])
+def test_long_prompts(rvsweep, tiny_model, tmp_path, family):
+    """Alone in a pass, beside short ones, as donors, and read for their geometry alone."""
+    loaded = load(tiny_model(family))
+    pairs = pairs_of_lengths(loaded.tokenizer, [(900, 30), (30, 700), (530, 620), (513, 512)], seed=2)
+    arms = [*main_arms(loaded.n_layers), *kv_cache_arms(loaded.n_layers)[::5]]
+    alone = run_study(rvsweep, tmp_path / "alone", loaded, pairs, [base_arm()], 6)
+    study = run_study(rvsweep, tmp_path / "study", loaded, pairs, arms, 20)
+    for row in (*alone.rows, *study.rows):
+        near_ties(row)
+    test_prompts(alone)
+    test_prompts(study)
+    test_spectra_of_the_prompt_window(study)
+    test_spectra_of_the_generated_window(study)
+
+
 def test_prompts_shorter_than_the_window(rvsweep, tiny_model, tmp_path):
     """Presets shrink the window, v_proj is refused, the rest runs; geometry is NaN, never of fewer rows."""
     loaded = load(tiny_model("llama"))

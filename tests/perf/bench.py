@@ -14,6 +14,7 @@ windows. kv_cache is hold_last and append in batched and rvsweep; the notebook h
 layers and reads texts of kv_cache again, where the others take singular values of every layer and row.
 
 --against OLD times two builds of rvsweep instead, phase by phase, and nothing else.
+The variant `prompts` is another comparison, of whole processes on long prompts: long_prompts.py.
 
 A model folder without *.safetensors is run on random weights: shapes can be timed, tokens not compared.
 
@@ -34,6 +35,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import long_prompts
 from work import LENGTHS, ROOT, Work, make_work
 
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct"
@@ -50,7 +52,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--against", type=Path, metavar="OLD", help="another build of rvsweep, to compare this one with")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--variant", choices=LENGTHS, default="short")
+    parser.add_argument("--variant", choices=(*LENGTHS, "prompts"), default="short")
     parser.add_argument("--alternations", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of each side in all")
     parser.add_argument("--pairs", type=int, help="of the batched side (64; wide: 8)")
@@ -58,6 +60,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scaling", action="store_true", help="also two ranks of one thread against one of two")
     parser.add_argument("--start", action="store_true", help="also the time to a first token, and steps at batch 1")
     parser.add_argument("--flat", action="store_true", help="also the cost of a row in 1,000 and 20,000 rows (long)")
+    parser.add_argument("--grid", action="store_true", help="prompts: rvsweep beside its own plan")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "perf")
     options = parser.parse_args()
     cores = os.sched_getaffinity(0)
@@ -335,6 +338,9 @@ def measure(options: argparse.Namespace, folder: Path) -> dict:
 
 def main() -> None:
     options = arguments()
+    if options.variant == "prompts":
+        long_prompts.main(options)
+        return
     with tempfile.TemporaryDirectory(prefix="rvsweep-perf-") as folder:
         if options.against:
             return measure_against(options, Path(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -81,6 +82,11 @@ class Rvsweep:
         if process.returncode != 0:
             raise SystemExit(f"exit {process.returncode} from {' '.join(command)}\n{log.read_text()[-4000:]}")
         return Timed(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, out / "results.h5")
+
+    def plan(self, pairs: Sequence[dict], arms: Sequence[str], steps: int) -> dict:
+        words = self.words("plan", pairs, arms, steps)
+        plan = subprocess.run([*words, "--json"], capture_output=True, text=True, env=ENVIRONMENT, check=True)
+        return json.loads(plan.stdout)
 
     def bundle_rows(self, pairs: Sequence[dict], arms: Sequence[str], steps: int) -> int:
         """How many rows it decodes together."""

@@ -23,7 +23,8 @@ TEST(CanonicalLength, IsTheTablesNextMultiple) {
                                                                     {640, 640},
                                                                     {641, 768},
                                                                     {8192, 8192},
-                                                                    {8193, 8320}})
+                                                                    {8193, 10240},
+                                                                    {1025, 1280}})
     EXPECT_EQ(canonical_length(n), padded) << n;
 }
 
@@ -41,6 +42,18 @@ TEST(PrefilledOnCpu, IsWholeGroupsOfEightWithAbout1280Tokens) {
   EXPECT_EQ(prefilled_on_cpu(64), 16);
   EXPECT_EQ(prefilled_on_cpu(128), 8);
   EXPECT_EQ(prefilled_on_cpu(8192), 8);
+}
+
+TEST(PaddedRows, OfLongPromptsAreNotPadded) {
+  EXPECT_EQ(padded_rows(9, 512), 16);
+  EXPECT_EQ(padded_rows(9, 640), 9);
+}
+
+TEST(MostLongRows, HoldFourGibibytesOrEight) {
+  // 46,080 and 262,144 bytes a column in float32.
+  EXPECT_EQ(most_long_rows(smollm2(), 1024), 91);
+  EXPECT_EQ(most_long_rows(smollm2(), 8192), 11);
+  EXPECT_EQ(most_long_rows(llama3_8b(), 8192), 8);
 }
 
 template <class Shape>

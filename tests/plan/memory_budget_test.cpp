@@ -44,18 +44,36 @@ TEST(BundleMemory, CountsPromptsThatShareAPassAndNotTheOthers) {
   EXPECT_GT(temporaries(64, 0), 7 * temporaries(64, 8));
 }
 
+TEST(BundleMemory, OfLongPromptsGrowsWithTheirTokensAlone) {
+  const auto memory = [](std::int64_t n) {
+    return bundle_memory(least_needs("cpu"),
+                         {.contexts = 2,
+                          .prompt_length = 16384,
+                          .rows = 1,
+                          .slot_columns = n + 16,
+                          .longest = n,
+                          .scratch = n},
+                         0);
+  };
+  const BundleMemory once = memory(8000), twice = memory(16000);
+  EXPECT_EQ(once.contexts, 131072.0 * 8016);
+  const double prefill_once = once.temporaries + once.rows,
+               prefill_twice = twice.temporaries + twice.rows;
+  EXPECT_NEAR(prefill_twice / prefill_once, 2, 0.3);
+}
+
 TEST(RowsAtOnce, TakeASixteenthOfAGpuAndAtLeastOne) {
   const BundleNeeds needs = least_needs("cuda");
   std::int64_t before = 0;
   for (const double memory : {1e9, 24e9, 80e9, 141e9}) {
-    const auto rows = rows_at_once(needs, 2048, memory);
+    const auto rows = rows_at_once(needs, 512, memory);
     EXPECT_GE(rows, std::max<std::int64_t>(before, 1));
     EXPECT_EQ(canonical_rows(rows), rows);
-    const BundleMemory of_pass = bundle_memory(needs, {rows, 2048, 0, rows, rows}, 0);
+    const BundleMemory of_pass = bundle_memory(needs, {rows, 512, 0, rows, rows}, 0);
     if (rows > 1) EXPECT_LE(of_pass.temporaries, memory / 16);
     before = rows;
   }
-  EXPECT_EQ(rows_at_once(needs, 2048, 1e9), 1);
+  EXPECT_EQ(rows_at_once(needs, 512, 1e9), 1);
 }
 
 TEST(MemoryBudget, ATiedTableIsThereTwiceOnACpu) {

@@ -6,6 +6,7 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/wire.hpp"
+#include "rvsweep/plan/memory_budget.hpp"
 #include "support/input_error.hpp"
 
 namespace rvsweep {
@@ -126,6 +127,47 @@ TEST(MakePlan, PutsPairsOfLikeLengthTogether) {
   EXPECT_EQ(plan.bundles[1].shape.prompt_length, 112);
   EXPECT_EQ(place_of(plan, 4).bundle.id, BundleId(0));
   EXPECT_EQ(place_of(plan, 6).bundle.id, BundleId(1));
+}
+
+// Rows read the bases alone: of the sources the cells of a window stay.
+TEST(MakePlan, LongPromptsHaveSlotsOfTheirOwnAndNothingIsPadded) {
+  auto config = sample_config({"base"});
+  config.readouts.first_token = config.readouts.forced = false;
+  const auto plan = sample_plan(
+      config, prompt_set({{text(3, 's'), text(900, 'b')}, {text(950, 't'), text(1000, 'c')}}));
+  ASSERT_EQ(plan.bundles.size(), 1u);
+  EXPECT_TRUE(has_long_prompts(plan));
+  const Bundle& bundle = plan.bundles[0];
+  EXPECT_EQ(bundle.shape.contexts, 4);
+  EXPECT_EQ(bundle.shape.rows, 2);
+  EXPECT_EQ(bundle.shape.prompts_at_once, 1);
+  EXPECT_EQ(slot_columns(bundle), (std::vector<std::int64_t>{16, 900, 16, 1000}));
+  EXPECT_EQ(bundle.shape.slot_columns, 16 + 900 + 16 + 1000);
+  EXPECT_EQ(bundle.shape.longest, 1000);
+  EXPECT_EQ(bundle.shape.scratch, 950);
+  // A pair of a query and a key takes 2 multiply-adds for each element of the heads.
+  const double per_pair =
+      2.0 * 8 * 4 * 12 * 4 / static_cast<double>(weight_bytes(sample_model(), "float32"));
+  double cost = 2 * 20;
+  for (const double n : {3, 900, 950, 1000}) cost += n + n * n / 2 * per_pair;
+  EXPECT_NEAR(bundle.cost, cost, 0.01 * cost);
+}
+
+TEST(MakePlan, SlotsOfLongDonorsAreKeptWhole) {
+  auto config = sample_config({"base", "kv_cache layers=4:8"});
+  config.controls = {{"gaussian", "job.cfg:30"}};
+  const auto plan = sample_plan(config, prompt_set({{text(600, 's'), text(700, 'b')}}));
+  ASSERT_EQ(plan.bundles.size(), 1u);
+  EXPECT_EQ(slot_columns(plan.bundles[0]), (std::vector<std::int64_t>{600, 700, 600}));
+  EXPECT_EQ(plan.bundles[0].shape.scratch, 0);
+  EXPECT_EQ(plan.bundles[0].shape.slot_columns, 1900);
+}
+
+TEST(MakePlan, ShortPromptsShareTheirColumns) {
+  const auto plan =
+      sample_plan(sample_config({"base"}), prompt_set({{text(20, 'a'), text(512, 'b')}}));
+  EXPECT_FALSE(has_long_prompts(plan));
+  EXPECT_EQ(slot_columns(plan.bundles.at(0)), std::vector<std::int64_t>(8, 512));
 }
 
 TEST(MakePlan, PadsToTheWindowAtLeast) {

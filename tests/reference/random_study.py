@@ -155,7 +155,9 @@ DEMO = Size(seeds=(3,), n_arms=30, n_joint=8, n_controls=6, n_pairs=3, max_new_t
 ONE = Size(seeds=(1,), n_arms=40, n_joint=10, n_controls=14, n_pairs=4, max_new_tokens=10)
 SIZES = {"llama": TINY, "llama31": TINY, "mistral": TINY, "qwen2": TINY, "demo": DEMO, "qwen3": TINY}
 SIZES |= dict.fromkeys(("olmo2", "gemma2", "gemma3_text", "gpt_neox", "gpt2", "phi3", "llama_yarn"), ONE)
-JOBS = [(model, seed) for model, size in SIZES.items() for seed in size.seeds]
+LONG = ("llama", 9)  # some prompts are too long to be padded
+LONGER = 560  # tokens of these
+JOBS = [*((model, seed) for model, size in SIZES.items() for seed in size.seeds), LONG]
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,9 @@ def write_random_job(folder: Path, loaded: LoadedModel, name: str, seed: int, fe
     """`folder` is made; it gets the config and all files that the config names."""
     folder.mkdir(parents=True)
     job = job_of(name, seed, loaded.explicit.spec, folder, features)
+    if (name, seed) == LONG:
+        (n, m), (n_short, m_long) = job.lengths[:2]
+        job.lengths[:2] = [(n + LONGER, m + LONGER), (n_short, m_long + LONGER)]
     texts = pairs_of_lengths(loaded.tokenizer, job.lengths, seed_of(name, seed))
     if SIZES[name].n_pairs > 3:
         texts.append({"pair": "equal", "base": texts[0]["base"], "source": texts[0]["base"]})

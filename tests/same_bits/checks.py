@@ -114,7 +114,9 @@ def compare_plans(programs: Programs, case: Case, scratch: Path) -> str | None:
 
     def write(binary: Path, folder: Path) -> None:
         for name, more in PLANS.items():
-            (folder / name).write_text(programs.run(binary, [*case.work.words, *more]).said)
+            said = programs.run(binary, [*case.work.words, *more]).said.splitlines(keepends=True)
+            # What takes how long is measured.
+            (folder / name).write_text("".join(line for line in said if not line.startswith("time ")))
 
     old = programs.once(case.key, lambda folder: write(programs.old, folder))
     write(programs.new, scratch)

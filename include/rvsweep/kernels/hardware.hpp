@@ -1,5 +1,5 @@
 #pragma once
-// What libtorch found on this machine, for `rvsweep doctor`.
+// What libtorch found on this machine, for `rvsweep doctor` and `rvsweep plan`.
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,5 +19,12 @@ struct GpuReport {
   std::optional<GpuLibraries> libraries;  // where libtorch's GPU part can be opened
 };
 GpuReport find_gpus();
+
+/// What one thread of this CPU makes of a dtype now, measured for about half a second.
+struct MeasuredSpeed {
+  double products = 0, attention = 0;  // floating-point operations a second, over many rows
+  double reads = 0;                    // bytes a second of a matrix that one row is multiplied with
+};
+MeasuredSpeed measure_core(at::ScalarType dtype);
 
 }  // namespace rvsweep

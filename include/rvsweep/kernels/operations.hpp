@@ -49,7 +49,7 @@ struct ArgMax {
 
 /// What a table's attention_bias tells its attention of the visible cells.
 struct AttentionBias {
-  at::Tensor mask;  // added to scores; shape and dtype are the table's own
+  at::Tensor mask;  // added to scores; shape and dtype are the table's own; undefined: causal
   // Beside a mask in 16 bits, where some row counts columns [0, fed) several times:
   std::int64_t fed = 0;
   at::Tensor compound_rows = {};  // int64: these rows, perhaps repeated

@@ -16,8 +16,9 @@ struct RowVisibility {
 
 /// Of a batch, in layers that see alike.
 struct Visibility {
-  std::int64_t fed = 0;             // column of the first token fed after the prompts
-  std::vector<RowVisibility> rows;  // [B]
+  std::int64_t fed = 0;  // column of the first token fed after the prompts
+  /// [B]; none where every query sees all columns up to its own, the first query's being 0.
+  std::vector<RowVisibility> rows;
   auto operator<=>(const Visibility&) const = default;
 };
 

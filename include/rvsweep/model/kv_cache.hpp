@@ -24,6 +24,8 @@ struct KvCache {
   std::int64_t columns() const { return k.size(3); }
   /// Rows [first, first + n), a view.
   KvCache some_rows(std::int64_t first, std::int64_t n) const;
+  /// Columns [first, first + n), a view.
+  KvCache some_columns(std::int64_t first, std::int64_t n) const;
   /// Columns [0, columns) of one layer.
   CacheCells cells(std::int64_t layer, std::int64_t columns) const;
 };
@@ -38,5 +40,8 @@ struct LayerVisibility {
 /// padding column sees itself alone, so that no softmax is empty.
 LayerVisibility causal_visibility(std::int64_t n_layers, const std::vector<std::int64_t>& lengths,
                                   std::int64_t columns);
+
+/// The same of prompts that fill all columns: no mask is made for them.
+LayerVisibility causal_visibility(std::int64_t n_layers);
 
 }  // namespace rvsweep

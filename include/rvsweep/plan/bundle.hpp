@@ -19,6 +19,10 @@ struct BundleShape {
   std::int64_t rows = 0;           // rows decoded together; 0 where only prompts are measured
   // Of a pass with several queries each; 0: all.
   std::int64_t prompts_at_once = 0, rows_at_once = 0;
+  // Of long prompts, in columns; else 0.
+  std::int64_t slot_columns = 0;  // of all slots together
+  std::int64_t longest = 0;       // of the prompts
+  std::int64_t scratch = 0;       // of the longest prompt whose cells are not all kept
 };
 
 /// A prompt as the model reads it: prefilled once, its cache serves every row that names it.
@@ -28,9 +32,10 @@ struct BundleContext {
   std::string text;                      // empty where no read-out asks for it
   bool records_prompt = false;           // this bundle stores the prompt's geometry
   std::int64_t tokens_after_window = 0;  // last tokens beyond the end of its windows
+  std::int64_t columns = 0;              // of its slot among long prompts: the last are kept
   static auto fields(auto& self) {
     return std::tie(self.prompt, self.tokens, self.text, self.records_prompt,
-                    self.tokens_after_window);
+                    self.tokens_after_window, self.columns);
   }
 };
 
@@ -83,5 +88,9 @@ struct Bundle {
     return std::tie(self.id, self.shape, self.contexts, self.derived, self.rows, self.cost);
   }
 };
+
+/// Columns of the slots of the prompts, padding ones too, and then of the derived donors: those of
+/// the bundle, or of long prompts each its own.
+std::vector<std::int64_t> slot_columns(const Bundle& bundle);
 
 }  // namespace rvsweep

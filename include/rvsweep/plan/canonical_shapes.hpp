@@ -9,14 +9,21 @@
 
 namespace rvsweep {
 
-/// The padded length of a prompt of n tokens: the next multiple of 8 to 128, 32 to 512, 128
-/// beyond.
+/// The padded length of a prompt of n tokens: the next multiple of 8 to 128, 32 to 512, beyond of a
+/// quarter of the power of 2 below n.
 std::int64_t canonical_length(std::int64_t n_tokens);
+
+/// Whether prompts padded to so many columns are long: padding costs more than the passes that it
+/// saves, so each goes through the model alone in columns of its own, and no row is padded.
+bool are_long(std::int64_t columns);
 
 /// The padded number of rows or prompts of a batch: 1, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256,
 /// ... A single row is left alone, because its arithmetic is small beside reading the weights;
 /// few entries, because each is one more path through matrix products.
 std::int64_t canonical_rows(std::int64_t n_rows);
+
+/// The same beside prompts of so many columns.
+std::int64_t padded_rows(std::int64_t n_rows, std::int64_t columns);
 
 /// max_length of the notebook: what its presets and `reencode` cut a text to, in tokens.
 inline constexpr std::int64_t notebook_truncation = 512;
@@ -28,6 +35,13 @@ inline constexpr std::int64_t reading_rows = 8;
 /// Prompts of `columns` padded tokens that a CPU prefills together: whole groups of 8 with about
 /// 1,280 tokens, so that what a layer makes of them stays in the processor's cache.
 std::int64_t prefilled_on_cpu(std::int64_t columns);
+
+/// Rows of long prompts that a CPU makes ready together.
+inline constexpr std::int64_t long_rows_at_once = 8;
+
+/// Rows of long prompts that a CPU's bundle holds at most: as many as 4 GiB hold keys and values in
+/// float32, at least 8.
+std::int64_t most_long_rows(const ModelConfig& config, std::int64_t columns);
 
 /// Rows whose KL is computed together, in float64 over the whole vocabulary.
 inline constexpr std::int64_t kl_rows = 8;

@@ -71,6 +71,7 @@ struct PlannedContext {
   std::int32_t n_tokens = 0;
   std::int32_t tokens_after_window = 0;
   bool records_prompt = false;
+  std::int32_t columns = 0;
 };
 
 /// A row of BundleRow but for what Plan::rows says of it.
@@ -140,6 +141,9 @@ struct Plan {
     return refusals.at(static_cast<std::size_t>(item.refusal));
   }
 };
+
+/// Whether some bundle is of long prompts, see canonical_shapes.hpp.
+bool has_long_prompts(const Plan& plan);
 
 /// Whether a plan keeps the texts of its prompts. Without them it cannot be written into a folder,
 /// and the read-outs `copying` and `reencode` cannot be computed.

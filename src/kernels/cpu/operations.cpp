@@ -32,9 +32,10 @@ at::Tensor norm(const at::Tensor& x, const Norm& norm) {
   return norm.kind == NormKind::layer ? aten_operations().norm(x, norm) : cpu::rms_norm(x, norm);
 }
 
-/// float32 in every dtype: [B, C] of one query, [B, 1, g*T, C] of several.
+/// float32 in every dtype: [B, C] of one query, [B, 1, g*T, C] of several; none where causal.
 AttentionBias attention_bias(const Visibility& seen, const QueryColumns& queries,
                              std::int64_t group, const Placement&) {
+  if (seen.rows.empty()) return {};
   if (queries.queries > 1)
     return {aten::attention_bias(seen, queries, group, {at::kCPU, at::kFloat})
                 .mask.repeat({1, 1, group, 1})};
@@ -55,10 +56,14 @@ AttentionBias attention_bias(const Visibility& seen, const QueryColumns& queries
 
 at::Tensor attention(const at::Tensor& q, const CacheCells& cells, const AttentionBias& bias,
                      const Scores& scores) {
-  if (q.size(1) == 1)
+  if (q.size(1) == 1 && bias.mask.defined())
     return cpu::decode_attention(q.squeeze(1), cells, bias.mask, scores).unsqueeze(1);
-  if (scores.soft_cap == 0) return aten::stacked_attention(q, cells, bias.mask, scores.scale);
-  return aten::float32_attention(q, cells, {bias.mask.narrow(2, 0, q.size(1))}, scores);
+  if (scores.soft_cap > 0)
+    return aten::float32_attention(
+        q, cells, bias.mask.defined() ? AttentionBias{bias.mask.narrow(2, 0, q.size(1))} : bias,
+        scores);
+  if (!bias.mask.defined()) return aten::causal_attention(q, cells, scores.scale);
+  return aten::stacked_attention(q, cells, bias.mask, scores.scale);
 }
 
 void add_product(const at::Tensor& x, const Matrix& matrix, const at::Tensor& sum) {
