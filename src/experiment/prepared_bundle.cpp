@@ -45,15 +45,21 @@ void run_prompts(PreparedBundle& prepared) {
   for (const SiteCapture& stream : streams_for(prepared.rows, queries)) captures.push_back(stream);
   std::vector<std::vector<std::int32_t>> prompts;
   for (const auto& context : bundle.contexts) prompts.push_back(context.tokens);
-  const bool wants_logits = prepared.settings.readouts.first_token && !bundle.rows.empty();
+  const bool wants_first = prepared.settings.readouts.first_token && !bundle.rows.empty(),
+             wants_all = prepared.settings.readouts.prompt_logprob;
   ForwardInput input;
   input.captures = &captures;
-  input.last_kv_layer = wants_logits ? L : last_layer_for(captures, L);
-  input.outputs = wants_logits ? Outputs::last_query : Outputs::none;
+  input.last_kv_layer = wants_first || wants_all ? L : last_layer_for(captures, L);
+  input.outputs = wants_all     ? Outputs::every_query
+                  : wants_first ? Outputs::last_query
+                                : Outputs::none;
   KvCache of_prompts = contexts.cache.some_rows(0, C);
   const at::Tensor residual =
       feed_prompts(model, prompts, input, of_prompts, bundle.shape.prompts_at_once);
-  if (wants_logits) prepared.first_logits = model.unembed(residual).to(at::kFloat);
+  if (wants_all) prepared.residual = residual;
+  if (wants_first)
+    prepared.first_logits =
+        model.unembed(wants_all ? residual.select(1, -1).contiguous() : residual).to(at::kFloat);
   contexts.sites.assign(captures.begin(), captures.begin() + n_sites);
   contexts.streams.assign(captures.begin() + n_sites, captures.end());
 }

@@ -109,6 +109,7 @@ const std::vector<ConfigKey>& config_keys() {
       {.name = "readouts.spectra_generated", .default_value = "true"},
       {.name = "readouts.keywords", .default_value = "true"},
       {.name = "readouts.first_token", .default_value = "true"},
+      {.name = "readouts.prompt_logprob", .default_value = "false"},
       {.name = "readouts.reencode", .default_value = "false"},
       {.name = "readouts.copying", .default_value = "false"},
       {.name = "readouts.families", .default_value = "builtin"},

@@ -28,7 +28,7 @@ const char* const r_v_definition =
 
 std::vector<ColumnSpec> prompt_columns(const SweepConfig& config, const ModelConfig& model) {
   const auto L = model.n_layers, W = config.window;
-  return {
+  std::vector<ColumnSpec> result{
       define(columns::spectra,
              {.shape = {L, W},
               .description = "singular values of V of the last W prompt positions at every layer, "
@@ -56,6 +56,15 @@ std::vector<ColumnSpec> prompt_columns(const SweepConfig& config, const ModelCon
               .definition = "nuclear_ratio/1: (sum sigma)^2 / sum sigma^2"}),
       define(columns::r_v, {.description = "R_V of the prompt", .definition = r_v_definition}),
   };
+  if (config.readouts.prompt_logprob)
+    result.push_back(define(
+        columns::logprob,
+        {.units = "nats",
+         .description = "log-probability of every token of the prompt, given those before it, "
+                        "under the unpatched model; NaN for the first; empty for a prompt that "
+                        "was not run",
+         .definition = "prompt_logprob/1: log_softmax of the logits, in float64"}));
+  return result;
 }
 
 namespace {

@@ -126,6 +126,7 @@ ReadoutsConfig parse_readouts(const Values& values) {
   readouts.spectra_generated = values.yes_or_no("readouts.spectra_generated");
   readouts.keywords = values.yes_or_no("readouts.keywords");
   readouts.first_token = values.yes_or_no("readouts.first_token");
+  readouts.prompt_logprob = values.yes_or_no("readouts.prompt_logprob");
   readouts.reencode = values.yes_or_no("readouts.reencode");
   readouts.copying = values.yes_or_no("readouts.copying");
   readouts.families = values.text("readouts.families").text;

@@ -16,6 +16,8 @@ NLOHMANN_JSON_SERIALIZE_ENUM(ColumnType, {{ColumnType::int32, "int32"},
                                           {ColumnType::float32, "float32"},
                                           {ColumnType::float64, "float64"},
                                           {ColumnType::utf8, "utf8"},
+                                          {ColumnType::int32_list, "int32_list"},
+                                          {ColumnType::float32_list, "float32_list"},
                                           {ColumnType::status, "status"}})
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ColumnSpec, name, type, shape, units, description, definition)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SweepFacts::Generation, fingerprint, config, pairs, n_prompts,
@@ -42,7 +44,8 @@ const ColumnSpec prompt_group = text("group", "group of the prompt, as its file 
 const ColumnSpec prompt_reason =
     text("reason", "why the prompt has no geometry; empty where it has");
 const ColumnSpec prompt_tokens =
-    int32("tokens", "token id", "token ids of the prompt, the model's special tokens included");
+    scalar("tokens", ColumnType::int32_list, "token id",
+           "token ids of the prompt, the model's special tokens included");
 const ColumnSpec prompt_n_tokens = int32("n_tokens", "tokens", "length of the prompt");
 const ColumnSpec pair_id = text("id", "name of the pair");
 const ColumnSpec pair_source =
@@ -101,13 +104,7 @@ void write_prompts(const Handle& file, const Plan& plan) {
   write_values(group, prompt_group, items,
                [&](auto p) { return plan.groups[static_cast<std::size_t>(prompts[p].group)]; });
   write_values(group, prompt_reason, items, [&](auto p) { return plan.refusal(prompts[p]); });
-  const auto lists = [&](std::int64_t first, std::int64_t end) {
-    h5::Lists piece;
-    for (std::int64_t p = first; p < end; ++p)
-      piece.push_back(plan.tokens[static_cast<std::size_t>(p)]);
-    return piece;
-  };
-  h5::write_lists(group, prompt_tokens, items, lists, in_plan);
+  write_values(group, prompt_tokens, items, [&](auto p) { return plan.tokens[p]; });
   write_values(group, prompt_n_tokens, items, [&](auto p) { return prompts[p].n_tokens; });
 }
 
@@ -222,10 +219,9 @@ void write_plan(const Handle& file, const SweepFacts& facts, const Plan& plan,
 }
 
 void copy_prompt_table(const Handle& plan, const Handle& results) {
-  copy_columns(plan, results, "prompts", {prompt_id, prompt_text, prompt_group, prompt_reason});
-  h5::copy_lists(h5::open_group(plan, "prompts"), h5::open_group(results, "prompts"), prompt_tokens,
-                 in_results);
-  copy_columns(plan, results, "prompts", {prompt_n_tokens});
+  copy_columns(
+      plan, results, "prompts",
+      {prompt_id, prompt_text, prompt_group, prompt_reason, prompt_tokens, prompt_n_tokens});
 }
 
 void copy_other_tables(const Handle& plan, const Handle& results) {

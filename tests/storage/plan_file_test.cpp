@@ -86,9 +86,8 @@ void expect_round_trip(const sample::Sweep& written) {
   };
   EXPECT_EQ(column("prompts", "reason", ColumnType::utf8), ColumnValues(written.prompts.reason));
   EXPECT_EQ(column("rows", "status", ColumnType::status), ColumnValues(written.rows.status));
-  const auto n_prompts = std::ssize(written.prompts.id);
-  EXPECT_EQ(h5::read_lists(h5::open_dataset(file, "prompts/tokens"), 0, n_prompts),
-            written.prompts.tokens);
+  const ColumnSpec tokens{"prompts/tokens", ColumnType::int32_list, {}, "", "", ""};
+  EXPECT_EQ(h5::read_values<std::vector<std::int32_t>>(file, tokens), written.prompts.tokens);
 }
 
 TEST(PlanFile, KeepsEveryPartOfTheSweep) { expect_round_trip(sample::sweep()); }

@@ -67,7 +67,8 @@ inline Sweep sweep(std::int32_t n_bundles = 4) {
   const std::string version = "participation_ratio 1: (sum lambda)^2 / sum lambda^2";
   s.prompt_columns = {
       {"spectra", ColumnType::float32, {n_layers, window}, "1", "singular values", ""},
-      {"metrics/pr", ColumnType::float64, {n_layers}, "1", "participation ratio", version}};
+      {"metrics/pr", ColumnType::float64, {n_layers}, "1", "participation ratio", version},
+      {"logprob", ColumnType::float32_list, {}, "nats", "of every token", ""}};
   s.row_columns = {
       {"status", ColumnType::status, {}, "1", "how the row ended", ""},
       {"reason", ColumnType::utf8, {}, "1", "why it was refused or failed", ""},
@@ -150,7 +151,9 @@ inline ColumnValues values_of(const ColumnSpec& spec, const std::vector<std::int
       std::visit(
           [&](auto& held) {
             using Value = typename std::decay_t<decltype(held)>::value_type;
-            if constexpr (std::is_same_v<Value, std::string>) {
+            if constexpr (std::ranges::range<Value> && !std::is_same_v<Value, std::string>) {
+              held[at] = Value(static_cast<std::size_t>(items[i] % 4), static_cast<float>(value));
+            } else if constexpr (std::is_same_v<Value, std::string>) {
               held[at] = items[i] % 4 == 0 ? "" : spec.name + " of ünï ✓ " + std::to_string(value);
             } else if constexpr (std::is_same_v<Value, std::int8_t>) {
               held[at] =

@@ -23,6 +23,7 @@ inline constexpr ColumnKey<float> spectra{"spectra"};
 inline constexpr ColumnKey<double> pr{"pr"}, effective_rank{"effective_rank"},
     spectral_entropy{"spectral_entropy"}, stable_rank{"stable_rank"},
     nuclear_ratio{"nuclear_ratio"}, r_v{"r_v"};
+inline constexpr ColumnKey<std::vector<float>> logprob{"logprob"};
 
 // /rows: outcome and proof
 inline constexpr ColumnKey<std::int8_t> status{"status"};  // RowStatus
@@ -58,7 +59,8 @@ inline constexpr ColumnKey<float> logit_lens_logprob{"logit_lens_logprob"};
 
 }  // namespace columns
 
-/// /prompts: spectra [L,W] and, per layer, the metrics of its singular values; r_v.
+/// /prompts: spectra [L,W] and, per layer, the metrics of its singular values; r_v; logprob by
+/// token where it is on.
 std::vector<ColumnSpec> prompt_columns(const SweepConfig& config, const ModelConfig& model);
 
 /// Tokens that the logit lens keeps of every layer.

@@ -27,6 +27,7 @@ struct ReadoutsConfig {
   bool keywords = true;
   bool first_token = true;  // logits that the first token is drawn from
   bool reencode = false;
+  bool prompt_logprob = false;       // of every token of the prompts
   bool copying = false;              // and repetition
   std::string families = "builtin";  // or the path of a file, see text/regex_families.hpp
   bool forced = false;               // logits along the prompts' greedy continuations
