@@ -11,7 +11,7 @@ from analysis.data.outcomes import Outcome, all_outcomes
 from analysis.data.ratings import join
 from analysis.data.results import Results, ResultsError, read_results
 from analysis.stats.contrasts_table import contrasts_table
-from analysis.stats.equivalence import Margin
+from analysis.stats.equivalence import Margin, registered_margin
 from analysis.stats.power import power_line
 from analysis.stats.resampling import Bootstrap
 
@@ -20,13 +20,14 @@ def load(
     path: str | Path,
     ratings: str | Path | None = None,
     bootstrap: Bootstrap = Bootstrap(),
-    margin: Margin = Margin(),
+    margin: Margin | None = None,
 ) -> "Study":
-    """Raises ResultsError, whose text says what is wrong with a file and what to do."""
+    """`margin` None: as the sweep's study.margin says. Raises ResultsError, whose text says what is wrong with a
+    file and what to do."""
     results = read_results(Path(path))
     if ratings is not None:
         results, _ = join(results, Path(ratings))
-    return Study(results, bootstrap, margin)
+    return Study(results, bootstrap, margin or registered_margin(results))
 
 
 @dataclass

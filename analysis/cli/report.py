@@ -50,7 +50,7 @@ def _report(options: argparse.Namespace) -> None:
     ratings = {}
     if options.ratings:
         results, ratings = join(results, options.ratings)
-    bootstrap, margin = common.statistics_options(options)
+    bootstrap, margin = common.statistics_options(options, results)
     page = render(results, Options(bootstrap, margin, options.texts, ratings))
     common.write(output, page)
     print(output)

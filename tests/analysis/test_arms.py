@@ -54,7 +54,10 @@ def test_each_control_goes_to_its_arm():
         f"kv_cache layers=0:12 {FORWARD} control=full_swap",
         "v_proj layers=4 decode=prefill window=16 window_policy=refuse heads=all alpha=1 direction=source_to_base control=zero",
         f"kv_cache layers=0:4 {FORWARD} control=zero",
+        f"kv_cache layers=4:8 {FORWARD} control=other_base",
+        f"kv_cache layers=4:8 {FORWARD} control=other_base:2",
+        f"kv_cache layers=0+3+6:8 {FORWARD} control=random_layers:2 of=4:8",
     ]
     arms = [arm(spec, index) for index, spec in enumerate(specs)]
     found = {index: [control.index for control in controls] for index, controls in controls_of(arms).items()}
-    assert found == {2: [5, 7, 8, 9], 3: [6], 4: [10]}  # the last control's arm is not in the file
+    assert found == {2: [5, 7, 8, 9, 12, 13, 14], 3: [6], 4: [10]}  # of 11 the arm is not in the file
