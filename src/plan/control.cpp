@@ -1,12 +1,17 @@
 #include "plan/control.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <array>
 #include <optional>
 #include <set>
 
 #include "rvsweep/core/error.hpp"
+#include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/nearest.hpp"
+#include "rvsweep/core/parse_number.hpp"
+#include "rvsweep/core/philox.hpp"
 #include "rvsweep/core/split.hpp"
 
 namespace rvsweep {
@@ -32,11 +37,44 @@ Arm full_swap(const Arm& of, std::int64_t n_layers) {
   return arm;
 }
 
+/// Of all patches.
+std::string layers_of(const Arm& arm) {
+  std::string layers;
+  for (const Patch& patch : arm.patches)
+    layers += (layers.empty() ? "" : " & ") + format_layers(patch.layers);
+  return layers;
+}
+
+/// Gives every patch as many layers, drawn from all, such that the arm has neither its own nor
+/// those of an earlier copy; or says why it cannot run.
+void draw_layers(Arm& arm, std::int64_t n_layers, std::uint64_t seed) {
+  constexpr int most_draws = 1000;
+  const std::string own = arm.control_of = layers_of(arm);
+  std::set<std::string> known{own};
+  for (int draw = 0; draw < most_draws; ++draw) {
+    Arm drawn = arm;
+    for (std::size_t p = 0; p < drawn.patches.size(); ++p) {
+      LayerSet& layers = drawn.patches[p].layers;
+      const auto order = permutation(xxh3_fields({std::to_string(seed), "random_layers", own,
+                                                  std::to_string(p), std::to_string(draw)}),
+                                     0, static_cast<std::int32_t>(n_layers));
+      std::copy_n(order.begin(), layers.size(), layers.begin());
+      std::ranges::sort(layers);
+    }
+    known.insert(layers_of(drawn));
+    if (std::ssize(known) <= arm.copy) continue;
+    arm = std::move(drawn);
+    return;
+  }
+  arm.refusal =
+      fmt::format("the model has no {} other sets of as many layers as {}", arm.copy, own);
+}
+
 /// Moves every patch to a band outside its layers, or says why the arm cannot run.
 void move_bands(Arm& arm, std::int64_t n_layers) {
+  arm.control_of = layers_of(arm);
   for (Patch& patch : arm.patches) {
     const std::string layers = format_layers(patch.layers);
-    arm.control_of += (arm.control_of.empty() ? "" : " & ") + layers;
     if (const auto band = wrong_band(patch.layers, n_layers))
       patch.layers = *band;
     else if (arm.refusal.empty())
@@ -45,16 +83,44 @@ void move_bands(Arm& arm, std::int64_t n_layers) {
   }
 }
 
-Arm control_of(const Arm& arm, const ControlInfo& info, std::int64_t n_layers) {
+Arm control_of(const Arm& arm, const ControlInfo& info, std::int32_t copy, std::int64_t n_layers,
+               std::uint64_t seed) {
   Arm result = info.control == Control::full_swap ? full_swap(arm, n_layers) : arm;
   result.control = info.control;
-  for (Patch& patch : result.patches) patch.donor = info.donor;
-  if (info.control != Control::full_swap) result.label = arm.label + " | " + info.name;
+  result.copy = copy;
+  for (Patch& patch : result.patches) {
+    patch.donor = info.donor;
+    patch.donor.number = copy;
+  }
+  if (info.control != Control::full_swap) result.label = arm.label + " | " + control_name(result);
   if (info.control == Control::reverse)
     result.direction = arm.direction == Direction::source_to_base ? Direction::base_to_source
                                                                   : Direction::source_to_base;
   if (info.control == Control::wrong_band) move_bands(result, n_layers);
+  if (info.control == Control::random_layers) draw_layers(result, n_layers, seed);
   return result;
+}
+
+/// A control as a line names it: "self", or "other_base*4".
+struct Asked {
+  const ControlInfo& info;
+  std::int32_t copies = 1;
+};
+
+Asked parse_control(const std::string& text, const std::string& where) {
+  const auto star = text.find('*');
+  const std::string name = trimmed(text.substr(0, star));
+  const ControlInfo& info =
+      find_named(all_controls().subspan(1), name, where, "control \"" + name + "\"");
+  if (star == std::string::npos) return {info};
+  const auto copies = parse_number<std::int32_t>(trimmed(text.substr(star + 1)));
+  if (!info.repeats)
+    throw InputError(where, "control " + name + " cannot be asked for several times",
+                     "other_base, other_source and random_layers can");
+  if (!copies || *copies < 1 || *copies > 1000)
+    throw InputError(where, "\"" + text + "\" is not a number of controls",
+                     "write " + name + "*K, with K from 1 to 1000");
+  return {info, *copies};
 }
 
 bool applies_to(const ControlInfo& info, const Arm& arm) {
@@ -66,12 +132,12 @@ bool applies_to(const ControlInfo& info, const Arm& arm) {
 
 std::span<const ControlInfo> all_controls() {
   using enum Control;
-  static const std::array<ControlInfo, 12> controls{{
+  static const std::array<ControlInfo, 13> controls{{
       {none, "none", {}, true},
       {self, "self", {DonorPrompt::self}, true},
       {full_swap, "full_swap", {}, false},
-      {other_base, "other_base", {DonorPrompt::other_base}, true},
-      {other_source, "other_source", {DonorPrompt::other_source}, true},
+      {other_base, "other_base", {DonorPrompt::other_base}, true, true},
+      {other_source, "other_source", {DonorPrompt::other_source}, true, true},
       {filler, "filler", {DonorPrompt::filler}, false},
       {gaussian, "gaussian", {DonorPrompt::pair, Derivation::gaussian}, true},
       {shuffled, "shuffled", {DonorPrompt::pair, Derivation::shuffled}, false},
@@ -79,6 +145,7 @@ std::span<const ControlInfo> all_controls() {
       {mean, "mean", {DonorPrompt::donor_side, Derivation::mean}, false},
       {wrong_band, "wrong_band", {}, false},
       {reverse, "reverse", {}, true},
+      {random_layers, "random_layers", {}, true, true},
   }};
   return controls;
 }
@@ -87,8 +154,13 @@ const ControlInfo& info_of(Control control) {
   return all_controls()[static_cast<std::size_t>(control)];
 }
 
+std::string control_name(const Arm& arm) {
+  const std::string& name = info_of(arm.control).name;
+  return arm.copy == 1 ? name : fmt::format("{}:{}", name, arm.copy);
+}
+
 std::vector<Arm> control_arms(const std::vector<ConfigValue>& lines, const std::vector<Arm>& arms,
-                              const ModelConfig& model) {
+                              const ModelConfig& model, std::uint64_t seed) {
   static const std::string limit = "control_of=";
   std::vector<Arm> controls;
   std::set<std::string> specs;
@@ -105,21 +177,21 @@ std::vector<Arm> control_arms(const std::vector<ConfigValue>& lines, const std::
           known.empty() ? "add one" : "did you mean " + nearest_name(only, known) + "?");
     }
     for (const std::string& part : split(line.text.substr(0, at), ',')) {
-      const std::string name = trimmed(part);
-      const ControlInfo& info =
-          find_named(all_controls().subspan(1), name, line.where, "control \"" + name + "\"");
+      const auto [info, copies] = parse_control(trimmed(part), line.where);
       bool any = false;
       for (const Arm& arm : arms) {
         if (!applies_to(info, arm) || (!only.empty() && arm.label != only)) continue;
         any = true;
-        Arm control = control_of(arm, info, model.n_layers);
-        if (!specs.insert(control.canonical()).second) {
-          if (info.control == Control::full_swap) continue;  // one for all arms of a direction
-          throw InputError(line.where,
-                           "control " + info.name + " of \"" + arm.label + "\" is asked for twice",
-                           "remove one of the two");
+        for (std::int32_t copy = 1; copy <= copies; ++copy) {
+          Arm control = control_of(arm, info, copy, model.n_layers, seed);
+          if (!specs.insert(control.canonical()).second) {
+            if (info.control == Control::full_swap) continue;  // one for all arms of a direction
+            throw InputError(
+                line.where, "control " + info.name + " of \"" + arm.label + "\" is asked for twice",
+                "remove one of the two");
+          }
+          controls.push_back(std::move(control));
         }
-        controls.push_back(std::move(control));
       }
       if (!any)
         throw InputError(line.where, "control " + info.name + " applies to no arm",

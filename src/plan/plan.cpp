@@ -106,7 +106,7 @@ std::int64_t Plan::n_refused() const {
 
 std::vector<Arm> all_arms(const SweepConfig& config, const ModelConfig& model) {
   auto arms = parse_arms(config.arms, model, config.window);
-  const auto controls = control_arms(config.controls, arms, model);
+  const auto controls = control_arms(config.controls, arms, model, config.seed);
   arms.insert(arms.end(), controls.begin(), controls.end());
   return arms;
 }
