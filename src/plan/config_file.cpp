@@ -82,6 +82,11 @@ ConfigValues read_sets(const std::vector<std::string>& sets) {
 
 const std::vector<ConfigKey>& config_keys() {
   static const std::vector<ConfigKey> keys{
+      {.name = "study.title", .default_value = ""},
+      {.name = "study.question", .default_value = ""},
+      {.name = "study.primary", .default_value = ""},
+      {.name = "study.margin", .default_value = "d_z:0.2"},
+      {.name = "study.family", .default_value = "arms"},
       {.name = "model.path", .default_value = "", .required = true},
       {.name = "model.random_weights", .default_value = "none"},
       {.name = "model.early_layer", .default_value = "12.5%"},
@@ -93,6 +98,8 @@ const std::vector<ConfigKey>& config_keys() {
       {.name = "prompts.source_groups", .default_value = "none"},
       {.name = "prompts.base_groups", .default_value = "none"},
       {.name = "prompts.pairs", .default_value = "0"},
+      {.name = "prompts.matched_on", .default_value = "none"},
+      {.name = "prompts.caliper", .default_value = "0.2"},
       {.name = "prompts.template", .default_value = "none"},
       {.name = "prompts.filler", .default_value = "builtin"},
       {.name = "generation.max_new_tokens", .default_value = "50"},
@@ -151,7 +158,7 @@ ConfigLines config_lines(const ConfigValues& values) {
     const auto found = values.find(key.name);
     if (found != values.end())
       for (const auto& value : found->second) lines.emplace_back(key.name, value.text);
-    else if (!key.repeatable)
+    else if (!key.default_value.empty())
       lines.emplace_back(key.name, key.default_value);
   }
   return lines;

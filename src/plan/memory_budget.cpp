@@ -193,15 +193,16 @@ double weight_memory(const ModelConfig& config, const std::string& device,
 BundleNeeds bundle_needs(const ModelConfig& model, const SweepConfig& config,
                          const std::vector<Arm>& arms, std::int64_t tokens_after_window,
                          const std::string& device, const std::string& dtype) {
-  BundleNeeds needs{.model = model,
-                    .gpu = device == "cuda",
-                    .element = static_cast<double>(dtype_bytes(dtype)),
-                    .new_tokens = config.generation.max_new_tokens,
-                    .samples = config.generation.temperature > 0,
-                    .filters = config.generation.top_k > 0 || config.generation.top_p < 1,
-                    .readouts = config.readouts,
-                    .window = config.window,
-                    .patched_tokens = config.window + tokens_after_window};
+  BundleNeeds needs{
+      .model = model,
+      .gpu = device == "cuda",
+      .element = static_cast<double>(dtype_bytes(dtype)),
+      .new_tokens = config.generation.max_new_tokens,
+      .samples = config.generation.temperature > 0,
+      .filters = config.generation.top_k > 0 || config.generation.top_p < 1,
+      .readouts = config.readouts,
+      .window = config.windows.empty() ? config.window : std::ranges::max(config.windows),
+      .patched_tokens = config.window + tokens_after_window};
   Sites sites;
   std::map<std::int64_t, Sites> beginning_at;
   std::vector<std::set<std::size_t>> patched(static_cast<std::size_t>(model.n_layers));

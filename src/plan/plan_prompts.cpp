@@ -72,7 +72,7 @@ std::string geometry_refusal(const PlannedPrompt& prompt, const PlanInput& input
 }  // namespace
 
 void plan_prompts(const PlanInput& input, bool keep_texts, Plan& plan) {
-  NumberedTexts groups(plan.groups), refusals(plan.refusals);
+  NumberedTexts groups(plan.groups), clusters(plan.clusters), refusals(plan.refusals);
   const auto append = [&](Block block) {
     auto prompt = block.prompts.cbegin();
     for (auto& share : block.shares) {
@@ -85,6 +85,7 @@ void plan_prompts(const PlanInput& input, bool keep_texts, Plan& plan) {
         if (input.config.window_end == WindowEnd::user_end)
           planned.tokens_after_window = after_user;
         planned.group = groups.number_of(prompt->group);
+        planned.cluster = clusters.number_of(prompt->cluster);
         planned.refusal = refusals.number_of(geometry_refusal(planned, input));
         planned.text_hash = xxh3(prompt->text);
         plan.prompts.push_back(planned);

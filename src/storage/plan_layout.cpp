@@ -1,5 +1,6 @@
 #include "storage/plan_layout.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "rvsweep/core/error.hpp"
@@ -41,6 +42,8 @@ ColumnSpec int32(const char* name, const char* units, const char* description) {
 const ColumnSpec prompt_id = text("id", "name of the prompt");
 const ColumnSpec prompt_text = text("text", "the prompt as it was tokenised");
 const ColumnSpec prompt_group = text("group", "group of the prompt, as its file gives it");
+const ColumnSpec prompt_cluster =
+    text("cluster", "cluster of the prompt, such as its template, as its file gives it");
 const ColumnSpec prompt_reason =
     text("reason", "why the prompt has no geometry; empty where it has");
 const ColumnSpec prompt_tokens =
@@ -103,6 +106,8 @@ void write_prompts(const Handle& file, const Plan& plan) {
   write_values(group, prompt_text, items, [&](auto p) { return plan.texts[p]; });
   write_values(group, prompt_group, items,
                [&](auto p) { return plan.groups[static_cast<std::size_t>(prompts[p].group)]; });
+  if (std::ranges::any_of(plan.clusters, [](const auto& name) { return !name.empty(); }))
+    write_values(group, prompt_cluster, items, [&](auto p) { return plan.cluster(prompts[p]); });
   write_values(group, prompt_reason, items, [&](auto p) { return plan.refusal(prompts[p]); });
   write_values(group, prompt_tokens, items, [&](auto p) { return plan.tokens[p]; });
   write_values(group, prompt_n_tokens, items, [&](auto p) { return prompts[p].n_tokens; });
@@ -219,9 +224,10 @@ void write_plan(const Handle& file, const SweepFacts& facts, const Plan& plan,
 }
 
 void copy_prompt_table(const Handle& plan, const Handle& results) {
-  copy_columns(
-      plan, results, "prompts",
-      {prompt_id, prompt_text, prompt_group, prompt_reason, prompt_tokens, prompt_n_tokens});
+  copy_columns(plan, results, "prompts", {prompt_id, prompt_text, prompt_group});
+  if (h5::has_dataset(h5::open_group(plan, "prompts"), prompt_cluster.name))
+    copy_columns(plan, results, "prompts", {prompt_cluster});
+  copy_columns(plan, results, "prompts", {prompt_reason, prompt_tokens, prompt_n_tokens});
 }
 
 void copy_other_tables(const Handle& plan, const Handle& results) {
@@ -246,6 +252,8 @@ void read_items(const std::filesystem::path& plan, const Handle& file, StoredSwe
     const Handle prompts = h5::open_group(file, "prompts");
     sweep.prompts.id = read_text_store(prompts, prompt_id);
     sweep.prompts.group = read_text_store(prompts, prompt_group);
+    if (h5::has_dataset(prompts, prompt_cluster.name))
+      sweep.prompts.cluster = read_text_store(prompts, prompt_cluster);
     h5::read_texts(prompts, prompt_text,
                    [&](const std::string& text) { sweep.prompts.text.add(text); });
     const Handle pairs = h5::open_group(file, "pairs");

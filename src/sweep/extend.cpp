@@ -29,9 +29,10 @@ void compare_pairs(const StoredSweep& stored, const Plan& asked, std::vector<std
   const auto places = places_of_pairs(asked);
   const auto same = [&](std::int32_t was, PromptIndex is) {
     const auto w = static_cast<std::size_t>(was), i = static_cast<std::size_t>(is.value);
+    const PlannedPrompt& prompt = asked.prompts[i];
     return stored.prompts.text[w] == asked.texts[i] &&
-           stored.prompts.group[w] ==
-               asked.groups[static_cast<std::size_t>(asked.prompts[i].group)];
+           stored.prompts.group[w] == asked.groups[static_cast<std::size_t>(prompt.group)] &&
+           stored.cluster(w) == asked.cluster(prompt);
   };
   for (std::size_t n = 0; n < stored.pairs.id.size(); ++n) {
     const std::string name = "pair " + std::string(stored.pairs.id[n]);
@@ -68,7 +69,8 @@ std::vector<std::string> obstacles(const StoredSweep& stored, const SweepSetup& 
   // ConfigLines that choose pairs are judged by the pairs that they give.
   static const std::set<std::string> may_differ{
       "generation.samples", "sweep.arm",           "sweep.control",         "prompts_fingerprint",
-      "prompts.pairing",    "prompts.base_groups", "prompts.source_groups", "prompts.pairs"};
+      "prompts.pairing",    "prompts.base_groups", "prompts.source_groups", "prompts.pairs",
+      "prompts.caliper",    "logprobs_fingerprint"};
   std::vector<std::string> lines;
   for (const Difference& difference : differences(stored_identity(stored), asked))
     if (!may_differ.contains(difference.key)) lines.push_back(difference.text());
@@ -114,7 +116,8 @@ PromptSource prompts_of(const Plan& plan) {
   return [&plan](const PromptSink& sink) {
     for (std::size_t p = 0; p < plan.prompts.size(); ++p)
       sink({std::string(plan.prompt_ids[p]), plan.texts[p],
-            plan.groups[static_cast<std::size_t>(plan.prompts[p].group)]});
+            plan.groups[static_cast<std::size_t>(plan.prompts[p].group)],
+            plan.cluster(plan.prompts[p])});
     return plan.pairs;
   };
 }

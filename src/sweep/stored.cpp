@@ -11,7 +11,8 @@ using Generation = SweepFacts::Generation;
 
 Prompt stored_prompt(const StoredSweep& sweep, std::size_t place) {
   const auto& prompts = sweep.prompts;
-  return {std::string(prompts.id[place]), prompts.text[place], std::string(prompts.group[place])};
+  return {std::string(prompts.id[place]), prompts.text[place], std::string(prompts.group[place]),
+          std::string(sweep.cluster(place))};
 }
 
 PromptPair stored_pair(const StoredSweep& sweep, std::size_t place) {

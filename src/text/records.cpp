@@ -22,6 +22,16 @@ std::string at(const std::filesystem::path& file, int line) {
   return file.string() + ":" + std::to_string(line);
 }
 
+/// The value of a key, or of the one that stands for both sides'; null where there is none.
+const nlohmann::json* find_value(const nlohmann::json& object, const RecordKey& key) {
+  if (const auto own = object.find(key.name); own != object.end()) return &*own;
+  const auto both = key.of_both.empty() ? object.end() : object.find(key.of_both);
+  if (both == object.end()) return nullptr;
+  if (!both->is_object()) return &*both;
+  const auto side = both->find(key.name.substr(0, key.name.find('_')));
+  return side == both->end() ? nullptr : &*side;
+}
+
 std::vector<std::string> json_record(const std::string& line, const RecordForm& form,
                                      const std::string& where) {
   const auto begin = line.find_first_not_of(" \t\r\xef\xbb\xbf");
@@ -37,14 +47,14 @@ std::vector<std::string> json_record(const std::string& line, const RecordForm& 
   if (!object.is_object()) throw InputError(where, "is not a JSON object", form.example);
   std::vector<std::string> values;
   for (const RecordKey& key : form.keys) {
-    const auto found = object.find(key.name);
-    if (found == object.end() && !key.default_value) {
+    const nlohmann::json* found = find_value(object, key);
+    if (found == nullptr && !key.default_value) {
       if (object.contains(form.foreign_key)) throw InputError(where, form.foreign_record);
       throw InputError(where, "has no \"" + key.name + "\"", form.example);
     }
-    if (found != object.end() && !found->is_string())
+    if (found != nullptr && !found->is_string())
       throw InputError(where, "\"" + key.name + "\" is not a text", form.example);
-    values.push_back(found != object.end() ? found->get<std::string>() : *key.default_value);
+    values.push_back(found != nullptr ? found->get<std::string>() : *key.default_value);
   }
   return values;
 }
@@ -98,9 +108,11 @@ void read_csv(const std::string& bytes, const std::filesystem::path& file, const
                        "a field with a separator or a line break goes into quotes");
     std::vector<std::string> values;
     for (const RecordKey& key : form.keys) {
-      const auto column = std::ranges::find(*header, key.name);
+      auto column = std::ranges::find(*header, key.name);
+      if (column == header->end() && !key.of_both.empty())
+        column = std::ranges::find(*header, key.of_both);
       values.push_back(column == header->end() ? *key.default_value
-                                               : std::move((*fields)[column - header->begin()]));
+                                               : (*fields)[column - header->begin()]);
     }
     take(reader.line(), std::move(values));
   }

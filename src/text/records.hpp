@@ -12,6 +12,9 @@ namespace rvsweep {
 struct RecordKey {
   std::string name;
   std::optional<std::string> default_value;  // none: every record has the key
+  /// Another key that may stand for it and that of the pair's other side: one text for both, or, in
+  /// JSON, {"source": text, "base": text}.
+  std::string of_both = {};
 };
 
 /// What the records of a file hold; further keys or columns are the user's own.

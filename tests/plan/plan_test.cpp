@@ -319,5 +319,13 @@ TEST(MakePlan, RowIdsStayWhenPairsAreAddedAtTheEnd) {
   for (std::size_t i = 0; i < some.rows.size(); ++i) EXPECT_EQ(some.rows[i].id, all.rows[i].id);
 }
 
+TEST(MakePlan, KeepsTheClustersOfPrompts) {
+  PromptSet prompts = prompt_set({{std::string(30, 'a'), std::string(30, 'b')}});
+  prompts.prompts[1].cluster = "template";
+  const auto plan = sample_plan(sample_config({"base"}), prompts);
+  EXPECT_EQ(plan.cluster(plan.prompts[0]), "");
+  EXPECT_EQ(plan.cluster(plan.prompts[1]), "template");
+}
+
 }  // namespace
 }  // namespace rvsweep

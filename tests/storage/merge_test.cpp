@@ -45,10 +45,12 @@ std::string item_bytes(const ColumnSpec& spec, const ColumnValues& values, std::
         using Value = typename std::decay_t<decltype(held)>::value_type;
         std::string bytes;
         for (std::size_t k = item * size; k < (item + 1) * size; ++k) {
-          if constexpr (std::is_same_v<Value, std::string>) {
-            bytes += held[k] + '\0';
-          } else {
+          if constexpr (std::is_arithmetic_v<Value>) {
             bytes.append(reinterpret_cast<const char*>(&held[k]), sizeof(Value));
+          } else {  // a text or a list
+            bytes.append(reinterpret_cast<const char*>(held[k].data()),
+                         held[k].size() * sizeof(typename Value::value_type));
+            bytes += '\0';
           }
         }
         return bytes;

@@ -71,6 +71,8 @@ void expect_round_trip(const sample::Sweep& written) {
   EXPECT_EQ(all_of(read.prompts.id), written.prompts.id);
   EXPECT_EQ(all_of(read.prompts.text), written.prompts.text);
   EXPECT_EQ(all_of(read.prompts.group), written.prompts.group);
+  for (std::size_t p = 0; p < written.prompts.cluster.size(); ++p)
+    EXPECT_EQ(read.cluster(p), written.prompts.cluster[p]);
   EXPECT_EQ(all_of(read.pairs.id), written.pairs.id);
   EXPECT_EQ(read.pairs.source, written.pairs.source);
   EXPECT_EQ(read.pairs.base, written.pairs.base);
@@ -91,6 +93,15 @@ void expect_round_trip(const sample::Sweep& written) {
 }
 
 TEST(PlanFile, KeepsEveryPartOfTheSweep) { expect_round_trip(sample::sweep()); }
+
+TEST(PlanFile, HasNoClustersWhereNoPromptHasOne) {
+  sample::Sweep sweep = sample::sweep();
+  sweep.prompts.cluster.assign(sweep.prompts.id.size(), "");
+  const TemporaryFolder folder;
+  sample::write_plan(folder.path(), sweep);
+  EXPECT_EQ(read_plan_file(folder.path()).prompts.cluster.size(), 0u);
+  EXPECT_EQ(read_plan_file(folder.path()).cluster(1), "");
+}
 
 TEST(PlanFile, KeepsWhatASweepHasGrownFrom) { expect_round_trip(sample::extended_sweep()); }
 

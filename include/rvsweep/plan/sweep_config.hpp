@@ -35,6 +35,14 @@ struct ReadoutsConfig {
   ConfigValue logit_lens = {"none", "default"};  // layers whose residual stream is unembedded
 };
 
+/// What was decided before the run, for the report.
+struct StudyConfig {
+  std::string title, question;      // empty where not set
+  ConfigValue primary;              // the read-out that answers the question; empty text: none
+  std::string margin_unit = "d_z";  // of what counts as negligible: SDs of the differences, or gap
+  double margin = 0.2;              // > 0
+};
+
 /// Which token ends the window of a prompt.
 enum class WindowEnd { last_token, user_end };
 
@@ -42,7 +50,8 @@ struct SweepConfig {
   std::filesystem::path model_path;
   std::optional<std::uint64_t> random_weights;  // seed of weights that are drawn, not read
   ConfigValue early_layer, late_layer;          // a layer or a share of depth, see plan/layers.hpp
-  std::int64_t window = 16;                     // >= 2, tokens
+  std::int64_t window = 16;                     // W >= 2, tokens
+  std::vector<std::int64_t> windows;            // W first; empty: no more are asked for
   WindowEnd window_end = WindowEnd::last_token;
   std::filesystem::path prompts_file;
   Pairing pairing;
@@ -53,6 +62,7 @@ struct SweepConfig {
   std::optional<int> threads;  // per rank; none = auto
   double device_memory = 0;    // bytes of a GPU that bundles may fill; 0 = auto
   ReadoutsConfig readouts;
+  StudyConfig study;
   std::uint64_t seed = 1;
   std::optional<std::int64_t> bundle_rows;  // 8..1024; none = auto
   std::vector<ConfigValue> arms, controls;

@@ -14,7 +14,7 @@ namespace rvsweep {
 /// xxh3 of what is read from files beside the model, 16 hexadecimal digits; empty where no row
 /// needs the file.
 struct FileFingerprints {
-  std::string prompts, families, token_sets, filler;
+  std::string prompts, families, token_sets, filler, logprobs;
 };
 
 struct SweepIdentity {

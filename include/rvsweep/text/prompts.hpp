@@ -13,7 +13,8 @@ namespace rvsweep {
 struct Prompt {
   std::string id;    // of a bank; else "<pair>/source" or "<pair>/base" of the first pair to use it
   std::string text;  // utf-8
-  std::string group;  // of listed pairs "source" and "base" unless the line names one
+  std::string group;         // of listed pairs "source" and "base" unless the line names one
+  std::string cluster = {};  // a template, say, from which several were made; empty: none
 };
 
 struct PromptPair {
@@ -22,10 +23,11 @@ struct PromptPair {
   PromptIndex base;    // recipient
 };
 
-/// Equal (text, group) is one prompt, however many pairs use it.
+/// Equal (text, group, cluster) is one prompt, however many pairs use it.
 struct PromptSet {
   std::vector<Prompt> prompts;
   std::vector<PromptPair> pairs;
+  std::int64_t most_pairs = 0;    // of a bank: that one-to-one pairs could be
   std::uint64_t fingerprint = 0;  // xxh3 of the file's bytes
 };
 
@@ -38,14 +40,15 @@ struct PromptBank {
 using PromptSink = std::function<void(Prompt)>;
 
 /// Listed pairs: {"pair": id, "source": text, "base": text} with optional "source_group" and
-/// "base_group". Streams the prompts to `sink`, and the set has none of them: a million texts take
-/// more memory than the plan of their rows. Throws InputError naming file:line for what
+/// "base_group", "source_cluster" and "base_cluster", the last two as "cluster": one for both or
+/// {"source", "base"}. Streams the prompts to `sink`, and the set has none of them: a million texts
+/// take more memory than the plan of their rows. Throws InputError naming file:line for what
 /// text/records.hpp refuses, an empty pair id or one used twice, a file without pairs, a bank.
 PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink);
 
-/// A bank: {"id", "text", "group"}, none of them empty. Throws InputError naming file:line for what
-/// text/records.hpp refuses, an empty value, an id or a text of a group used twice, an id with '~'
-/// (it joins the ids of a pair), a file without prompts, listed pairs.
+/// A bank: {"id", "text", "group"}, none of them empty, with optional "cluster". Throws InputError
+/// naming file:line for what text/records.hpp refuses, an empty value, an id or a text of a group
+/// used twice, an id with '~' (it joins the ids of a pair), a file without prompts, listed pairs.
 PromptBank read_bank(const std::filesystem::path& file);
 
 }  // namespace rvsweep
