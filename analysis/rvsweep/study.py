@@ -17,7 +17,7 @@ from rvsweep.data.results import Results, ResultsError, read_results
 from rvsweep.data.settings import study_question, study_title, summary
 from rvsweep.plots import Plots
 from rvsweep.stats.contrasts_table import contrasts_table
-from rvsweep.stats.equivalence import Margin
+from rvsweep.stats.equivalence import Margin, registered_margin
 from rvsweep.stats.power import power_line
 from rvsweep.stats.resampling import Bootstrap
 
@@ -26,18 +26,19 @@ def load(
     path: str | Path,
     ratings: str | Path | None = None,
     bootstrap: Bootstrap = Bootstrap(),
-    margin: Margin = Margin(),
+    margin: Margin | None = None,
 ) -> "Study":
     """The study of a results.h5, or of the folder that holds one.
 
     ratings: CSV or JSONL of row_id, rater and a column per rating; each becomes an outcome.
+    margin: None: as the sweep's study.margin says.
     Raises ResultsError, whose text says what is wrong with a file and what to do.
     """
     path = Path(path)
     results, by_rater = read_results(path / "results.h5" if path.is_dir() else path), {}
     if ratings is not None:
         results, by_rater = join(results, Path(ratings))
-    return Study(results, bootstrap, margin, by_rater)
+    return Study(results, bootstrap, margin or registered_margin(results), by_rater)
 
 
 @dataclass(repr=False)

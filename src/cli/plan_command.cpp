@@ -8,6 +8,7 @@
 #include "cli/length_report.hpp"
 #include "cli/machine_plan.hpp"
 #include "cli/options.hpp"
+#include "cli/study_report.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/kernels/device.hpp"
@@ -163,6 +164,7 @@ void print_summary(const SweepSetup& setup) {
                            plan.bundle_rows);
   print_refusals(plan);
   print_equal_pairs(plan);
+  std::cout << study_report(plan, setup.config.study);
   print_memory(setup);
   const bool gpu = setup.target.device == "cuda";
   const Speed speed = speed_of(setup.target);
@@ -186,6 +188,7 @@ void print_json(const SweepSetup& setup) {
     memory["cuda"] = budget.gpu_overhead();
     memory["device_memory"] = device_memory;
   }
+  const StudyLimits limits = study_limits(plan, setup.config.study);
   const nlohmann::ordered_json all{
       {"model", setup.config.model_path.string()},
       {"device", device},
@@ -194,6 +197,11 @@ void print_json(const SweepSetup& setup) {
       {"arms", plan.arms.size()},
       {"rows", plan.rows.size()},
       {"refused", plan.n_refused()},
+      {"study",
+       {{"tested_arms", limits.arms},
+        {"pairs", limits.pairs},
+        {"smallest_p", limits.smallest_p},
+        {"equivalence_pairs", limits.equivalence_pairs}}},
       {"bundles", plan.bundles.size()},
       {"bundle_rows", plan.bundle_rows},
       {"largest_bundle",

@@ -55,8 +55,9 @@ ProbeData probe(const Transformer& model, const std::vector<std::int32_t>& token
   data.logits = to_floats(model.unembed(model.forward(input, cache)));
   data.embedding = to_floats(model.embed(input.tokens));
   data.v = to_floats(cache.v.select(1, 0).transpose(1, 2));  // [L, T, nkv, hd]
-  data.spectra = window_spectra(cache, {{0, T}}, window,
-                                [&](std::size_t, std::int64_t) { return T >= window; });
+  data.spectra = window_geometry(cache, {{0, T}}, window, [&](std::size_t, std::int64_t) {
+                   return T >= window;
+                 }).spectra;
   return data;
 }
 

@@ -1,5 +1,6 @@
 #include <ATen/TensorOperators.h>
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
 #include <algorithm>
 #include <cstring>

@@ -129,9 +129,11 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
     const PhaseTimer timer(runner.phases, phase);
     return work();
   };
-  const PreparedBundle prepared = timed(
+  PreparedBundle prepared = timed(
       Phase::prefill, [&] { return prepare_bundle(runner.model, settings, bundle, runner.means); });
   timed(Phase::spectra, [&] { fill_prompts(prepared, result.prompts); });
+  timed(Phase::readouts, [&] { fill_prompt_logprob(prepared, result.prompts); });
+  prepared.residual.reset();  // nothing else reads it
   if (bundle.rows.empty()) return;
   const auto steps = std::max<std::int64_t>(1, settings.generation.max_new_tokens);
   const DistinctRows distinct = distinct_rows(prepared);

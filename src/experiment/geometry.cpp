@@ -60,11 +60,13 @@ DistinctBlocks distinct_blocks(const at::Tensor& blocks) {
 
 }  // namespace
 
-std::vector<double> window_spectra(const KvCache& cache, const std::vector<VWindow>& windows,
-                                   std::int64_t W, const HasCells& has_cells) {
+WindowGeometry window_geometry(const KvCache& cache, const std::vector<VWindow>& windows,
+                               std::int64_t W, const HasCells& has_cells) {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   const auto n_layers = cache.v.size(0);
   const std::size_t n = windows.size(), width = static_cast<std::size_t>(W);
-  std::vector<double> spectra(n * n_layers * width, std::numeric_limits<double>::quiet_NaN());
+  WindowGeometry result{std::vector<double>(n * n_layers * width, nan),
+                        std::vector<double>(n * n_layers * gram_sums, nan)};
   const at::Tensor cells = cells_of(cache.v[0], windows, W);
   for (std::int64_t layer = 0; layer < n_layers; ++layer) {
     bool wanted = false;
@@ -74,16 +76,19 @@ std::vector<double> window_spectra(const KvCache& cache, const std::vector<VWind
     const auto [blocks, index_of] = distinct_blocks(
         v.reshape({-1, v.size(3)}).index_select(0, cells).view({std::ssize(windows), W, -1}));
     const at::Tensor sigma = singular_values(blocks).contiguous();  // [distinct, min(W, D)]
+    const at::Tensor sums = centred_gram_sums(blocks);
     const auto found = static_cast<std::size_t>(sigma.size(1));
-    const double* values = sigma.const_data_ptr<double>();
     for (std::size_t i = 0; i < n; ++i) {
       if (!has_cells(i, layer)) continue;
-      double* out = &spectra[(i * n_layers + layer) * width];
-      std::copy_n(values + index_of[i] * found, found, out);
+      const std::size_t item = i * n_layers + layer;
+      double* out = &result.spectra[item * width];
+      std::copy_n(sigma.const_data_ptr<double>() + index_of[i] * found, found, out);
       std::fill(out + found, out + width, 0.0);  // a block has no more than D singular values
+      std::copy_n(sums.const_data_ptr<double>() + index_of[i] * gram_sums, gram_sums,
+                  &result.sums[item * gram_sums]);
     }
   }
-  return spectra;
+  return result;
 }
 
 at::Tensor sliding_participation_ratio(const at::Tensor& v, std::int64_t first, std::int64_t steps,

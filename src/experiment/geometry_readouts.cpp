@@ -4,6 +4,8 @@
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
+#include <functional>
+#include <span>
 
 #include "rvsweep/experiment/geometry.hpp"
 #include "rvsweep/metrics/spectra.hpp"
@@ -23,19 +25,82 @@ std::int64_t prompt_cells(const CompiledRow& plan, std::int64_t layer) {
   return plan.cells_at(layer) + (plan.refeeds ? 0 : 1) - plan.n_after;
 }
 
-/// A spectra column and its R_V from one window per row; nothing where they are off.
+/// The columns of one kind of window: spectra, sums, and R_V raw, centred and corrected.
+struct WindowColumns {
+  ColumnKey<float> spectra, sums;
+  ColumnKey<double> r_v, r_v_centred, r_v_corrected;
+  ColumnKey<float> window_pr;
+};
+
+/// One participation ratio of every window at every layer: [windows, L].
+struct ParticipationRatios {
+  std::vector<double> raw, centred, corrected;
+};
+
+ParticipationRatios participation_ratios(const WindowGeometry& geometry, std::int64_t W) {
+  ParticipationRatios pr;
+  for (std::size_t i = 0; i * gram_sums < geometry.sums.size(); ++i) {
+    const std::span sums(&geometry.sums[i * gram_sums], gram_sums);
+    pr.raw.push_back(participation_ratio(
+        {&geometry.spectra[i * static_cast<std::size_t>(W)], static_cast<std::size_t>(W)}));
+    pr.centred.push_back(centred_participation_ratio(sums));
+    pr.corrected.push_back(corrected_participation_ratio(sums, W));
+  }
+  return pr;
+}
+
+/// Cells that window i may reach back over at a layer.
+using CellsBefore = std::function<std::int64_t(std::size_t window, std::int64_t layer)>;
+
+/// PR of windows of every length that end alike; nothing where one length alone is asked for.
+void fill_window_pr(const SweepSettings& settings, const KvCache& cache,
+                    const std::vector<VWindow>& ends, const CellsBefore& cells_before,
+                    ColumnKey<float> key, ItemTable& table) {
+  auto* stored = find_column(table, key);
+  if (stored == nullptr) return;
+  const std::size_t K = settings.windows.size(), L = static_cast<std::size_t>(cache.v.size(0));
+  for (std::size_t k = 0; k < K; ++k) {
+    const std::int64_t W = settings.windows[k];
+    const auto pr = participation_ratios(
+        window_geometry(cache, ends, W,
+                        [&](std::size_t i, std::int64_t l) { return cells_before(i, l) >= W; }),
+        W);
+    for (std::size_t i = 0; i < ends.size(); ++i)
+      for (std::size_t l = 0; l < L; ++l) {
+        float* const out = &(*stored)[((i * K + k) * L + l) * 3];
+        out[0] = static_cast<float>(pr.raw[i * L + l]);
+        out[1] = static_cast<float>(pr.centred[i * L + l]);
+        out[2] = static_cast<float>(pr.corrected[i * L + l]);
+      }
+  }
+}
+
+/// pr[late] / pr[early] of every window.
+void fill_r_v(const SweepSettings& settings, const std::vector<double>& pr,
+              std::vector<double>& r_v) {
+  const std::size_t L = r_v.empty() ? 0 : pr.size() / r_v.size();
+  for (std::size_t i = 0; i < r_v.size(); ++i)
+    r_v[i] = pr[i * L + settings.late_layer] / pr[i * L + settings.early_layer];
+}
+
+/// Of every row's window; nothing where they are off.
 void fill_window(const PreparedBundle& prepared, const DecodedBatch& batch,
-                 ColumnKey<float> spectra_key, ColumnKey<double> r_v_key,
-                 const std::vector<VWindow>& windows, const HasCells& has_cells, ItemTable& table) {
-  auto* stored = find_column(table, spectra_key);
+                 const WindowColumns& keys, const std::vector<VWindow>& windows,
+                 const CellsBefore& cells_before, ItemTable& table) {
+  auto* stored = find_column(table, keys.spectra);
   if (stored == nullptr) return;
   const SweepSettings& settings = prepared.settings;
-  const auto W = settings.window, L = prepared.model.config().n_layers;
-  const auto spectra = window_spectra(batch.cache, windows, W, has_cells);
-  std::copy(spectra.begin(), spectra.end(), stored->begin());
-  auto& r_v = column(table, r_v_key);
-  for (std::size_t r = 0; r < windows.size(); ++r)
-    r_v[r] = r_v_of(&spectra[r * L * W], W, settings.early_layer, settings.late_layer);
+  const auto W = settings.window;
+  const auto geometry = window_geometry(
+      batch.cache, windows, W,
+      [&](std::size_t r, std::int64_t layer) { return cells_before(r, layer) >= W; });
+  std::ranges::copy(geometry.spectra, stored->begin());
+  std::ranges::copy(geometry.sums, column(table, keys.sums).begin());
+  fill_window_pr(settings, batch.cache, windows, cells_before, keys.window_pr, table);
+  const auto pr = participation_ratios(geometry, W);
+  fill_r_v(settings, pr.raw, column(table, keys.r_v));
+  fill_r_v(settings, pr.centred, column(table, keys.r_v_centred));
+  fill_r_v(settings, pr.corrected, column(table, keys.r_v_corrected));
 }
 
 /// Why a row's geometry has gaps; empty where it has none. `fed`: generated tokens that were fed.
@@ -61,7 +126,8 @@ std::string geometry_gap(const PreparedBundle& prepared, const CompiledRow& plan
 void fill_prompts(const PreparedBundle& prepared, ItemTable& table) {
   const SweepSettings& settings = prepared.settings;
   const ContextState& contexts = prepared.contexts;
-  const auto W = settings.window, L = prepared.model.config().n_layers;
+  const KvCache& cache = contexts.cache;
+  const auto W = settings.window;
   std::vector<VWindow> windows;
   std::vector<std::int64_t> lengths;
   for (std::size_t c = 0; c < prepared.bundle.contexts.size(); ++c) {
@@ -71,18 +137,25 @@ void fill_prompts(const PreparedBundle& prepared, ItemTable& table) {
     windows.push_back({contexts.slots[c].row, contexts.slots[c].end - after});
     lengths.push_back(std::ssize(context.tokens) - after);
   }
-  const auto spectra = window_spectra(contexts.cache, windows, W,
-                                      [&](std::size_t i, std::int64_t) { return lengths[i] >= W; });
-  std::copy(spectra.begin(), spectra.end(), column(table, columns::spectra).begin());
-  auto& r_v = column(table, columns::r_v);
-  for (std::size_t i = 0; i < windows.size(); ++i)
-    r_v[i] = r_v_of(&spectra[i * L * W], W, settings.early_layer, settings.late_layer);
+  const auto geometry = window_geometry(
+      cache, windows, W, [&](std::size_t i, std::int64_t) { return lengths[i] >= W; });
+  std::ranges::copy(geometry.spectra, column(table, columns::spectra).begin());
+  std::ranges::copy(geometry.sums, column(table, columns::gram_sums).begin());
+  const auto pr = participation_ratios(geometry, W);
+  fill_window_pr(
+      settings, cache, windows, [&](std::size_t i, std::int64_t) { return lengths[i]; },
+      columns::window_pr, table);
+  column(table, columns::pr) = pr.raw;
+  column(table, columns::pr_centred) = pr.centred;
+  column(table, columns::pr_corrected) = pr.corrected;
+  fill_r_v(settings, pr.raw, column(table, columns::r_v));
+  fill_r_v(settings, pr.centred, column(table, columns::r_v_centred));
+  fill_r_v(settings, pr.corrected, column(table, columns::r_v_corrected));
   const auto fill_metric = [&](ColumnKey<double> key, double (*metric)(std::span<const double>)) {
     auto& values = column(table, key);  // [prompts, L]
     for (std::size_t i = 0; i < values.size(); ++i)
-      values[i] = metric({&spectra[i * W], static_cast<std::size_t>(W)});
+      values[i] = metric({&geometry.spectra[i * W], static_cast<std::size_t>(W)});
   };
-  fill_metric(columns::pr, participation_ratio);
   fill_metric(columns::effective_rank, effective_rank);
   fill_metric(columns::spectral_entropy, spectral_entropy);
   fill_metric(columns::stable_rank, stable_rank);
@@ -90,7 +163,7 @@ void fill_prompts(const PreparedBundle& prepared, ItemTable& table) {
 }
 
 void fill_geometry(const PreparedBundle& prepared, const DecodedBatch& batch, ItemTable& table) {
-  const auto W = prepared.settings.window, T = prepared.bundle.shape.prompt_length;
+  const auto T = prepared.bundle.shape.prompt_length;
   auto& reasons = column(table, columns::geometry_reason);
   std::vector<VWindow> prompt, generated;
   std::vector<std::int64_t> fed;
@@ -103,15 +176,22 @@ void fill_geometry(const PreparedBundle& prepared, const DecodedBatch& batch, It
     generated.push_back({slot, T + 1 + fed.back()});
     if (has_result(batch, r)) reasons[r] = geometry_gap(prepared, plan, fed.back());
   }
+  const CellsBefore prompt_before = [&](std::size_t r, std::int64_t layer) {
+    return has_result(batch, r) ? prompt_cells(prepared.rows[r], layer) : 0;
+  };
+  const CellsBefore generated_before = [&](std::size_t r, std::int64_t) {
+    return has_result(batch, r) ? fed[r] : 0;
+  };
   fill_window(
-      prepared, batch, columns::spectra_prompt, columns::r_v_prompt, prompt,
-      [&](std::size_t r, std::int64_t layer) {
-        return has_result(batch, r) && prompt_cells(prepared.rows[r], layer) >= W;
-      },
-      table);
-  fill_window(
-      prepared, batch, columns::spectra_generated, columns::r_v_generated, generated,
-      [&](std::size_t r, std::int64_t) { return has_result(batch, r) && fed[r] >= W; }, table);
+      prepared, batch,
+      {columns::spectra_prompt, columns::gram_sums_prompt, columns::r_v_prompt,
+       columns::r_v_prompt_centred, columns::r_v_prompt_corrected, columns::window_pr_prompt},
+      prompt, prompt_before, table);
+  fill_window(prepared, batch,
+              {columns::spectra_generated, columns::gram_sums_generated, columns::r_v_generated,
+               columns::r_v_generated_centred, columns::r_v_generated_corrected,
+               columns::window_pr_generated},
+              generated, generated_before, table);
 }
 
 void fill_step_trace(const PreparedBundle& prepared, const DecodedBatch& batch, ItemTable& table) {

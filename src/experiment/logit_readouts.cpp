@@ -4,8 +4,10 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "rvsweep/metrics/logits.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
@@ -30,7 +32,42 @@ at::Tensor kl_from(const at::Tensor& references, const std::vector<std::int64_t>
   return at::cat(parts);
 }
 
+/// log p of every token but the first of the context in slot `c`: float64 [n - 1] on the CPU.
+/// Pieces depend on the bundle's shape alone, and those without a token of the prompt are left out.
+at::Tensor log_probability_by_token(const PreparedBundle& prepared, std::int64_t c) {
+  const auto& ids = prepared.bundle.contexts[c].tokens;
+  const at::Tensor stream = prepared.residual[c];  // [T, hidden]
+  const auto T = stream.size(0), n = std::ssize(ids);
+  at::Tensor next = at::zeros({T}, at::kLong);  // the token that follows each column
+  auto* const following = next.mutable_data_ptr<std::int64_t>();
+  std::copy(ids.begin() + 1, ids.end(), following + T - n);
+  next = next.to(stream.device());
+  const auto begin = (T - n) / logprob_columns * logprob_columns;
+  std::vector<at::Tensor> parts;
+  for (std::int64_t first = begin; first < T; first += logprob_columns) {
+    const auto columns = std::min(logprob_columns, T - first);
+    const at::Tensor logits = prepared.model.unembed(stream.narrow(0, first, columns));
+    parts.push_back(
+        token_log_probability(log_probabilities(logits), next.narrow(0, first, columns)));
+  }
+  return at::cat(parts).narrow(0, T - n - begin, n - 1).to(at::kCPU);
+}
+
 }  // namespace
+
+void fill_prompt_logprob(const PreparedBundle& prepared, ItemTable& table) {
+  auto* stored = find_column(table, columns::logprob);
+  if (stored == nullptr) return;
+  std::size_t item = 0;
+  for (std::size_t c = 0; c < prepared.bundle.contexts.size(); ++c) {
+    if (!prepared.bundle.contexts[c].records_prompt) continue;
+    const at::Tensor values = log_probability_by_token(prepared, static_cast<std::int64_t>(c));
+    std::vector<float>& of_prompt = (*stored)[item++];
+    of_prompt = {std::numeric_limits<float>::quiet_NaN()};
+    for (std::int64_t i = 0; i < values.numel(); ++i)
+      of_prompt.push_back(static_cast<float>(values.const_data_ptr<double>()[i]));
+  }
+}
 
 void fill_first_token(const PreparedBundle& prepared, const DecodedBatch& batch, ItemTable& table) {
   auto* kl_first = find_column(table, columns::kl_first);

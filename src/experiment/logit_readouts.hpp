@@ -1,10 +1,13 @@
 #pragma once
-// Read-outs at the first generated position: of its logits, and of the residual stream between
-// blocks.
+// Read-outs of logits: of the prompts' tokens, and at the first generated position, there of the
+// residual stream between blocks too.
 #include "experiment/decode.hpp"
 #include "rvsweep/plan/result_table.hpp"
 
 namespace rvsweep {
+
+/// logprob of the contexts whose geometry this bundle stores.
+void fill_prompt_logprob(const PreparedBundle& prepared, ItemTable& table);
 
 /// kl_first and lse_difference of every row.
 void fill_first_token(const PreparedBundle& prepared, const DecodedBatch& batch, ItemTable& table);

@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -46,22 +47,27 @@ at::Tensor run_together(PreparedBundle& prepared, const ForwardInput& input) {
 }
 
 /// Feeds long prompts one by one. Of those that no row reads, the cells of a window are kept, and
-/// their outputs are zeros.
+/// their last queries' outputs are zeros; outputs of every query are aligned at their ends.
 at::Tensor run_alone(PreparedBundle& prepared, const ForwardInput& input) {
   const Transformer& model = prepared.model;
-  const auto least = patched_tokens(prepared.settings), L = model.config().n_layers;
+  const auto T = prepared.contexts.columns, L = model.config().n_layers;
+  const bool wants_all = input.outputs == Outputs::every_query;
   PromptPasses passes;
   for (std::int64_t c = 0; c < std::ssize(prepared.bundle.contexts); ++c) {
     const BundleContext& context = prepared.bundle.contexts[static_cast<std::size_t>(c)];
-    const auto n = std::max<std::int64_t>(std::ssize(context.tokens), least);
+    const auto n = std::max<std::int64_t>(std::ssize(context.tokens), context.columns);
     const bool is_read = context.columns == n;
     KvCache cache = is_read ? prepared.contexts.last_cells(c, n)
                             : KvCache::allocate(model.config(), model.placement(), 1, n);
     ForwardInput of_prompt = input;
-    if (!is_read) of_prompt.last_kv_layer = last_layer_for(*input.captures, L);
-    if (!is_read) of_prompt.outputs = Outputs::none;
+    if (!is_read && !wants_all) {
+      of_prompt.last_kv_layer = last_layer_for(*input.captures, L);
+      of_prompt.outputs = Outputs::none;
+    }
     at::Tensor output = feed_prompts(model, {context.tokens}, of_prompt, cache);
-    if (!is_read && input.outputs != Outputs::none)
+    if (wants_all)
+      output = at::constant_pad_nd(output, {0, 0, T - n, 0});
+    else if (!is_read && input.outputs != Outputs::none)
       output = at::zeros({1, model.config().hidden_size}, cache.v.options());
     if (!is_read)
       prepared.contexts.last_cells(c, context.columns)
@@ -81,14 +87,20 @@ void run_prompts(PreparedBundle& prepared) {
   std::vector<SiteCapture> captures = captures_for(prepared.rows, queries);
   const auto n_sites = std::ssize(captures);
   for (const SiteCapture& stream : streams_for(prepared.rows, queries)) captures.push_back(stream);
-  const bool wants_logits = prepared.settings.readouts.first_token && !bundle.rows.empty();
+  const bool wants_first = prepared.settings.readouts.first_token && !bundle.rows.empty(),
+             wants_all = prepared.settings.readouts.prompt_logprob;
   ForwardInput input;
   input.captures = &captures;
-  input.last_kv_layer = wants_logits ? L : last_layer_for(captures, L);
-  input.outputs = wants_logits ? Outputs::last_query : Outputs::none;
+  input.last_kv_layer = wants_first || wants_all ? L : last_layer_for(captures, L);
+  input.outputs = wants_all     ? Outputs::every_query
+                  : wants_first ? Outputs::last_query
+                                : Outputs::none;
   const at::Tensor residual =
       are_long(contexts.columns) ? run_alone(prepared, input) : run_together(prepared, input);
-  if (wants_logits) prepared.first_logits = model.unembed(residual).to(at::kFloat);
+  if (wants_all) prepared.residual = residual;
+  if (wants_first)
+    prepared.first_logits =
+        model.unembed(wants_all ? residual.select(1, -1).contiguous() : residual).to(at::kFloat);
   contexts.sites.assign(captures.begin(), captures.begin() + n_sites);
   contexts.streams.assign(captures.begin() + n_sites, captures.end());
 }

@@ -21,6 +21,8 @@ struct PreparedBundle {
   ContextState contexts = {};
   at::Tensor first_logits = {};  // float32 [contexts, vocab] after each prompt; undefined where
                                  // first_token is off
+  at::Tensor residual = {};      // [contexts, T, hidden] after the last block; undefined where
+                                 // prompt_logprob is off
 };
 
 /// Compiles the rows, prefills every prompt, recording what the rows' site patches need, and

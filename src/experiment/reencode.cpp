@@ -119,7 +119,7 @@ void fill_reencoded(const Tokenizer& tokenizer, const PreparedBundle& prepared,
     for (const Reading& reading : readings)
       windows.push_back(
           {static_cast<std::int64_t>(reading.slot), contexts.columns + reading.fed()});
-    const auto spectra = window_spectra(cache, windows, W, is_read);
+    const auto spectra = window_geometry(cache, windows, W, is_read).spectra;
     for (std::size_t i = 0; i < readings.size(); ++i)
       (*r_v)[readings[i].row] =
           r_v_of(&spectra[i * cache.v.size(0) * W], W, settings.early_layer, settings.late_layer);

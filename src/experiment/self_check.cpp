@@ -235,7 +235,7 @@ void observe_spectra(Observations& all, const KvCache& cache) {
   std::vector<VWindow> windows;
   for (std::int64_t r = 0; r < cache.rows(); ++r) windows.push_back({r, prompt_columns + n_fed});
   const auto everywhere = [](std::size_t, std::int64_t) { return true; };
-  observe(all, "spectra", at::tensor(window_spectra(cache, windows, window, everywhere)));
+  observe(all, "spectra", at::tensor(window_geometry(cache, windows, window, everywhere).spectra));
 }
 
 /// Columns [0, columns) of a cache, copied.

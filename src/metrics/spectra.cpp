@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/linalg_eigvalsh.h>
 #include <ATen/ops/linalg_svdvals.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
 
 #include <algorithm>
@@ -58,6 +59,30 @@ at::Tensor singular_values(const at::Tensor& blocks) {
   sizes.pop_back();
   sizes.back() = sigma.size(1);
   return sigma.view(sizes);
+}
+
+at::Tensor centred_gram_sums(const at::Tensor& blocks) {
+  const at::Tensor rows = blocks.to(at::kDouble);
+  const at::Tensor centred = rows - rows.mean({-2}, /*keepdim=*/true);
+  const at::Tensor gram = centred.matmul(centred.transpose(-2, -1));
+  const at::Tensor diagonal = gram.diagonal(0, -2, -1);
+  return at::stack({diagonal.sum(-1), gram.square().sum({-2, -1}), diagonal.square().sum(-1)}, -1)
+      .to(at::kCPU)
+      .contiguous();
+}
+
+double centred_participation_ratio(std::span<const double> sums) {
+  return sums[0] * sums[0] / sums[1];
+}
+
+double corrected_participation_ratio(std::span<const double> sums, std::int64_t W) {
+  const auto n = static_cast<double>(W);
+  const double trace = sums[0] * sums[0], squares = sums[1], diagonal = n * (n - 1) * sums[2];
+  const double of_square = (n * n - 3 * n + 1) * trace + 2 * squares - diagonal,
+               of_squares = (n - 1) * (n - 2) * squares + trace - diagonal;
+  // Rows that are all equal but for rounding have neither.
+  if (W < 4 || !(of_squares > 1e-12 * trace)) return std::numeric_limits<double>::quiet_NaN();
+  return of_square / of_squares;
 }
 
 double participation_ratio(std::span<const double> sigma) {

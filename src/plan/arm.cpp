@@ -100,7 +100,7 @@ std::string Arm::canonical() const {
       " direction=" + name_of(arm_text::direction, direction);
   if (!preset.empty()) text += " preset=" + preset;
   if (truncate_at != 0) text += " truncate=" + std::to_string(truncate_at);
-  if (control != Control::none) text += " control=" + info_of(control).name;
+  if (control != Control::none) text += " control=" + control_name(*this);
   if (control_patch != 0) text += " patch=" + std::to_string(control_patch);
   if (!control_of.empty()) text += " of=" + control_of;
   return text;

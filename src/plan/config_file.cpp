@@ -88,6 +88,11 @@ ConfigValues read_sets(const std::vector<std::string>& sets) {
 
 const std::vector<ConfigKey>& config_keys() {
   static const std::vector<ConfigKey> keys{
+      {.name = "study.title", .default_value = ""},
+      {.name = "study.question", .default_value = ""},
+      {.name = "study.primary", .default_value = ""},
+      {.name = "study.margin", .default_value = "d_z:0.2"},
+      {.name = "study.family", .default_value = "arms"},
       {.name = "model.path", .default_value = "", .required = true},
       {.name = "model.random_weights", .default_value = "none"},
       {.name = "model.early_layer", .default_value = "12.5%"},
@@ -99,6 +104,8 @@ const std::vector<ConfigKey>& config_keys() {
       {.name = "prompts.source_groups", .default_value = "none"},
       {.name = "prompts.base_groups", .default_value = "none"},
       {.name = "prompts.pairs", .default_value = "0"},
+      {.name = "prompts.matched_on", .default_value = "none"},
+      {.name = "prompts.caliper", .default_value = "0.2"},
       {.name = "prompts.template", .default_value = "none"},
       {.name = "prompts.filler", .default_value = "builtin"},
       {.name = "generation.max_new_tokens", .default_value = "50"},
@@ -116,6 +123,7 @@ const std::vector<ConfigKey>& config_keys() {
       {.name = "readouts.spectra_generated", .default_value = "true"},
       {.name = "readouts.keywords", .default_value = "true"},
       {.name = "readouts.first_token", .default_value = "true"},
+      {.name = "readouts.prompt_logprob", .default_value = "false"},
       {.name = "readouts.reencode", .default_value = "false"},
       {.name = "readouts.copying", .default_value = "false"},
       {.name = "readouts.families", .default_value = "builtin"},
@@ -157,7 +165,7 @@ ConfigLines config_lines(const ConfigValues& values) {
     const auto found = values.find(key.name);
     if (found != values.end())
       for (const auto& value : found->second) lines.emplace_back(key.name, value.text);
-    else if (!key.repeatable)
+    else if (!key.default_value.empty())
       lines.emplace_back(key.name, key.default_value);
   }
   return lines;

@@ -12,18 +12,23 @@ namespace rvsweep {
 struct ControlInfo {
   Control control;
   std::string name;
-  Donor donor;     // of every patch
-  bool for_sites;  // arms that patch a site get it too; arms of the cache get every control
+  Donor donor;           // of every patch
+  bool for_sites;        // arms that patch a site get it too; arms of the cache get every control
+  bool repeats = false;  // NAME*K asks for K of them
 };
 
 /// One entry per control, `none` included, in the order of the enum.
 std::span<const ControlInfo> all_controls();
 const ControlInfo& info_of(Control control);
 
-/// The controls of `lines` ("self, gaussian control_of=LABEL") for `arms`, control by control, arm
-/// by arm. Throws InputError naming file and line: an unknown control, label, or a control asked
-/// for twice.
+/// "other_base", and "other_base:2" for the second copy.
+std::string control_name(const Arm& arm);
+
+/// The controls of `lines` ("self, other_base*4 control_of=LABEL") for `arms`, control by control,
+/// arm by arm, copy by copy. `seed` draws layers: those of copy k do not depend on how many there
+/// are. Throws InputError naming file and line: an unknown control, label, number, or a control
+/// asked for twice.
 std::vector<Arm> control_arms(const std::vector<ConfigValue>& lines, const std::vector<Arm>& arms,
-                              const ModelConfig& model);
+                              const ModelConfig& model, std::uint64_t seed);
 
 }  // namespace rvsweep

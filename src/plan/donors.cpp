@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "plan/control.hpp"
 #include "rvsweep/core/hash.hpp"
@@ -41,16 +42,17 @@ std::int64_t Donors::length(PromptIndex prompt, std::int64_t truncate_at) const 
   return truncate_at == 0 ? n : std::min(n, truncate_at);
 }
 
-/// The base or source (as the direction has them) of the pair that comes next, its text not the
-/// recipient's.
-std::optional<PromptIndex> Donors::other(PairIndex pair, DonorPrompt which, Direction direction,
+/// The bases or sources (as the direction has them) of the pairs that come next, each text once and
+/// none the recipient's: the one of the donor's number.
+std::optional<PromptIndex> Donors::other(PairIndex pair, const Donor& donor, Direction direction,
                                          PromptIndex recipient) const {
   const bool wants_source =
-      (which == DonorPrompt::other_source) == (direction == Direction::source_to_base);
+      (donor.prompt == DonorPrompt::other_source) == (direction == Direction::source_to_base);
+  std::set<std::uint64_t> texts{plan_.prompts[recipient.value].text_hash};
   for (std::int32_t p = next_[pair.value]; p != pair.value; p = next_[p]) {
     const PromptIndex prompt = wants_source ? plan_.pairs[p].source : plan_.pairs[p].base;
-    if (plan_.prompts[prompt.value].text_hash != plan_.prompts[recipient.value].text_hash)
-      return prompt;
+    texts.insert(plan_.prompts[prompt.value].text_hash);
+    if (std::ssize(texts) > donor.number) return prompt;
   }
   return std::nullopt;
 }
@@ -80,10 +82,10 @@ PatchDonor Donors::donor_of(const Patch& patch, const Arm& arm, const Roles& rol
       break;
     case DonorPrompt::other_base:
     case DonorPrompt::other_source:
-      if (const auto found = other(pair, patch.donor.prompt, arm.direction, roles.base))
+      if (const auto found = other(pair, patch.donor, arm.direction, roles.base))
         donor.prompt = *found;
       else
-        donor.refusal = info_of(arm.control).name + " needs another pair with a prompt of its own";
+        donor.refusal = control_name(arm) + " needs another pair with a prompt of its own";
       break;
     case DonorPrompt::filler:
       donor.prompt = filler_prompt;

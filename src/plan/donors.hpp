@@ -38,7 +38,7 @@ class Donors {
 
  private:
   PatchDonor donor_of(const Patch& patch, const Arm& arm, const Roles& roles, PairIndex pair) const;
-  std::optional<PromptIndex> other(PairIndex pair, DonorPrompt which, Direction direction,
+  std::optional<PromptIndex> other(PairIndex pair, const Donor& donor, Direction direction,
                                    PromptIndex recipient) const;
   std::int64_t length(PromptIndex prompt, std::int64_t truncate_at) const;
 

@@ -27,13 +27,13 @@ void number_items(std::vector<Item>& items, std::size_t n_before, const Numbers&
 }  // namespace
 
 void keep_numbers_and_bundles(const Plan& before, Plan& plan) {
-  const auto text_and_group = [](const Plan& of, const PlannedPrompt& p) {
-    return std::pair(p.text_hash, of.groups[static_cast<std::size_t>(p.group)]);
+  const auto key_of = [](const Plan& of, const PlannedPrompt& p) {
+    return std::tuple(p.text_hash, of.groups[static_cast<std::size_t>(p.group)], of.cluster(p));
   };
-  std::map<std::pair<std::uint64_t, std::string>, PromptIndex> prompts;
-  for (const auto& p : before.prompts) prompts.emplace(text_and_group(before, p), p.number);
+  std::map<std::tuple<std::uint64_t, std::string, std::string>, PromptIndex> prompts;
+  for (const auto& p : before.prompts) prompts.emplace(key_of(before, p), p.number);
   number_items(plan.prompts, before.prompts.size(), prompts,
-               [&](const PlannedPrompt& p) { return text_and_group(plan, p); });
+               [&](const PlannedPrompt& p) { return key_of(plan, p); });
   plan.prompt_places = places_by_number<std::int32_t>(plan.prompts);
   std::unordered_map<std::uint64_t, RowIndex> rows;
   for (const auto& row : before.rows) rows.emplace(row.id.value, row.number);

@@ -129,6 +129,13 @@ double spectra(const BundleNeeds& needs, double windows) {
   return windows * W * (D * (2 * needs.element + 24) + 32 * W);
 }
 
+/// Log-probabilities of the prompts' tokens from their residual stream: `columns` logits at once,
+/// and those in float64 and as a softmax.
+double prompt_logprob(const BundleNeeds& needs, std::int64_t T) {
+  const auto columns = static_cast<double>(std::min(T, logprob_columns));
+  return vocabulary(needs, columns) * (needs.element + 16);
+}
+
 double decoding(const BundleNeeds& needs, double rows, std::int64_t T, bool samples) {
   const Fed fed{rows,           1, T + needs.new_tokens, needs.classes, 2 * needs.site_width,
                 needs.compounds};
@@ -209,7 +216,7 @@ BundleNeeds bundle_needs(const ModelConfig& model, const SweepConfig& config,
                     .filters = config.generation.top_k > 0 || config.generation.top_p < 1,
                     .penalises = config.generation.repetition_penalty != 1,
                     .readouts = config.readouts,
-                    .window = config.window,
+                    .window = config.longest_window(),
                     .patched_tokens = longest_window(arms, config.window) + tokens_after_window};
   Sites sites;
   std::map<std::int64_t, Sites> beginning_at;
@@ -265,7 +272,12 @@ BundleMemory bundle_memory(const BundleNeeds& needs, const BundleShape& shape,
     most = temporaries;
     memory.phase = phase;
   };
-  take("prefill", are_long(T) ? alone(needs, shape) : pass(needs, {prompts, T, T}));
+  // Of all prompts, until their log-probabilities are read from it.
+  const double stream =
+      needs.readouts.prompt_logprob ? C * b * static_cast<double>(T * needs.model.hidden_size) : 0;
+  const double prefill = are_long(T) ? alone(needs, shape) : pass(needs, {prompts, T, T});
+  take("prefill", stream + std::max(prefill, stream));
+  if (stream > 0) take("prompt_logprob", stream + prompt_logprob(needs, T));
   take("prefill", spectra(needs, C));
   if (R == 0) {
     memory.temporaries = most;

@@ -35,6 +35,8 @@ class Packer {
         model_(model),
         max_length_(model.max_length()),
         compares_logits_(config.readouts.first_token || config.readouts.forced),
+        least_columns_(longest_window(plan.arms, config.longest_window()) +
+                       plan.tokens_after_window),
         recorded_(plan.prompts.size()) {
     if (before == nullptr) return;
     rows_before_ = std::ssize(before->rows);
@@ -152,9 +154,7 @@ class Packer {
   }
 
   /// Columns of a long prompt's slot and of its pass.
-  std::int64_t columns_of(std::int64_t tokens) const {
-    return std::max<std::int64_t>(tokens, config_.window + plan_.tokens_after_window);
-  }
+  std::int64_t columns_of(std::int64_t tokens) const { return std::max(tokens, least_columns_); }
 
   /// What is to be added to a bundle.
   struct Addition {
@@ -358,6 +358,7 @@ class Packer {
   bool limit_ended_one_ = false;
   std::int64_t max_length_;
   bool compares_logits_;
+  std::int64_t least_columns_;  // that a window or a patch may reach
   std::int64_t length_ = 0;
   std::int64_t columns_ = 0, longest_ = 0;  // of its long prompts, as if rows read all
   PlannedBundle bundle_;

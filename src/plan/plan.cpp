@@ -104,7 +104,7 @@ Prompt Plan::prompt(std::size_t place) const {
   const auto opening = openings.find(place);
   return {std::string(prompt_ids[place]), texts[place],
           groups[static_cast<std::size_t>(prompts[place].group)],
-          opening == openings.end() ? "" : opening->second};
+          opening == openings.end() ? "" : opening->second, cluster(prompts[place])};
 }
 
 std::int64_t Plan::n_refused() const {
@@ -119,7 +119,7 @@ bool has_long_prompts(const Plan& plan) {
 
 std::vector<Arm> all_arms(const SweepConfig& config, const ModelConfig& model) {
   auto arms = parse_arms(config.arms, model, config.window);
-  const auto controls = control_arms(config.controls, arms, model);
+  const auto controls = control_arms(config.controls, arms, model, config.seed);
   arms.insert(arms.end(), controls.begin(), controls.end());
   return arms;
 }

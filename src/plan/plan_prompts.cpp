@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "plan/numbered_texts.hpp"
-#include "rvsweep/core/hash.hpp"
 
 namespace rvsweep {
 namespace {
@@ -71,7 +70,7 @@ std::string geometry_refusal(const PlannedPrompt& prompt, const PlanInput& input
 }  // namespace
 
 void plan_prompts(const PlanInput& input, bool keep_texts, Plan& plan) {
-  NumberedTexts groups(plan.groups), refusals(plan.refusals);
+  NumberedTexts groups(plan.groups), clusters(plan.clusters), refusals(plan.refusals);
   const auto append = [&](Block block) {
     auto prompt = block.prompts.cbegin();
     for (auto& share : block.shares) {
@@ -84,9 +83,9 @@ void plan_prompts(const PlanInput& input, bool keep_texts, Plan& plan) {
         if (input.config.window_end == WindowEnd::user_end)
           planned.tokens_after_window = after_user;
         planned.group = groups.number_of(prompt->group);
+        planned.cluster = clusters.number_of(prompt->cluster);
         planned.refusal = refusals.number_of(geometry_refusal(planned, input));
-        planned.text_hash = prompt->opening.empty() ? xxh3(prompt->text)
-                                                    : xxh3_fields({prompt->text, prompt->opening});
+        planned.text_hash = prompt->text_hash();
         if (!prompt->opening.empty()) plan.openings[plan.prompts.size()] = prompt->opening;
         plan.prompts.push_back(planned);
         plan.prompt_ids.add(prompt->id);

@@ -23,12 +23,35 @@ ColumnSpec define(ColumnKey<T> key, ColumnSpec spec) {
 
 const char* const r_v_definition =
     "r_v/1: pr[late] / pr[early], pr/1 of the window's V at the sweep's late and early layer";
+const char* const r_v_centred_definition =
+    "r_v_centred/1: r_v/1 with pr_centred/1 in place of pr/1";
+const char* const r_v_corrected_definition =
+    "r_v_corrected/1: r_v/1 with pr_corrected/1 in place of pr/1";
+
+/// What pr_centred and pr_corrected are made of, of the V that `spectra` has.
+ColumnSpec gram_sums_of(ColumnKey<float> key, std::int64_t L, const std::string& spectra) {
+  return define(key, {.shape = {L, 3},
+                      .description = "of the Gram matrix of the V of " + spectra +
+                                     " less the mean of its rows: trace, sum of squares, sum of "
+                                     "the squared diagonal",
+                      .definition = "gram_sums/1"});
+}
+
+/// PR of several windows that end where `spectra` ends.
+ColumnSpec window_pr_of(ColumnKey<float> key, const SweepConfig& config, std::int64_t L,
+                        const std::string& spectra) {
+  return define(key, {.shape = {std::ssize(config.windows), L, 3},
+                      .description = "participation ratio of V where " + spectra +
+                                     " ends, raw, centred and corrected, by window as in "
+                                     "model.window and layer; NaN where there are fewer tokens",
+                      .definition = "pr/1, pr_centred/1, pr_corrected/1"});
+}
 
 }  // namespace
 
 std::vector<ColumnSpec> prompt_columns(const SweepConfig& config, const ModelConfig& model) {
   const auto L = model.n_layers, W = config.window;
-  return {
+  std::vector<ColumnSpec> result{
       define(columns::spectra,
              {.shape = {L, W},
               .description = "singular values of V of the last W prompt positions at every layer, "
@@ -38,6 +61,17 @@ std::vector<ColumnSpec> prompt_columns(const SweepConfig& config, const ModelCon
       define(columns::pr, {.shape = {L},
                            .description = "participation ratio of V by layer",
                            .definition = "pr/1: (sum lambda)^2 / sum lambda^2, lambda = sigma^2"}),
+      define(columns::pr_centred,
+             {.shape = {L},
+              .description = "participation ratio of V less the mean of its rows by layer",
+              .definition = "pr_centred/1: (tr G)^2 / tr G^2, G the Gram matrix of the rows less "
+                            "their mean"}),
+      define(columns::pr_corrected,
+             {.shape = {L},
+              .description = "pr_centred with the bias of W rows corrected by layer, as if they "
+                             "were independent; NaN where it cannot be estimated",
+              .definition = "pr_corrected/1: gamma_row of Chun et al. 2025 (arXiv 2509.26560)"}),
+      gram_sums_of(columns::gram_sums, L, "spectra"),
       define(columns::effective_rank,
              {.shape = {L},
               .description = "effective rank of V by layer (Roy & Vetterli 2007)",
@@ -55,7 +89,22 @@ std::vector<ColumnSpec> prompt_columns(const SweepConfig& config, const ModelCon
               .description = "squared nuclear over squared Frobenius norm by layer",
               .definition = "nuclear_ratio/1: (sum sigma)^2 / sum sigma^2"}),
       define(columns::r_v, {.description = "R_V of the prompt", .definition = r_v_definition}),
+      define(columns::r_v_centred, {.description = "R_V of the prompt from pr_centred",
+                                    .definition = r_v_centred_definition}),
+      define(columns::r_v_corrected, {.description = "R_V of the prompt from pr_corrected",
+                                      .definition = r_v_corrected_definition}),
   };
+  if (!config.windows.empty())
+    result.push_back(window_pr_of(columns::window_pr, config, L, "spectra"));
+  if (config.readouts.prompt_logprob)
+    result.push_back(define(
+        columns::logprob,
+        {.units = "nats",
+         .description = "log-probability of every token of the prompt, given those before it, "
+                        "under the unpatched model; NaN for the first; empty for a prompt that "
+                        "was not run",
+         .definition = "prompt_logprob/1: log_softmax of the logits, in float64"}));
+  return result;
 }
 
 namespace {
@@ -124,8 +173,15 @@ std::vector<ColumnSpec> prompt_window_columns(std::int64_t L, std::int64_t W) {
                              "prompt positions as the first generated position attends to them; "
                              "NaN where a layer has fewer than W",
               .definition = "spectra/1"}),
+      gram_sums_of(columns::gram_sums_prompt, L, "spectra_prompt"),
       define(columns::r_v_prompt,
              {.description = "R_V of spectra_prompt", .definition = r_v_definition}),
+      define(columns::r_v_prompt_centred,
+             {.description = "R_V of the same V less the mean of its rows",
+              .definition = r_v_centred_definition}),
+      define(columns::r_v_prompt_corrected,
+             {.description = "that with the bias of W rows corrected",
+              .definition = r_v_corrected_definition}),
   };
 }
 
@@ -136,8 +192,15 @@ std::vector<ColumnSpec> generated_window_columns(std::int64_t L, std::int64_t W)
               .description = "singular values of the row's own V of the last W fed generated "
                              "tokens; NaN where n_generated_v < W",
               .definition = "spectra/1"}),
+      gram_sums_of(columns::gram_sums_generated, L, "spectra_generated"),
       define(columns::r_v_generated,
              {.description = "R_V of spectra_generated", .definition = r_v_definition}),
+      define(columns::r_v_generated_centred,
+             {.description = "R_V of the same V less the mean of its rows",
+              .definition = r_v_centred_definition}),
+      define(columns::r_v_generated_corrected,
+             {.description = "that with the bias of W rows corrected",
+              .definition = r_v_corrected_definition}),
   };
 }
 
@@ -299,6 +362,10 @@ std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig
   if (generates) add(generation_columns(N));
   if (readouts.spectra_prompt) add(prompt_window_columns(L, W));
   if (readouts.spectra_generated && generates) add(generated_window_columns(L, W));
+  if (readouts.spectra_prompt && !config.windows.empty())
+    add({window_pr_of(columns::window_pr_prompt, config, L, "spectra_prompt")});
+  if (readouts.spectra_generated && generates && !config.windows.empty())
+    add({window_pr_of(columns::window_pr_generated, config, L, "spectra_generated")});
   if (readouts.reencode && generates) add(reencoded_columns());
   if (notebook_b) add(notebook_columns());
   if (readouts.keywords && generates) add(keyword_columns(families));
@@ -311,6 +378,17 @@ std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig
   if (lens > 0) add(logit_lens_columns(lens));
   if (readouts.step_trace && generates) add(step_trace_columns(L, N));
   return result;
+}
+
+std::vector<std::string> readout_names(const std::vector<ColumnSpec>& row_columns) {
+  static const std::set<std::string> facts{columns::change_norm.name, columns::future_keys.name,
+                                           columns::n_generated.name, columns::n_generated_v.name};
+  std::vector<std::string> names;
+  for (const ColumnSpec& spec : row_columns)
+    if ((spec.type == ColumnType::int32 || spec.type == ColumnType::float64) &&
+        spec.shape.empty() && !facts.contains(spec.name))
+      names.push_back(spec.name);
+  return names;
 }
 
 }  // namespace rvsweep

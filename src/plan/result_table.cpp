@@ -14,7 +14,7 @@ std::int64_t item_size(const ColumnSpec& spec) {
 ColumnValues fill_values(const ColumnSpec& spec, std::int64_t items) {
   RVSWEEP_EXPECT(items >= 0, "a table has no negative number of items");
   const auto count = static_cast<std::size_t>(items * item_size(spec));
-  static const std::array<ColumnValues, 7> of_one_item{
+  static const std::array<ColumnValues, 9> of_one_item{
       // by type
       std::vector{static_cast<std::int8_t>(RowStatus::pending)},
       std::vector<std::int32_t>{-1},
@@ -22,7 +22,9 @@ ColumnValues fill_values(const ColumnSpec& spec, std::int64_t items) {
       std::vector<std::uint64_t>{0},
       std::vector{std::numeric_limits<float>::quiet_NaN()},
       std::vector{std::numeric_limits<double>::quiet_NaN()},
-      std::vector<std::string>(1)};
+      std::vector<std::string>(1),
+      std::vector<std::vector<std::int32_t>>(1),
+      std::vector<std::vector<float>>(1)};
   ColumnValues values = of_one_item.at(static_cast<std::size_t>(spec.type));
   std::visit([&](auto& all) { all = std::decay_t<decltype(all)>(count, all.front()); }, values);
   return values;

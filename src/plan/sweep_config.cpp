@@ -88,14 +88,15 @@ Pairing parse_pairing(const Values& values) {
   const std::map<std::string, PairingKind> kinds{{"listed", PairingKind::listed},
                                                  {"cross", PairingKind::cross},
                                                  {"random", PairingKind::random},
-                                                 {"length_matched", PairingKind::length_matched}};
+                                                 {"length_matched", PairingKind::length_matched},
+                                                 {"matched", PairingKind::matched}};
   const ConfigValue value = values.text("prompts.pairing");
   const auto colon = value.text.find(':');
   const auto kind = kinds.find(value.text.substr(0, colon));
   const bool is_random = kind != kinds.end() && kind->second == PairingKind::random;
   if (kind == kinds.end() || is_random != (colon != std::string::npos))
     Values::refuse("prompts.pairing", value,
-                   "must be one of listed, cross, random:K, length_matched");
+                   "must be one of listed, cross, random:K, length_matched, matched");
   Pairing pairing;
   pairing.kind = kind->second;
   pairing.where = value.where;
@@ -116,7 +117,16 @@ Pairing parse_pairing(const Values& values) {
   if (pairing.pairs > 0 && (listed || pairing.kind == PairingKind::cross))
     Values::refuse("prompts.pairs", values.text("prompts.pairs"),
                    "means nothing with prompts.pairing = " + value.text +
-                       "; leave it out, or choose random:K or length_matched");
+                       "; leave it out, or choose random:K, length_matched or matched");
+  if (pairing.kind == PairingKind::matched) {
+    const ConfigValue file = values.text("prompts.matched_on");
+    if (file.text == "none")
+      throw InputError(value.where, "prompts.pairing is \"matched\" without prompts.matched_on",
+                       "name the results.h5 of a sweep of these prompts with "
+                       "readouts.prompt_logprob = true; it may have no arms but base");
+    pairing.matched_on = file.text;
+    pairing.caliper = values.number<double>("prompts.caliper", 1e-6, 100);
+  }
   return pairing;
 }
 
@@ -135,6 +145,7 @@ ReadoutsConfig parse_readouts(const Values& values) {
   readouts.spectra_generated = values.yes_or_no("readouts.spectra_generated");
   readouts.keywords = values.yes_or_no("readouts.keywords");
   readouts.first_token = values.yes_or_no("readouts.first_token");
+  readouts.prompt_logprob = values.yes_or_no("readouts.prompt_logprob");
   readouts.reencode = values.yes_or_no("readouts.reencode");
   readouts.copying = values.yes_or_no("readouts.copying");
   readouts.families = values.text("readouts.families").text;
@@ -142,6 +153,36 @@ ReadoutsConfig parse_readouts(const Values& values) {
   readouts.step_trace = values.yes_or_no("readouts.step_trace");
   readouts.logit_lens = values.text("readouts.logit_lens");
   return readouts;
+}
+
+/// "16", or "16,8,32".
+std::vector<std::int64_t> parse_windows(const ConfigValue& value) {
+  std::vector<std::int64_t> windows;
+  for (const std::string& part : split(value.text, ',')) {
+    windows.push_back(
+        Values::number_of<std::int64_t>("model.window", {trimmed(part), value.where}, 2, 4096));
+    if (std::ranges::count(windows, windows.back()) > 1)
+      Values::refuse("model.window", value, "names a window twice");
+  }
+  return windows;
+}
+
+StudyConfig parse_study(const Values& values) {
+  StudyConfig study{values.text("study.title").text, values.text("study.question").text,
+                    values.text("study.primary")};
+  const ConfigValue margin = values.text("study.margin");
+  const auto colon = std::min(margin.text.find(':'), margin.text.size());
+  study.margin_unit = margin.text.substr(0, colon);
+  const auto size = parse_number<double>(
+      std::string_view(margin.text).substr(std::min(colon + 1, margin.text.size())));
+  if ((study.margin_unit != "d_z" && study.margin_unit != "gap") || !size || !(*size > 0) ||
+      !std::isfinite(*size))
+    Values::refuse("study.margin", margin,
+                   "write d_z:0.2 (standard deviations of the differences) or gap:0.1 (a share of "
+                   "the gap between source and base)");
+  study.margin = *size;
+  values.choice("study.family", {"arms"});
+  return study;
 }
 
 }  // namespace
@@ -154,7 +195,9 @@ SweepConfig parse_sweep_config(const ConfigValues& written) {
     config.random_weights = values.number<std::uint64_t>("model.random_weights", 0, UINT64_MAX);
   config.early_layer = values.text("model.early_layer");
   config.late_layer = values.text("model.late_layer");
-  config.window = values.number<std::int64_t>("model.window", 2, 4096);
+  config.windows = parse_windows(values.text("model.window"));
+  config.window = config.windows.front();
+  if (config.windows.size() == 1) config.windows.clear();
   config.prompts_file = values.text("prompts.file").text;
   config.pairing = parse_pairing(values);
   config.chat_template = chat_template(values);
@@ -185,6 +228,7 @@ SweepConfig parse_sweep_config(const ConfigValues& written) {
       Values::refuse("run.device_memory", memory, "write auto, or a size like 80GB");
   }
   config.readouts = parse_readouts(values);
+  config.study = parse_study(values);
   config.token_sets = values.text("readouts.token_sets").text;
   config.filler = values.text("prompts.filler").text;
   config.seed = values.number<std::uint64_t>("sweep.seed", 0, UINT64_MAX);

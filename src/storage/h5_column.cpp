@@ -28,6 +28,8 @@ Handle column_type(ColumnType type) {
   static_assert(std::endian::native == std::endian::little);
   if (type == utf8) return text_type();
   if (type == status) return status_type();
+  if (type == int32_list) return list_type(H5T_STD_I32LE);
+  if (type == float32_list) return list_type(H5T_IEEE_F32LE);
   const std::map<ColumnType, hid_t> numbers{{int32, H5T_STD_I32LE},
                                             {int64, H5T_STD_I64LE},
                                             {uint64, H5T_STD_U64LE},
@@ -58,26 +60,16 @@ hsize_t chunk_items(const Handle& type, const ColumnSpec& spec, std::int64_t ite
   return static_cast<hsize_t>(std::min(chunk, items));
 }
 
-Handle create_typed(const Handle& parent, const ColumnSpec& spec, std::int64_t items,
-                    Chunking chunking, const Handle& type) {
-  const bool chunked = chunking == Chunking::compressed && items > 0 && item_size(spec) > 0;
-  Handle dataset = create_dataset(parent, spec.name, type, column_extents(spec, items),
-                                  chunked ? chunk_items(type, spec, items) : 0);
-  write_attribute(dataset, "units", spec.units);
-  write_attribute(dataset, "description", spec.description);
-  if (!spec.definition.empty()) write_attribute(dataset, "definition", spec.definition);
-  return dataset;
-}
-
-std::vector<std::string> read_text_items(const Handle& dataset, const ColumnSpec& spec,
-                                         std::int64_t first, const std::vector<hsize_t>& extents) {
-  std::vector<char*> pointers(element_count(extents), nullptr);
-  const Handle type = text_type();
-  read_slab(dataset, type, first, extents, pointers.data(), "reading dataset " + spec.name);
-  std::vector<std::string> texts;
-  for (const char* pointer : pointers) texts.emplace_back(pointer == nullptr ? "" : pointer);
-  reclaim(type, extents, pointers.data());
-  return texts;
+/// Reads items whose stored values, `Stored`, point to what HDF5 allocates; `of` copies one.
+template <class Stored, class Value, class Of>
+void read_allocated(const Handle& dataset, const ColumnSpec& spec, std::int64_t first,
+                    std::vector<Value>& values, Of of) {
+  const auto extents = column_extents(spec, std::ssize(values) / item_size(spec));
+  std::vector<Stored> stored(values.size(), Stored{});
+  const Handle type = column_type(spec.type);
+  read_slab(dataset, type, first, extents, stored.data(), "reading dataset " + spec.name);
+  std::ranges::transform(stored, values.begin(), of);
+  reclaim(type, extents, stored.data());
 }
 
 /// Calls `with` for consecutive ranges [first, end) of so many items.
@@ -96,7 +88,14 @@ bool fits(const ColumnSpec& spec, std::int64_t items, const ColumnValues& values
 
 Handle create_column(const Handle& parent, const ColumnSpec& spec, std::int64_t items,
                      Chunking chunking) {
-  return create_typed(parent, spec, items, chunking, column_type(spec.type));
+  const Handle type = column_type(spec.type);
+  const bool chunked = chunking == Chunking::compressed && items > 0 && item_size(spec) > 0;
+  Handle dataset = create_dataset(parent, spec.name, type, column_extents(spec, items),
+                                  chunked ? chunk_items(type, spec, items) : 0);
+  write_attribute(dataset, "units", spec.units);
+  write_attribute(dataset, "description", spec.description);
+  if (!spec.definition.empty()) write_attribute(dataset, "definition", spec.definition);
+  return dataset;
 }
 
 void write_items(const Handle& dataset, const ColumnSpec& spec, std::int64_t first,
@@ -108,15 +107,30 @@ void write_items(const Handle& dataset, const ColumnSpec& spec, std::int64_t fir
     write_slab(dataset, column_type(spec.type), first, column_extents(spec, items), data,
                "writing dataset " + spec.name);
   };
-  if (const auto* texts = std::get_if<std::vector<std::string>>(&values)) {
+  const auto write_texts = [&](const std::vector<std::string>& texts) {
     std::vector<std::string> storable;
-    for (const std::string& text : *texts) storable.push_back(storable_text(text));
+    for (const std::string& text : texts) storable.push_back(storable_text(text));
     std::vector<const char*> pointers;
     for (const std::string& text : storable) pointers.push_back(text.c_str());
     write(pointers.data());
-  } else {
-    std::visit([&](const auto& held) { write(held.data()); }, values);
-  }
+  };
+  const auto write_lists = [&](const auto& lists) {
+    std::vector<hvl_t> entries;
+    for (const auto& list : lists)
+      entries.push_back({list.size(), const_cast<void*>(static_cast<const void*>(list.data()))});
+    write(entries.data());
+  };
+  std::visit(
+      [&](const auto& held) {
+        using Value = typename std::decay_t<decltype(held)>::value_type;
+        if constexpr (std::is_arithmetic_v<Value>)
+          write(held.data());
+        else if constexpr (std::is_same_v<Value, std::string>)
+          write_texts(held);
+        else
+          write_lists(held);
+      },
+      values);
 }
 
 void write_column(const Handle& parent, const ColumnSpec& spec, const ColumnValues& values,
@@ -152,12 +166,22 @@ ColumnValues read_items(const Handle& dataset, const ColumnSpec& spec, std::int6
                         std::int64_t items) {
   const std::vector<hsize_t> extents = column_extents(spec, items);
   if (element_count(extents) == 0) return fill_values(spec, items);
-  if (spec.type == ColumnType::utf8) return read_text_items(dataset, spec, first, extents);
   ColumnValues values = fill_values(spec, items);
   std::visit(
       [&](auto& held) {
-        read_slab(dataset, column_type(spec.type), first, extents, held.data(),
-                  "reading dataset " + spec.name);
+        using Value = typename std::decay_t<decltype(held)>::value_type;
+        if constexpr (std::is_arithmetic_v<Value>)
+          read_slab(dataset, column_type(spec.type), first, extents, held.data(),
+                    "reading dataset " + spec.name);
+        else if constexpr (std::is_same_v<Value, std::string>)
+          read_allocated<char*>(dataset, spec, first, held, [](const char* text) {
+            return std::string(text == nullptr ? "" : text);
+          });
+        else
+          read_allocated<hvl_t>(dataset, spec, first, held, [](const hvl_t& list) {
+            const auto* begin = static_cast<const typename Value::value_type*>(list.p);
+            return Value(begin, begin + list.len);
+          });
       },
       values);
   return values;
@@ -183,43 +207,6 @@ void copy_column(const Handle& from, const Handle& to, const ColumnSpec& spec, C
     return read_items(dataset, spec, first, end - first);
   };
   write_column(to, spec, count_items(dataset, spec), piece, chunking);
-}
-
-void write_lists(const Handle& parent, const ColumnSpec& spec, std::int64_t items,
-                 const std::function<Lists(std::int64_t first, std::int64_t end)>& piece,
-                 Chunking chunking) {
-  const Handle type = list_type(H5T_STD_I32LE);
-  Handle dataset = create_typed(parent, spec, items, chunking, type);
-  for_pieces(items, [&](std::int64_t first, std::int64_t end) {
-    Lists lists = piece(first, end);
-    std::vector<hvl_t> entries;
-    for (auto& list : lists) entries.push_back({list.size(), list.data()});
-    write_slab(dataset, type, first, {entries.size()}, entries.data(),
-               "writing dataset " + spec.name);
-  });
-  dataset.close("closing dataset " + spec.name);
-}
-
-Lists read_lists(const Handle& dataset, std::int64_t first, std::int64_t items) {
-  Lists lists(static_cast<std::size_t>(items));
-  if (items == 0) return lists;
-  std::vector<hvl_t> entries(lists.size(), hvl_t{0, nullptr});
-  const Handle type = list_type(H5T_STD_I32LE);
-  read_slab(dataset, type, first, {entries.size()}, entries.data(), "reading lists");
-  for (std::size_t i = 0; i < lists.size(); ++i) {
-    const auto* begin = static_cast<const std::int32_t*>(entries[i].p);
-    lists[i].assign(begin, begin + entries[i].len);
-  }
-  reclaim(type, {entries.size()}, entries.data());
-  return lists;
-}
-
-void copy_lists(const Handle& from, const Handle& to, const ColumnSpec& spec, Chunking chunking) {
-  const Handle dataset = open_dataset(from, spec.name);
-  const auto piece = [&](std::int64_t first, std::int64_t end) {
-    return read_lists(dataset, first, end - first);
-  };
-  write_lists(to, spec, static_cast<std::int64_t>(extents_of(dataset).at(0)), piece, chunking);
 }
 
 void read_through(const Handle& dataset) {

@@ -53,15 +53,6 @@ void read_texts(const Handle& parent, const ColumnSpec& spec,
 /// Streams a column from one group to another.
 void copy_column(const Handle& from, const Handle& to, const ColumnSpec& spec, Chunking chunking);
 
-/// Lists of unequal length, as variable-length int32: item i of the dataset is list i.
-using Lists = std::vector<std::vector<std::int32_t>>;
-/// Streams lists: `piece` returns those of [first, end).
-void write_lists(const Handle& parent, const ColumnSpec& spec, std::int64_t items,
-                 const std::function<Lists(std::int64_t first, std::int64_t end)>& piece,
-                 Chunking chunking);
-Lists read_lists(const Handle& dataset, std::int64_t first, std::int64_t items);
-void copy_lists(const Handle& from, const Handle& to, const ColumnSpec& spec, Chunking chunking);
-
 /// Reads a dataset of any type in full and discards it: Error where it is damaged.
 void read_through(const Handle& dataset);
 

@@ -55,11 +55,11 @@ std::vector<std::int64_t> indices_by_number(std::int64_t n, NumberOf number_of) 
   return index_of;
 }
 
-/// As many items as fit into memory_bytes; a text is taken for 1 KiB.
+/// As many items as fit into memory_bytes; a text or list is taken for 1 KiB.
 std::int64_t items_per_block(const std::vector<ColumnSpec>& columns, std::int64_t memory_bytes) {
   std::int64_t item_bytes = 1;
   for (const ColumnSpec& spec : columns)
-    item_bytes += item_size(spec) * (spec.type == ColumnType::utf8 ? 1024 : 8);
+    item_bytes += item_size(spec) * (spec.type >= ColumnType::utf8 ? 1024 : 8);
   return std::max<std::int64_t>(1, memory_bytes / item_bytes);
 }
 

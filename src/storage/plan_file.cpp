@@ -11,7 +11,7 @@ namespace rvsweep {
 Prompt StoredSweep::prompt(std::size_t place) const {
   const auto opening = prompts.opening.find(place);
   return {std::string(prompts.id[place]), prompts.text[place], std::string(prompts.group[place]),
-          opening == prompts.opening.end() ? "" : opening->second};
+          opening == prompts.opening.end() ? "" : opening->second, std::string(cluster(place))};
 }
 
 BundleOfItem bundle_of_item(const Plan& plan) {

@@ -1,5 +1,6 @@
 #include "storage/plan_layout.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "rvsweep/core/error.hpp"
@@ -16,6 +17,8 @@ NLOHMANN_JSON_SERIALIZE_ENUM(ColumnType, {{ColumnType::int32, "int32"},
                                           {ColumnType::float32, "float32"},
                                           {ColumnType::float64, "float64"},
                                           {ColumnType::utf8, "utf8"},
+                                          {ColumnType::int32_list, "int32_list"},
+                                          {ColumnType::float32_list, "float32_list"},
                                           {ColumnType::status, "status"}})
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ColumnSpec, name, type, shape, units, description, definition)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SweepFacts::Generation, fingerprint, config, pairs, n_prompts,
@@ -41,10 +44,13 @@ const ColumnSpec prompt_text = text("text", "the prompt as it was tokenised");
 const ColumnSpec prompt_opening =
     text("opening", "what the chat template writes before the text: system message, earlier turns");
 const ColumnSpec prompt_group = text("group", "group of the prompt, as its file gives it");
+const ColumnSpec prompt_cluster =
+    text("cluster", "cluster of the prompt, such as its template, as its file gives it");
 const ColumnSpec prompt_reason =
     text("reason", "why the prompt has no geometry; empty where it has");
 const ColumnSpec prompt_tokens =
-    int32("tokens", "token id", "token ids of the prompt, the model's special tokens included");
+    scalar("tokens", ColumnType::int32_list, "token id",
+           "token ids of the prompt, the model's special tokens included");
 const ColumnSpec prompt_n_tokens = int32("n_tokens", "tokens", "length of the prompt");
 const ColumnSpec pair_id = text("id", "name of the pair");
 const ColumnSpec pair_source =
@@ -107,14 +113,10 @@ void write_prompts(const Handle& file, const Plan& plan) {
     });
   write_values(group, prompt_group, items,
                [&](auto p) { return plan.groups[static_cast<std::size_t>(prompts[p].group)]; });
+  if (std::ranges::any_of(plan.clusters, [](const auto& name) { return !name.empty(); }))
+    write_values(group, prompt_cluster, items, [&](auto p) { return plan.cluster(prompts[p]); });
   write_values(group, prompt_reason, items, [&](auto p) { return plan.refusal(prompts[p]); });
-  const auto lists = [&](std::int64_t first, std::int64_t end) {
-    h5::Lists piece;
-    for (std::int64_t p = first; p < end; ++p)
-      piece.push_back(plan.tokens[static_cast<std::size_t>(p)]);
-    return piece;
-  };
-  h5::write_lists(group, prompt_tokens, items, lists, in_plan);
+  write_values(group, prompt_tokens, items, [&](auto p) { return plan.tokens[p]; });
   write_values(group, prompt_n_tokens, items, [&](auto p) { return prompts[p].n_tokens; });
 }
 
@@ -229,12 +231,11 @@ void write_plan(const Handle& file, const SweepFacts& facts, const Plan& plan,
 }
 
 void copy_prompt_table(const Handle& plan, const Handle& results) {
-  copy_columns(plan, results, "prompts", {prompt_id, prompt_text, prompt_group, prompt_reason});
-  if (h5::has_dataset(h5::open_group(plan, "prompts"), prompt_opening.name))
-    copy_columns(plan, results, "prompts", {prompt_opening});
-  h5::copy_lists(h5::open_group(plan, "prompts"), h5::open_group(results, "prompts"), prompt_tokens,
-                 in_results);
-  copy_columns(plan, results, "prompts", {prompt_n_tokens});
+  const Handle prompts = h5::open_group(plan, "prompts");
+  copy_columns(plan, results, "prompts", {prompt_id, prompt_text});
+  for (const ColumnSpec& column : {prompt_opening, prompt_group, prompt_cluster})
+    if (h5::has_dataset(prompts, column.name)) copy_columns(plan, results, "prompts", {column});
+  copy_columns(plan, results, "prompts", {prompt_reason, prompt_tokens, prompt_n_tokens});
 }
 
 void copy_other_tables(const Handle& plan, const Handle& results) {
@@ -259,6 +260,8 @@ void read_items(const std::filesystem::path& plan, const Handle& file, StoredSwe
     const Handle prompts = h5::open_group(file, "prompts");
     sweep.prompts.id = read_text_store(prompts, prompt_id);
     sweep.prompts.group = read_text_store(prompts, prompt_group);
+    if (h5::has_dataset(prompts, prompt_cluster.name))
+      sweep.prompts.cluster = read_text_store(prompts, prompt_cluster);
     h5::read_texts(prompts, prompt_text,
                    [&](const std::string& text) { sweep.prompts.text.add(text); });
     std::size_t place = 0;

@@ -30,7 +30,8 @@ void compare_pairs(const StoredSweep& stored, const Plan& asked, std::vector<std
   const auto same = [&](std::int32_t was, PromptIndex is) {
     const Prompt before = stored.prompt(static_cast<std::size_t>(was)),
                  now = asked.prompt(static_cast<std::size_t>(is.value));
-    return before.text == now.text && before.group == now.group && before.opening == now.opening;
+    return before.text == now.text && before.group == now.group && before.opening == now.opening &&
+           before.cluster == now.cluster;
   };
   for (std::size_t n = 0; n < stored.pairs.id.size(); ++n) {
     const std::string name = "pair " + std::string(stored.pairs.id[n]);
@@ -68,7 +69,8 @@ std::vector<std::string> obstacles(const StoredSweep& stored, const SweepSetup& 
   static const std::set<std::string> may_differ{
       "generation.samples",    "sweep.arm",       "sweep.control",
       "prompts_fingerprint",   "prompts.pairing", "prompts.base_groups",
-      "prompts.source_groups", "prompts.pairs",   "long_prompts"};
+      "prompts.source_groups", "prompts.pairs",   "prompts.caliper",
+      "logprobs_fingerprint",  "long_prompts"};
   std::vector<std::string> lines;
   for (const Difference& difference : differences(stored_identity(stored), asked))
     if (!may_differ.contains(difference.key)) lines.push_back(difference.text());

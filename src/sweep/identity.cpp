@@ -43,6 +43,7 @@ void visit_attributes(Identity& identity, const Visit& visit) {
   visit("token_sets_fingerprint", identity.files.token_sets);
   visit("filler_fingerprint", identity.files.filler);
   visit("chat_template_fingerprint", identity.files.chat_template);
+  visit("logprobs_fingerprint", identity.files.logprobs);
 }
 
 std::string text_of(const std::string& text) { return text; }
@@ -65,7 +66,8 @@ bool decides_results(const std::string& attribute) {
 
 /// What files and folders hold is compared by its fingerprint, and [run] as it was resolved.
 bool decides_results_itself(const std::string& key) {
-  static const std::set<std::string> paths{"model.path", "prompts.file", "prompts.filler",
+  static const std::set<std::string> paths{"model.path",        "prompts.file",
+                                           "prompts.filler",    "prompts.matched_on",
                                            "readouts.families", "readouts.token_sets"};
   return !key.starts_with("run.") && !paths.contains(key);
 }

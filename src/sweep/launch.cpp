@@ -52,6 +52,7 @@ SweepSettings sweep_settings(const SweepConfig& config, const ModelConfig& model
   }
   settings.seed = config.seed;
   settings.window = config.window;
+  settings.windows = config.windows;
   settings.tokens_after_window = launch.tokens_after_window;
   settings.early_layer = parse_layer(config.early_layer.text, model.n_layers);
   settings.late_layer = parse_layer(config.late_layer.text, model.n_layers);

@@ -1,5 +1,7 @@
 #include "rvsweep/sweep/setup.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -13,6 +15,7 @@
 #include "rvsweep/core/version.hpp"
 #include "rvsweep/kernels/device.hpp"
 #include "rvsweep/plan/result_schema.hpp"
+#include "rvsweep/storage/prompt_logprob.hpp"
 #include "rvsweep/text/keyword_tokens.hpp"
 #include "sweep/stored.hpp"
 
@@ -47,17 +50,39 @@ void add_fingerprints(const SweepConfig& config, const TokenSets& sets, const Pl
     files.filler = hex(xxh3(text.filler));
 }
 
+/// Log-probabilities that prompts are matched by, from prompts.matched_on.
+std::function<double(const Prompt&)> logprobs_of(const Pairing& pairing, FileFingerprints& files) {
+  const auto known = read_prompt_logprobs(pairing.matched_on);
+  Hasher hasher;
+  for (const auto& [text, logprob] : known) hasher.update(fmt::format("{} {}\n", text, logprob));
+  files.logprobs = hex(hasher.digest());
+  return [known, file = pairing.matched_on](const Prompt& prompt) {
+    const auto found = known.find(prompt.text_hash());
+    if (found == known.end())
+      throw InputError(
+          file, "has no log-probability of the prompt \"" + prompt.text.substr(0, 40) + "...\"",
+          "make it by a sweep of all prompts of the groups");
+    return found->second;
+  };
+}
+
 /// The prompts file, a bank paired under the tokens that its rows will have; prompts go to `sink`.
 PromptSet read_pairs(const SweepConfig& config, const PlanText& text, const ChatTemplate* chat,
-                     const PromptSink& sink) {
-  if (config.pairing.kind == PairingKind::listed)
-    return read_prompts(config.prompts_file, sink, chat);
-  PromptSet set = pair_bank(
-      read_bank(config.prompts_file, chat), config.pairing, config.seed,
-      [&](const Prompt& prompt) { return std::ssize(text.encode_prompt(prompt).encoding.ids); });
-  if (std::ssize(set.pairs) < config.pairing.pairs)
+                     FileFingerprints& files, const PromptSink& sink) {
+  const Pairing& pairing = config.pairing;
+  if (pairing.kind == PairingKind::listed) return read_prompts(config.prompts_file, sink, chat);
+  PromptMeasures measures{
+      [&](const Prompt& prompt) { return std::ssize(text.encode_prompt(prompt).encoding.ids); }};
+  if (pairing.kind == PairingKind::matched) measures.logprob = logprobs_of(pairing, files);
+  PromptSet set = pair_bank(read_bank(config.prompts_file, chat), pairing, config.seed, measures);
+  if (pairing.kind == PairingKind::matched)
+    spdlog::info(
+        "prompts.pairing = matched: {} of {} possible pairs are within {} standard "
+        "deviations of length and log-probability",
+        set.pairs.size(), set.most_pairs, pairing.caliper);
+  if (std::ssize(set.pairs) < pairing.pairs)
     spdlog::warn("prompts.pairs = {}, but these groups and this pairing make {} pairs",
-                 config.pairing.pairs, set.pairs.size());
+                 pairing.pairs, set.pairs.size());
   for (Prompt& prompt : set.prompts) sink(std::move(prompt));
   set.prompts.clear();
   return set;
@@ -89,6 +114,16 @@ void warn_of_foreign(const ChatTemplate& chat, const SweepConfig& config,
       "prompts.template = {} is not the model's own chat template: it puts {} tokens around a "
       "prompt, the model's own {}; set prompts.template = own unless that is meant",
       chat.name, tokens_around(chat, tokenizer), tokens_around(*own, tokenizer));
+}
+
+/// A primary read-out that no row will have.
+void check_primary(const ConfigValue& primary, const std::vector<ColumnSpec>& row_columns) {
+  const auto names = readout_names(row_columns);
+  if (primary.text.empty() || std::ranges::find(names, primary.text) != names.end()) return;
+  throw InputError(
+      primary.where,
+      "study.primary is \"" + primary.text + "\", which this sweep does not read out",
+      fmt::format("it reads out {}; [readouts] turns on more", fmt::join(names, ", ")));
 }
 
 /// Warns of prompts that already hold what the tokenizer or the template puts around them.
@@ -180,18 +215,23 @@ SweepSetup prepare_sweep(const ConfigValues& values, Target target, const Stored
   if (chat != nullptr && find_chat_template(config.chat_template) == nullptr)
     files.chat_template = hex(fingerprint_of(*chat));
   const PromptSource prompts = [&](const PromptSink& sink) {
-    PromptSet set = read_pairs(config, text, chat.get(), sink);
+    PromptSet set = read_pairs(config, text, chat.get(), files, sink);
     files.prompts = hex(set.fingerprint);
     return std::move(set.pairs);
   };
   Plan plan = stored != nullptr ? stored_plan(*stored, model, text, texts)
                                 : make_plan({config, model, prompts, text, target.device,
                                              target.dtype, texts, nullptr, target.memory});
-  if (stored != nullptr) files.prompts = stored_identity(*stored).files.prompts;
+  if (stored != nullptr) {
+    const FileFingerprints of_stored = stored_identity(*stored).files;
+    files.prompts = of_stored.prompts;
+    files.logprobs = of_stored.logprobs;
+  }
   for (std::size_t p = 0; p < plan.prompts.size(); ++p) {
     const std::string where = "prompt " + std::string(plan.prompt_ids[p]);
     for (const std::int32_t token : plan.tokens[p]) check_token(token, model, where);
   }
+  check_primary(config.study.primary, row_columns(config, model, plan.arms, families.families));
   if (stored == nullptr) {
     if (chat != nullptr) warn_of_foreign(*chat, config, tokenizer);
     warn_of_doubled(plan, config, chat.get(), tokenizer);

@@ -3,7 +3,11 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <map>
+#include <set>
+#include <tuple>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
@@ -108,6 +112,54 @@ std::vector<IndexPair> length_matched(
   return pairs;
 }
 
+/// The standard deviation of some values; 1 where they are all alike.
+double spread(const std::vector<double>& values) {
+  double mean = 0, squares = 0;
+  for (const double value : values) mean += value / static_cast<double>(values.size());
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return squares > 0 ? std::sqrt(squares / static_cast<double>(values.size() - 1)) : 1;
+}
+
+std::vector<IndexPair> matched(const PromptBank& bank, const Pairing& pairing,
+                               const std::vector<std::int32_t>& sources,
+                               const std::vector<std::int32_t>& bases,
+                               const PromptMeasures& measures) {
+  std::map<std::int32_t, std::array<double, 2>> of_prompt;  // tokens, log-probability
+  std::array<std::vector<double>, 2> all;
+  for (const auto* side : {&sources, &bases})
+    for (const std::int32_t prompt : *side) {
+      const Prompt& one = bank.prompts[prompt];
+      of_prompt[prompt] = {static_cast<double>(measures.tokens(one)), measures.logprob(one)};
+      for (std::size_t m = 0; m < all.size(); ++m) all[m].push_back(of_prompt[prompt][m]);
+    }
+  const std::array scale{spread(all[0]), spread(all[1])};
+  std::vector<std::tuple<double, std::int32_t, std::int32_t>> candidates;  // squared distance
+  for (const std::int32_t source : sources)
+    for (const std::int32_t base : bases) {
+      const auto &a = of_prompt[source], &b = of_prompt[base];
+      const double tokens = std::abs(a[0] - b[0]) / scale[0],
+                   logprob = std::abs(a[1] - b[1]) / scale[1];
+      if (tokens <= pairing.caliper && logprob <= pairing.caliper)
+        candidates.emplace_back(tokens * tokens + logprob * logprob, source, base);
+    }
+  std::ranges::sort(candidates);
+  std::set<std::int32_t> taken;
+  std::vector<IndexPair> pairs;
+  for (const auto& [distance, source, base] : candidates) {
+    if (pairing.pairs > 0 && std::ssize(pairs) == pairing.pairs) break;
+    if (taken.contains(source) || taken.contains(base)) continue;
+    taken.insert({source, base});
+    pairs.emplace_back(source, base);
+  }
+  if (pairs.empty())
+    throw InputError(pairing.where,
+                     fmt::format("no two prompts are within prompts.caliper = {} standard "
+                                 "deviations of length and log-probability",
+                                 pairing.caliper),
+                     "widen it, or name other groups");
+  return pairs;
+}
+
 /// The pairs' own prompts, in the order of the bank.
 PromptSet prompt_set(const PromptBank& bank, const std::vector<IndexPair>& pairs) {
   std::map<std::int32_t, PromptIndex> index_in_set;  // by index into the bank
@@ -131,7 +183,7 @@ PromptSet prompt_set(const PromptBank& bank, const std::vector<IndexPair>& pairs
 }  // namespace
 
 PromptSet pair_bank(const PromptBank& bank, const Pairing& pairing, std::uint64_t seed,
-                    const std::function<std::int64_t(const Prompt&)>& token_length) {
+                    const PromptMeasures& measures) {
   RVSWEEP_EXPECT(pairing.kind != PairingKind::listed, "the pairing is one of a bank");
   Members all;
   for (std::size_t i = 0; i < bank.prompts.size(); ++i)
@@ -148,10 +200,14 @@ PromptSet pair_bank(const PromptBank& bank, const Pairing& pairing, std::uint64_
       for (const std::int32_t base : all_of(bases)) pairs.emplace_back(source, base);
   else if (pairing.kind == PairingKind::random)
     pairs = random_pairs(bank, pairing, sources, bases, std::to_string(seed));
+  else if (pairing.kind == PairingKind::matched)
+    pairs = matched(bank, pairing, all_of(sources), all_of(bases), measures);
   else
-    pairs = length_matched(bank, pairing, sources, bases, seed, token_length);
+    pairs = length_matched(bank, pairing, sources, bases, seed, measures.tokens);
   std::sort(pairs.begin(), pairs.end());
-  return prompt_set(bank, pairs);
+  PromptSet set = prompt_set(bank, pairs);
+  set.most_pairs = std::min(std::ssize(all_of(sources)), std::ssize(all_of(bases)));
+  return set;
 }
 
 }  // namespace rvsweep

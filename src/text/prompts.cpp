@@ -21,13 +21,20 @@ const RecordForm pair_form{
      {"source_group", "source"},
      {"base_group", "base"},
      {"system", "null", true},
-     {"turns", "null", true}},
+     {"turns", "null", true},
+     {.name = "source_cluster", .default_value = "", .of_both = "cluster"},
+     {.name = "base_cluster", .default_value = "", .of_both = "cluster"}},
     R"(a line reads {"pair": "...", "source": "...", "base": "..."})",
     "text",
     "is a prompt of a bank, not a pair: set prompts.pairing = length_matched, cross or random:K"};
 
 const RecordForm bank_form{
-    {{"id", {}}, {"text", {}}, {"group", {}}, {"system", "null", true}, {"turns", "null", true}},
+    {{"id", {}},
+     {"text", {}},
+     {"group", {}},
+     {"system", "null", true},
+     {"turns", "null", true},
+     {"cluster", ""}},
     R"(a line of a bank reads {"id": "...", "text": "...", "group": "..."})",
     "pair",
     "is a listed pair, not a prompt of a bank: set prompts.pairing = listed"};
@@ -50,7 +57,8 @@ class FirstLines {
   std::unordered_map<std::string, int> line_of_;
 };
 
-/// Text and group of a prompt by two hashes of 64 bits, because the text is not kept.
+/// Text, group, opening and cluster of a prompt by two hashes of 64 bits, because the text is not
+/// kept.
 using PromptKey = std::pair<std::uint64_t, std::uint64_t>;
 
 struct FirstHash {
@@ -105,6 +113,10 @@ std::string opening(const ChatTemplate* chat, const json& system, const json& tu
 
 }  // namespace
 
+std::uint64_t Prompt::text_hash() const {
+  return opening.empty() ? xxh3(text) : xxh3_fields({text, opening});
+}
+
 PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink,
                        const ChatTemplate* chat) {
   FirstLines ids(file.string());
@@ -112,8 +124,8 @@ PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink
   std::unordered_map<PromptKey, PromptIndex, FirstHash> index_of;
   const auto prompt = [&](Prompt one) {
     const PromptIndex next(static_cast<std::int32_t>(index_of.size()));
-    const PromptKey key{xxh3_fields({one.text, one.group, one.opening}),
-                        xxh3_fields({one.opening, one.group, one.text})};
+    const PromptKey key{xxh3_fields({one.text, one.group, one.opening, one.cluster}),
+                        xxh3_fields({one.cluster, one.opening, one.group, one.text})};
     const auto [found, is_new] = index_of.try_emplace(key, next);
     if (is_new) sink(std::move(one));
     return found->second;
@@ -122,13 +134,15 @@ PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink
     const std::string id = std::move(values[0]);
     if (id.empty()) throw InputError(ids.at(line), "\"pair\" is empty", pair_form.example);
     ids.note(id, line, "pair id \"" + id + "\"", "give every pair its own id");
-    const auto of = [&](const char* side, std::string& text, std::string& group) {
+    const auto of = [&](const char* side, std::string& text, std::string& group,
+                        std::string& cluster) {
       return prompt(
           {id + "/" + side, std::move(text), std::move(group),
-           opening(chat, of_side(values[5], side), of_side(values[6], side), ids.at(line))});
+           opening(chat, of_side(values[5], side), of_side(values[6], side), ids.at(line)),
+           std::move(cluster)});
     };
-    const PromptIndex source = of("source", values[1], values[3]);
-    const PromptIndex base = of("base", values[2], values[4]);
+    const PromptIndex source = of("source", values[1], values[3], values[7]);
+    const PromptIndex base = of("base", values[2], values[4], values[8]);
     set.pairs.push_back({id, source, base});
   };
   set.fingerprint = read_records(file, pair_form, take);
@@ -140,7 +154,7 @@ PromptBank read_bank(const std::filesystem::path& file, const ChatTemplate* chat
   FirstLines ids(file.string()), texts(file.string());
   PromptBank bank;
   const TakeRecord take = [&](int line, std::vector<std::string> values) {
-    for (std::size_t key = 0; key < values.size(); ++key)
+    for (std::size_t key = 0; key < values.size() && !bank_form.keys[key].default_value; ++key)
       if (values[key].find_first_not_of(" \t\r\n") == std::string::npos)
         throw InputError(ids.at(line), "\"" + bank_form.keys[key].name + "\" is empty",
                          bank_form.example);
@@ -153,8 +167,8 @@ PromptBank read_bank(const std::filesystem::path& file, const ChatTemplate* chat
         opening(chat, json::parse(values[3]), json::parse(values[4]), ids.at(line));
     texts.note(values[2] + '\0' + values[1] + '\0' + before, line,
                "the text of \"" + id + "\" in group \"" + values[2] + "\"", "keep one of the two");
-    bank.prompts.push_back(
-        {std::move(values[0]), std::move(values[1]), std::move(values[2]), std::move(before)});
+    bank.prompts.push_back({std::move(values[0]), std::move(values[1]), std::move(values[2]),
+                            std::move(before), std::move(values[5])});
   };
   bank.fingerprint = read_records(file, bank_form, take);
   if (bank.prompts.empty()) throw InputError(file.string(), "holds no prompt", bank_form.example);

@@ -22,6 +22,16 @@ std::string at(const std::filesystem::path& file, int line) {
   return file.string() + ":" + std::to_string(line);
 }
 
+/// The value of a key, or of the one that stands for both sides'; null where there is none.
+const nlohmann::json* find_value(const nlohmann::json& object, const RecordKey& key) {
+  if (const auto own = object.find(key.name); own != object.end()) return &*own;
+  const auto both = key.of_both.empty() ? object.end() : object.find(key.of_both);
+  if (both == object.end()) return nullptr;
+  if (!both->is_object()) return &*both;
+  const auto side = both->find(key.name.substr(0, key.name.find('_')));
+  return side == both->end() ? nullptr : &*side;
+}
+
 std::vector<std::string> json_record(const std::string& line, const RecordForm& form,
                                      const std::string& where) {
   const auto begin = line.find_first_not_of(" \t\r\xef\xbb\xbf");
@@ -37,16 +47,16 @@ std::vector<std::string> json_record(const std::string& line, const RecordForm& 
   if (!object.is_object()) throw InputError(where, "is not a JSON object", form.example);
   std::vector<std::string> values;
   for (const RecordKey& key : form.keys) {
-    const auto found = object.find(key.name);
-    if (found == object.end() && !key.default_value) {
+    const nlohmann::json* found = find_value(object, key);
+    if (found == nullptr && !key.default_value) {
       if (object.contains(form.foreign_key)) throw InputError(where, form.foreign_record);
       throw InputError(where, "has no \"" + key.name + "\"", form.example);
     }
-    if (found != object.end() && !found->is_string() && !key.is_json)
+    if (found != nullptr && !found->is_string() && !key.is_json)
       throw InputError(where, "\"" + key.name + "\" is not a text", form.example);
-    values.push_back(found == object.end() ? *key.default_value
-                     : key.is_json         ? found->dump()
-                                           : found->get<std::string>());
+    values.push_back(found == nullptr ? *key.default_value
+                     : key.is_json    ? found->dump()
+                                      : found->get<std::string>());
   }
   return values;
 }
@@ -100,11 +110,18 @@ void read_csv(const std::string& bytes, const std::filesystem::path& file, const
                        "a field with a separator or a line break goes into quotes");
     std::vector<std::string> values;
     for (const RecordKey& key : form.keys) {
-      const auto column = std::ranges::find(*header, key.name);
-      std::string* field = column == header->end() ? nullptr : &(*fields)[column - header->begin()];
-      if (field != nullptr && key.is_json)
-        *field = field->empty() ? *key.default_value : nlohmann::json(*field).dump();
-      values.push_back(field == nullptr ? *key.default_value : std::move(*field));
+      auto column = std::ranges::find(*header, key.name);
+      if (column == header->end() && !key.of_both.empty())
+        column = std::ranges::find(*header, key.of_both);
+      if (column == header->end()) {
+        values.push_back(*key.default_value);
+        continue;
+      }
+      const std::string& field = (*fields)[column - header->begin()];
+      if (key.is_json)
+        values.push_back(field.empty() ? *key.default_value : nlohmann::json(field).dump());
+      else
+        values.push_back(field);
     }
     take(reader.line(), std::move(values));
   }

@@ -13,6 +13,9 @@ struct RecordKey {
   std::string name;
   std::optional<std::string> default_value;  // none: every record has the key
   bool is_json = false;                      // any value, as JSON text; a text in a table
+  /// Another key that may stand for it and that of the pair's other side: one text for both, or, in
+  /// JSON, {"source": text, "base": text}.
+  std::string of_both = {};
 };
 
 /// What the records of a file hold; further keys or columns are the user's own.

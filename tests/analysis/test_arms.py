@@ -54,10 +54,13 @@ def test_each_control_goes_to_its_arm():
         f"kv_cache layers=0:12 {FORWARD} control=full_swap",
         "v_proj layers=4 decode=prefill window=16 window_policy=refuse heads=all alpha=1 direction=source_to_base control=zero",
         f"kv_cache layers=0:4 {FORWARD} control=zero",
+        f"kv_cache layers=4:8 {FORWARD} control=other_base",
+        f"kv_cache layers=4:8 {FORWARD} control=other_base:2",
+        f"kv_cache layers=0+3+6:8 {FORWARD} control=random_layers:2 of=4:8",
     ]
     arms = [arm(spec, index) for index, spec in enumerate(specs)]
     found = {index: [control.index for control in controls] for index, controls in controls_of(arms).items()}
-    assert found == {2: [5, 7, 8, 9], 3: [6], 4: [10]}  # the last control's arm is not in the file
+    assert found == {2: [5, 7, 8, 9, 12, 13, 14], 3: [6], 4: [10]}  # of 11 the arm is not in the file
 
 
 JOINT = "kv_cache layers=4:8 entry=hold_last & v_proj layers=2 decode=persist direction=source_to_base"
@@ -79,12 +82,14 @@ def test_controls_of_one_patch_belong_to_their_joint_arm():
         f"{JOINT} control=other_source patch=2",
         f"{JOINT.replace('4:8', '0:4')} control=wrong_band patch=1 of=4:8",
         f"{JOINT.replace('4:8', '0:4').replace('layers=2 ', 'layers=7 ')} control=wrong_band of=4:8/2",
+        f"{JOINT.replace('layers=2 ', 'layers=7 ')} control=random_layers:3 patch=2 of=2",
     ]
     arms = [Arm(index, str(index), "kv_cache & v_proj", spec) for index, spec in enumerate(specs)]
-    assert {of: [c.index for c in controls] for of, controls in controls_of(arms).items()} == {0: [2, 3, 4, 5]}
+    assert {of: [c.index for c in controls] for of, controls in controls_of(arms).items()} == {0: [2, 3, 4, 5, 6]}
     assert [arm.control for arm in arms[2:]] == [
         "other_source",
         "other_source of patch 2",
         "wrong_band of patch 1",
         "wrong_band",
+        "random_layers:3 of patch 2",
     ]

@@ -52,3 +52,40 @@ def test_prompt_lengths_go_with_their_side(results_file):
         18,
         19,
     ]
+
+
+def less_biased(columns, centred_shift, corrected_shift):
+    """Centred and corrected R_V whose logarithms differ between source and base by these."""
+    random = np.random.default_rng(4)
+    n = len(columns["pairs/id"])
+    for kind, shift in (("centred", centred_shift), ("corrected", corrected_shift)):
+        logs = random.normal(0, 0.01, 2 * n)
+        logs[:n] += shift
+        columns[f"prompts/r_v_{kind}"] = np.exp(logs)
+        columns[f"prompts/pr_{kind}"] = random.uniform(2, 9, (2 * n, 30))
+
+
+def test_raw_centred_and_corrected_stand_side_by_side(results_file):
+    path = results_file(pairs=20, shift=-0.4, edit=lambda columns: less_biased(columns, -0.5, -0.3))
+    found = prompt_geometry(read_results(path), BOOTSTRAP)
+    values = {line.title: line.paired.difference.value for line in found.lines if line.layer is None}
+    assert list(values) == ["R_V", "ln R_V", "ln R_V, centred", "ln R_V, corrected"]
+    with h5py.File(path) as file:
+        for name, title in (("r_v", "ln R_V"), ("r_v_corrected", "ln R_V, corrected")):
+            logs = np.log(file[f"prompts/{name}"][...])
+            expected = np.mean(logs[file["pairs/source"][...]] - logs[file["pairs/base"][...]])
+            assert values[title] == pytest.approx(expected)
+    assert {line.title for line in found.lines if line.layer == 24} >= {"PR, centred", "PR, corrected"}
+    assert found.disagreement == ""
+
+
+def test_a_difference_that_only_the_raw_one_shows_is_told(page):
+    _, shown = page(pairs=20, shift=-0.4, edit=lambda columns: less_biased(columns, 0, 0.5))
+    said = " ".join(shown.text.split())
+    assert "Raw, centred and corrected" in said and "disagree" in said
+    assert "raw: source below base, centred: undecided, corrected: source above base" in said
+
+
+def test_a_file_without_them_has_the_raw_one_alone(results_file):
+    found = prompt_geometry(read_results(results_file()), BOOTSTRAP)
+    assert list(found.log_r_v_kinds) == ["raw"] and found.disagreement == ""

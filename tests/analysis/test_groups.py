@@ -103,3 +103,19 @@ def test_groups_are_compared_with_what_length_and_words_alone_tell(results_file)
     ]  # fmt: skip
     assert [one.auroc["Length in tokens"] for one in found] == [0.7, 0.5, 1.0]
     assert all(one.auroc["Notebook keywords in the prompt"] > 0.9 for one in found)
+
+
+def test_log_probability_of_the_prompts_is_a_baseline_too(results_file):
+    lists = [np.array([np.nan, -1.0 - p % 5, -3.0], np.float32) for p in range(10)]
+    lists[9] = np.array([], np.float32)  # was not run
+
+    def edit(columns):
+        columns["prompts/logprob"] = lists
+
+    results = read_results(results_file(edit=edit))
+    assert results.prompts["logprob"][:9] == pytest.approx([np.nanmean(one) for one in lists[:9]])
+    assert np.isnan(results.prompts["logprob"][9])
+    found = group_separations(results)[0]
+    source, base = results.prompts["logprob"][:5], results.prompts["logprob"][5:9]
+    wins = np.mean([(a > b) + (a == b) / 2 for a in source for b in base])
+    assert found.auroc["Log-probability per token"] == pytest.approx(wins)

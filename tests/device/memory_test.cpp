@@ -41,13 +41,16 @@ struct Case {
 };
 
 std::vector<Case> cases() {
-  const ReadoutsConfig forced{.forced = true}, trace{.step_trace = true}, again{.reencode = true};
+  const ReadoutsConfig forced{.forced = true}, trace{.step_trace = true}, again{.reencode = true},
+      logprob{.prompt_logprob = true};
   const std::vector<std::string> mixed{"base", "source", "v_proj layers=1 decode=persist",
                                        "kv_cache layers=1:2"},
       site{"v_proj layers=1"}, cache{"kv_cache layers=0:1"},
       compound{"kv_cache layers=1:3 growth=compound"};
   return {{"prefill", model(2), mixed, {24, 96, 1}, 4},
           {"prefill", model(2), mixed, {48, 96, 8, 8, 8}, 4},
+          {"prefill", model(2), mixed, {48, 96, 8, 8, 8}, 4, logprob},
+          {"prompt_logprob", model(2, 4096), mixed, {16, 96, 1, 8, 8}, 4, logprob},
           {"patches", model(4), site, {8, 96, 48}, 8},
           {"patches", model(1), cache, {8, 96, 48}, 8},
           {"decoding", model(4, 4096), mixed, {8, 64, 32, 8, 8}, 16},

@@ -297,6 +297,95 @@ TEST(BundleRunner, WindowsOfARowAreThoseOfAPromptWithItsTokens) {
   }
 }
 
+// Against the softmax of each position's logits, each prompt read alone.
+TEST(BundleRunner, LogProbabilitiesAreThoseOfThePromptsTokens) {
+  Study study({"base"}, 20, 90);  // of the second more than are computed at once
+  study.bundle.shape = {8, 96, 8};
+  study.bundle.contexts.push_back({PromptIndex(2), some_tokens(30, 5), "", false});
+  study.config.readouts.prompt_logprob = study.settings.readouts.prompt_logprob = true;
+  for (const bool rows : {true, false}) {
+    if (!rows) study.bundle.rows.clear();
+    BundleResult result = study.run();
+    const auto& found = column(result.prompts, columns::logprob);
+    ASSERT_EQ(found.size(), 2u);
+    for (std::size_t c = 0; c < 2; ++c) {
+      const auto& tokens = study.bundle.contexts[c].tokens;
+      const at::Tensor expected =
+          testing::logits_of(study.model, tokens).to(at::kDouble).log_softmax(-1);
+      ASSERT_EQ(found[c].size(), tokens.size());
+      EXPECT_TRUE(std::isnan(found[c][0]));
+      for (std::size_t i = 1; i < tokens.size(); ++i)
+        EXPECT_NEAR(found[c][i], expected[i - 1][tokens[i]].item<double>(), 1e-5) << c << " " << i;
+    }
+  }
+}
+
+// Of prompts that a row reads and of such as none does.
+TEST(BundleRunner, LogProbabilitiesOfLongPromptsAreTheirs) {
+  Study study({"base"}, 600, 530);
+  study.config.readouts.forced = study.settings.readouts.forced = false;
+  study.config.readouts.prompt_logprob = study.settings.readouts.prompt_logprob = true;
+  make_long(study);
+  study.bundle.contexts[1].columns = study.settings.window;
+  BundleResult result = study.run();
+  expect_all_ok(result);
+  const auto& found = column(result.prompts, columns::logprob);
+  for (std::size_t c = 0; c < 2; ++c) {
+    const auto& tokens = study.bundle.contexts[c].tokens;
+    const at::Tensor expected =
+        testing::logits_of(study.model, tokens).to(at::kDouble).log_softmax(-1);
+    ASSERT_EQ(found[c].size(), tokens.size());
+    for (std::size_t i = 1; i < tokens.size(); ++i)
+      EXPECT_NEAR(found[c][i], expected[i - 1][tokens[i]].item<double>(), 1e-5) << c << " " << i;
+  }
+}
+
+TEST(BundleRunner, LogProbabilitiesChangeNothingElse) {
+  Study study({"base", "source", "v_proj layers=2", "kv_cache layers=1:3"});
+  BundleResult without = study.run();
+  study.config.readouts.prompt_logprob = study.settings.readouts.prompt_logprob = true;
+  BundleResult with = study.run();
+  EXPECT_EQ(column(with.rows, columns::tokens), column(without.rows, columns::tokens));
+  EXPECT_EQ(column(with.rows, columns::kl_first), column(without.rows, columns::kl_first));
+  EXPECT_EQ(column(with.prompts, columns::spectra), column(without.prompts, columns::spectra));
+}
+
+// Each window as the sweep's own would give it.
+TEST(BundleRunner, EveryWindowIsMeasuredAsIfItWereTheSweeps) {
+  Study study({"base", "kv_cache layers=1:3"});
+  study.config.windows = study.settings.windows = {4, 6, 21};
+  BundleResult result = study.run();
+  const auto& of_prompts = column(result.prompts, columns::window_pr);  // [2, 3, 4 layers, 3]
+  for (std::size_t k = 0; k < 3; ++k) {
+    Study alone({"base", "kv_cache layers=1:3"});
+    alone.config.window = alone.settings.window = study.settings.windows[k];
+    BundleResult expected = alone.run();
+    const auto& raw = column(expected.prompts, columns::pr);
+    const auto& corrected = column(expected.prompts, columns::pr_corrected);
+    for (std::size_t i = 0; i < 2; ++i)
+      for (std::size_t layer = 0; layer < 4; ++layer) {
+        const auto at = ((i * 3 + k) * 4 + layer) * 3;
+        if (i == 0 && k == 2) {  // 20 tokens
+          EXPECT_TRUE(std::isnan(of_prompts[at]));
+          continue;
+        }
+        EXPECT_NEAR(of_prompts[at], raw[i * 4 + layer], 1e-5);
+        const double expected_corrected = corrected[i * 4 + layer];
+        EXPECT_EQ(std::isnan(of_prompts[at + 2]), std::isnan(expected_corrected));
+        if (!std::isnan(expected_corrected))
+          EXPECT_NEAR(of_prompts[at + 2] / expected_corrected, 1, 1e-5);
+      }
+    for (std::size_t r = 0; r < 2; ++r) {
+      const auto prompt = item(result, columns::window_pr_prompt, r);
+      const auto generated = item(result, columns::window_pr_generated, r);
+      const auto at = [&](std::size_t layer) { return (k * 4 + layer) * 3 + 1; };  // centred
+      const double expected_r_v = column(expected.rows, columns::r_v_prompt_centred)[r];
+      if (k < 2) EXPECT_NEAR(prompt[at(3)] / prompt[at(1)], expected_r_v, 1e-5);
+      EXPECT_EQ(std::isnan(generated[at(0)]), k == 2);
+    }
+  }
+}
+
 TEST(BundleRunner, CountsTheCellsThatWereWritten) {
   Study study({"base", "v_proj layers=2", "v_proj layers=1:3 decode=persist", "kv_cache layers=1:4",
                "kv_cache layers=1:4 entry=refeed"});

@@ -14,9 +14,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <functional>
 #include <limits>
 #include <random>
+#include <set>
 #include <vector>
 
 namespace rvsweep {
@@ -250,6 +252,89 @@ TEST(Metrics, OfRandomBlocksKeepTheirOrder) {
     EXPECT_LE(std::exp(spectral_entropy(sigma)), nuclear_ratio(sigma));
     EXPECT_LE(nuclear_ratio(sigma), 16.0);
   }
+}
+
+/// Rows of a block as vectors: mean 0 but for `shift`.
+at::Tensor random_block(unsigned seed, std::int64_t W, std::int64_t D, double shift) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<double> normal;
+  Numbers entries(static_cast<std::size_t>(W * D));
+  for (double& entry : entries) entry = normal(generator) + shift;
+  return at::tensor(entries, at::kDouble).view({W, D});
+}
+
+Numbers sums_of(const at::Tensor& block) { return values(centred_gram_sums(block)); }
+
+TEST(CentredGramSums, AreThoseOfTheRowsLessTheirMean) {
+  // Rows (1, 2) and (3, 8): less their mean (-1, -3) and (1, 3), Gram matrix 10 [[1, -1], [-1, 1]].
+  expect_near(sums_of(at::tensor({1.0, 2.0, 3.0, 8.0}, at::kDouble).view({2, 2})), {20, 400, 200},
+              1e-14);
+}
+
+TEST(CentredParticipationRatio, IsPrOfTheBlockLessItsMeanWhateverThatIs) {
+  const at::Tensor block = random_block(3, 16, 40, 0);
+  const auto sigma = values(singular_values(block - block.mean({0}, true)));
+  const double pr = participation_ratio(sigma);
+  for (const double shift : {0.0, 5.0, -300.0})
+    EXPECT_NEAR(centred_participation_ratio(sums_of(block + shift)), pr, 1e-9 * pr) << shift;
+}
+
+// Its definition: means over all rows i, j, k, l that are distinct.
+TEST(CorrectedParticipationRatio, IsTheRatioOfUnbiasedEstimates) {
+  constexpr std::int64_t W = 6, D = 9;
+  const at::Tensor block = random_block(5, W, D, 2);
+  double of_square = 0, of_squares = 0;
+  for (int i = 0; i < W; ++i)
+    for (int j = 0; j < W; ++j)
+      for (int k = 0; k < W; ++k)
+        for (int l = 0; l < W; ++l) {
+          if (std::set{i, j, k, l}.size() < 4) continue;
+          const at::Tensor a = block[i] - block[j], b = block[k] - block[l];
+          of_square += a.square().sum().item<double>() * b.square().sum().item<double>() / 4;
+          of_squares += std::pow(a.dot(b).item<double>(), 2) / 4;
+        }
+  EXPECT_NEAR(corrected_participation_ratio(sums_of(block), W), of_square / of_squares, 1e-9);
+}
+
+TEST(CorrectedParticipationRatio, IsNaNWhereItCannotBeEstimated) {
+  EXPECT_TRUE(std::isnan(corrected_participation_ratio(sums_of(random_block(5, 3, 9, 0)), 3)));
+  EXPECT_TRUE(std::isnan(corrected_participation_ratio(sums_of(at::ones({8, 4})), 8)));
+  EXPECT_FALSE(std::isnan(corrected_participation_ratio(sums_of(random_block(5, 4, 9, 0)), 4)));
+}
+
+// Windows of 16 rows from two populations whose participation ratios are as 1 to 2, with a mean.
+TEST(CorrectedParticipationRatio, RecoversARatioThatFewRowsHide) {
+  constexpr std::int64_t draws = 500, W = 16, D = 64;
+  const auto of_population = [](unsigned seed, double decay, double& truth) {
+    Numbers lambda;
+    for (int i = 0; i < D; ++i) lambda.push_back(std::exp(-i / decay));
+    const at::Tensor scale = at::tensor(lambda, at::kDouble);
+    const double trace = scale.sum().item<double>();
+    truth = trace * trace / scale.square().sum().item<double>();
+    return random_block(seed, draws * W, D, 0).view({draws, W, D}) * scale.sqrt() + 1;
+  };
+  double late = 0, early = 0, raw = 0, centred = 0, corrected = 0;
+  const at::Tensor of_late = of_population(1, 6, late), of_early = of_population(2, 12, early);
+  const auto pr_of = [](const at::Tensor& block, double(&found)[3]) {
+    const auto sums = sums_of(block);
+    found[0] = participation_ratio(values(singular_values(block)));
+    found[1] = centred_participation_ratio(sums);
+    found[2] = corrected_participation_ratio(sums, W);
+  };
+  for (std::int64_t draw = 0; draw < draws; ++draw) {
+    double a[3], b[3];
+    pr_of(of_late[draw], a);
+    pr_of(of_early[draw], b);
+    raw += a[0] / b[0] / draws;
+    centred += a[1] / b[1] / draws;
+    corrected += a[2] / b[2] / draws;
+  }
+  const double truth = late / early;
+  std::printf("true R_V %.3f: raw %.3f, centred %.3f, corrected %.3f\n", truth, raw, centred,
+              corrected);
+  EXPECT_NEAR(corrected, truth, 0.04);
+  EXPECT_GT(centred, truth + 0.15);
+  EXPECT_GT(raw, truth + 0.15);
 }
 
 }  // namespace

@@ -157,7 +157,7 @@ TEST_F(ConfigFile, AMalformedSetIsNamed) {
 TEST_F(ConfigFile, DumpFillsDefaultsAndKeepsEveryArm) {
   const std::string dumped = dump_config(read(required + "[sweep]\narm = base\narm = source\n"));
   for (const ConfigKey& key : config_keys()) {
-    if (key.repeatable || key.required) continue;
+    if (key.default_value.empty()) continue;
     EXPECT_NE(
         dumped.find(key.name.substr(key.name.find('.') + 1) + " = " + key.default_value + "\n"),
         std::string::npos)
@@ -165,6 +165,7 @@ TEST_F(ConfigFile, DumpFillsDefaultsAndKeepsEveryArm) {
   }
   EXPECT_NE(dumped.find("arm = base\narm = source\n"), std::string::npos);
   EXPECT_LT(dumped.find("[model]"), dumped.find("[prompts]"));
+  EXPECT_EQ(dumped.find("title"), std::string::npos);  // a text without a default
 }
 
 TEST_F(ConfigFile, ADumpReadsBackToTheSameValues) {

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
+#include <span>
 
 #include "plan/arm_forms.hpp"
 #include "plan/sample_plan.hpp"
@@ -23,7 +25,7 @@ std::vector<ConfigValue> lines(const std::vector<std::string>& texts) {
 /// Controls of the arms for a model of 8 layers.
 std::vector<Arm> controls(const std::vector<std::string>& arms,
                           const std::vector<std::string>& asked) {
-  return control_arms(lines(asked), parse_arms(lines(arms), sample_model(), 16), sample_model());
+  return control_arms(lines(asked), parse_arms(lines(arms), sample_model(), 16), sample_model(), 1);
 }
 
 std::vector<std::string> labels(const std::vector<Arm>& arms) {
@@ -92,7 +94,7 @@ Arm arm_of_two_patches() {
 
 TEST(Controls, ReachEveryPatchOfAnArm) {
   const auto of_two = [](const std::string& control) {
-    return control_arms(lines({control}), {arm_of_two_patches()}, sample_model()).at(0);
+    return control_arms(lines({control}), {arm_of_two_patches()}, sample_model(), 1).at(0);
   };
   for (const Patch& patch : of_two("gaussian").patches) {
     EXPECT_EQ(patch.donor.derivation, Derivation::gaussian);
@@ -106,12 +108,12 @@ TEST(Controls, MoveEveryPatchToAnotherBand) {
   std::vector<Arm> arms = parse_arms(lines({"kv_cache layers=4:8"}), sample_model(), 16);
   arms[0].patches.push_back(arms[0].patches[0]);
   arms[0].patches[1].layers = {0, 1};
-  const auto moved = control_arms(lines({"wrong_band"}), arms, sample_model()).at(0);
+  const auto moved = control_arms(lines({"wrong_band"}), arms, sample_model(), 1).at(0);
   EXPECT_EQ(format_layers(moved.patches[0].layers), "0:4");
   EXPECT_EQ(format_layers(moved.patches[1].layers), "6:8");
   EXPECT_EQ(moved.refusal, "");
   arms[0].patches[1].layers = {1, 2, 3, 4, 5, 6};
-  EXPECT_TRUE(says(control_arms(lines({"wrong_band"}), arms, sample_model()).at(0).refusal,
+  EXPECT_TRUE(says(control_arms(lines({"wrong_band"}), arms, sample_model(), 1).at(0).refusal,
                    {"no band of 6 layers", "1:7"}));
 }
 
@@ -140,9 +142,55 @@ TEST(Controls, RefusedWhereMovedBandsOverlap) {
 
 TEST(Controls, OfTheCacheAloneAreNotThoseOfAnArmThatPatchesASiteToo) {
   EXPECT_TRUE(says(refusal_message([] {
-                     control_arms(lines({"mean"}), {arm_of_two_patches()}, sample_model());
+                     control_arms(lines({"mean"}), {arm_of_two_patches()}, sample_model(), 1);
                    }),
                    {"mean", "no arm", "kv_cache"}));
+}
+
+TEST(Controls, AreAskedForSeveralTimes) {
+  const auto others = controls({"kv_cache layers=4:8"}, {"other_base*3"});
+  EXPECT_EQ(labels(others), (Labels{"kv_cache 4:8 | other_base", "kv_cache 4:8 | other_base:2",
+                                    "kv_cache 4:8 | other_base:3"}));
+  const Arm once = controls({"kv_cache layers=4:8"}, {"other_base"})[0];
+  EXPECT_EQ(others[0].canonical(), once.canonical());
+  EXPECT_TRUE(others[1].canonical().ends_with(" control=other_base:2"));
+  EXPECT_EQ(others[2].patches[0].donor.number, 3);
+}
+
+TEST(Controls, OfOnePatchAreAskedForSeveralTimes) {
+  const std::vector<std::string> joint{"kv_cache layers=4:8 & v_proj layers=2 label=joint"};
+  const Arm other = controls(joint, {"other_base*2 control_of=joint.1"}).at(1);
+  EXPECT_EQ(other.label, "joint.1 | other_base:2");
+  EXPECT_EQ(other.patches[0].donor.number, 2);
+  EXPECT_EQ(other.patches[1].donor.prompt, DonorPrompt::pair);
+  EXPECT_TRUE(other.canonical().ends_with(" control=other_base:2 patch=1"));
+  const Arm drawn = controls(joint, {"random_layers*3 control_of=joint.2"}).at(2);
+  EXPECT_EQ(format_layers(drawn.patches[0].layers), "4:8");
+  EXPECT_NE(format_layers(drawn.patches[1].layers), "2");
+  EXPECT_TRUE(drawn.canonical().ends_with(" control=random_layers:3 patch=2 of=2"));
+  EXPECT_EQ(controls(joint, {"random_layers"}).at(0).control_of, "4:8/2");
+}
+
+TEST(Controls, RandomLayersAreAsManyAndNeverTheSame) {
+  const auto drawn = [](const std::string& asked, const std::string& layers = "4:8") {
+    std::vector<std::string> sets;
+    for (const Arm& arm : controls({"kv_cache layers=" + layers}, {asked})) {
+      EXPECT_EQ(arm.control_of, layers);
+      sets.push_back(arm.refusal.empty() ? format_layers(arm.patches[0].layers) : "");
+      if (arm.refusal.empty())
+        EXPECT_EQ(arm.patches[0].layers.size(), parse_layer_sets(layers, 8)[0].size());
+    }
+    return sets;
+  };
+  const auto sets = drawn("random_layers*20");
+  EXPECT_EQ(std::set<std::string>(sets.begin(), sets.end()).size(), 20u);
+  EXPECT_EQ(std::ranges::count(sets, "4:8"), 0);
+  const auto fewer = drawn("random_layers*3");
+  EXPECT_TRUE(std::ranges::equal(fewer, std::span(sets).first(3)));
+  // A model of 8 layers has 7 other sets of one layer, and none of eight.
+  const auto single = drawn("random_layers*8", "2");
+  EXPECT_EQ(std::ranges::count(single, ""), 1);
+  EXPECT_EQ(drawn("random_layers", "0:8"), std::vector<std::string>{""});
 }
 
 TEST(Controls, RefusedNamingTheirPlace) {
@@ -156,17 +204,21 @@ TEST(Controls, RefusedNamingTheirPlace) {
   EXPECT_TRUE(says(refusal({"zero control_of=kv_cache 4:9"}), {"kv_cache 4:9", "kv_cache 4:8"}));
   EXPECT_TRUE(says(refusal({"mean control_of=v_proj 2"}), {"mean", "no arm", "kv_cache"}));
   EXPECT_TRUE(says(refusal({"none"}), {"none"}));
+  EXPECT_TRUE(says(refusal({"self*2"}), {"job.cfg:1", "self", "several times"}));
+  EXPECT_TRUE(says(refusal({"other_base*0"}), {"job.cfg:1", "other_base*0", "other_base*K"}));
+  EXPECT_TRUE(says(refusal({"other_base*x"}), {"other_base*x"}));
+  EXPECT_TRUE(says(refusal({"other_base, other_base*2"}), {"other_base", "twice"}));
 }
 
 /// Of a row with one patch, into contexts and derived.
 std::int32_t donor_of(const BundleRow& row) { return row.donors.at(0).index; }
 
 /// Donor of every row of an arm, by text.
-std::vector<std::string> donors(const SamplePlan& plan, Control control) {
+std::vector<std::string> donors(const SamplePlan& plan, Control control, std::int32_t copy = 1) {
   std::vector<std::string> texts(plan.pairs.size());
   for (const Bundle& bundle : plan.bundles)
     for (const BundleRow& row : bundle.rows)
-      if (plan.arms[row.arm.value].control == control)
+      if (const Arm& arm = plan.arms[row.arm.value]; arm.control == control && arm.copy == copy)
         texts[plan.rows[row.row.value].pair.value] = bundle.contexts.at(donor_of(row)).text;
   return texts;
 }
@@ -188,6 +240,25 @@ TEST(PlannedControls, OtherDonorsFollowASeededCyclicOrder) {
     EXPECT_EQ(sources[order[i]], letters(next));
     EXPECT_EQ(bases[order[i]], letters(static_cast<char>(next - 'a' + 'A')));
   }
+}
+
+TEST(PlannedControls, SeveralDonorsOfAPairAreDistinctAndEachGivesToEachPairOnce) {
+  auto config = sample_config({"kv_cache layers=4:8"});
+  config.controls = lines({"other_base*4"});
+  const auto plan = sample_plan(config, prompt_set({{letters('a'), letters('A')},
+                                                    {letters('b'), letters('B')},
+                                                    {letters('c'), letters('C')},
+                                                    {letters('d'), letters('D')}}));
+  std::set<std::pair<std::string, std::size_t>> given;
+  for (const int copy : {1, 2, 3}) {
+    const auto texts = donors(plan, Control::other_base, copy);
+    EXPECT_EQ(std::set(texts.begin(), texts.end()).size(), 4u);
+    for (std::size_t pair = 0; pair < 4; ++pair) {
+      EXPECT_NE(texts[pair], letters(static_cast<char>('A' + pair)));
+      EXPECT_TRUE(given.emplace(texts[pair], pair).second);
+    }
+  }
+  EXPECT_TRUE(says(plan.refusal(plan.rows[4]), {"other_base:4", "another pair"}));
 }
 
 TEST(PlannedControls, AnotherPairsPromptIsNeverTheRecipients) {

@@ -153,6 +153,20 @@ TEST(MakePlan, LongPromptsHaveSlotsOfTheirOwnAndNothingIsPadded) {
   EXPECT_NEAR(bundle.cost, cost, 0.01 * cost);
 }
 
+TEST(MakePlan, SlotsOfLongPromptsHoldTheLongestWindow) {
+  auto config = sample_config({"base"});
+  config.readouts.first_token = config.readouts.forced = false;
+  config.windows = {16, 40};
+  const auto prompts = prompt_set({{text(600, 's'), text(700, 'b')}});
+  EXPECT_EQ(slot_columns(sample_plan(config, prompts).bundles.at(0)),
+            (std::vector<std::int64_t>{40, 700}));
+  config.windows.clear();
+  config.arms.push_back({"v_proj layers=2 window=50", "job.cfg:9"});
+  const auto slots =
+      slot_columns(sample_plan(config, prompt_set({{text(600, 's'), text(3, 'b')}})).bundles.at(0));
+  EXPECT_EQ(slots, (std::vector<std::int64_t>{600, 50}));
+}
+
 TEST(MakePlan, SlotsOfLongDonorsAreKeptWhole) {
   auto config = sample_config({"base", "kv_cache layers=4:8"});
   config.controls = {{"gaussian", "job.cfg:30"}};
@@ -359,6 +373,14 @@ TEST(MakePlan, RowIdsStayWhenPairsAreAddedAtTheEnd) {
   const auto some = sample_plan(config, prompt_set(texts));
   ASSERT_EQ(some.rows.size(), 7u * 3u * 2u);
   for (std::size_t i = 0; i < some.rows.size(); ++i) EXPECT_EQ(some.rows[i].id, all.rows[i].id);
+}
+
+TEST(MakePlan, KeepsTheClustersOfPrompts) {
+  PromptSet prompts = prompt_set({{std::string(30, 'a'), std::string(30, 'b')}});
+  prompts.prompts[1].cluster = "template";
+  const auto plan = sample_plan(sample_config({"base"}), prompts);
+  EXPECT_EQ(plan.cluster(plan.prompts[0]), "");
+  EXPECT_EQ(plan.cluster(plan.prompts[1]), "template");
 }
 
 }  // namespace

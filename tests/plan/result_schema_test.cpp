@@ -47,6 +47,35 @@ TEST(PromptColumns, AreThoseOfTheContract) {
        {"pr", "effective_rank", "spectral_entropy", "stable_rank", "nuclear_ratio"})
     expect_column(columns, metric, ColumnType::float64, {8});
   expect_column(columns, "r_v", ColumnType::float64, {});
+  for (const char* metric : {"pr_centred", "pr_corrected"})
+    expect_column(columns, metric, ColumnType::float64, {8});
+  for (const char* metric : {"r_v_centred", "r_v_corrected"})
+    expect_column(columns, metric, ColumnType::float64, {});
+  expect_column(columns, "gram_sums", ColumnType::float32, {8, 3});
+  EXPECT_FALSE(columns.contains("logprob"));
+  EXPECT_FALSE(columns.contains("window_pr"));
+}
+
+TEST(PromptColumns, AreMoreWithLogProbabilitiesAndSeveralWindows) {
+  auto config = sample_config({});
+  config.readouts.prompt_logprob = true;
+  config.windows = {16, 8};
+  const auto columns = by_name(prompt_columns(config, sample_model()));
+  expect_column(columns, "logprob", ColumnType::float32_list, {});
+  expect_column(columns, "window_pr", ColumnType::float32, {2, 8, 3});
+  for (const char* name : {"window_pr_prompt", "window_pr_generated"})
+    expect_column(rows(config), name, ColumnType::float32, {2, 8, 3});
+}
+
+TEST(ReadoutNames, AreTheNumbersOfARowThatAStudyMayBeAbout) {
+  auto config = sample_config({});
+  config.readouts.forced = false;
+  const auto names = readout_names(row_columns(config, sample_model(), {}, {}));
+  for (const char* name : {"kl_first", "keyword_count", "r_v_generated", "r_v_prompt_corrected"})
+    EXPECT_NE(std::ranges::find(names, name), names.end()) << name;
+  for (const char* name : {"logprob_source", "status", "text", "change_norm", "n_generated",
+                           "cells_changed", "spectra_prompt"})
+    EXPECT_EQ(std::ranges::find(names, name), names.end()) << name;
 }
 
 TEST(RowColumns, AreThoseOfTheContract) {
@@ -84,8 +113,12 @@ TEST(RowColumns, OfReadoutsThatAreOffAreAbsent) {
     std::set<std::string> columns;
   };
   const std::vector<Case> cases{
-      {&ReadoutsConfig::spectra_prompt, {"spectra_prompt", "r_v_prompt"}},
-      {&ReadoutsConfig::spectra_generated, {"spectra_generated", "r_v_generated"}},
+      {&ReadoutsConfig::spectra_prompt,
+       {"spectra_prompt", "gram_sums_prompt", "r_v_prompt", "r_v_prompt_centred",
+        "r_v_prompt_corrected"}},
+      {&ReadoutsConfig::spectra_generated,
+       {"spectra_generated", "gram_sums_generated", "r_v_generated", "r_v_generated_centred",
+        "r_v_generated_corrected"}},
       {&ReadoutsConfig::keywords, {"keyword_count", "keyword_rate", "recursive_x"}},
       {&ReadoutsConfig::copying,
        {"keyword_count_new", "copied_ngrams", "repeated_ngrams", "repetitive"}},

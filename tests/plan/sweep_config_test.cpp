@@ -110,6 +110,23 @@ TEST(SweepConfig, TakesWhatIsWritten) {
   EXPECT_EQ(parsed("sweep.bundle_rows", "1024").bundle_rows, 1024);
 }
 
+TEST(SweepConfig, MeasuresSeveralWindowsOfWhichTheFirstIsTheSweeps) {
+  EXPECT_TRUE(parsed("", "").windows.empty());
+  const SweepConfig config = parsed("model.window", "16, 8,32");
+  EXPECT_EQ(config.window, 16);
+  EXPECT_EQ(config.windows, (std::vector<std::int64_t>{16, 8, 32}));
+}
+
+TEST(SweepConfig, HoldsWhatTheStudyRegisters) {
+  EXPECT_EQ(parsed("", "").study.primary.text, "");
+  EXPECT_EQ(parsed("", "").study.margin_unit, "d_z");
+  EXPECT_EQ(parsed("", "").study.margin, 0.2);
+  EXPECT_EQ(parsed("study.primary", "kl_first").study.primary.where, "job.cfg:7");
+  EXPECT_EQ(parsed("study.title", "Layers, again").study.title, "Layers, again");
+  EXPECT_EQ(parsed("study.margin", "gap:0.1").study.margin_unit, "gap");
+  EXPECT_EQ(parsed("study.margin", "gap:0.1").study.margin, 0.1);
+}
+
 TEST(SweepConfig, KeepsArmLinesInOrderWithTheirPlaces) {
   auto values = with("", "");
   values["sweep.arm"] = {{"base", "job.cfg:3"}, {"v_proj layers=4", "job.cfg:4"}};
@@ -144,6 +161,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"model.window", "8.5", "2 to"}, BadValue{"model.window", "wide", "2 to"},
         BadValue{"model.window", "", "2 to"}, BadValue{"model.window", "16 tokens", "2 to"},
         BadValue{"model.window", "99999999999999999999", "2 to"},
+        BadValue{"model.window", "16,16", "twice"}, BadValue{"study.margin", "0.2", "d_z:0.2"},
+        BadValue{"study.margin", "d_z:0", "d_z:0.2"},
+        BadValue{"study.margin", "d_z:inf", "d_z:0.2"},
+        BadValue{"study.margin", "nats:0.2", "d_z:0.2"}, BadValue{"study.family", "all", "arms"},
         BadValue{"prompts.pairing", "crossed", "listed"},
         BadValue{"prompts.template", "chat", "none"},
         BadValue{"generation.max_new_tokens", "-1", "0 to"},

@@ -12,7 +12,8 @@ from explicit_model import ExplicitModel
 from philox import key64, permutation
 from row_spec import Pair, Prompt, Refusal, RowSpec, joint
 
-OF_SITES = ("self", "other_base", "other_source", "gaussian", "zero", "reverse")
+OF_SITES = ("self", "other_base", "other_source", "gaussian", "zero", "reverse", "random_layers")
+SEVERAL = ("other_base", "other_source", "random_layers")  # a config may ask for NAME*K; copy k > 1 is called NAME:k
 OF_KV_CACHE = (*OF_SITES, "full_swap", "filler", "shuffled", "mean", "wrong_band")
 
 
@@ -39,7 +40,9 @@ def compiled(
     """What `run` takes for one row. `only`: the one patch that the control changes, from 1; 0: all."""
     if not arm.patched:
         return Compiled(arm, pair.base if arm.kind == "base" else pair.source, ())
-    row = control_row(arm, control, study.model.n_layers, only)
+    control, _, copy = (control or "").partition(":")
+    number = int(copy or 1)
+    row = control_row(arm, control, study.model.n_layers, study.seed, number, only)
     if isinstance(row, Refusal):
         return row
     recipient, source = pair.roles(row.direction)
@@ -47,26 +50,33 @@ def compiled(
         return Refusal("empty prompt")
     donors = []
     for place, patch in enumerate(row.patches, 1):
-        of_patch = control if only in (0, place) else None
-        donors.append(control_donor(study, patch, pair, recipient, source, of_patch))
+        of_patch = control if only in (0, place) else ""
+        donors.append(control_donor(study, patch, pair, recipient, source, of_patch, number))
         if isinstance(donors[-1], Refusal):
             return donors[-1]
     return Compiled(row, recipient, tuple(donors))
 
 
-def control_row(arm: RowSpec, control: str | None, n_layers: int, only: int = 0) -> RowSpec | Refusal:
+def control_row(
+    arm: RowSpec, control: str, n_layers: int, seed: int, number: int, only: int = 0
+) -> RowSpec | Refusal:
     if control == "full_swap":
         return RowSpec("kv_cache", tuple(range(n_layers)), arm.direction)
-    patches = []
-    for place, patch in enumerate(arm.patches, 1):
-        if control == "reverse":
-            patch = replace(patch, direction=reversed_direction(arm.direction))
-        elif control == "wrong_band" and only in (0, place):
-            layers = wrong_band(patch.layers, n_layers)
-            if layers is None:
-                return Refusal("no band of this width beside the arm's layers")
-            patch = replace(patch, layers=layers)
-        patches.append(patch)
+    patches = list(arm.patches)
+    changed = [place for place in range(len(patches)) if only in (0, place + 1)]
+    bands = [patches[place].layers for place in changed]
+    if control == "reverse":
+        patches = [replace(patch, direction=reversed_direction(arm.direction)) for patch in patches]
+    elif control == "wrong_band":
+        bands = [wrong_band(layers, n_layers) for layers in bands]
+        if None in bands:
+            return Refusal("no band of this width beside the arm's layers")
+    elif control == "random_layers":
+        bands = drawn_layers(bands, n_layers, seed, number)
+        if bands is None:
+            return Refusal("too few other sets of as many layers")
+    for place, layers in zip(changed, bands):
+        patches[place] = replace(patches[place], layers=layers)
     return Refusal("bands of two caches overlap") if caches_conflict(patches) else joint(patches)
 
 
@@ -87,18 +97,45 @@ def wrong_band(layers: Sequence[int], n_layers: int) -> tuple[int, ...] | None:
     return tuple(range(n_layers - width, n_layers)) if end <= n_layers - width else None
 
 
+def drawn_layers(
+    bands: Sequence[tuple[int, ...]], n_layers: int, seed: int, number: int
+) -> list[tuple[int, ...]] | None:
+    """The `number`-th choice of as many layers for each patch that is neither `bands` nor an earlier one."""
+    found = [[tuple(sorted(layers)) for layers in bands]]
+    own = "/".join(layers_text(layers) for layers in bands)
+    for draw in range(1000):
+        orders = [permutation(key64(seed, "random_layers", own, p, draw), 0, n_layers - 1) for p in range(len(bands))]
+        drawn = [tuple(sorted(order[: len(layers)])) for order, layers in zip(orders, bands)]
+        if drawn not in found:
+            found.append(drawn)
+        if len(found) > number:
+            return drawn
+    return None
+
+
+def layers_text(layers: tuple[int, ...]) -> str:
+    """As /arms/spec writes them: 3 for one layer, 2:5 for a run, joined by +."""
+    runs: list[list[int]] = []
+    for layer in sorted(layers):
+        if runs and runs[-1][-1] == layer - 1:
+            runs[-1].append(layer)
+        else:
+            runs.append([layer])
+    return "+".join(f"{run[0]}" if len(run) == 1 else f"{run[0]}:{run[-1] + 1}" for run in runs)
+
+
 def reversed_direction(direction: str) -> str:
     return "base_to_source" if direction == "source_to_base" else "source_to_base"
 
 
 def control_donor(
-    study: Study, row: RowSpec, pair: Pair, recipient: Prompt, source: Prompt, control: str | None
+    study: Study, row: RowSpec, pair: Pair, recipient: Prompt, source: Prompt, control: str, number: int
 ) -> Donor | Refusal:
     model = study.model
     if control == "self":
         return donors.of_prompt(model, recipient)
     if control in ("other_base", "other_source"):
-        other = next_pair_prompt(study, pair, row.direction, recipient, control)
+        other = next_pair_prompt(study, pair, row.direction, recipient, control, number)
         return Refusal("no other pair's prompt differs") if other is None else _of(model, other)
     if control == "filler":
         if study.filler is None or len(study.filler.tokens) < len(source.tokens):
@@ -122,13 +159,18 @@ def _of(model: ExplicitModel, prompt: Prompt) -> Donor | Refusal:
     return donors.of_prompt(model, prompt) if prompt.tokens else Refusal("empty donor")
 
 
-def next_pair_prompt(study: Study, pair: Pair, direction: str, recipient: Prompt, control: str) -> Prompt | None:
-    """Of the pairs in a random cyclic order, the next one's prompt of that side whose text is not the recipient's."""
+def next_pair_prompt(
+    study: Study, pair: Pair, direction: str, recipient: Prompt, control: str, number: int
+) -> Prompt | None:
+    """Of the pairs in a random cyclic order: the next ones' prompts of that side, each text once and none the
+    recipient's; the `number`-th of them."""
     order = permutation(key64(study.seed, "derangement"), 0, len(study.pairs) - 1)
     place = next(i for i, index in enumerate(order) if study.pairs[index].id == pair.id)
+    found = {recipient.text: recipient}
     for step in range(1, len(order)):
         roles = study.pairs[order[(place + step) % len(order)]].roles(direction)
         other = roles[0 if control == "other_base" else 1]
-        if other.text != recipient.text:
+        found.setdefault(other.text, other)
+        if len(found) > number:
             return other
     return None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from controls import OF_KV_CACHE, OF_SITES, caches_conflict
+from controls import OF_KV_CACHE, OF_SITES, SEVERAL, caches_conflict
 from explicit_model import SITES
 from family_spec import FamilySpec
 from row_spec import RowSpec, joint
@@ -15,6 +15,7 @@ from row_spec import RowSpec, joint
 POSITIONS = ("all", "last", "span", "first", "bos", "not_bos", "keywords")
 KEYWORDS = ("the", "you", "recursive", "attention", "of", "a", "language", "naïve", "describe")
 SWEEP_SEED = 1
+COPIES = 3  # of every control that may be asked for several times
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def random_job(seed: int, spec: FamilySpec, size, folder: Path, features: Featur
         rows.append(Row(f"a{len(arms):02d}", arm))
         lines.append(f"{' & '.join(arm_line(patch, words, window) for patch in arm.patches)} label={rows[-1].label}")
     controls = random_controls(rng, rows[2:], size.n_controls, features)
-    lines_of_controls = [f"{row.control} control_of={row.label.split(' | ')[0]}" for row in controls]
+    lines_of_controls = [control_line(row) for row in controls if ":" not in row.control]
     for row in controls:
         if row.control == "full_swap":  # once for each direction, whatever the arm
             suffix = "" if row.arm.direction == "source_to_base" else " base_to_source"
@@ -131,8 +132,16 @@ def random_controls(rng: random.Random, arms: Sequence[Row], count: int, feature
                 ):
                     able.append(Row(label, row.arm, control, only))
         if able:
-            rows.append(rng.choice(able))
+            of = rng.choice(able)
+            copies = [control, *(f"{control}:{copy}" for copy in range(2, COPIES + 1) if control in SEVERAL)]
+            rows += [replace(of, label=of.label + copy.removeprefix(control), control=copy) for copy in copies]
     return rows
+
+
+def control_line(row: Row) -> str:
+    """For all copies of a control, of which `row` is the first."""
+    several = f"*{COPIES}" if row.control in SEVERAL else ""
+    return f"{row.control}{several} control_of={row.label.split(' | ')[0]}"
 
 
 def random_arm(rng: random.Random, spec: FamilySpec, features: Features) -> RowSpec:

@@ -11,7 +11,7 @@ import torch
 import geometry
 import random_arms
 import readouts
-from controls import OF_KV_CACHE
+from controls import OF_KV_CACHE, SEVERAL
 from explicit_model import SITES
 from family_spec import read_family_spec
 from parity_study import load
@@ -137,7 +137,8 @@ def test_the_jobs_cover_the_settings(tiny_model, demo_model, tmp_path):
     assert len(own) >= 300
     (demo,) = jobs_of(["demo"], tiny_model, demo_model, tmp_path)
     assert len({row.arm for row in demo.rows if row.arm.patched and row.control is None}) >= 30
-    assert {row.control for row in rows} == {None, *OF_KV_CACHE}
+    copies = {f"{name}:{copy}" for name in SEVERAL for copy in range(2, random_arms.COPIES + 1)}
+    assert {row.control for row in rows} == {None, *OF_KV_CACHE, *copies}
     arms = [row.arm for row in rows if row.control is None]
     caches = [arm for arm in arms if arm.kind == "kv_cache"]
     assert {arm.kind for arm in arms} == {"kv_cache", *SITES}

@@ -72,7 +72,7 @@ TEST_P(ColumnTest, KeepsStatus) {
 
 TEST_P(ColumnTest, KeepsColumnsWithoutItemsOrWithEmptyItems) {
   for (ColumnType type : {ColumnType::int32, ColumnType::float64, ColumnType::utf8,
-                          ColumnType::status, ColumnType::uint64}) {
+                          ColumnType::status, ColumnType::uint64, ColumnType::float32_list}) {
     const ColumnSpec spec = spec_of(type, {4});
     EXPECT_EQ(round_trip(spec, fill_values(spec, 0)), fill_values(spec, 0));
   }
@@ -89,49 +89,45 @@ std::vector<std::int32_t> list_at(std::int64_t i) {
   return std::vector<std::int32_t>(static_cast<std::size_t>(i % 5), static_cast<std::int32_t>(i));
 }
 
-Lists lists_of(std::int64_t first, std::int64_t end) {
-  Lists lists;
-  for (std::int64_t i = first; i < end; ++i) lists.push_back(list_at(i));
-  return lists;
+TEST_P(ColumnTest, KeepsLists) {
+  const std::vector<std::vector<std::int32_t>> lists{{}, {1}, {INT32_MAX, -1, 0}, {}};
+  EXPECT_EQ(round_trip(spec_of(ColumnType::int32_list, {}), lists), ColumnValues(lists));
+  EXPECT_EQ(round_trip(spec_of(ColumnType::int32_list, {2}), lists), ColumnValues(lists));
+  const std::vector<float> reals{std::nanf("0x77"), -0.0f, 1e-45f};
+  const auto read =
+      round_trip(spec_of(ColumnType::float32_list, {}), std::vector<std::vector<float>>{{}, reals});
+  const auto& of_reals = std::get<std::vector<std::vector<float>>>(read);
+  ASSERT_EQ(of_reals.size(), 2);
+  EXPECT_TRUE(of_reals[0].empty());
+  expect_same_bits(ColumnValues(of_reals[1]), reals);
 }
 
-TEST_P(ColumnTest, KeepsLists) {
-  const Lists lists{{}, {1}, {INT32_MAX, -1, 0}, {}};
-  const ColumnSpec spec = spec_of(ColumnType::int32, {});
-  const ColumnSpec none{"none", ColumnType::int32, {}, "1", "no lists", ""};
-  Handle file = create_file(path_);
-  write_lists(
-      file, spec, 4, [&](std::int64_t, std::int64_t) { return lists; }, GetParam());
-  write_lists(file, none, 0, lists_of, GetParam());
-  file.close("closing");
-  const Handle opened = open_file(path_);
-  EXPECT_EQ(read_lists(open_dataset(opened, "values"), 0, 4), lists);
-  EXPECT_EQ(read_lists(open_dataset(opened, "values"), 1, 2), (Lists{lists[1], lists[2]}));
-  EXPECT_TRUE(read_lists(open_dataset(opened, "none"), 0, 0).empty());
+template <class ValueAt>
+PieceOf piece_of(ValueAt value_at) {
+  return [=](std::int64_t first, std::int64_t end) {
+    std::vector<decltype(value_at(first))> values;
+    for (std::int64_t i = first; i < end; ++i) values.push_back(value_at(i));
+    return ColumnValues(values);
+  };
 }
 
 TEST_P(ColumnTest, IsWrittenReadAndCopiedPieceByPiece) {
   const ColumnSpec texts = spec_of(ColumnType::utf8, {});
-  const ColumnSpec lists{"lists", ColumnType::int32, {}, "1", "lists", ""};
-  const auto piece = [](std::int64_t first, std::int64_t end) {
-    std::vector<std::string> values;
-    for (std::int64_t i = first; i < end; ++i) values.push_back(text_at(i));
-    return ColumnValues(values);
-  };
+  const ColumnSpec lists{"lists", ColumnType::int32_list, {}, "1", "lists", ""};
   Handle file = create_file(path_);
-  write_column(file, texts, in_pieces, piece, Chunking::none);
-  write_lists(file, lists, in_pieces, lists_of, Chunking::none);
   const Handle copy = ensure_group(file, "copy");
-  copy_column(file, copy, texts, GetParam());
-  copy_lists(file, copy, lists, GetParam());
-  for (const Handle* group : {static_cast<const Handle*>(&file), &copy}) {
-    EXPECT_EQ(read_column(*group, texts), piece(0, in_pieces));
-    EXPECT_EQ(read_items(open_dataset(*group, "values"), texts, 16000, 500), piece(16000, 16500));
-    EXPECT_EQ(read_lists(open_dataset(*group, "lists"), 0, in_pieces), lists_of(0, in_pieces));
-    std::int64_t i = 0;
-    read_texts(*group, texts, [&](const std::string& text) { EXPECT_EQ(text, text_at(i++)); });
-    EXPECT_EQ(i, in_pieces);
+  for (const auto& [spec, piece] :
+       {std::pair(texts, piece_of(text_at)), std::pair(lists, piece_of(list_at))}) {
+    write_column(file, spec, in_pieces, piece, Chunking::none);
+    copy_column(file, copy, spec, GetParam());
+    for (const Handle* group : {static_cast<const Handle*>(&file), &copy}) {
+      EXPECT_EQ(read_column(*group, spec), piece(0, in_pieces));
+      EXPECT_EQ(read_items(open_dataset(*group, spec.name), spec, 16000, 500), piece(16000, 16500));
+    }
   }
+  std::int64_t i = 0;
+  read_texts(copy, texts, [&](const std::string& text) { EXPECT_EQ(text, text_at(i++)); });
+  EXPECT_EQ(i, in_pieces);
 }
 
 TEST_P(ColumnTest, IsWrittenBlockByBlockInAnyOrder) {

@@ -45,10 +45,12 @@ std::string item_bytes(const ColumnSpec& spec, const ColumnValues& values, std::
         using Value = typename std::decay_t<decltype(held)>::value_type;
         std::string bytes;
         for (std::size_t k = item * size; k < (item + 1) * size; ++k) {
-          if constexpr (std::is_same_v<Value, std::string>) {
-            bytes += held[k] + '\0';
-          } else {
+          if constexpr (std::is_arithmetic_v<Value>) {
             bytes.append(reinterpret_cast<const char*>(&held[k]), sizeof(Value));
+          } else {  // a text or a list
+            bytes.append(reinterpret_cast<const char*>(held[k].data()),
+                         held[k].size() * sizeof(typename Value::value_type));
+            bytes += '\0';
           }
         }
         return bytes;
@@ -142,7 +144,8 @@ TEST(Merge, HoldsTheStaticTablesAndAttributes) {
   EXPECT_EQ(column("prompts", "text", ColumnType::utf8), ColumnValues(sweep.prompts.text));
   EXPECT_EQ(column("prompts", "n_tokens", ColumnType::int32),
             ColumnValues(std::vector<std::int32_t>{3, 0, 2, 1, 5}));
-  EXPECT_EQ(h5::read_lists(h5::open_dataset(file, "prompts/tokens"), 0, 5), sweep.prompts.tokens);
+  EXPECT_EQ(column("prompts", "tokens", ColumnType::int32_list),
+            ColumnValues(sweep.prompts.tokens));
   EXPECT_EQ(column("pairs", "source", ColumnType::int32), ColumnValues(sweep.pairs.source));
   EXPECT_EQ(column("pairs", "base", ColumnType::int32), ColumnValues(sweep.pairs.base));
   EXPECT_EQ(column("arms", "spec", ColumnType::utf8), ColumnValues(sweep.arms.spec));

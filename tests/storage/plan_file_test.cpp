@@ -71,6 +71,8 @@ void expect_round_trip(const sample::Sweep& written) {
   EXPECT_EQ(all_of(read.prompts.id), written.prompts.id);
   EXPECT_EQ(all_of(read.prompts.text), written.prompts.text);
   EXPECT_EQ(all_of(read.prompts.group), written.prompts.group);
+  for (std::size_t p = 0; p < written.prompts.cluster.size(); ++p)
+    EXPECT_EQ(read.cluster(p), written.prompts.cluster[p]);
   EXPECT_EQ(all_of(read.pairs.id), written.pairs.id);
   EXPECT_EQ(read.pairs.source, written.pairs.source);
   EXPECT_EQ(read.pairs.base, written.pairs.base);
@@ -86,12 +88,20 @@ void expect_round_trip(const sample::Sweep& written) {
   };
   EXPECT_EQ(column("prompts", "reason", ColumnType::utf8), ColumnValues(written.prompts.reason));
   EXPECT_EQ(column("rows", "status", ColumnType::status), ColumnValues(written.rows.status));
-  const auto n_prompts = std::ssize(written.prompts.id);
-  EXPECT_EQ(h5::read_lists(h5::open_dataset(file, "prompts/tokens"), 0, n_prompts),
-            written.prompts.tokens);
+  const ColumnSpec tokens{"prompts/tokens", ColumnType::int32_list, {}, "", "", ""};
+  EXPECT_EQ(h5::read_values<std::vector<std::int32_t>>(file, tokens), written.prompts.tokens);
 }
 
 TEST(PlanFile, KeepsEveryPartOfTheSweep) { expect_round_trip(sample::sweep()); }
+
+TEST(PlanFile, HasNoClustersWhereNoPromptHasOne) {
+  sample::Sweep sweep = sample::sweep();
+  sweep.prompts.cluster.assign(sweep.prompts.id.size(), "");
+  const TemporaryFolder folder;
+  sample::write_plan(folder.path(), sweep);
+  EXPECT_EQ(read_plan_file(folder.path()).prompts.cluster.size(), 0u);
+  EXPECT_EQ(read_plan_file(folder.path()).cluster(1), "");
+}
 
 TEST(PlanFile, KeepsWhatASweepHasGrownFrom) { expect_round_trip(sample::extended_sweep()); }
 

@@ -16,7 +16,7 @@ inline constexpr std::int64_t n_layers = 3, window = 4, max_new = 5;
 /// All of plan.h5, column by column.
 struct Sweep : SweepFacts, BundleOfItem {
   struct Prompts {
-    std::vector<std::string> id, text, group, reason;
+    std::vector<std::string> id, text, group, cluster, reason;
     std::vector<std::vector<std::int32_t>> tokens;
   } prompts;
   struct Pairs {
@@ -42,6 +42,7 @@ inline Sweep sweep(std::int32_t n_bundles = 4) {
   s.prompts.text = {"Erkenne dich selbst — γνῶθι σεαυτόν", "", "line one\nline two", "🙂 emoji",
                     "plain"};
   s.prompts.group = {"recursive", "baseline", "", "recursive", "baseline"};
+  s.prompts.cluster = {"", "template 1", "", "", "vorlage ü"};
   s.prompts.reason = {"", "the prompt is empty", "", "", ""};
   s.prompts.tokens = {{1, 2, 3}, {}, {49151, 0}, {7}, {5, 6, 7, 8, 9}};
   s.pairs = {{"p0", "p1", "p2"}, {0, 2, 3}, {4, 1, 4}};
@@ -67,7 +68,8 @@ inline Sweep sweep(std::int32_t n_bundles = 4) {
   const std::string version = "participation_ratio 1: (sum lambda)^2 / sum lambda^2";
   s.prompt_columns = {
       {"spectra", ColumnType::float32, {n_layers, window}, "1", "singular values", ""},
-      {"metrics/pr", ColumnType::float64, {n_layers}, "1", "participation ratio", version}};
+      {"metrics/pr", ColumnType::float64, {n_layers}, "1", "participation ratio", version},
+      {"logprob", ColumnType::float32_list, {}, "nats", "of every token", ""}};
   s.row_columns = {
       {"status", ColumnType::status, {}, "1", "how the row ended", ""},
       {"reason", ColumnType::utf8, {}, "1", "why it was refused or failed", ""},
@@ -105,9 +107,11 @@ inline Plan plan_of(const Sweep& sweep) {
   for (std::size_t p = 0; p < sweep.prompts.id.size(); ++p) {
     const PromptIndex number(static_cast<std::int32_t>(sweep.number_of_prompt(p)));
     const auto n_tokens = static_cast<std::int32_t>(sweep.prompts.tokens[p].size());
+    const auto place = static_cast<std::int32_t>(p);
     plan.prompts.push_back(
-        {number, n_tokens, 0, static_cast<std::int32_t>(p), refusal(sweep.prompts.reason[p]), 0});
+        {number, n_tokens, 0, place, place, refusal(sweep.prompts.reason[p]), 0});
     plan.groups.push_back(sweep.prompts.group[p]);
+    plan.clusters.push_back(sweep.prompts.cluster[p]);
     plan.prompt_ids.add(sweep.prompts.id[p]);
     plan.texts.add(sweep.prompts.text[p]);
     plan.tokens.add(sweep.prompts.tokens[p]);
@@ -150,7 +154,9 @@ inline ColumnValues values_of(const ColumnSpec& spec, const std::vector<std::int
       std::visit(
           [&](auto& held) {
             using Value = typename std::decay_t<decltype(held)>::value_type;
-            if constexpr (std::is_same_v<Value, std::string>) {
+            if constexpr (std::ranges::range<Value> && !std::is_same_v<Value, std::string>) {
+              held[at] = Value(static_cast<std::size_t>(items[i] % 4), static_cast<float>(value));
+            } else if constexpr (std::is_same_v<Value, std::string>) {
               held[at] = items[i] % 4 == 0 ? "" : spec.name + " of ünï ✓ " + std::to_string(value);
             } else if constexpr (std::is_same_v<Value, std::int8_t>) {
               held[at] =

@@ -54,7 +54,7 @@ void expect_same_table(const ItemTable& read, const ItemTable& written) {
           using Values = std::decay_t<decltype(values)>;
           const auto& expected = std::get<Values>(written.columns[i].values);
           ASSERT_EQ(values.size(), expected.size());
-          if constexpr (std::is_same_v<Values, std::vector<std::string>>) {
+          if constexpr (!std::is_arithmetic_v<typename Values::value_type>) {
             EXPECT_EQ(values, expected);
           } else if (!values.empty()) {  // bit for bit, NaN included
             EXPECT_EQ(

@@ -35,3 +35,25 @@ def r_v(spectra: np.ndarray, early: int, late: int) -> float:
     """PR(late) / PR(early) of the spectra [L, W] of one text."""
     pr = metrics(spectra)["pr"]
     return float(pr[late] / pr[early])
+
+
+def centred_pr(rows: np.ndarray) -> float:
+    """Participation ratio of rows [W, D] less their mean."""
+    energies = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False) ** 2
+    return float(energies.sum() ** 2 / (energies**2).sum())
+
+
+def corrected_pr(rows: np.ndarray) -> float:
+    """Ratio of unbiased estimates of (tr C)^2 and tr C^2, C the covariance of rows [W, D]: means over all distinct
+    i, j, k, l of |x_i - x_j|^2 |x_k - x_l|^2 / 4 and ((x_i - x_j) (x_k - x_l))^2 / 4 (Chun et al. 2025, gamma_row).
+
+    By inner products of all differences: [W, W, W, W].
+    """
+    count = len(rows)
+    apart = rows[:, None] - rows[None]
+    products = np.einsum("ijd,kld->ijkl", apart, apart)
+    norms = np.einsum("ijd,ijd->ij", apart, apart)
+    i, j, k, l = np.ogrid[:count, :count, :count, :count]
+    distinct = (i != j) & (i != k) & (i != l) & (j != k) & (j != l) & (k != l)
+    of_square = (norms[:, :, None, None] * norms[None, None])[distinct].mean()
+    return float(of_square / (products[distinct] ** 2).mean())

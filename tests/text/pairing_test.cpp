@@ -37,8 +37,11 @@ Pairing pairing(PairingKind kind, std::vector<std::string> sources,
 
 std::int64_t length(const Prompt& prompt) { return std::ssize(prompt.text); }
 
+/// Falls from one prompt of a group to the next.
+double logprob(const Prompt& prompt) { return -static_cast<double>(prompt.text.size() % 7); }
+
 PromptSet paired(const PromptBank& bank, const Pairing& p, std::uint64_t seed = 1) {
-  return pair_bank(bank, p, seed, length);
+  return pair_bank(bank, p, seed, {length, logprob});
 }
 
 std::set<std::string> ids(const PromptSet& set) {
@@ -158,6 +161,27 @@ TEST(PairBank, OnePairIsEnough) {
     p.kind = kind;
     EXPECT_EQ(ids(paired(bank, p)), std::set<std::string>{"a~b"});
   }
+}
+
+TEST(PairBank, MatchesTheClosestPromptsWithinTheCaliper) {
+  // Lengths 10, 20, 30 beside 11, 12, 21, 60; log-probabilities -3, -6, -2 beside -4, -5, -0, -4.
+  PromptBank bank;
+  for (const auto& [id, n] : {std::pair("s1", 10), std::pair("s2", 20), std::pair("s3", 30)})
+    bank.prompts.push_back({id, std::string(n, 's'), "s"});
+  for (const auto& [id, n] :
+       {std::pair("b1", 11), std::pair("b2", 12), std::pair("b3", 21), std::pair("b4", 60)})
+    bank.prompts.push_back({id, std::string(n, 'b'), "b"});
+  auto p = pairing(PairingKind::matched, {"s"}, {"b"});
+  p.caliper = 10;
+  EXPECT_EQ(ids(paired(bank, p)), (std::set<std::string>{"s1~b1", "s2~b2", "s3~b3"}));
+  EXPECT_EQ(paired(bank, p).most_pairs, 3);
+  p.pairs = 1;
+  EXPECT_EQ(ids(paired(bank, p)), (std::set<std::string>{"s1~b1"}));
+  p.pairs = 0;
+  p.caliper = 0.6;
+  EXPECT_EQ(ids(paired(bank, p)), (std::set<std::string>{"s1~b1", "s2~b2"}));
+  p.caliper = 0.01;
+  EXPECT_TRUE(says(refusal_message([&] { paired(bank, p); }), {"job.cfg:3", "caliper", "widen"}));
 }
 
 TEST(PairBank, NamesTheNearestGroupWhereOneIsUnknown) {

@@ -62,6 +62,32 @@ TEST_F(Prompts, TakesGroupsAndLeavesOtherKeysToTheirOwner) {
   EXPECT_EQ(set.prompts[set.pairs[0].base.value].group, "history");
 }
 
+TEST_F(Prompts, TakesClustersOfEachSideOrOfBoth) {
+  const auto clusters = [&](const std::string& written) {
+    const auto set = read(R"({"pair": "one", "source": "S", "base": "B", )" + written + "}");
+    return std::pair(set.prompts[set.pairs[0].source.value].cluster,
+                     set.prompts[set.pairs[0].base.value].cluster);
+  };
+  using Two = std::pair<std::string, std::string>;
+  EXPECT_EQ(clusters(R"("x": 1)"), (Two{"", ""}));
+  EXPECT_EQ(clusters(R"("source_cluster": "t1")"), (Two{"t1", ""}));
+  EXPECT_EQ(clusters(R"("cluster": "t1")"), (Two{"t1", "t1"}));
+  EXPECT_EQ(clusters(R"("cluster": {"source": "t1", "base": "t2"})"), (Two{"t1", "t2"}));
+  EXPECT_EQ(clusters(R"("cluster": {"base": "t2"}, "source_cluster": "t3")"), (Two{"t3", "t2"}));
+  EXPECT_TRUE(says(refusal(R"({"pair": "one", "source": "S", "base": "B", "cluster": [1]})"),
+                   {at(1), "source_cluster", "not a text"}));
+  const auto table =
+      read_pairs(folder.write("pairs.csv", "pair,source,base,cluster\none,S,B,t1\ntwo,s,b,\n"));
+  EXPECT_EQ(table.prompts[table.pairs[0].base.value].cluster, "t1");
+  EXPECT_EQ(table.prompts[table.pairs[1].base.value].cluster, "");
+  const auto bank = read_bank(
+      folder.write("bank.jsonl", R"({"id": "a", "text": "A", "group": "g", "cluster": "t1"})"
+                                 "\n"
+                                 R"({"id": "b", "text": "B", "group": "g"})"));
+  EXPECT_EQ(bank.prompts[0].cluster, "t1");
+  EXPECT_EQ(bank.prompts[1].cluster, "");
+}
+
 TEST_F(Prompts, EqualTextAndGroupIsOnePrompt) {
   const auto set = read(first + "\n" + R"({"pair": "two", "source": "S", "base": "other"})" + "\n" +
                         R"({"pair": "three", "source": "B", "base": "B"})" + "\n" +

@@ -9,7 +9,7 @@ from pathlib import Path
 from rvsweep.data.errors import InputError
 from rvsweep.data.ratings import join
 from rvsweep.data.results import Results, ResultsError, read_results
-from rvsweep.stats.equivalence import Margin, parse_margin
+from rvsweep.stats.equivalence import Margin, parse_margin, registered_margin
 from rvsweep.stats.resampling import Bootstrap
 
 
@@ -25,14 +25,13 @@ def add_statistics_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--equivalence",
         type=_margin,
-        default=Margin(),
         metavar="BOUND",
-        help="what counts as negligible: d_z:X or gap:SHARE of source - base (default d_z:0.2)",
+        help="what counts as negligible: d_z:X or gap:SHARE of source - base (default: as the sweep's study.margin says, else d_z:0.2)",
     )
 
 
-def statistics_options(options: argparse.Namespace) -> tuple[Bootstrap, Margin]:
-    return Bootstrap(options.bootstrap, options.seed), options.equivalence
+def statistics_options(options: argparse.Namespace, results: Results) -> tuple[Bootstrap, Margin]:
+    return Bootstrap(options.bootstrap, options.seed), options.equivalence or registered_margin(results)
 
 
 def add_ratings_option(parser: argparse.ArgumentParser) -> None:

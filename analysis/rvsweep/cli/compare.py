@@ -25,5 +25,5 @@ def _compare(options: argparse.Namespace) -> None:
     files = [read_results(path) for path in options.results]
     output = options.output or options.results[0].parent / "compare.html"
     common.check_output(output, *options.results)
-    common.write(output, render(files, *common.statistics_options(options)))
+    common.write(output, render(files, *common.statistics_options(options, files[0])))
     print(output)

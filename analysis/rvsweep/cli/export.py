@@ -33,7 +33,7 @@ def _export(options: argparse.Namespace) -> None:
     if options.format == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise ResultsError("--format parquet needs pyarrow, which is not installed: pip install pyarrow")
     results = common.read_rated(options)
-    contrasts = contrasts_table(results, all_outcomes(results), *common.statistics_options(options))
+    contrasts = contrasts_table(results, all_outcomes(results), *common.statistics_options(options, results))
     parts: dict[str, Iterable[pd.DataFrame]] = {
         "rows": [tables.rows_table(results)],
         "layers": () if options.no_layers else tables.layer_tables(results),

@@ -46,7 +46,7 @@ def _power(options: argparse.Namespace) -> None:
             print(d_z, *(f"{value:.3f}" for value in values), sep="\t")
         return
     results = common.read_rated(options)
-    bootstrap, margin = common.statistics_options(options)
+    bootstrap, margin = common.statistics_options(options, results)
     print(*COLUMNS, sep="\t")
     for outcome in all_outcomes(results):
         for line in outcome_table(results, outcome, bootstrap, margin).lines:

@@ -64,7 +64,7 @@ def _report(options: argparse.Namespace) -> None:
     ratings = {}
     if options.ratings:
         results, ratings = join(results, options.ratings)
-    bootstrap, margin = common.statistics_options(options)
+    bootstrap, margin = common.statistics_options(options, results)
     contents = contents_of(results, Options(bootstrap, margin, options.texts, ratings))
     common.write(output, render(contents))
     print(output)

@@ -68,9 +68,10 @@ class Arm:
 def controls_of(arms: list[Arm]) -> dict[int, list[Arm]]:
     """Index of each arm that has controls -> those controls, in file order.
 
-    A control's spec is its arm's with `control=` added; reverse exchanges the direction, wrong_band
-    names its arm's layers in `of=`. full_swap is one arm for all kv_cache arms of its direction: it
-    goes with those that have other controls, or with all of them where none has.
+    A control's spec is its arm's with `control=` added; reverse exchanges the direction, wrong_band and
+    random_layers name their arm's layers in `of=`; further copies of a control are called NAME:2, NAME:3,
+    ... full_swap is one arm for all kv_cache arms of its direction: it goes with those that have other
+    controls, or with all of them where none has.
     """
     main = [arm for arm in arms if arm.patched and not arm.control]
     by_settings: dict[tuple, list[Arm]] = {}
@@ -99,7 +100,7 @@ def _settings_of_owner(control: Arm) -> dict[str, str]:
     settings = {key: value for key, value in control.settings.items() if key not in ("control", "patch", "of")}
     if control.control == "reverse" and "direction" in settings:
         settings["direction"] = "source_to_base" if control.donor_is_base else "base_to_source"
-    if control.settings["control"] == "wrong_band" and "of" in control.settings:
+    if "of" in control.settings:
         first = int(control.settings.get("patch", 1))
         for place, layers in enumerate(control.settings["of"].split("/"), first):
             settings["layers" if place == 1 else f"layers.{place}"] = layers

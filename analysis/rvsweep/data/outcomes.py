@@ -119,6 +119,24 @@ GEOMETRY = (
         ratio=True,
     ),
 )
+LESS_BIASED_R_V = tuple(
+    Outcome(
+        f"r_v_{window}_{kind}",
+        f"R_V, {window} window, {kind}",
+        "PR late / PR early",
+        about,
+        ratio=True,
+        figures=False,
+    )
+    for window in ("prompt", "generated")
+    for kind, about in (
+        ("centred", "The same V less the mean of its W rows."),
+        (
+            "corrected",
+            "That with the bias of W rows corrected (Chun et al. 2025), as if rows were independent.",
+        ),
+    )
+)
 NOTEBOOK_R_V = Outcome(  # only where a notebook preset ran
     "r_v_notebook",
     "R_V, notebook’s hook order",
@@ -128,7 +146,7 @@ NOTEBOOK_R_V = Outcome(  # only where a notebook preset ran
     ratio=True,
 )
 # Titles of groups of outcomes, in the order of the report.
-HEADINGS = {"Logits": LOGITS, "Behaviour": BEHAVIOUR, "Geometry": (*GEOMETRY, NOTEBOOK_R_V)}
+HEADINGS = {"Logits": LOGITS, "Behaviour": BEHAVIOUR, "Geometry": (*GEOMETRY, *LESS_BIASED_R_V, NOTEBOOK_R_V)}
 KNOWN = tuple(outcome for listed in HEADINGS.values() for outcome in listed)
 # Of the notebook's question alone: its words, its token sets, its regex families, its hook order.
 _NOTEBOOKS = ("keyword_count", "keyword_count_new", "keyword_rate", "lse_difference", "r_v_notebook")

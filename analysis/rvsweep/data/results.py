@@ -19,10 +19,13 @@ OK = STATUSES.index("ok")
 ROWS_AT_ONCE = 4096  # spectra read at a time
 
 # Per-layer metrics of /prompts, [P, L].
-PROMPT_METRICS = ("pr", "effective_rank", "spectral_entropy", "stable_rank", "nuclear_ratio")
+PROMPT_METRICS = (
+    "pr", "pr_centred", "pr_corrected", "effective_rank", "spectral_entropy", "stable_rank", "nuclear_ratio",
+)  # fmt: skip
+R_V_KINDS = ("r_v", "r_v_centred", "r_v_corrected")  # of /prompts, [P]
 
 TEXTS = ("id", "text", "group", "cluster", "reason", "label", "kind", "spec", "stop_reason")
-NUMBERS = ("n_tokens", "r_v", *PROMPT_METRICS)
+NUMBERS = ("n_tokens", *R_V_KINDS, *PROMPT_METRICS)
 MOST_LAYERS = 100_000  # of a model or positions of a window: beyond it the number is damage
 
 REQUIRED = {
@@ -62,7 +65,7 @@ class Results:
     early_layer: int
     late_layer: int
     window: int  # W: positions of a spectrum
-    prompts: dict[str, np.ndarray]  # [P] or [P, L]
+    prompts: dict[str, np.ndarray]  # [P] or [P, L]; logprob is the mean per token
     pairs: dict[str, np.ndarray]  # [N]
     arms: list[Arm]
     rows: dict[str, np.ndarray]  # [R]
@@ -197,11 +200,23 @@ def _check_lengths(path: Path, table: str, columns: dict[str, np.ndarray]) -> No
 
 
 def _read_prompts(path: Path, group: h5py.Group) -> dict[str, np.ndarray]:
-    wanted = ("id", "text", "group", "cluster", "n_tokens", "reason", "r_v", *PROMPT_METRICS)
+    wanted = ("id", "text", "group", "cluster", "n_tokens", "reason", *R_V_KINDS, *PROMPT_METRICS)
     dimensions = dict.fromkeys(PROMPT_METRICS, 2)
-    return {
+    found = {
         name: _table_column(path, group, name, dimensions.get(name, 1)) for name in wanted if name in group
     }
+    if "logprob" in group:
+        found["logprob"] = _means_of_lists(path, group["logprob"])
+    return found
+
+
+def _means_of_lists(path: Path, dataset: h5py.Dataset) -> np.ndarray:
+    """[P] mean of each list's numbers, NaN for a list without any."""
+    if h5py.check_vlen_dtype(dataset.dtype) is None or dataset.ndim != 1:
+        raise ResultsError(f"{path}: {dataset.name} does not hold lists; the file is damaged")
+    lists = (np.asarray(numbers, float) for numbers in dataset[...])
+    finite = (numbers[np.isfinite(numbers)] for numbers in lists)
+    return np.array([numbers.mean() if len(numbers) else np.nan for numbers in finite])
 
 
 def _read_arms(path: Path, group: h5py.Group) -> list[Arm]:

@@ -6,6 +6,8 @@ import numpy as np
 import scipy.stats
 
 from rvsweep.data.clusters import Clusters
+from rvsweep.data.results import Results
+from rvsweep.data.settings import study_config
 from rvsweep.stats.paired import Estimate, fieller, ratio
 from rvsweep.stats.power import d_z_interval, noncentral_t_cdf
 from rvsweep.stats.standard_errors import degrees_of_freedom, standard_errors
@@ -55,6 +57,12 @@ def parse_margin(text: str) -> Margin:
     if unit not in ("d_z", "gap") or not float(size) > 0 or not np.isfinite(float(size)):
         raise ValueError(text)
     return Margin(unit, float(size))
+
+
+def registered_margin(results: Results) -> Margin:
+    """What the configuration's [study] says, else the default."""
+    text = study_config(results).last("study.margin")
+    return parse_margin(text) if text else Margin()
 
 
 def tost(

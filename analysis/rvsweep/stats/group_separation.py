@@ -56,4 +56,6 @@ def _measures(results: Results) -> dict[str, np.ndarray]:
     if is_notebook(results):
         counts = [keyword_count(text) for text in results.prompts["text"]]
         found["Notebook keywords in the prompt"] = np.array(counts, float)
+    if "logprob" in results.prompts:
+        found["Log-probability per token"] = results.prompts["logprob"]
     return found | {"R_V": results.prompts.get("r_v", nothing)}

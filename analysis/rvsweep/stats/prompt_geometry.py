@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rvsweep.data.clusters import Clusters
-from rvsweep.data.results import PROMPT_METRICS, Results
+from rvsweep.data.results import PROMPT_METRICS, R_V_KINDS, Results
 from rvsweep.stats.multiplicity import MaxStatistic, max_statistic
 from rvsweep.stats.pair_means import natural_log
 from rvsweep.stats.paired import Estimate, PairedDifference, mean_band, mean_with_interval, paired_difference
@@ -13,11 +13,16 @@ from rvsweep.stats.resampling import Bootstrap
 
 METRIC_TITLES = {
     "pr": "Participation ratio (PR)",
+    "pr_centred": "PR, centred",
+    "pr_corrected": "PR, corrected",
     "effective_rank": "Effective rank (Roy & Vetterli)",
     "spectral_entropy": "Spectral entropy (nats)",
     "stable_rank": "Stable rank",
     "nuclear_ratio": "Nuclear ratio",
 }
+
+
+KINDS = {"r_v": "raw", "r_v_centred": "centred", "r_v_corrected": "corrected"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class PromptGeometry:
     complete: np.ndarray  # [N] bool: both R_V finite
     lines: list[MetricLine]
     log_r_v: PairedDifference | None
+    log_r_v_kinds: dict[str, PairedDifference]  # raw, centred, corrected, where the file has them
     pr_source: LayerCurve | None
     pr_base: LayerCurve | None
     pr_difference: LayerCurve | None
@@ -64,6 +70,14 @@ class PromptGeometry:
         """Pairs with R_V of both prompts."""
         return int(self.complete.sum())
 
+    @property
+    def disagreement(self) -> str:
+        """What raw, centred and corrected ln R_V say of source less base, where they do not say the same."""
+        said = {kind: _verdict(paired) for kind, paired in self.log_r_v_kinds.items()}
+        if len(set(said.values())) < 2:
+            return ""
+        return ", ".join(f"{kind}: {verdict}" for kind, verdict in said.items())
+
     def simultaneous_half_width(self) -> np.ndarray:
         """[L] of the band around pr_difference that holds every layer at once, from the max-statistic.
 
@@ -73,19 +87,28 @@ class PromptGeometry:
             return np.abs(self.pr_max.critical * self.pr_difference.mean / self.pr_max.t)
 
 
+def _verdict(paired: PairedDifference) -> str:
+    found = paired.difference
+    return "source above base" if found.low > 0 else "source below base" if found.high < 0 else "undecided"
+
+
 def prompt_geometry(results: Results, bootstrap: Bootstrap) -> PromptGeometry:
     """Missing datasets of /prompts leave their fields empty."""
     source, base = results.pairs["source"], results.pairs["base"]
     nothing = np.full(len(results.prompts["id"]), np.nan)
-    r_v = results.prompts.get("r_v", nothing)
-    r_v = np.where(r_v > 0, r_v, np.nan)  # a ratio of participation ratios, each at least 1
+    ratios = {name: results.prompts.get(name, nothing) for name in R_V_KINDS}
+    ratios = {name: np.where(values > 0, values, np.nan) for name, values in ratios.items()}
+    r_v = ratios["r_v"]
     complete = np.isfinite(r_v[source]) & np.isfinite(r_v[base])
-    lines, log_r_v = [], None
+    lines, kinds = [], {}
     if complete.any():
-        logs = natural_log(r_v)
         lines.append(_line("R_V", None, r_v[source], r_v[base], results.clusters, bootstrap))
-        lines.append(_line("ln R_V", None, logs[source], logs[base], results.clusters, bootstrap))
-        log_r_v = lines[-1].paired
+    for name, kind in KINDS.items():
+        logs, title = natural_log(ratios[name]), "ln R_V" if kind == "raw" else f"ln R_V, {kind}"
+        line = _line(title, None, logs[source], logs[base], results.clusters, bootstrap)
+        if line.paired.n:
+            lines.append(line)
+            kinds[kind] = line.paired
     lines += _metric_lines(results, bootstrap)
     curves, pr_max = _pr_curves(results, bootstrap)
     tokens = results.prompts.get("n_tokens")
@@ -95,7 +118,8 @@ def prompt_geometry(results: Results, bootstrap: Bootstrap) -> PromptGeometry:
         r_v_base=r_v[base],
         complete=complete,
         lines=lines,
-        log_r_v=log_r_v,
+        log_r_v=kinds.get("raw"),
+        log_r_v_kinds=kinds,
         pr_source=curves[0],
         pr_base=curves[1],
         pr_difference=curves[2],

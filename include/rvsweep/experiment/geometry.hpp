@@ -13,13 +13,17 @@ struct VWindow {
   std::int64_t end = 0;
 };
 
-/// Whether window i is to be measured at a layer, where it must have W cells; else its spectrum is
-/// NaN.
+/// Whether window i is to be measured at a layer, where it must have W cells; else its
+/// geometry is NaN.
 using HasCells = std::function<bool(std::size_t window, std::int64_t layer)>;
 
-/// Singular values of every window at every layer, row-major [windows, n_layers, W].
-std::vector<double> window_spectra(const KvCache& cache, const std::vector<VWindow>& windows,
-                                   std::int64_t W, const HasCells& has_cells);
+/// Of every window at every layer, row-major; see metrics/spectra.hpp.
+struct WindowGeometry {
+  std::vector<double> spectra;  // [windows, n_layers, W] singular values
+  std::vector<double> sums;     // [windows, n_layers, gram_sums]
+};
+WindowGeometry window_geometry(const KvCache& cache, const std::vector<VWindow>& windows,
+                               std::int64_t W, const HasCells& has_cells);
 
 /// PR of columns [first + t, first + t + W) for t = 0..steps-1, from the Gram matrix in float64, of
 /// V of one layer [rows, n_kv_heads, columns, head_dim]: float32 [rows, steps] on the CPU.

@@ -20,8 +20,9 @@ struct SweepSettings {
   std::vector<Arm> arms;
   std::vector<std::int32_t> stop_tokens;  // sorted; empty where nothing stops a row
   std::uint64_t seed = 1;
-  std::int64_t window = 16;              // W, tokens
-  std::int64_t tokens_after_window = 0;  // the most that any prompt has behind its window
+  std::int64_t window = 16;                // W, tokens
+  std::vector<std::int64_t> windows = {};  // W first; empty: no more are measured
+  std::int64_t tokens_after_window = 0;    // the most that any prompt has behind its window
   std::int64_t early_layer = 0, late_layer = 0;
   std::vector<std::int64_t> logit_lens_layers = {};
   TokenSets token_sets = {};

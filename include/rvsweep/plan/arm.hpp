@@ -31,6 +31,7 @@ enum class Derivation { none, zero, gaussian, shuffled, mean };
 struct Donor {
   DonorPrompt prompt = DonorPrompt::pair;
   Derivation derivation = Derivation::none;
+  std::int32_t number = 1;  // other_*: of the prompts that follow, from 1
 };
 
 /// What an arm is a control by (see control.cpp).
@@ -46,7 +47,8 @@ enum class Control {
   zero,
   mean,
   wrong_band,
-  reverse
+  reverse,
+  random_layers
 };
 
 /// Values of a site (v_proj, resid_pre, ...), replaced inside the forward pass at the prompt's last
@@ -85,7 +87,8 @@ struct Arm {
   std::int64_t truncate_at = 0;     // prompts are cut to this many tokens first; 0: never
   std::vector<Patch> patches = {};  // applied in this order; base and source have none
   Control control = Control::none;
-  std::string control_of = {};     // wrong_band: the layers of the arm that it belongs to
+  std::int32_t copy = 1;           // of a control that is asked for several times, from 1
+  std::string control_of = {};     // with other layers: those of the arm that it belongs to
   std::int64_t control_patch = 0;  // the only patch that the control changes, from 1; 0: all
   std::string refusal = {};        // why no row of this arm can run; empty where some can
 

@@ -46,6 +46,9 @@ std::int64_t most_long_rows(const ModelConfig& config, std::int64_t columns);
 /// Rows whose KL is computed together, in float64 over the whole vocabulary.
 inline constexpr std::int64_t kl_rows = 8;
 
+/// Positions of a prompt whose logits are computed together, in float64 over the whole vocabulary.
+inline constexpr std::int64_t logprob_columns = 64;
+
 /// What sweep.bundle_rows may be set to, at least.
 inline constexpr std::int64_t least_bundle_rows = 8;
 

@@ -21,7 +21,7 @@ using ConfigValues = std::map<std::string, std::vector<ConfigValue>>;
 /// One key of the contract.
 struct ConfigKey {
   std::string name;           // section.key
-  std::string default_value;  // empty: none
+  std::string default_value;  // empty: none, and a key that is not set is not written
   bool required = false;
   bool repeatable = false;
 };

@@ -56,7 +56,7 @@ struct BundleMemory {
   double contexts = 0;     // prompts and derived donors: caches, recorded sites, logits
   double rows = 0;         // the rows' caches and first logits
   double temporaries = 0;  // what is made beside them in the phase that takes most
-  std::string phase;       // prefill, patches, decoding, step trace, forced, reencode
+  std::string phase;       // prefill, prompt_logprob, patches, decoding, ...
   double total() const { return contexts + rows + temporaries; }
 };
 

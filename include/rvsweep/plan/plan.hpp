@@ -41,8 +41,9 @@ struct PlannedPrompt {
   std::int32_t n_tokens = 0;
   std::int32_t tokens_after_window = 0;  // tokens of the chat template beyond the window's end
   std::int32_t group = 0;                // into Plan::groups
+  std::int32_t cluster = 0;              // into Plan::clusters
   std::int32_t refusal = 0;              // into Plan::refusals: why no geometry can be had
-  std::uint64_t text_hash = 0;           // xxh3 of the text, and of its opening where it has one
+  std::uint64_t text_hash = 0;           // Prompt::text_hash
 };
 
 /// Tokens of the distinct donor-side prompts, by direction: the sources, the bases.
@@ -119,6 +120,7 @@ struct Plan {
   std::map<std::size_t, std::string> openings;  // of the prompts that have one, see Prompt
   TokenStore tokens;                            // of the prompts
   std::vector<std::string> groups;
+  std::vector<std::string> clusters;
   std::vector<std::string> refusals{""};  // the first: none
   std::vector<PromptPair> pairs;
   std::vector<Arm> arms;  // of the config, then their controls
@@ -136,6 +138,10 @@ struct Plan {
   std::int64_t n_refused() const;
   /// With its texts, which must not be forgotten.
   Prompt prompt(std::size_t place) const;
+  /// The cluster of a prompt as its file gives it; empty where it gives none.
+  const std::string& cluster(const PlannedPrompt& prompt) const {
+    return clusters.at(static_cast<std::size_t>(prompt.cluster));
+  }
   /// Why there is no result of a planned prompt or row; empty where there is one.
   const std::string& refusal(const auto& item) const {
     return refusals.at(static_cast<std::size_t>(item.refusal));

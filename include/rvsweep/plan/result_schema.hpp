@@ -19,10 +19,13 @@ inline constexpr int schema_version = 1;
 namespace columns {
 
 // /prompts
-inline constexpr ColumnKey<float> spectra{"spectra"};
-inline constexpr ColumnKey<double> pr{"pr"}, effective_rank{"effective_rank"},
+inline constexpr ColumnKey<float> spectra{"spectra"}, gram_sums{"gram_sums"},
+    window_pr{"window_pr"};
+inline constexpr ColumnKey<double> pr{"pr"}, pr_centred{"pr_centred"}, pr_corrected{"pr_corrected"},
+    r_v_centred{"r_v_centred"}, r_v_corrected{"r_v_corrected"}, effective_rank{"effective_rank"},
     spectral_entropy{"spectral_entropy"}, stable_rank{"stable_rank"},
     nuclear_ratio{"nuclear_ratio"}, r_v{"r_v"};
+inline constexpr ColumnKey<std::vector<float>> logprob{"logprob"};
 
 // /rows: outcome and proof
 inline constexpr ColumnKey<std::int8_t> status{"status"};  // RowStatus
@@ -40,9 +43,14 @@ inline constexpr ColumnKey<std::string> text{"text"}, stop_reason{"stop_reason"}
 
 // /rows: geometry
 inline constexpr ColumnKey<float> spectra_prompt{"spectra_prompt"},
-    spectra_generated{"spectra_generated"}, step_pr{"step_pr"};
-inline constexpr ColumnKey<double> r_v_prompt{"r_v_prompt"}, r_v_generated{"r_v_generated"},
-    r_v_reencoded{"r_v_reencoded"}, r_v_notebook{"r_v_notebook"};
+    spectra_generated{"spectra_generated"}, gram_sums_prompt{"gram_sums_prompt"},
+    gram_sums_generated{"gram_sums_generated"}, window_pr_prompt{"window_pr_prompt"},
+    window_pr_generated{"window_pr_generated"}, step_pr{"step_pr"};
+inline constexpr ColumnKey<double> r_v_prompt{"r_v_prompt"},
+    r_v_prompt_centred{"r_v_prompt_centred"}, r_v_prompt_corrected{"r_v_prompt_corrected"},
+    r_v_generated{"r_v_generated"}, r_v_generated_centred{"r_v_generated_centred"},
+    r_v_generated_corrected{"r_v_generated_corrected"}, r_v_reencoded{"r_v_reencoded"},
+    r_v_notebook{"r_v_notebook"};
 
 // /rows: behaviour
 inline constexpr ColumnKey<std::int32_t> keyword_count{"keyword_count"},
@@ -59,7 +67,8 @@ inline constexpr ColumnKey<float> logit_lens_logprob{"logit_lens_logprob"};
 
 }  // namespace columns
 
-/// /prompts: spectra [L,W] and, per layer, the metrics of its singular values; r_v.
+/// /prompts: spectra [L,W] and, per layer, the metrics of its singular values; r_v; logprob by
+/// token where it is on.
 std::vector<ColumnSpec> prompt_columns(const SweepConfig& config, const ModelConfig& model);
 
 /// Tokens that the logit lens keeps of every layer.
@@ -74,5 +83,8 @@ LayerSet logit_lens_layers(const ReadoutsConfig& readouts, std::int64_t n_layers
 std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig& model,
                                     const std::vector<Arm>& arms,
                                     const std::vector<RegexFamily>& families);
+
+/// The columns of /rows that a study may be about: numbers of a row but for facts and proof.
+std::vector<std::string> readout_names(const std::vector<ColumnSpec>& row_columns);
 
 }  // namespace rvsweep

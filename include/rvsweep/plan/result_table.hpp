@@ -12,7 +12,17 @@
 namespace rvsweep {
 
 /// In the order of ColumnValues' alternatives.
-enum class ColumnType { status, int32, int64, uint64, float32, float64, utf8 };
+enum class ColumnType {
+  status,
+  int32,
+  int64,
+  uint64,
+  float32,
+  float64,
+  utf8,
+  int32_list,  // of unequal length
+  float32_list
+};
 
 /// Value of /rows/status. `pending` appears only in a partial merge.
 enum class RowStatus : std::int8_t { ok = 0, refused = 1, failed = 2, pending = 3 };
@@ -31,7 +41,8 @@ struct ColumnSpec {
 using ColumnValues =
     std::variant<std::vector<std::int8_t>, std::vector<std::int32_t>, std::vector<std::int64_t>,
                  std::vector<std::uint64_t>, std::vector<float>, std::vector<double>,
-                 std::vector<std::string>>;
+                 std::vector<std::string>, std::vector<std::vector<std::int32_t>>,
+                 std::vector<std::vector<float>>>;
 
 struct Column {
   ColumnSpec spec;
@@ -88,8 +99,8 @@ struct BundleResult {
   BundleRunFacts run;
 };
 
-/// The value an item has before (or without) a result: NaN, -1 for integers, empty text, 0 for
-/// uint64.
+/// The value an item has before (or without) a result: NaN, -1 for integers, empty text or list, 0
+/// for uint64.
 ColumnValues fill_values(const ColumnSpec& spec, std::int64_t items);
 
 /// A table of `index.size()` items without results.

@@ -1,5 +1,6 @@
 #pragma once
 // The validated configuration of a sweep: typed, immutable, independent of the model's shape.
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -28,11 +29,20 @@ struct ReadoutsConfig {
   bool keywords = true;
   bool first_token = true;  // logits that the first token is drawn from
   bool reencode = false;
+  bool prompt_logprob = false;       // of every token of the prompts
   bool copying = false;              // and repetition
   std::string families = "builtin";  // or the path of a file, see text/regex_families.hpp
   bool forced = false;               // logits along the prompts' greedy continuations
   bool step_trace = false;           // PR of the sliding window, step by step
   ConfigValue logit_lens = {"none", "default"};  // layers whose residual stream is unembedded
+};
+
+/// What was decided before the run, for the report.
+struct StudyConfig {
+  std::string title, question;      // empty where not set
+  ConfigValue primary;              // the read-out that answers the question; empty text: none
+  std::string margin_unit = "d_z";  // of what counts as negligible: SDs of the differences, or gap
+  double margin = 0.2;              // > 0
 };
 
 /// Which token ends the window of a prompt.
@@ -42,7 +52,8 @@ struct SweepConfig {
   std::filesystem::path model_path;
   std::optional<std::uint64_t> random_weights;  // seed of weights that are drawn, not read
   ConfigValue early_layer, late_layer;          // a layer or a share of depth, see plan/layers.hpp
-  std::int64_t window = 16;                     // >= 2, tokens
+  std::int64_t window = 16;                     // W >= 2, tokens
+  std::vector<std::int64_t> windows;            // W first; empty: no more are asked for
   WindowEnd window_end = WindowEnd::last_token;
   std::filesystem::path prompts_file;
   Pairing pairing;
@@ -53,11 +64,16 @@ struct SweepConfig {
   std::optional<int> threads;  // per rank; none = auto
   double device_memory = 0;    // bytes of a GPU that bundles may fill; 0 = auto
   ReadoutsConfig readouts;
+  StudyConfig study;
   std::uint64_t seed = 1;
   std::optional<std::int64_t> bundle_rows;  // 8..1024; none = auto
   std::vector<ConfigValue> arms, controls;
   std::string filler, token_sets;  // builtin, or a file
   ConfigLines lines;               // all of it, as texts
+
+  std::int64_t longest_window() const {
+    return windows.empty() ? window : std::ranges::max(windows);
+  }
 };
 
 /// Types and ranges checked; throws InputError naming file, line and key.

@@ -73,11 +73,14 @@ struct BundleOfItem {
 
 /// What is needed to plan a stored sweep again, and to name its rows.
 struct StoredSweep : SweepFacts, BundleOfItem {
-  struct Prompts {  // [P]
-    TextStore id, group;
+  struct Prompts {                 // [P]
+    TextStore id, group, cluster;  // no clusters: where no prompt has one
     SpilledTexts text;
     std::map<std::size_t, std::string> opening;  // of those that have one
   } prompts;
+  std::string_view cluster(std::size_t prompt) const {
+    return prompts.cluster.size() == 0 ? std::string_view() : prompts.cluster[prompt];
+  }
   struct Pairs {  // [N]; source and base are indices into prompts
     TextStore id;
     std::vector<std::int32_t> source, base;

@@ -14,7 +14,7 @@ namespace rvsweep {
 /// xxh3 of what is read from files beside the model, 16 hexadecimal digits; empty where no row
 /// needs the file.
 struct FileFingerprints {
-  std::string prompts, families, token_sets, filler, chat_template;
+  std::string prompts, families, token_sets, filler, chat_template, logprobs;
 };
 
 struct SweepIdentity {

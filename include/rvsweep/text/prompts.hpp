@@ -17,6 +17,10 @@ struct Prompt {
   std::string group;         // of listed pairs "source" and "base" unless the line names one
   std::string opening = {};  // what precedes it, in the chat template, where a system message or
                              // earlier turns do; else empty
+  std::string cluster = {};  // a template, say, from which several were made; empty: none
+
+  /// xxh3 of the text, and of its opening where it has one.
+  std::uint64_t text_hash() const;
 };
 
 struct PromptPair {
@@ -25,10 +29,11 @@ struct PromptPair {
   PromptIndex base;    // recipient
 };
 
-/// Equal (text, group, opening) is one prompt, however many pairs use it.
+/// Equal (text, group, opening, cluster) is one prompt, however many pairs use it.
 struct PromptSet {
   std::vector<Prompt> prompts;
   std::vector<PromptPair> pairs;
+  std::int64_t most_pairs = 0;    // of a bank: that one-to-one pairs could be
   std::uint64_t fingerprint = 0;  // xxh3 of the file's bytes
 };
 
@@ -41,7 +46,8 @@ struct PromptBank {
 using PromptSink = std::function<void(Prompt)>;
 
 /// Listed pairs: {"pair": id, "source": text, "base": text} with optional "source_group" and
-/// "base_group"; "system": text, and "turns": [{"role": "user", "content": text}, {"role":
+/// "base_group", "source_cluster" and "base_cluster", the last two as "cluster": one for both or
+/// {"source", "base"}; "system": text, and "turns": [{"role": "user", "content": text}, {"role":
 /// "assistant", "content": text}, ...] for both prompts, or {"source": ..., "base": ...}, which
 /// `chat` writes. Streams the prompts to `sink`, and the set has none of them: a million texts take
 /// more memory than the plan of their rows. Throws InputError naming file:line for what
@@ -50,10 +56,10 @@ using PromptSink = std::function<void(Prompt)>;
 PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink,
                        const ChatTemplate* chat = nullptr);
 
-/// A bank: {"id", "text", "group"}, none of them empty, with "system" and "turns" where wanted.
-/// Throws InputError naming file:line for what text/records.hpp refuses, an empty value, an id or a
-/// text of a group used twice, an id with '~' (it joins the ids of a pair), a file without prompts,
-/// listed pairs.
+/// A bank: {"id", "text", "group"}, none of them empty, with "cluster", "system" and "turns" where
+/// wanted. Throws InputError naming file:line for what text/records.hpp refuses, an empty value, an
+/// id or a text of a group used twice, an id with '~' (it joins the ids of a pair), a file without
+/// prompts, listed pairs.
 PromptBank read_bank(const std::filesystem::path& file, const ChatTemplate* chat = nullptr);
 
 }  // namespace rvsweep
