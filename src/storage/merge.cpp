@@ -266,7 +266,7 @@ MergeReport merge(const fs::path& sweep_folder, const MergeOptions& options) {
   const Descriptor lock = lock_for_merge(segments_folder(sweep_folder));
 
   MergeReport report;
-  report.results = results_file(sweep_folder);
+  report.results = options.into.empty() ? results_file(sweep_folder) : options.into;
   const Committed committed = committed_as_planned(sweep_folder, plan, report);
   if (!options.partial) require_all_bundles(sweep_folder, plan.items.n_bundles, report);
   write_checked_file(report.results, FileKind::results, [&](const Handle& file) {
