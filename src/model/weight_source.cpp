@@ -70,6 +70,28 @@ void convert(const std::byte* from, at::ScalarType from_type, std::byte* to, at:
   }
 }
 
+/// Gives tensors the names of parameters, as transformers does: a base model's files leave out the
+/// first part of every name ("model."), and safetensors' save_model keeps a tied embedding under
+/// the head's name alone.
+void use_parameter_names(const std::vector<Parameter>& parameters, TensorIndex& index) {
+  const std::string head = "lm_head.weight";
+  const std::string& embedding =
+      std::ranges::find(parameters, Slot::embedding, &Parameter::slot)->name;
+  const std::string prefix = embedding.substr(0, embedding.find('.') + 1);
+  if (std::ranges::none_of(index, [&](const auto& t) { return t.first.starts_with(prefix); })) {
+    TensorIndex named;
+    for (auto& [name, entry] : index)
+      named.emplace(name == head ? name : prefix + name, std::move(entry));
+    index = std::move(named);
+  }
+  const bool tied = std::ranges::find(parameters, Slot::head, &Parameter::slot) == parameters.end();
+  if (!tied || index.contains(embedding)) return;
+  if (auto tensor = index.extract(head)) {
+    tensor.key() = embedding;
+    index.insert(std::move(tensor));
+  }
+}
+
 /// Whether the files hold a head besides the embedding, with other bytes.
 bool has_own_head(const TensorIndex& files, ModelConfig config) {
   config.tied_head = false;
@@ -100,6 +122,7 @@ WeightSource find_weights(const std::filesystem::path& folder, ModelConfig& conf
   WeightSource source{folder, {}, seed, config.initializer_range};
   if (seed) return source;
   source.files = read_safetensors_index(folder);
+  use_parameter_names(parameters_of(config), source.files);
   if (config.tied_head && has_own_head(source.files, config)) {
     config.tied_head = false;
     config.notes.push_back(

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -49,9 +50,9 @@ class Sources : public ::testing::Test {
       if (type == 0) append<float>(data, i, parameter.numel());
       if (type == 1) append<at::BFloat16>(data, i, parameter.numel());
       if (type == 2) append<at::Half>(data, i, parameter.numel());
-      header[parameter.name] = {{"dtype", dtype[type]},
-                                {"shape", parameter.shape},
-                                {"data_offsets", {begin, data.size()}}};
+      header[name_of(parameter.name)] = {{"dtype", dtype[type]},
+                                         {"shape", parameter.shape},
+                                         {"data_offsets", {begin, data.size()}}};
       ++i;
     }
     const std::string text = header.dump();
@@ -70,6 +71,7 @@ class Sources : public ::testing::Test {
   WeightSource drawn(std::uint64_t seed) { return find_weights(folder.path(), config, seed); }
 
   ModelConfig config = config_of_test();
+  std::function<std::string(const std::string&)> name_of = [](const auto& name) { return name; };
   TemporaryFolder folder;
 };
 
@@ -88,6 +90,30 @@ TEST_F(Sources, EveryNumberArrivesFromEveryFormatInEveryFormat) {
         ASSERT_EQ(data[i], value(p, i)) << parameter.name << " " << i;
     }
   }
+}
+
+TEST_F(Sources, FilesOfABaseModelLeaveOutThePrefix) {
+  write_files();
+  const at::Tensor usual = block(files(), at::kFloat, 1);
+  name_of = [](const std::string& name) {
+    return name.starts_with("model.") ? name.substr(6) : name;
+  };
+  write_files();
+  EXPECT_TRUE(at::equal(block(files(), at::kFloat, 1), usual));
+}
+
+TEST_F(Sources, ATiedEmbeddingMayHaveTheHeadsName) {
+  name_of = [](const std::string& name) {
+    return name == "model.embed_tokens.weight" ? "lm_head.weight" : name;
+  };
+  config.tied_head = true;
+  write_files();
+  const at::Tensor renamed = block(files(), at::kFloat, 1);
+  name_of = [](const std::string& name) { return name; };
+  write_files();
+  EXPECT_TRUE(at::equal(block(files(), at::kFloat, 1), renamed));
+  config.tied_head = false;
+  EXPECT_TRUE(says(refusal_message([&] { files(); }), {"lm_head.weight"}));
 }
 
 TEST_F(Sources, AHeadThatDiffersFromTheEmbeddingItIsTiedToIsKept) {

@@ -566,4 +566,11 @@ FAULTS = [
         "text",
         "plan ConfigFile.ArmsKeepTheWordsOfTheirListsAndNotTheFiles",
     ),
+    fault(
+        "tied embedding under the head's name not found",
+        "model/weight_source.cpp",
+        "if (!tied || index.contains(embedding)) return;",
+        "return;",
+        "model Sources.ATiedEmbeddingMayHaveTheHeadsName",
+    ),
 ]
