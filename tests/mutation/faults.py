@@ -573,4 +573,11 @@ FAULTS = [
         "return;",
         "model Sources.ATiedEmbeddingMayHaveTheHeadsName",
     ),
+    fault(
+        "progress line as wide as the terminal",
+        "sweep/progress.cpp",
+        "std::max(0, columns - 1)",
+        "std::max(0, columns)",
+        "sweep ProgressLine.FitsATerminalOfAnyWidthAndKeepsItsNumbers",
+    ),
 ]
