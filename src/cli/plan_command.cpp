@@ -1,6 +1,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 #include "cli/length_report.hpp"
 #include "cli/machine_plan.hpp"
 #include "cli/options.hpp"
+#include "rvsweep/core/cores.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/kernels/device.hpp"
@@ -141,6 +143,12 @@ void print_summary(const SweepSetup& setup) {
   std::cout << fmt::format("time      about {} on one {} at an assumed {:.0f} GFLOP/s\n",
                            clock_text(flops_of(setup) / rate),
                            setup.target.device == "cuda" ? "GPU" : "CPU core", rate / 1e9);
+  const int cores = cores_for_node(given_cores(std::getenv));
+  if (setup.target.device == "cpu" && cores > 1)
+    std::cout << fmt::format(
+        "start     mpirun --bind-to none -n {} rvsweep run ...: ranks that mpirun binds may use "
+        "few of this machine's {} cores\n",
+        std::min<std::int64_t>(cores, std::max<std::int64_t>(1, std::ssize(plan.bundles))), cores);
 }
 
 void print_json(const SweepSetup& setup) {
