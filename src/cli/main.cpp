@@ -2,6 +2,7 @@
 
 #include <iostream>
 #include <limits>
+#include <new>
 
 #include "cli/commands.hpp"
 #include "rvsweep/core/error.hpp"
@@ -73,6 +74,9 @@ int main(int argc, char** argv) {
   } catch (const DeviceError& error) {
     spdlog::error("{}", error.what());
     return exit_device_error;
+  } catch (const std::bad_alloc&) {
+    spdlog::error("memory cannot be had: free some, or raise the job's limit (ulimit -v, --mem)");
+    return exit_internal_error;
   } catch (const std::exception& error) {
     spdlog::error("internal error: {}", error.what());
     return exit_internal_error;

@@ -580,4 +580,11 @@ FAULTS = [
         "std::max(0, columns)",
         "sweep ProgressLine.FitsATerminalOfAnyWidthAndKeepsItsNumbers",
     ),
+    fault(
+        "memory that a CPU lacks taken for a fault of the rows",
+        "kernels/device_error.cpp",
+        "dynamic_cast<const std::bad_alloc*>(&error) != nullptr)",
+        "false)",
+        "kernels DeviceErrors.OfMemoryAreAKindOfTheirOwn",
+    ),
 ]
