@@ -13,7 +13,6 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/philox.hpp"
-#include "rvsweep/core/read_file.hpp"
 
 namespace rvsweep {
 namespace {
@@ -133,22 +132,27 @@ WeightSource find_weights(const std::filesystem::path& folder, ModelConfig& conf
   return source;
 }
 
-std::uint64_t model_fingerprint(const WeightSource& source) {
+ModelFingerprint model_fingerprint(const WeightSource& source, std::string_view config) {
   Hasher hasher;
-  hasher.update(read_file(source.folder / "config.json").value_or(""));
+  ModelFingerprint fingerprint;
+  hasher.update(config);
   if (source.seed) hasher.update("random weights " + std::to_string(*source.seed));
   WeightFiles files;
   std::vector<std::byte> buffer(1 << 20);
   for (const auto& [name, entry] : source.files) {
     hasher.update(name);
+    Hasher own;
     const std::uint64_t size = entry.end - entry.begin;
     for (std::uint64_t at = 0; at < size; at += buffer.size()) {
       const auto bytes = std::min<std::uint64_t>(buffer.size(), size - at);
       files.read(entry, at, buffer.data(), bytes);
       hasher.update(buffer.data(), bytes);
+      own.update(buffer.data(), bytes);
     }
+    fingerprint.tensors += hex(own.digest()).substr(0, 8);
   }
-  return hasher.digest();
+  fingerprint.digest = hasher.digest();
+  return fingerprint;
 }
 
 void WeightFiles::read(const TensorEntry& entry, std::uint64_t offset, std::byte* into,

@@ -178,19 +178,24 @@ TEST_F(Sources, DrawnNumbersDependOnSeedAndNameAlone) {
 
 TEST_F(Sources, TheFingerprintSeesEveryByteTheConfigAndTheSeed) {
   write_files();
-  std::set<std::uint64_t> seen{model_fingerprint(files()), model_fingerprint(drawn(1)),
-                               model_fingerprint(drawn(2))};
-  EXPECT_TRUE(seen.contains(model_fingerprint(files())));
-  folder.write("config.json", "{ }");
-  seen.insert(model_fingerprint(files()));
-  seen.insert(model_fingerprint(drawn(1)));
+  const ModelFingerprint usual = model_fingerprint(files(), "c");
+  EXPECT_EQ(model_fingerprint(files(), "c").digest, usual.digest);
+  std::set<std::uint64_t> seen{usual.digest};
+  for (const char* config : {"c", "d"})
+    for (const std::uint64_t seed : {1, 2})
+      seen.insert(model_fingerprint(drawn(seed), config).digest);
+  seen.insert(model_fingerprint(files(), "d").digest);
   std::fstream file(folder.path() / "model.safetensors",
                     std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(-1, std::ios::end);
+  file.seekp(-1, std::ios::end);  // of the head
   file.put('\x7f');
   file.close();
-  seen.insert(model_fingerprint(files()));
-  EXPECT_EQ(seen.size(), 6u);
+  const ModelFingerprint changed = model_fingerprint(files(), "c");
+  seen.insert(changed.digest);
+  EXPECT_EQ(seen.size(), 7u);
+  ASSERT_EQ(changed.tensors.size(), 8 * files().files.size());
+  EXPECT_NE(changed.tensors.substr(0, 8), usual.tensors.substr(0, 8));  // lm_head.weight
+  EXPECT_EQ(changed.tensors.substr(8), usual.tensors.substr(8));
 }
 
 }  // namespace

@@ -587,4 +587,11 @@ FAULTS = [
         "false)",
         "kernels DeviceErrors.OfMemoryAreAKindOfTheirOwn",
     ),
+    fault(
+        "fingerprint of prompts leaves out what they say",
+        "text/records.cpp",
+        "hasher.update(values[key] + '\\0');",
+        "hasher.update(file.string());",
+        "text Prompts.TheFingerprintIsOfWhatTheFileSays",
+    ),
 ]
