@@ -18,6 +18,7 @@
 #include "rvsweep/kernels/hardware.hpp"
 #include "rvsweep/storage/folder_check.hpp"
 #include "rvsweep/storage/h5_version.hpp"
+#include "rvsweep/sweep/launch.hpp"
 
 namespace rvsweep {
 namespace {
@@ -46,6 +47,9 @@ void look_at_mpi(Findings& found) {
     const int size = world.communicator().size();
     found.push_back(ok("launcher", as_rank ? fmt::format("started as one of {} ranks", size)
                                            : "none: this process is a world of its own"));
+    if (const std::string unused = unused_cores(world.communicator(), world.node());
+        !unused.empty())
+      found.push_back({"warning", "binding", unused, ""});
   } catch (const InputError& error) {
     found.push_back({"problem", "launcher", error.what(), "use srun --mpi=pmix or mpirun"});
   }

@@ -2,6 +2,7 @@
 
 #include <iostream>
 #include <limits>
+#include <new>
 
 #include "cli/commands.hpp"
 #include "rvsweep/core/error.hpp"
@@ -27,9 +28,8 @@ void print_help() {
       << "\nrvsweep COMMAND --help tells the options of a command.\n\n"
          "Exit codes: 0 done (refused rows alone too), 1 internal error or a rank that died,\n"
          "2 bad usage or input, 3 finished with failed rows, 4 output cannot be written or is\n"
-         "damaged, 5 a replayed row has other bits, 6 GPUs fail or are too small, 75 stopped "
-         "early\n"
-         "in good order: run the same command again.\n";
+         "damaged, 5 a replayed row has other bits, 6 GPUs fail or are too small, 75 stopped\n"
+         "early in good order: run the same command again.\n";
 }
 
 int dispatch(const Arguments& words) {
@@ -52,18 +52,14 @@ int dispatch(const Arguments& words) {
                    name_hint(words[0], names) + " (rvsweep --help)");
 }
 
-/// Memory that tensors give back is kept for the next ones: fresh pages cost more than they are
-/// worth where logits of megabytes come and go at every token.
-void set_up_memory() {
-  use_caching_allocator();
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  set_up_memory();
+  // Memory that tensors give back is kept for the next ones: fresh pages cost more than they are
+  // worth where logits of megabytes come and go at every token.
+  use_caching_allocator();
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   start_log(0, 1);
   try {
     return dispatch(Arguments(argv + 1, argv + argc));
@@ -73,6 +69,9 @@ int main(int argc, char** argv) {
   } catch (const DeviceError& error) {
     spdlog::error("{}", error.what());
     return exit_device_error;
+  } catch (const std::bad_alloc&) {
+    spdlog::error("memory cannot be had: free some, or raise the job's limit (ulimit -v, --mem)");
+    return exit_internal_error;
   } catch (const std::exception& error) {
     spdlog::error("internal error: {}", error.what());
     return exit_internal_error;

@@ -1,6 +1,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 #include "cli/machine_plan.hpp"
 #include "cli/options.hpp"
 #include "cli/study_report.hpp"
+#include "rvsweep/core/cores.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/kernels/device.hpp"
@@ -174,6 +176,12 @@ void print_summary(const SweepSetup& setup) {
       clock_text(seconds_of(plan, needs_of(setup), speed)), gpu ? "GPU" : "core of this CPU",
       gpu ? "at an assumed" : "at its measured", speed.products / 1e9, speed.attention / 1e9,
       speed.reads / 1e9);
+  const int cores = cores_for_node(given_cores(std::getenv));
+  if (setup.target.device == "cpu" && cores > 1)
+    std::cout << fmt::format(
+        "start     mpirun --bind-to none -n {} rvsweep run ...: ranks that mpirun binds may use "
+        "few of this machine's {} cores\n",
+        std::min<std::int64_t>(cores, std::max<std::int64_t>(1, std::ssize(plan.bundles))), cores);
 }
 
 void print_json(const SweepSetup& setup) {

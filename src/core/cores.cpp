@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
 #include <string>
 
@@ -54,9 +55,22 @@ void lower_to(std::optional<double>& least, const fs::path& top, const fs::path&
   }
 }
 
+/// CPUs in a file that lists them as "0-3,8".
+std::optional<double> count_cpus(const fs::path& file) {
+  std::ifstream stream(file);
+  double count = 0;
+  for (std::string range; std::getline(stream, range, ',');) {
+    int first = 0, last = 0;
+    const int numbers = std::sscanf(range.c_str(), "%d-%d", &first, &last);
+    if (numbers > 0) count += numbers == 2 ? last - first + 1 : 1;
+  }
+  return count > 0 ? std::optional(count) : std::nullopt;
+}
+
 /// /proc/self/cgroup has lines NUMBER:CONTROLLERS:/PATH; version 2 has no controllers.
-std::optional<double> group_quota(const fs::path& root) {
-  std::optional<double> least;
+void read_groups(const fs::path& root, GivenCores& cores) {
+  std::optional<double>& least = cores.group_quota;
+  std::optional<double> present = count_cpus(root / "sys/devices/system/cpu/online");
   std::ifstream groups(root / "proc/self/cgroup");
   const fs::path mount = root / "sys/fs/cgroup";
   for (std::string line; std::getline(groups, line);) {
@@ -64,19 +78,31 @@ std::optional<double> group_quota(const fs::path& root) {
     if (second == std::string::npos) continue;
     const std::string controllers = line.substr(first + 1, second - first - 1);
     const fs::path path = fs::path(line.substr(second + 1)).relative_path();
+    const auto has = [&](const char* name) {
+      return std::ranges::count(split(controllers, ','), name) > 0;
+    };
+    const auto cpus_in = [](const char* name) {
+      return [name](const fs::path& group) { return count_cpus(group / name); };
+    };
     if (controllers.empty()) lower_to(least, mount, path, quota_v2);
-    if (std::ranges::count(split(controllers, ','), "cpu") > 0)
+    if (controllers.empty()) lower_to(present, mount, path, cpus_in("cpuset.cpus.effective"));
+    if (has("cpu"))
       for (const char* name : {"cpu", "cpu,cpuacct"}) lower_to(least, mount / name, path, quota_v1);
+    if (has("cpuset")) lower_to(present, mount / "cpuset", path, cpus_in("cpuset.effective_cpus"));
   }
-  return least;
+  cores.present = static_cast<int>(present.value_or(static_cast<double>(cores.mask.size())));
 }
 
 }  // namespace
 
 GivenCores given_cores(const std::function<const char*(const char*)>& variable,
                        const fs::path& root) {
-  return {affinity_mask(), positive_number(variable("SLURM_CPUS_PER_TASK")),
-          positive_number(variable("SLURM_CPUS_ON_NODE")), group_quota(root)};
+  GivenCores cores;
+  cores.mask = affinity_mask();
+  cores.per_task = positive_number(variable("SLURM_CPUS_PER_TASK"));
+  cores.on_node = positive_number(variable("SLURM_CPUS_ON_NODE"));
+  read_groups(root, cores);
+  return cores;
 }
 
 int threads_for_rank(const GivenCores& cores, int ranks_of_mask, int ranks_on_node) {
@@ -86,6 +112,11 @@ int threads_for_rank(const GivenCores& cores, int ranks_of_mask, int ranks_on_no
   if (cores.group_quota)
     threads = std::min(threads, static_cast<int>(*cores.group_quota / ranks_on_node));
   return std::max(threads, 1);
+}
+
+int cores_for_node(const GivenCores& cores) {
+  const double granted = std::min<double>(cores.present, cores.group_quota.value_or(cores.present));
+  return std::max(1, std::min(static_cast<int>(granted), cores.on_node.value_or(cores.present)));
 }
 
 }  // namespace rvsweep

@@ -1,38 +1,25 @@
 #include "rvsweep/core/log.hpp"
 
-#include <fcntl.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
-#include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <mutex>
 
-#include "rvsweep/core/descriptor.hpp"
+#include "rvsweep/core/terminal.hpp"
 
 namespace rvsweep {
 namespace {
 
 const char* const wipe = "\r\033[K";
 
-/// Whether what is written to stderr is seen on a terminal. Open MPI hands the ranks a pipe, whose
-/// content mpirun, the parent of the ranks on its own machine, writes to its own stderr.
-bool stderr_is_seen() {
-  if (isatty(STDERR_FILENO) == 1) return true;
-  if (std::getenv("OMPI_COMM_WORLD_RANK") == nullptr) return false;
-  const std::string of_parent = "/proc/" + std::to_string(getppid()) + "/fd/2";
-  const Descriptor parent(::open(of_parent.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC), of_parent);
-  return isatty(parent.get()) == 1;
-}
-
 /// stderr with a progress line below the log.
 class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
  public:
   void show(const std::string& line) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (!seen_) return;
+    if (terminal_ < 0) return;
     progress_ = line;
     std::fprintf(stderr, "%s%s", wipe, progress_.c_str());
     std::fflush(stderr);
@@ -50,7 +37,7 @@ class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
   void flush_() override { std::fflush(stderr); }
 
  private:
-  const bool seen_ = stderr_is_seen();
+  const int terminal_ = terminal_of_stderr();
   std::string progress_;
 };
 

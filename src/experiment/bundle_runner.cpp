@@ -181,8 +181,8 @@ BundleResult empty_result(const Bundle& bundle, const std::vector<ColumnSpec>& p
 std::string less_memory(const Bundle& bundle, std::int64_t new_tokens) {
   return fmt::format(
       "bundle {} decodes {} rows from {} prompts of up to {} tokens, {} new ones each: set "
-      "sweep.bundle_rows below {} (another sweep, so with another --out), or use GPUs with more "
-      "memory that nothing else uses",
+      "sweep.bundle_rows below {} (another sweep, so with another --out), or run where there is "
+      "more memory: GPUs that nothing else uses, fewer ranks on a node, a larger limit of the job",
       bundle.id.value, bundle.shape.rows, bundle.shape.contexts, bundle.shape.prompt_length,
       new_tokens, bundle.shape.rows);
 }

@@ -3,6 +3,7 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/util/Exception.h>
 
+#include <new>
 #include <string_view>
 
 #include "rvsweep/core/error.hpp"
@@ -23,12 +24,14 @@ std::string first_line(const std::exception& error) {
   return text.substr(0, text.find('\n'));
 }
 
-/// From the words in which libtorch tells a status of CUDA, cuBLAS, cuDNN or cuSOLVER.
+/// From the words in which libtorch tells a status of CUDA, cuBLAS, cuDNN or cuSOLVER, or that the
+/// CPU has no memory.
 Fault fault_in(std::string_view text) {
   const auto says = [&](const auto&... words) {
     return ((text.find(words) != std::string_view::npos) || ...);
   };
-  if (says("_STATUS_ALLOC_FAILED")) return Fault::out_of_memory;
+  if (says("_STATUS_ALLOC_FAILED", "DefaultCPUAllocator: can't allocate"))
+    return Fault::out_of_memory;
   // The library refuses these arguments and goes on working.
   if (says("_STATUS_INVALID_VALUE", "_STATUS_NOT_SUPPORTED", "_STATUS_BAD_PARAM"))
     return Fault::none;
@@ -39,7 +42,9 @@ Fault fault_in(std::string_view text) {
 }
 
 Fault fault_of(const std::exception& error) {
-  if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr) return Fault::out_of_memory;
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
+      dynamic_cast<const std::bad_alloc*>(&error) != nullptr)
+    return Fault::out_of_memory;
   if (const auto* accelerator = dynamic_cast<const c10::AcceleratorError*>(&error))
     return accelerator->get_error_code() == cuda_error_memory_allocation ? Fault::out_of_memory
                                                                          : Fault::device;

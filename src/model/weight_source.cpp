@@ -13,7 +13,6 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/philox.hpp"
-#include "rvsweep/core/read_file.hpp"
 #include "rvsweep/kernels/upload.hpp"
 
 namespace rvsweep {
@@ -68,6 +67,28 @@ void convert(const std::byte* from, at::ScalarType from_type, std::byte* to, at:
     };
     at::from_blob(at_first(to, to_type), {part}, to_type)
         .copy_(at::from_blob(at_first(from, from_type), {part}, from_type));
+  }
+}
+
+/// Gives tensors the names of parameters, as transformers does: a base model's files leave out the
+/// first part of every name ("model."), and safetensors' save_model keeps a tied embedding under
+/// the head's name alone.
+void use_parameter_names(const std::vector<Parameter>& parameters, TensorIndex& index) {
+  const std::string head = "lm_head.weight";
+  const std::string& embedding =
+      std::ranges::find(parameters, Slot::embedding, &Parameter::slot)->name;
+  const std::string prefix = embedding.substr(0, embedding.find('.') + 1);
+  if (std::ranges::none_of(index, [&](const auto& t) { return t.first.starts_with(prefix); })) {
+    TensorIndex named;
+    for (auto& [name, entry] : index)
+      named.emplace(name == head ? name : prefix + name, std::move(entry));
+    index = std::move(named);
+  }
+  const bool tied = std::ranges::find(parameters, Slot::head, &Parameter::slot) == parameters.end();
+  if (!tied || index.contains(embedding)) return;
+  if (auto tensor = index.extract(head)) {
+    tensor.key() = embedding;
+    index.insert(std::move(tensor));
   }
 }
 
@@ -129,6 +150,7 @@ WeightSource find_weights(const std::filesystem::path& folder, ModelConfig& conf
                       config.norm == NormKind::rms_plus_one ? 0.0F : 1.0F};
   if (seed) return source;
   source.files = own_tensors(config, read_safetensors_index(folder));
+  use_parameter_names(parameters_of(config), source.files);
   if (config.tied_head && has_own_head(source.files, config)) {
     config.tied_head = false;
     config.notes.push_back(
@@ -139,22 +161,27 @@ WeightSource find_weights(const std::filesystem::path& folder, ModelConfig& conf
   return source;
 }
 
-std::uint64_t model_fingerprint(const WeightSource& source) {
+ModelFingerprint model_fingerprint(const WeightSource& source, std::string_view config) {
   Hasher hasher;
-  hasher.update(read_file(source.folder / "config.json").value_or(""));
+  ModelFingerprint fingerprint;
+  hasher.update(config);
   if (source.seed) hasher.update("random weights " + std::to_string(*source.seed));
   WeightFiles files;
   std::vector<std::byte> buffer(1 << 20);
   for (const auto& [name, entry] : source.files) {
     hasher.update(name);
+    Hasher own;
     const std::uint64_t size = entry.end - entry.begin;
     for (std::uint64_t at = 0; at < size; at += buffer.size()) {
       const auto bytes = std::min<std::uint64_t>(buffer.size(), size - at);
       files.read(entry, at, buffer.data(), bytes);
       hasher.update(buffer.data(), bytes);
+      own.update(buffer.data(), bytes);
     }
+    fingerprint.tensors += hex(own.digest()).substr(0, 8);
   }
-  return hasher.digest();
+  fingerprint.digest = hasher.digest();
+  return fingerprint;
 }
 
 void WeightFiles::read(const TensorEntry& entry, std::uint64_t offset, std::byte* into,

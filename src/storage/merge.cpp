@@ -132,11 +132,13 @@ void write_computed_columns(const Handle& group, const fs::path& sweep_folder, c
 
 void write_root_attributes(const Handle& file, const SweepFacts& facts) {
   h5::write_attribute(file, "sweep_fingerprint", facts.fingerprint);
-  for (const auto& [name, text] : facts.attributes)
+  for (const auto& [name, text] : facts.attributes) {
+    if (name == "tensor_fingerprints") continue;  // for resuming alone
     if (name == "schema_version")
       h5::write_attribute(file, name, std::int64_t{std::stoi(text)});
     else
       h5::write_attribute(file, name, text);
+  }
   if (facts.generations.empty()) return;
   // The smaller sweeps that this one extends: their rows keep the bits of the bundles they were in.
   auto list = nlohmann::ordered_json::array();
@@ -266,7 +268,7 @@ MergeReport merge(const fs::path& sweep_folder, const MergeOptions& options) {
   const Descriptor lock = lock_for_merge(segments_folder(sweep_folder));
 
   MergeReport report;
-  report.results = results_file(sweep_folder);
+  report.results = options.into.empty() ? results_file(sweep_folder) : options.into;
   const Committed committed = committed_as_planned(sweep_folder, plan, report);
   if (!options.partial) require_all_bundles(sweep_folder, plan.items.n_bundles, report);
   write_checked_file(report.results, FileKind::results, [&](const Handle& file) {

@@ -129,6 +129,9 @@ WorkOutcome compute(const World& world, const Launch& launch, const RunOptions& 
       .row_columns = row_columns(config, model.config(), settings.arms, settings.families),
       .means = means_over(model, launch.mean_prompts),
       .phases = &phases};
+  const std::string unused = unused_cores(communicator, world.node());
+  if (!unused.empty() && launch.device == "cpu" && world.node().local_rank == 0)
+    spdlog::warn("{}", unused);
   std::optional<WorkSource> source;
   if (folder != nullptr) {
     source = work_left(*folder, options.max_attempts);

@@ -4,6 +4,7 @@
 
 #include "rvsweep/core/host.hpp"
 #include "rvsweep/core/log.hpp"
+#include "rvsweep/core/terminal.hpp"
 #include "rvsweep/experiment/bundle_runner.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 #include "rvsweep/storage/segment.hpp"
@@ -96,7 +97,8 @@ WorkEvents run_events(SweepFolder& folder, const std::vector<std::string>& hosts
   };
   events.on_tick = [&folder, &hosts, &latest](const Snapshot& snapshot) {
     latest = snapshot;
-    show_progress(progress_line(folder.rows, folder.resumed, snapshot.seconds));
+    show_progress(
+        progress_line(folder.rows, folder.resumed, snapshot.seconds, columns_of_stderr()));
     write_status(folder.path, status_json("running", folder.rows, folder.resumed, snapshot, hosts));
   };
   return events;

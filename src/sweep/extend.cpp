@@ -131,6 +131,20 @@ PromptSource prompts_of(const Plan& plan) {
 
 }  // namespace
 
+std::string first_difference(const StoredSweep& stored, const Plan& asked) {
+  std::vector<std::string> lines;
+  compare_pairs(stored, asked, lines);
+  if (!lines.empty()) return lines.front();
+  for (std::size_t n = 0; n < asked.pairs.size(); ++n)
+    if (n >= stored.pairs.id.size() || stored.pairs.id[n] != asked.pairs[n].id)
+      return "pair " + asked.pairs[n].id + " is new or lies elsewhere";
+  if (!stored.generations.empty()) return "";  // its prompts have an order of their own
+  for (std::size_t p = 0; p < asked.prompts.size(); ++p)
+    if (p >= stored.prompts.id.size() || stored.prompts.id[p] != asked.prompt_ids[p])
+      return "prompt " + std::string(asked.prompt_ids[p]) + " is new or lies elsewhere";
+  return "";
+}
+
 std::uint64_t grown_fingerprint(std::uint64_t fingerprint,
                                 const std::vector<Generation>& generations) {
   if (generations.empty()) return fingerprint;

@@ -9,6 +9,10 @@
 
 namespace rvsweep {
 
+/// The first pair or prompt in which a plan with its texts is not the folder's, such as "pair a has
+/// another source"; "" for none.
+std::string first_difference(const StoredSweep& stored, const Plan& asked);
+
 /// The fingerprint of a sweep that as a whole would have `fingerprint` and has grown from
 /// `generations`; `fingerprint` itself where there are none.
 std::uint64_t grown_fingerprint(std::uint64_t fingerprint,

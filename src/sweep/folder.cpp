@@ -3,7 +3,6 @@
 #include <optional>
 
 #include "rvsweep/core/error.hpp"
-#include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/segment.hpp"
@@ -56,13 +55,39 @@ bool is_sweep(const SweepIdentity& asked, const SweepFacts& stored) {
   return stored.fingerprint == grown_fingerprint(fingerprint_of(asked), stored.generations);
 }
 
+/// Equal prompts are the same work, also where 0.1.0 took the fingerprint of their file's bytes.
+void accept_same_prompts(const std::filesystem::path& folder, const SweepIdentity& stored,
+                         const Plan& plan, SweepIdentity& asked) {
+  if (asked.files.prompts != stored.files.prompts &&
+      first_difference(read_plan_file(folder), plan).empty())
+    asked.files.prompts = stored.files.prompts;
+}
+
+/// The first tensor of `files` that is not the stored sweep's, or that it is none of them.
+std::string other_tensor(const SweepIdentity& stored, const SweepIdentity& asked,
+                         const TensorIndex& files) {
+  const std::string &was = stored.tensor_fingerprints, &is = asked.tensor_fingerprints;
+  if (was.empty() || was.size() != is.size()) return "";
+  std::size_t at = 0;
+  for (const auto& [name, entry] : files) {
+    if (was.compare(at, 8, is, at, 8) != 0) return ": tensor " + name + " is another one";
+    at += 8;
+  }
+  return ": the weights are the same, but not what the folder's JSON files say";
+}
+
 /// Names what tells the folder's sweep from the one asked for.
 void refuse_other_sweep(const std::filesystem::path& folder, const Stored& stored,
-                        const SweepIdentity& asked) {
+                        const SweepIdentity& asked, const SweepSetup& setup) {
   if (is_sweep(asked, stored.facts)) return;
   std::string list;
-  for (const Difference& difference : differences(stored.identity, asked))
+  for (const Difference& difference : differences(stored.identity, asked)) {
     list += "\n  " + difference.text();
+    if (difference.key == "prompts_fingerprint")
+      list += ": " + first_difference(read_plan_file(folder), setup.plan);
+    if (difference.key == "model_fingerprint")
+      list += other_tensor(stored.identity, asked, setup.weights.files);
+  }
   throw InputError(folder.string(), "holds another sweep" + list,
                    "give another --out, or repeat the command that made it");
 }
@@ -82,7 +107,7 @@ void settle_plan(SweepFolder& folder, SweepSetup& setup, const SweepIdentity& id
                                plan_text(setup.config, setup.tokenizer), texts);
     }
   } else {
-    if (stored && !extend) refuse_other_sweep(folder.path, *stored, identity);
+    if (stored && !extend) refuse_other_sweep(folder.path, *stored, identity, setup);
     if (stored) setup.plan = extend_sweep(folder.path, setup, identity, folder.sweep);
     write_plan_file(folder.path, folder.sweep, setup.plan);
   }
@@ -126,12 +151,13 @@ SweepFolder open_folder(const RunOptions& options, int automatic_threads, Launch
   if (!folder.lock) folder.lock = std::make_unique<FolderLock>(options.out);
   remove_leftover_temporaries(options.out);
   SweepIdentity identity = identity_of(setup, launch.threads);
+  if (stored) accept_same_prompts(options.out, stored->identity, setup.plan, identity);
   // The model's fingerprint takes every weight byte: what differs beside it is told before.
   if (stored && !options.extend) {
     identity.model_fingerprint = stored->identity.model_fingerprint;
-    refuse_other_sweep(options.out, *stored, identity);
+    refuse_other_sweep(options.out, *stored, identity, setup);
   }
-  identity.model_fingerprint = hex(model_fingerprint(setup.weights));
+  add_model_fingerprint(setup, stored ? &stored->identity : nullptr, identity);
   settle_plan(folder, setup, identity, options.extend);
   launch.fingerprint = folder.sweep.segment_fingerprint();
   find_committed(folder, options.retry_failed);

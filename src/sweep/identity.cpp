@@ -22,6 +22,7 @@ void visit_attributes(Identity& identity, const Visit& visit) {
   visit("model_path", identity.model_path);
   visit("model_fingerprint", identity.model_fingerprint);
   visit("tokenizer_fingerprint", identity.tokenizer_fingerprint);
+  visit("tensor_fingerprints", identity.tensor_fingerprints);
   visit("prompts_fingerprint", identity.files.prompts);
   visit("n_layers", identity.n_layers);
   visit("early_layer", identity.early_layer);
@@ -57,11 +58,12 @@ void from_text(const std::string& text, Number& value) {
 }
 void from_text(const std::string& text, ConfigLines& value) { value = read_config_lines(text); }
 
-/// Facts of the launch and notes for people decide no bits, and the configuration is looked at key
-/// by key.
+/// Facts of the launch and notes for people decide no bits, the configuration is looked at key by
+/// key, and the model has one fingerprint.
 bool decides_results(const std::string& attribute) {
-  return attribute != "git_commit" && attribute != "model_path" && attribute != "config" &&
-         attribute != "model_notes";
+  static const std::set<std::string> others{"git_commit", "model_path", "config",
+                                            "tensor_fingerprints", "model_notes"};
+  return !others.contains(attribute);
 }
 
 /// What files and folders hold is compared by its fingerprint, and [run] as it was resolved.

@@ -1,13 +1,25 @@
 #include "rvsweep/sweep/launch.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <set>
 
 #include "rvsweep/core/cores.hpp"
+#include "rvsweep/core/split.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 
 namespace rvsweep {
+namespace {
+
+/// Host and CPUs of a rank: "node7: 0 1".
+std::string mask_text(const NodeRank& node, const GivenCores& cores) {
+  return fmt::format("{}: {}", node.host, fmt::join(cores.mask, " "));
+}
+
+}  // namespace
+
 void add_experiment(const SweepSetup& setup, Launch& launch) {
   launch.families = setup.families.text;
   launch.token_sets = setup.token_sets;
@@ -24,8 +36,7 @@ Launch share_launch(Communicator& communicator, Launch launch) {
 
 int automatic_threads(Communicator& communicator, const NodeRank& node) {
   const GivenCores cores = given_cores(std::getenv);
-  std::string own_mask = node.host + ":";
-  for (const int cpu : cores.mask) own_mask += " " + std::to_string(cpu);
+  const std::string own_mask = mask_text(node, cores);
   const auto masks = communicator.all_gather(own_mask);
   const auto ranks_of_mask = std::count(masks.begin(), masks.end(), own_mask);
   const int own = threads_for_rank(cores, static_cast<int>(ranks_of_mask), node.local_size);
@@ -33,6 +44,22 @@ int automatic_threads(Communicator& communicator, const NodeRank& node) {
   for (const auto& text : communicator.all_gather(std::to_string(own)))
     least = std::min(least, std::stoi(text));
   return least;
+}
+
+std::string unused_cores(Communicator& communicator, const NodeRank& node) {
+  if (launched_ranks(std::getenv) == 0) return "";
+  const GivenCores cores = given_cores(std::getenv);
+  std::set<std::string> used;
+  for (const std::string& mask : communicator.all_gather(mask_text(node, cores)))
+    if (const std::string here = node.host + ": "; mask.starts_with(here))
+      for (const std::string& cpu : split(mask.substr(here.size()), ' ')) used.insert(cpu);
+  const int present = cores_for_node(cores);
+  if (std::ssize(used) >= present) return "";
+  return fmt::format(
+      "{}: the ranks may use {} of {} cores: start them with mpirun --bind-to none (or --map-by "
+      "slot:PE={}), or srun --cpus-per-task={}",
+      node.host, used.size(), present, std::max(1, present / node.local_size),
+      std::max(1, present / node.local_size));
 }
 
 SweepSettings sweep_settings(const SweepConfig& config, const ModelConfig& model,

@@ -21,18 +21,20 @@ std::string clock_text(double seconds) {
                    : fmt::format("{}:{:02}", minutes, total % 60);
 }
 
-std::string progress_line(const RowCounts& rows, std::int64_t resumed, double seconds) {
-  constexpr int width = 24;
+std::string progress_line(const RowCounts& rows, std::int64_t resumed, double seconds,
+                          int columns) {
   const auto computable = std::max<std::int64_t>(1, rows.total - rows.refused);
-  const auto filled = static_cast<int>(width * rows.done / computable);
   const double per_second = rows_per_second(rows, resumed, seconds);
-  std::string line = fmt::format("[{}{}] {}/{} rows", std::string(filled, '#'),
-                                 std::string(width - filled, '-'), rows.done, computable);
+  std::string line = fmt::format("{}/{} rows", rows.done, computable);
   if (per_second > 0)
     line += fmt::format("  {:.1f} rows/s  ETA {}", per_second,
                         clock_text(static_cast<double>(rows.left()) / per_second));
   if (rows.failed > 0) line += fmt::format("  {} failed", rows.failed);
-  return line;
+  // Brackets, a blank, and the last column, where some terminals begin a new line.
+  const std::int64_t width = std::min<std::int64_t>(24, columns - 4 - std::ssize(line));
+  const auto filled = width * rows.done / computable;
+  if (width >= 4) line = fmt::format("[{:#<{}}{:-<{}}] {}", "", filled, "", width - filled, line);
+  return line.substr(0, static_cast<std::size_t>(std::max(0, columns - 1)));
 }
 
 std::string status_json(const std::string& state, const RowCounts& rows, std::int64_t resumed,

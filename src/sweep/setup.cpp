@@ -12,8 +12,10 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/log.hpp"
+#include "rvsweep/core/read_file.hpp"
 #include "rvsweep/core/version.hpp"
 #include "rvsweep/kernels/device.hpp"
+#include "rvsweep/model_config/deciding_bytes.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 #include "rvsweep/storage/prompt_logprob.hpp"
 #include "rvsweep/text/keyword_tokens.hpp"
@@ -271,6 +273,17 @@ SweepIdentity identity_of(const SweepSetup& setup, int threads) {
   identity.libtorch_version = libtorch_version();
   identity.gpu_libraries = gpu_libraries(placement);
   return identity;
+}
+
+void add_model_fingerprint(const SweepSetup& setup, const SweepIdentity* stored,
+                           SweepIdentity& identity) {
+  const auto [digest, tensors] = model_fingerprint(setup.weights, deciding_bytes(setup.model));
+  identity.model_fingerprint = hex(digest);
+  identity.tensor_fingerprints = tensors;
+  if (stored == nullptr || stored->model_fingerprint == identity.model_fingerprint) return;
+  const std::string written = read_file(setup.weights.folder / "config.json").value_or("");
+  const std::string old = hex(model_fingerprint(setup.weights, written).digest);
+  if (old == stored->model_fingerprint) identity.model_fingerprint = old;
 }
 
 SweepFacts facts_of(const SweepSetup& setup, const SweepIdentity& identity) {

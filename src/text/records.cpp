@@ -61,19 +61,15 @@ std::vector<std::string> json_record(const std::string& line, const RecordForm& 
   return values;
 }
 
-std::uint64_t read_json_lines(std::istream& lines, const std::filesystem::path& file,
-                              const RecordForm& form, const TakeRecord& take) {
-  Hasher hasher;
+void read_json_lines(std::istream& lines, const std::filesystem::path& file, const RecordForm& form,
+                     const TakeRecord& take) {
   std::string line;
   for (int line_number = 1; std::getline(lines, line); ++line_number) {
-    hasher.update(line);
-    if (!lines.eof()) hasher.update("\n");
     if (line_number == 1) utf8::without_mark(line, at(file, 1));
     if (line.find_first_not_of(" \t\r") == std::string::npos)
       throw InputError(at(file, line_number), "is empty", "remove the line");
     take(line_number, json_record(line, form, at(file, line_number)));
   }
-  return hasher.digest();
 }
 
 void check_header(const std::vector<std::string>& header, const RecordForm& form,
@@ -131,11 +127,14 @@ void read_csv(const std::string& bytes, const std::filesystem::path& file, const
 
 std::uint64_t read_records(const std::filesystem::path& file, const RecordForm& form,
                            const TakeRecord& take_record) {
+  Hasher hasher;
   const TakeRecord take = [&](int line, std::vector<std::string> values) {
-    for (std::size_t key = 0; key < values.size(); ++key)
+    for (std::size_t key = 0; key < values.size(); ++key) {
       if (values[key].find('\0') != std::string::npos)
         throw InputError(at(file, line), "\"" + form.keys[key].name + "\" holds a NUL character",
                          "remove it: HDF5 texts, which the results are, end there");
+      hasher.update(values[key] + '\0');
+    }
     take_record(line, std::move(values));
   };
   const auto refuse = [&] {
@@ -147,13 +146,13 @@ std::uint64_t read_records(const std::filesystem::path& file, const RecordForm& 
     const auto bytes = read_file(file);
     if (!bytes) refuse();
     read_csv(*bytes, file, form, take);
-    return xxh3(*bytes);
+    return hasher.digest();
   }
   std::ifstream stream(file, std::ios::binary);
   if (!stream || std::filesystem::is_directory(file)) refuse();
-  const std::uint64_t fingerprint = read_json_lines(stream, file, form, take);
+  read_json_lines(stream, file, form, take);
   if (stream.bad()) refuse();
-  return fingerprint;
+  return hasher.digest();
 }
 
 }  // namespace rvsweep

@@ -30,11 +30,11 @@ struct RecordForm {
 using TakeRecord = std::function<void(int line, std::vector<std::string> values)>;
 
 /// Reads a table (see CsvReader) where the file's name ends in .csv or .tsv, in any case, and JSON
-/// lines, one at a time, elsewhere; returns xxh3 of its bytes. Blanks around the header's names and
-/// their case do not matter. Throws InputError naming file and prompts.file when it cannot be read,
-/// and file:line for an empty or malformed line, a key missing or of the wrong type, text that is
-/// not UTF-8 or holds NUL, a CSV record with more or fewer fields than the header, a header that
-/// names a column twice or lacks one.
+/// lines, one at a time, elsewhere; returns xxh3 of all values. Blanks around the header's names
+/// and their case do not matter. Throws InputError naming file and prompts.file when it cannot be
+/// read, and file:line for an empty or malformed line, a key missing or of the wrong type, text
+/// that is not UTF-8 or holds NUL, a CSV record with more or fewer fields than the header, a header
+/// that names a column twice or lacks one.
 std::uint64_t read_records(const std::filesystem::path& file, const RecordForm& form,
                            const TakeRecord& take);
 

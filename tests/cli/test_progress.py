@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+import struct
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
@@ -14,11 +17,13 @@ from processes import ENVIRONMENT, TIME_LIMIT, call, on_ranks
 LINE = re.compile(r"\r\x1b\[K\[[#-]{24}\] \d+/(\d+) rows")
 
 
-def seen_on_a_terminal(words: list[str | Path], ranks: int) -> str:
-    """What a command writes to stderr where that is a terminal."""
+def seen_on_a_terminal(words: list[str | Path], ranks: int, columns: int = 0) -> str:
+    """What a command writes to stderr where that is a terminal; one that does not know its size has 0 columns."""
     ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {name: value for name, value in ENVIRONMENT.items() if name != "COLUMNS"}
     command = [*on_ranks(ranks), *map(str, words)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=ENVIRONMENT) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=environment) as process:
         os.close(theirs)
         text = b""
         while True:
@@ -39,6 +44,14 @@ def test_a_terminal_shows_it(sweep, finished, tmp_path, ranks):
     shown = LINE.findall(seen_on_a_terminal(sweep.words(tmp_path / "out"), ranks))
     computable = int((finished.results.rows["status"] == "ok").sum())
     assert shown and set(shown) == {str(computable)}
+
+
+@pytest.mark.parametrize("ranks", [0, 2])
+def test_a_narrow_terminal_wraps_no_line_of_it(sweep, tmp_path, ranks):
+    text = seen_on_a_terminal(sweep.words(tmp_path / "out"), ranks, columns=40)
+    lines = re.findall(r"(?:\r\x1b\[K|\n)((?:\[[#-]+\] )?\d+/\d+ rows[^\r\n\x1b]*)", text)
+    assert any("ETA" in line for line in lines)
+    assert max(map(len, lines)) < 40
 
 
 @pytest.mark.parametrize("ranks", [0, 2])

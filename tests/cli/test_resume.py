@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import signal
 import socket
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+import torch
+import xxhash
+from safetensors.torch import load_file
+from transformers import LlamaForCausalLM
 
 from processes import Running, call, files, segments
 from prompt_texts import write_pairs
@@ -146,9 +153,102 @@ def test_other_prompts_or_another_model_in_the_folder_are_refused(sweep, copy_of
     prompts = write_pairs(tmp_path / "edited.jsonl", edited)
     result = sweep.run(copy_of_finished, "--set", f"prompts.file={prompts}", expect=2)
     assert "prompts_fingerprint" in result.stderr
+    assert f"pair {sweep.pairs[0]['pair']} has another base" in result.stderr
     result = sweep.run(copy_of_finished, "--set", f"model.path={tiny_model('llama31')}", expect=2)
     assert "model_fingerprint" in result.stderr
+    other = LlamaForCausalLM.from_pretrained(tiny_model("llama"), dtype="auto")
+    with torch.no_grad():
+        other.model.layers[3].mlp.up_proj.weight[0, 0] += 1
+    other.save_pretrained(tmp_path / "other")
+    copy_tokenizer(tiny_model("llama"), tmp_path / "other")
+    result = sweep.run(copy_of_finished, "--set", f"model.path={tmp_path / 'other'}", expect=2)
+    assert "tensor model.layers.3.mlp.up_proj.weight is another one" in result.stderr
     assert files(copy_of_finished) == before
+
+
+def copy_tokenizer(model: Path, folder: Path) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(model / name, folder)
+
+
+def test_a_model_saved_again_in_other_pieces_is_the_same(sweep, finished, copy_of_finished, tiny_model, tmp_path):
+    """Also with its keys of config.json in another order, none of those with usual values left out."""
+    model = LlamaForCausalLM.from_pretrained(tiny_model("llama"), dtype="auto")
+    model.save_pretrained(tmp_path / "model", max_shard_size="1GB")
+    path = tmp_path / "model" / "config.json"
+    config = json.loads(path.read_text())
+    config.setdefault("attention_bias", False)
+    path.write_text(json.dumps(dict(reversed(config.items()))))
+    copy_tokenizer(tiny_model("llama"), tmp_path / "model")
+    sweep.run(copy_of_finished, "--set", f"model.path={tmp_path / 'model'}")
+    assert_same_results(copy_of_finished, finished)
+
+
+def sweep_fingerprint(attributes: list[list[str]]) -> int:
+    """Over the attributes that decide results, then the settings that do."""
+    others = ("git_commit", "model_path", "config", "tensor_fingerprints", "model_notes")
+    text = "".join(f"{name}={value}\n" for name, value in attributes if name not in others)
+    settings: dict[str, list[str]] = {}
+    section = ""
+    for line in dict(attributes)["config"].splitlines():
+        key, is_setting, value = line.partition(" = ")
+        if line.startswith("["):
+            section = line[1:-1]
+        elif is_setting:
+            settings.setdefault(f"{section}.{key}", []).append(value)
+    paths = ("model.path", "prompts.file", "prompts.filler", "readouts.families", "readouts.token_sets")
+    paths += ("prompts.matched_on",)
+    for key in sorted(settings):
+        later_default = (key, settings[key]) == ("generation.repetition_penalty", ["1"])
+        if not key.startswith("run.") and key not in paths and not later_default:
+            text += f"{key} = {' | '.join(settings[key])}\n"
+    return xxhash.xxh3_64_intdigest(text.encode())
+
+
+def seal(path: Path, kind: str) -> None:
+    """The first block of a file of ours, with the digest of what follows it."""
+    data = path.read_bytes()
+    line = f"rvsweep {kind} xxh3 {xxhash.xxh3_64_hexdigest(data[512:])}\n".encode()
+    path.write_bytes(line.ljust(512, b"\0") + data[512:])
+
+
+def test_a_folder_of_version_0_1_0_goes_on(sweep, copy_of_finished, tiny_model):
+    """It has fingerprints of the prompts file's bytes, and of config.json's and all weights'."""
+    model = tiny_model("llama")
+    weights = {name: value for shard in model.glob("*.safetensors") for name, value in load_file(shard).items()}
+    hasher = xxhash.xxh3_64((model / "config.json").read_bytes())
+    for name in sorted(weights):
+        hasher.update(name.encode())
+        hasher.update(weights[name].numpy().tobytes())
+    prompts = (sweep.config.parent / "pairs.jsonl").read_bytes()
+    old = {"prompts_fingerprint": xxhash.xxh3_64_hexdigest(prompts), "model_fingerprint": hasher.hexdigest()}
+    with h5py.File(copy_of_finished / "plan.h5", "r+") as file:
+        facts = json.loads(file["sweep"][0])
+        assert sweep_fingerprint(facts["attributes"]) == file.attrs["sweep_fingerprint"]
+        changed = [name for name, value in facts["attributes"] if old.get(name, value) != value]
+        assert changed == ["model_fingerprint", "prompts_fingerprint"]
+        kept = [pair for pair in facts["attributes"] if pair[0] != "tensor_fingerprints"]
+        facts["attributes"] = [[name, old.get(name, value)] for name, value in kept]
+        number = np.uint64(sweep_fingerprint(facts["attributes"]))
+        file["sweep"][0] = json.dumps(facts)
+        file.attrs.modify("sweep_fingerprint", number)
+    seal(copy_of_finished / "plan.h5", "plan")
+    for segment in segments(copy_of_finished):
+        with h5py.File(segment, "r+") as file:
+            file.attrs.modify("sweep_fingerprint", number)
+        seal(segment, "segment")
+    before = files(copy_of_finished / "segments")
+    sweep.run(copy_of_finished)
+    assert files(copy_of_finished / "segments") == before
+    with h5py.File(copy_of_finished / "results.h5") as file:
+        assert file.attrs["sweep_fingerprint"] == number
+
+
+def test_the_same_pairs_in_a_file_with_other_line_ends(sweep, finished, copy_of_finished, tmp_path):
+    prompts = tmp_path / "again.jsonl"
+    prompts.write_bytes(b"".join(json.dumps(pair, sort_keys=True).encode() + b"\r\n" for pair in sweep.pairs))
+    sweep.run(copy_of_finished, "--set", f"prompts.file={prompts}")
+    assert_same_results(copy_of_finished, finished)
 
 
 def test_the_same_prompts_under_another_name_are_the_same_sweep(sweep, finished, copy_of_finished, tmp_path):

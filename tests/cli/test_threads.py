@@ -21,3 +21,19 @@ def test_a_rank_takes_its_share_of_the_cores(sweep, tmp_path, ranks, own):
     cores = len(os.sched_getaffinity(0))
     expected = own or max(1, cores // max(1, ranks))
     assert f" {expected} thread(s) each" in result.stderr, result.stderr
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core alone can not be left unused")
+@pytest.mark.parametrize("command", ["run", "doctor"])
+def test_cores_that_a_binding_leaves_unused_are_told(sweep, tmp_path, command):
+    """mpirun binds one or two ranks to one core each, where it is not told otherwise."""
+    words = sweep.words(tmp_path / "out", "--max-time", "1s") if command == "run" else [sweep.binary, "doctor"]
+
+    def said(*binding: str) -> str:
+        full = ["mpirun", "-n", "1", "--oversubscribe", *binding, *map(str, words)]
+        result = subprocess.run(full, capture_output=True, text=True, env=ENVIRONMENT, timeout=180)
+        return result.stdout + result.stderr
+
+    told = "the ranks may use 1 of"
+    assert told in (bound := said("--bind-to", "core")) and "mpirun --bind-to none" in bound
+    assert told not in said("--bind-to", "none")

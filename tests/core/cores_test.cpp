@@ -63,6 +63,31 @@ TEST_F(Cores, ReadsGroupsOfVersion1) {
   EXPECT_DOUBLE_EQ(found().group_quota.value(), 3);
 }
 
+TEST_F(Cores, CountsTheCpusOfTheMachineOrOfTheGroup) {
+  EXPECT_EQ(found().present, std::ssize(found().mask));  // nothing says more
+  write("sys/devices/system/cpu/online", "0-15\n");
+  EXPECT_EQ(found().present, 16);
+  write("proc/self/cgroup", "0::/job/step\n");
+  write("sys/fs/cgroup/job/cpuset.cpus.effective", "0-3,8,10-11\n");
+  EXPECT_EQ(found().present, 7);
+  write("proc/self/cgroup", "3:cpuset:/job\n0::/\n");
+  write("sys/fs/cgroup/cpuset/job/cpuset.effective_cpus", "2\n");
+  EXPECT_EQ(found().present, 1);
+}
+
+TEST(CoresForNode, AreThosePresentWithinWhatIsGranted) {
+  GivenCores cores;
+  cores.mask = {3};
+  cores.present = 8;
+  EXPECT_EQ(cores_for_node(cores), 8);
+  cores.on_node = 6;
+  EXPECT_EQ(cores_for_node(cores), 6);
+  cores.group_quota = 2.5;
+  EXPECT_EQ(cores_for_node(cores), 2);
+  cores.group_quota = 0.5;
+  EXPECT_EQ(cores_for_node(cores), 1);
+}
+
 TEST(ThreadsForRank, IsTheLeastOfAllLimits) {
   GivenCores cores;
   for (int cpu = 0; cpu < 16; ++cpu) cores.mask.push_back(cpu);

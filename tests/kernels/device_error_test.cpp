@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <new>
 #include <stdexcept>
 
 #include "rvsweep/core/error.hpp"
@@ -62,6 +63,8 @@ TEST(DeviceErrors, OfMemoryAreAKindOfTheirOwn) {
   expect_memory_error(c10::AcceleratorError(here, 2, "CUDA error: out of memory"));
   expect_memory_error(
       libtorch_error("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"));
+  expect_memory_error(std::bad_alloc());
+  expect_memory_error(libtorch_error("DefaultCPUAllocator: can't allocate memory: you tried ..."));
 }
 
 TEST(DeviceErrors, OthersStayWhatTheyAre) {

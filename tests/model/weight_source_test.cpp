@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -50,9 +51,9 @@ class Sources : public ::testing::Test {
       if (type == 0) append<float>(data, i, parameter.numel());
       if (type == 1) append<at::BFloat16>(data, i, parameter.numel());
       if (type == 2) append<at::Half>(data, i, parameter.numel());
-      header[parameter.name] = {{"dtype", dtype[type]},
-                                {"shape", parameter.shape},
-                                {"data_offsets", {begin, data.size()}}};
+      header[name_of(parameter.name)] = {{"dtype", dtype[type]},
+                                         {"shape", parameter.shape},
+                                         {"data_offsets", {begin, data.size()}}};
       ++i;
     }
     const std::string text = header.dump();
@@ -71,6 +72,7 @@ class Sources : public ::testing::Test {
   WeightSource drawn(std::uint64_t seed) { return find_weights(folder.path(), config, seed); }
 
   ModelConfig config = config_of_test();
+  std::function<std::string(const std::string&)> name_of = [](const auto& name) { return name; };
   TemporaryFolder folder;
 };
 
@@ -89,6 +91,30 @@ TEST_F(Sources, EveryNumberArrivesFromEveryFormatInEveryFormat) {
         ASSERT_EQ(data[i], value(p, i)) << parameter.name << " " << i;
     }
   }
+}
+
+TEST_F(Sources, FilesOfABaseModelLeaveOutThePrefix) {
+  write_files();
+  const at::Tensor usual = block(files(), at::kFloat, 1);
+  name_of = [](const std::string& name) {
+    return name.starts_with("model.") ? name.substr(6) : name;
+  };
+  write_files();
+  EXPECT_TRUE(at::equal(block(files(), at::kFloat, 1), usual));
+}
+
+TEST_F(Sources, ATiedEmbeddingMayHaveTheHeadsName) {
+  name_of = [](const std::string& name) {
+    return name == "model.embed_tokens.weight" ? "lm_head.weight" : name;
+  };
+  config.tied_head = true;
+  write_files();
+  const at::Tensor renamed = block(files(), at::kFloat, 1);
+  name_of = [](const std::string& name) { return name; };
+  write_files();
+  EXPECT_TRUE(at::equal(block(files(), at::kFloat, 1), renamed));
+  config.tied_head = false;
+  EXPECT_TRUE(says(refusal_message([&] { files(); }), {"lm_head.weight"}));
 }
 
 TEST_F(Sources, AHeadThatDiffersFromTheEmbeddingItIsTiedToIsKept) {
@@ -153,19 +179,24 @@ TEST_F(Sources, DrawnNumbersDependOnSeedAndNameAlone) {
 
 TEST_F(Sources, TheFingerprintSeesEveryByteTheConfigAndTheSeed) {
   write_files();
-  std::set<std::uint64_t> seen{model_fingerprint(files()), model_fingerprint(drawn(1)),
-                               model_fingerprint(drawn(2))};
-  EXPECT_TRUE(seen.contains(model_fingerprint(files())));
-  folder.write("config.json", "{ }");
-  seen.insert(model_fingerprint(files()));
-  seen.insert(model_fingerprint(drawn(1)));
+  const ModelFingerprint usual = model_fingerprint(files(), "c");
+  EXPECT_EQ(model_fingerprint(files(), "c").digest, usual.digest);
+  std::set<std::uint64_t> seen{usual.digest};
+  for (const char* config : {"c", "d"})
+    for (const std::uint64_t seed : {1, 2})
+      seen.insert(model_fingerprint(drawn(seed), config).digest);
+  seen.insert(model_fingerprint(files(), "d").digest);
   std::fstream file(folder.path() / "model.safetensors",
                     std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(-1, std::ios::end);
+  file.seekp(-1, std::ios::end);  // of the head
   file.put('\x7f');
   file.close();
-  seen.insert(model_fingerprint(files()));
-  EXPECT_EQ(seen.size(), 6u);
+  const ModelFingerprint changed = model_fingerprint(files(), "c");
+  seen.insert(changed.digest);
+  EXPECT_EQ(seen.size(), 7u);
+  ASSERT_EQ(changed.tensors.size(), 8 * files().files.size());
+  EXPECT_NE(changed.tensors.substr(0, 8), usual.tensors.substr(0, 8));  // lm_head.weight
+  EXPECT_EQ(changed.tensors.substr(8), usual.tensors.substr(8));
 }
 
 }  // namespace

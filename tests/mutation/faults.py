@@ -770,4 +770,32 @@ FAULTS = [
         'clusters.number_of("")',
         "plan MakePlan.KeepsTheClustersOfPrompts",
     ),
+    fault(
+        "tied embedding under the head's name not found",
+        "model/weight_source.cpp",
+        "if (!tied || index.contains(embedding)) return;",
+        "return;",
+        "model Sources.ATiedEmbeddingMayHaveTheHeadsName",
+    ),
+    fault(
+        "progress line as wide as the terminal",
+        "sweep/progress.cpp",
+        "std::max(0, columns - 1)",
+        "std::max(0, columns)",
+        "sweep ProgressLine.FitsATerminalOfAnyWidthAndKeepsItsNumbers",
+    ),
+    fault(
+        "memory that a CPU lacks taken for a fault of the rows",
+        "kernels/device_error.cpp",
+        "dynamic_cast<const std::bad_alloc*>(&error) != nullptr)",
+        "false)",
+        "kernels DeviceErrors.OfMemoryAreAKindOfTheirOwn",
+    ),
+    fault(
+        "fingerprint of prompts leaves out what they say",
+        "text/records.cpp",
+        "hasher.update(values[key] + '\\0');",
+        "hasher.update(file.string());",
+        "text Prompts.TheFingerprintIsOfWhatTheFileSays",
+    ),
 ]

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <random>
 
 #include "rvsweep/core/error.hpp"
@@ -235,6 +236,23 @@ TEST(Merge, APartialOneMarksWhatIsPending) {
     EXPECT_EQ(report.rows_refused, 4);
     expect_results(report.results, sweep, computed);
   }
+}
+
+TEST(Merge, IntoAFileElsewhereWritesNothingInTheFolder) {
+  const sample::Sweep sweep = sample::sweep();
+  const TemporaryFolder folder, elsewhere;
+  commit(folder.path(), sweep, {0, 3});
+  const auto state = [&] {
+    std::map<fs::path, fs::file_time_type> times{{"", fs::last_write_time(folder.path())}};
+    for (const auto& entry : fs::recursive_directory_iterator(folder.path()))
+      times[entry.path()] = entry.last_write_time();
+    return times;
+  };
+  const auto before = state();
+  const fs::path into = elsewhere.path() / "partial.h5";
+  EXPECT_EQ(merge(folder.path(), {.partial = true, .into = into}).results, into);
+  EXPECT_EQ(state(), before);
+  expect_results(into, sweep, {0, 3});
 }
 
 TEST(Merge, AFullOneAfterAPartialOneIsTheSameAsAtOnce) {

@@ -124,6 +124,14 @@ TEST(SweepIdentity, ItsFingerprintIsAHashOfWhatDecidesResults) {
                  "sweep.arm = base | source\nsweep.seed = 7\n"));
 }
 
+TEST(SweepIdentity, FingerprintsOfTensorsAreKeptAndDecideNothing) {
+  SweepIdentity identity = sample();
+  identity.tensor_fingerprints = "0123456789abcdef";
+  EXPECT_EQ(stored_identity(stored(identity)).tensor_fingerprints, "0123456789abcdef");
+  EXPECT_EQ(fingerprint_of(identity), fingerprint_of(sample()));
+  EXPECT_TRUE(differences(identity, sample()).empty());
+}
+
 TEST(Differences, AreNamedSettingsFirst) {
   SweepIdentity asked = sample();
   asked.config = {{"model.path", "elsewhere"},

@@ -29,9 +29,16 @@ struct WeightSource {
 WeightSource find_weights(const std::filesystem::path& folder, ModelConfig& config,
                           std::optional<std::uint64_t> seed);
 
-/// xxh3 over config.json and every weight byte, in order of tensor name, or over config.json and
-/// the seed: the model's identity.
-std::uint64_t model_fingerprint(const WeightSource& source);
+/// The model's identity.
+struct ModelFingerprint {
+  std::uint64_t digest = 0;  // xxh3 over the configuration and every weight byte, in order of
+                             // tensor name, or over the configuration and the seed
+  std::string tensors;       // the first 8 hexadecimal digits of each tensor's own, in that order
+};
+
+/// `config` is what of the configuration decides results (model_config/deciding_bytes.hpp), or
+/// config.json as it is written, which version 0.1.0 took.
+ModelFingerprint model_fingerprint(const WeightSource& source, std::string_view config);
 
 /// The files of tensors, opened as they are needed.
 class WeightFiles {

@@ -20,6 +20,8 @@ struct MergeOptions {
   /// Bytes of results held in memory at a time, beside the plan and one segment; the file's content
   /// does not depend on it.
   std::int64_t memory_bytes = 256 * 1024 * 1024;
+  /// The file to write; empty: DIR/results.h5. Elsewhere, nothing is written in the folder.
+  std::filesystem::path into = {};
 };
 
 struct MergeReport {
@@ -29,9 +31,9 @@ struct MergeReport {
   std::vector<DamagedSegment> damaged;  // counted as missing; partial merges only
 };
 
-/// Writes DIR/results.h5 and returns what it holds. All of it outside /run is a pure function of
+/// Writes options.into and returns what it holds. All of it outside /run is a pure function of
 /// plan and segments. Merges of one folder take turns. InputError when plan.h5 is missing or
-/// damaged, or when a full merge lacks segments; OutputError when results.h5 cannot be written.
+/// damaged, or when a full merge lacks segments; OutputError when the file cannot be written.
 MergeReport merge(const std::filesystem::path& sweep_folder, const MergeOptions& options);
 
 }  // namespace rvsweep

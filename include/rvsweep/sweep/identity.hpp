@@ -11,8 +11,8 @@
 
 namespace rvsweep {
 
-/// xxh3 of what is read from files beside the model, 16 hexadecimal digits; empty where no row
-/// needs the file.
+/// xxh3 of what is read from files beside the model (of what prompts files say, whatever their form
+/// or line ends), 16 hexadecimal digits; empty where no row needs the file.
 struct FileFingerprints {
   std::string prompts, families, token_sets, filler, chat_template, logprobs;
 };
@@ -23,7 +23,8 @@ struct SweepIdentity {
   ConfigLines config;
   std::string model_path;
   std::string model_fingerprint, tokenizer_fingerprint;  // 16 hexadecimal digits
-  std::string model_notes;                               // ModelConfig::notes, one a line
+  std::string tensor_fingerprints;  // of the weights, see model/weight_source.hpp; decide nothing
+  std::string model_notes;          // ModelConfig::notes, one a line
   FileFingerprints files;
   std::int64_t n_layers = 0, early_layer = 0, late_layer = 0;
   std::int64_t window = 0, bundle_rows = 0;

@@ -41,6 +41,10 @@ Launch share_launch(Communicator& communicator, Launch launch);
 /// least of all ranks.
 int automatic_threads(Communicator& communicator, const NodeRank& node);
 
+/// Collective: that the ranks of this node may use fewer cores than there are for them, and what to
+/// do; "" where they may use all. mpirun binds one or two ranks to one core each.
+std::string unused_cores(Communicator& communicator, const NodeRank& node);
+
 /// Settings of the experiment from the merged configuration and the launch; the same on every rank.
 /// Rows stop at the eos ids of config.json and generation_config.json and at the tokenizer's eos
 /// token.

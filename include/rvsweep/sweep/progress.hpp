@@ -19,8 +19,9 @@ struct RowCounts {
 /// Of this run, `resumed` rows having been done before it; 0 at its start.
 double rows_per_second(const RowCounts& rows, std::int64_t resumed, double seconds);
 
-/// "[#####-----] 120/240 rows  14.2 rows/s  ETA 0:08"; `resumed` rows were done before this run.
-std::string progress_line(const RowCounts& rows, std::int64_t resumed, double seconds);
+/// "[#####-----] 120/240 rows  14.2 rows/s  ETA 0:08"; `resumed` rows were done before this run. In
+/// a terminal of few `columns` the bar gets shorter, then goes, so that no line is wrapped.
+std::string progress_line(const RowCounts& rows, std::int64_t resumed, double seconds, int columns);
 
 /// "1:02:03" or "2:03".
 std::string clock_text(double seconds);

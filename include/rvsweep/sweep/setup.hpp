@@ -43,9 +43,14 @@ Texts texts_needed(const ReadoutsConfig& readouts);
 /// What plans need of the tokenizer, which must outlive it, and of the files that `config` names.
 PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer);
 
-/// On this machine, with `threads` a rank. model_fingerprint, which takes reading every byte of the
-/// weights, is left empty.
+/// On this machine, with `threads` a rank. The model's fingerprints, which take reading every byte
+/// of the weights, are left empty.
 SweepIdentity identity_of(const SweepSetup& setup, int threads);
+
+/// Fills them in. Where `stored` is of a folder whose model has the fingerprint that 0.1.0 gave it,
+/// `identity` has that, too.
+void add_model_fingerprint(const SweepSetup& setup, const SweepIdentity* stored,
+                           SweepIdentity& identity);
 
 /// What plan.h5 holds beside prompts, pairs and rows: the identity, the arms, and the columns that
 /// bundles fill.

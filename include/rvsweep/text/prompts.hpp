@@ -34,13 +34,13 @@ struct PromptSet {
   std::vector<Prompt> prompts;
   std::vector<PromptPair> pairs;
   std::int64_t most_pairs = 0;    // of a bank: that one-to-one pairs could be
-  std::uint64_t fingerprint = 0;  // xxh3 of the file's bytes
+  std::uint64_t fingerprint = 0;  // xxh3 of what the file says
 };
 
 /// Prompts still to be paired, see text/pairing.hpp.
 struct PromptBank {
   std::vector<Prompt> prompts;    // in the file's order, at least one
-  std::uint64_t fingerprint = 0;  // xxh3 of the file's bytes
+  std::uint64_t fingerprint = 0;  // xxh3 of what the file says
 };
 
 using PromptSink = std::function<void(Prompt)>;
