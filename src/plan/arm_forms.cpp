@@ -324,9 +324,7 @@ void share_settings(std::vector<std::string>& parts, const std::vector<const Arm
 
 /// `arm` with the patches of `more` after its own.
 Arm joined(Arm arm, const Arm& more, bool is_labelled, const std::string& where) {
-  for (const Patch& patch : more.patches) {
-    arm.patches.push_back(patch);
-  }
+  arm.patches.insert(arm.patches.end(), more.patches.begin(), more.patches.end());
   if (more.patches.front().cache() != nullptr) arm.entry = more.entry;
   if (!is_labelled) arm.label += " & " + more.label;
   if (const std::string conflict = cache_conflict(arm.patches); !conflict.empty())
@@ -335,15 +333,28 @@ Arm joined(Arm arm, const Arm& more, bool is_labelled, const std::string& where)
   return arm;
 }
 
+/// What stands between words "&", which labels and file names may hold too.
+std::vector<std::string> parts_of(const std::string& line) {
+  std::vector<std::string> parts(1);
+  std::istringstream words(line);
+  for (std::string word; words >> word;)
+    if (word == "&")
+      parts.emplace_back();
+    else
+      parts.back() += (parts.back().empty() ? "" : " ") + word;
+  return parts;
+}
+
+std::string first_word(const std::string& part) { return part.substr(0, part.find(' ')); }
+
 /// "kv_cache layers=16:32 & v_proj layers=27": every choice of the first part with every one of the
 /// next.
 std::vector<Arm> parse_line(const ConfigValue& line, const ModelConfig& model,
                             std::int64_t window) {
-  std::vector<std::string> parts = split(line.text, '&');
+  std::vector<std::string> parts = parts_of(line.text);
   std::vector<const ArmForm*> forms;
-  for (std::string& part : parts) {
-    part = trimmed(part);
-    const std::string name = part.substr(0, part.find(' '));
+  for (const std::string& part : parts) {
+    const std::string name = first_word(part);
     forms.push_back(&find_named(arm_forms(), name, line.where, "arm \"" + name + "\""));
     if (parts.size() > 1 && (!forms.back()->arm.is_patched() || !forms.back()->arm.preset.empty()))
       throw InputError(line.where, name + " is an arm of its own and cannot be joined by &",
@@ -353,15 +364,10 @@ std::vector<Arm> parse_line(const ConfigValue& line, const ModelConfig& model,
   const bool is_labelled = !written(parts.front(), "label").empty();
   std::vector<Arm> arms;
   for (std::size_t p = 0; p < parts.size(); ++p) {
-    std::istringstream words(parts[p]);
-    std::string name;
-    words >> name;
+    std::istringstream words(parts[p].substr(first_word(parts[p]).size()));
     const std::vector<Arm> of_part = parse_part(*forms[p], words, line.where, model, window);
-    if (p == 0) {
-      arms = of_part;
-      continue;
-    }
     std::vector<Arm> longer;
+    if (p == 0) longer = of_part;
     for (const Arm& arm : arms)
       for (const Arm& more : of_part) longer.push_back(joined(arm, more, is_labelled, line.where));
     arms = std::move(longer);

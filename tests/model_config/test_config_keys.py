@@ -41,7 +41,8 @@ def test_what_is_called_read_is_read():
 
 def test_every_setting_of_generation_is_known():
     """Each is a sweep's own, has no part in which tokens are drawn, or is told of."""
-    ours = {"do_sample", "eos_token_id", "max_length", "max_new_tokens", "temperature", "top_k", "top_p"}
+    ours = {"do_sample", "eos_token_id", "max_length", "max_new_tokens", "repetition_penalty", "temperature"}
+    ours |= {"top_k", "top_p"}
     beams = {"diversity_penalty", "early_stopping", "length_penalty", "num_beam_groups", "num_return_sequences"}
     speed = {"assistant_ensemble_weight", "max_cache_len", "speculation_type", "use_mtp", "assistant_confidence_threshold"}
     speed |= {"assistant_early_exit", "assistant_lookbehind", "cache_config"}

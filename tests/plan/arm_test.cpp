@@ -221,6 +221,7 @@ TEST(Arms, OfSeveralPatchesTakeEveryChoiceOfEach) {
                     "kv_cache 16:32 & v_proj 27 persist", "kv_cache 16:32 & v_proj 27"}));
   EXPECT_EQ(labels(parse({"kv_cache layers=0:8 & v_proj layers=27 label=joint"})), Labels{"joint"});
   EXPECT_EQ(labels(parse({"kv_cache layers=0:8 label=joint & v_proj layers=27"})), Labels{"joint"});
+  EXPECT_EQ(labels(parse({"kv_cache\tlayers=0:8 label=k&v"})), Labels{"k&v"});
 }
 
 TEST(Arms, OfSeveralPatchesHaveOneEntryAndDirection) {

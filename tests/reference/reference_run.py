@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
 import torch
@@ -156,10 +156,13 @@ class SitePatch:
         self.donor, self.donor_end = donor.activations[row.kind], donor.window_end
         self.plain = unpatched(model, recipient.tokens).activations[row.kind]
 
-    def edited(self, site: str, layer: int, own: Tensor, tokens: range) -> Tensor:
-        """`own` [T, heads, size] of these tokens of the row; n and more are generated."""
+    def edited(self, site: str, layer: int, own: Tensor, tokens: range) -> tuple[Tensor, Callable[[Tensor], None]]:
+        """`own` [T, heads, size] of these tokens of the row, edited; n and more are generated.
+
+        Then what proves it when it is given what stands there after all patches.
+        """
         if site != self.row.kind or layer not in self.row.layers:
-            return own
+            return own, lambda final: None
         rows, given, old = [], [], []
         for place, i in enumerate(tokens):
             if self.end - self.window <= i < self.end:
@@ -172,13 +175,12 @@ class SitePatch:
                 continue
             rows.append(place)
         if not rows:
-            return own
+            return own, lambda final: None
         at = torch.tensor(rows)[:, None], torch.tensor(self.heads)
         new = own.clone()
         new[at] = (1 - self.row.alpha) * own[at] + self.row.alpha * torch.stack(given)[:, self.heads]
-        self.proof.write(new[at], torch.stack(old)[:, self.heads])
         self.proof.cells_changed += len(rows) * len(self.heads)
-        return new
+        return new, lambda final: self.proof.write(final[at], torch.stack(old)[:, self.heads])
 
 
 class CachePatch:
@@ -262,8 +264,12 @@ class Patched:
 
     def _edit(self, tokens: range) -> Edit:
         def edit(site: str, layer: int, own: Tensor) -> Tensor:
+            proofs = []
             for patch in self.sites:
-                own = patch.edited(site, layer, own, tokens)
+                own, proof = patch.edited(site, layer, own, tokens)
+                proofs.append(proof)
+            for proof in proofs:
+                proof(own)
             return own
 
         return edit

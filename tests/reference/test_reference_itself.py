@@ -272,7 +272,9 @@ def test_patching_base_with_itself_or_with_nothing_of_the_donor_is_base(study, p
         row = RowSpec(site, (1, 3), alpha=1.0 if control else 0.0)
         patched = go(study, row, pair, control)
         assert_same(patched, go(study, RowSpec("base"), pair))
-        assert patched.proof.change_norm == 0 and patched.proof.cells_changed > 0
+        rounding = 0 if control else 1e-6  # base's own values, of a pass over other tokens
+        assert patched.proof.change_norm <= rounding * patched.proof.written_norm
+        assert patched.proof.cells_changed > 0
 
 
 @pytest.mark.parametrize("positions", ["all", "last:7", "span:2:9", "first:5", "bos", "not_bos"])
