@@ -1,6 +1,7 @@
 #include "rvsweep/experiment/geometry.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
@@ -68,6 +69,10 @@ WindowGeometry window_geometry(const KvCache& cache, const std::vector<VWindow>&
   WindowGeometry result{std::vector<double>(n * n_layers * width, nan),
                         std::vector<double>(n * n_layers * gram_sums, nan)};
   const at::Tensor cells = cells_of(cache.v[0], windows, W);
+  std::vector<at::Tensor> sums;  // [distinct, gram_sums] of the layers read
+  std::vector<std::pair<std::size_t, std::size_t>>
+      places;  // of them all: a window's and its item's
+  std::size_t n_sums = 0;
   for (std::int64_t layer = 0; layer < n_layers; ++layer) {
     bool wanted = false;
     for (std::size_t i = 0; i < n; ++i) wanted |= has_cells(i, layer);
@@ -76,7 +81,7 @@ WindowGeometry window_geometry(const KvCache& cache, const std::vector<VWindow>&
     const auto [blocks, index_of] = distinct_blocks(
         v.reshape({-1, v.size(3)}).index_select(0, cells).view({std::ssize(windows), W, -1}));
     const at::Tensor sigma = singular_values(blocks).contiguous();  // [distinct, min(W, D)]
-    const at::Tensor sums = centred_gram_sums(blocks);
+    sums.push_back(centred_gram_sums(blocks));
     const auto found = static_cast<std::size_t>(sigma.size(1));
     for (std::size_t i = 0; i < n; ++i) {
       if (!has_cells(i, layer)) continue;
@@ -84,10 +89,15 @@ WindowGeometry window_geometry(const KvCache& cache, const std::vector<VWindow>&
       double* out = &result.spectra[item * width];
       std::copy_n(sigma.const_data_ptr<double>() + index_of[i] * found, found, out);
       std::fill(out + found, out + width, 0.0);  // a block has no more than D singular values
-      std::copy_n(sums.const_data_ptr<double>() + index_of[i] * gram_sums, gram_sums,
-                  &result.sums[item * gram_sums]);
+      places.push_back({n_sums + index_of[i], item});
     }
+    n_sums += static_cast<std::size_t>(blocks.size(0));
   }
+  if (sums.empty()) return result;
+  const at::Tensor all = at::cat(sums).cpu();  // one wait for every layer
+  for (const auto& [place, item] : places)
+    std::copy_n(all.const_data_ptr<double>() + place * gram_sums, gram_sums,
+                &result.sums[item * gram_sums]);
   return result;
 }
 

@@ -66,9 +66,7 @@ at::Tensor centred_gram_sums(const at::Tensor& blocks) {
   const at::Tensor centred = rows - rows.mean({-2}, /*keepdim=*/true);
   const at::Tensor gram = centred.matmul(centred.transpose(-2, -1));
   const at::Tensor diagonal = gram.diagonal(0, -2, -1);
-  return at::stack({diagonal.sum(-1), gram.square().sum({-2, -1}), diagonal.square().sum(-1)}, -1)
-      .to(at::kCPU)
-      .contiguous();
+  return at::stack({diagonal.sum(-1), gram.square().sum({-2, -1}), diagonal.square().sum(-1)}, -1);
 }
 
 double centred_participation_ratio(std::span<const double> sums) {

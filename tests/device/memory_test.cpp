@@ -50,7 +50,7 @@ std::vector<Case> cases() {
   return {{"prefill", model(2), mixed, {24, 96, 1}, 4},
           {"prefill", model(2), mixed, {48, 96, 8, 8, 8}, 4},
           {"prefill", model(2), mixed, {48, 96, 8, 8, 8}, 4, logprob},
-          {"prompt_logprob", model(2, 4096), mixed, {16, 96, 1, 8, 8}, 4, logprob},
+          {"prompt_logprob", model(2, 8192), mixed, {16, 96, 1, 8, 8}, 4, logprob},
           {"patches", model(4), site, {8, 96, 48}, 8},
           {"patches", model(1), cache, {8, 96, 48}, 8},
           {"decoding", model(4, 4096), mixed, {8, 64, 32, 8, 8}, 16},

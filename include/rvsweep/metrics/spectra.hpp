@@ -17,8 +17,7 @@ at::Tensor singular_values(const at::Tensor& blocks);
 /// diagonal; what the next two are made of.
 inline constexpr std::int64_t gram_sums = 3;
 
-/// Those of blocks [..., W, D] of any float type on any device: float64 [..., gram_sums] on the
-/// CPU.
+/// Those of blocks [..., W, D] of any float type: float64 [..., gram_sums] on their device.
 at::Tensor centred_gram_sums(const at::Tensor& blocks);
 
 /// PR of the block less the mean of its rows, in [1, W - 1].
