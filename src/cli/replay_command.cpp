@@ -178,7 +178,7 @@ void print_steps(const SweepSettings& settings, const Tokenizer& tokenizer,
 /// What of this machine and this program is not as it was when the sweep ran.
 void tell_differences(const SweepIdentity& stored, const SweepSetup& setup) {
   SweepIdentity now = identity_of(setup, stored.threads);
-  add_model_fingerprint(setup, &stored, now);
+  add_model_fingerprint(setup, now);
   for (const Difference& difference : differences(stored, now)) {
     if (difference.key == "model_fingerprint" || difference.key == "tokenizer_fingerprint")
       throw InputError(setup.config.model_path.string(),

@@ -111,12 +111,6 @@ std::int64_t Plan::n_refused() const {
   return std::count_if(rows.begin(), rows.end(), [](const auto& r) { return r.refusal != 0; });
 }
 
-bool has_long_prompts(const Plan& plan) {
-  return std::ranges::any_of(plan.bundles, [](const PlannedBundle& bundle) {
-    return are_long(bundle.shape.prompt_length);
-  });
-}
-
 std::vector<Arm> all_arms(const SweepConfig& config, const ModelConfig& model) {
   auto arms = parse_arms(config.arms, model, config.window);
   const auto controls = control_arms(config.controls, arms, model, config.seed);

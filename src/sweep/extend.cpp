@@ -67,10 +67,9 @@ std::vector<std::string> obstacles(const StoredSweep& stored, const SweepSetup& 
                                    const SweepIdentity& asked) {
   // ConfigLines that choose pairs are judged by the pairs that they give.
   static const std::set<std::string> may_differ{
-      "generation.samples",    "sweep.arm",       "sweep.control",
-      "prompts_fingerprint",   "prompts.pairing", "prompts.base_groups",
-      "prompts.source_groups", "prompts.pairs",   "prompts.caliper",
-      "logprobs_fingerprint",  "long_prompts"};
+      "generation.samples", "sweep.arm",           "sweep.control",         "prompts_fingerprint",
+      "prompts.pairing",    "prompts.base_groups", "prompts.source_groups", "prompts.pairs",
+      "prompts.caliper",    "logprobs_fingerprint"};
   std::vector<std::string> lines;
   for (const Difference& difference : differences(stored_identity(stored), asked))
     if (!may_differ.contains(difference.key)) lines.push_back(difference.text());
@@ -160,11 +159,6 @@ Plan extend_sweep(const std::filesystem::path& folder, SweepSetup& setup,
   if (const auto lines = obstacles(stored, setup, identity); !lines.empty()) refuse(folder, lines);
   const PlanText text = plan_text(setup.config, setup.tokenizer);
   const Plan before = stored_plan(stored, setup.model, text, Texts::forgotten);
-  // Pairs may bring the first long prompts; a version that fed them together has not fed them so.
-  if (has_long_prompts(before) && stored_identity(stored).long_prompts != identity.long_prompts)
-    refuse(folder,
-           {Difference{"long_prompts", stored_identity(stored).long_prompts, identity.long_prompts}
-                .text()});
   const Plan whole = std::move(setup.plan);
   facts.generations = generations_of(stored, whole);
   facts.fingerprint = grown_fingerprint(facts.fingerprint, facts.generations);

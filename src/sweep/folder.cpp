@@ -55,14 +55,6 @@ bool is_sweep(const SweepIdentity& asked, const SweepFacts& stored) {
   return stored.fingerprint == grown_fingerprint(fingerprint_of(asked), stored.generations);
 }
 
-/// Equal prompts are the same work, also where 0.1.0 took the fingerprint of their file's bytes.
-void accept_same_prompts(const std::filesystem::path& folder, const SweepIdentity& stored,
-                         const Plan& plan, SweepIdentity& asked) {
-  if (asked.files.prompts != stored.files.prompts &&
-      first_difference(read_plan_file(folder), plan).empty())
-    asked.files.prompts = stored.files.prompts;
-}
-
 /// The first tensor of `files` that is not the stored sweep's, or that it is none of them.
 std::string other_tensor(const SweepIdentity& stored, const SweepIdentity& asked,
                          const TensorIndex& files) {
@@ -151,13 +143,12 @@ SweepFolder open_folder(const RunOptions& options, int automatic_threads, Launch
   if (!folder.lock) folder.lock = std::make_unique<FolderLock>(options.out);
   remove_leftover_temporaries(options.out);
   SweepIdentity identity = identity_of(setup, launch.threads);
-  if (stored) accept_same_prompts(options.out, stored->identity, setup.plan, identity);
   // The model's fingerprint takes every weight byte: what differs beside it is told before.
   if (stored && !options.extend) {
     identity.model_fingerprint = stored->identity.model_fingerprint;
     refuse_other_sweep(options.out, *stored, identity, setup);
   }
-  add_model_fingerprint(setup, stored ? &stored->identity : nullptr, identity);
+  add_model_fingerprint(setup, identity);
   settle_plan(folder, setup, identity, options.extend);
   launch.fingerprint = folder.sweep.segment_fingerprint();
   find_committed(folder, options.retry_failed);

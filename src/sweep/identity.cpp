@@ -29,7 +29,6 @@ void visit_attributes(Identity& identity, const Visit& visit) {
   visit("late_layer", identity.late_layer);
   visit("window", identity.window);
   visit("bundle_rows", identity.bundle_rows);
-  visit("long_prompts", identity.long_prompts);
   visit("device_type", identity.device);
   visit(identity.device == "cuda" ? "gpu_model" : "cpu_capability", identity.hardware);
   if (identity.device == "cuda") visit("device_memory", identity.device_memory);
@@ -74,10 +73,6 @@ bool decides_results_itself(const std::string& key) {
   return !key.starts_with("run.") && !paths.contains(key);
 }
 
-/// Keys that sweeps of earlier versions lack, and the value that stands for what those did.
-const std::set<std::pair<std::string, std::string>> later_defaults{
-    {"generation.repetition_penalty", "1"}};
-
 /// A chat template that a file holds is compared by what it writes, wherever the file lies.
 std::string compared_value(const std::string& key, const std::string& value) {
   const bool named = value == "none" || find_chat_template(value) != nullptr;
@@ -88,7 +83,7 @@ std::string compared_value(const std::string& key, const std::string& value) {
 std::map<std::string, std::string> deciding_settings(const ConfigLines& lines) {
   std::map<std::string, std::string> result;
   for (const auto& [key, value] : lines)
-    if (decides_results_itself(key) && !later_defaults.contains({key, value})) {
+    if (decides_results_itself(key)) {
       std::string& values = result[key];
       values += (values.empty() ? "" : " | ") + compared_value(key, value);
     }

@@ -263,7 +263,6 @@ SweepIdentity identity_of(const SweepSetup& setup, int threads) {
   identity.late_layer = setup.plan.late_layer;
   identity.window = setup.config.window;
   identity.bundle_rows = setup.plan.bundle_rows;
-  if (has_long_prompts(setup.plan)) identity.long_prompts = "alone";
   identity.device = setup.target.device;
   const Placement placement = place_rank(setup.target.device, setup.target.dtype, 0);
   identity.hardware = hardware_name(placement);
@@ -275,15 +274,10 @@ SweepIdentity identity_of(const SweepSetup& setup, int threads) {
   return identity;
 }
 
-void add_model_fingerprint(const SweepSetup& setup, const SweepIdentity* stored,
-                           SweepIdentity& identity) {
+void add_model_fingerprint(const SweepSetup& setup, SweepIdentity& identity) {
   const auto [digest, tensors] = model_fingerprint(setup.weights, deciding_bytes(setup.model));
   identity.model_fingerprint = hex(digest);
   identity.tensor_fingerprints = tensors;
-  if (stored == nullptr || stored->model_fingerprint == identity.model_fingerprint) return;
-  const std::string written = read_file(setup.weights.folder / "config.json").value_or("");
-  const std::string old = hex(model_fingerprint(setup.weights, written).digest);
-  if (old == stored->model_fingerprint) identity.model_fingerprint = old;
 }
 
 SweepFacts facts_of(const SweepSetup& setup, const SweepIdentity& identity) {

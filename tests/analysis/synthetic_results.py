@@ -278,7 +278,7 @@ def remove_rows(columns: dict) -> None:
 
 
 def _write_column(file: h5py.File, name: str, values) -> None:
-    if isinstance(values, list) and isinstance(values[0], np.ndarray):
+    if isinstance(values, list) and values and isinstance(values[0], np.ndarray):
         dataset = file.create_dataset(name, (len(values),), dtype=h5py.vlen_dtype(np.float32))
         dataset[...] = np.array([*values, None], dtype=object)[:-1]
     elif isinstance(values, list):

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 import xxhash
-from safetensors.torch import load_file
 from transformers import LlamaForCausalLM
 
 from processes import Running, call, files, segments
@@ -199,8 +198,7 @@ def sweep_fingerprint(attributes: list[list[str]]) -> int:
     paths = ("model.path", "prompts.file", "prompts.filler", "readouts.families", "readouts.token_sets")
     paths += ("prompts.matched_on",)
     for key in sorted(settings):
-        later_default = (key, settings[key]) == ("generation.repetition_penalty", ["1"])
-        if not key.startswith("run.") and key not in paths and not later_default:
+        if not key.startswith("run.") and key not in paths:
             text += f"{key} = {' | '.join(settings[key])}\n"
     return xxhash.xxh3_64_intdigest(text.encode())
 
@@ -212,36 +210,20 @@ def seal(path: Path, kind: str) -> None:
     path.write_bytes(line.ljust(512, b"\0") + data[512:])
 
 
-def test_a_folder_of_version_0_1_0_goes_on(sweep, copy_of_finished, tiny_model):
-    """It has fingerprints of the prompts file's bytes, and of config.json's and all weights'."""
-    model = tiny_model("llama")
-    weights = {name: value for shard in model.glob("*.safetensors") for name, value in load_file(shard).items()}
-    hasher = xxhash.xxh3_64((model / "config.json").read_bytes())
-    for name in sorted(weights):
-        hasher.update(name.encode())
-        hasher.update(weights[name].numpy().tobytes())
-    prompts = (sweep.config.parent / "pairs.jsonl").read_bytes()
-    old = {"prompts_fingerprint": xxhash.xxh3_64_hexdigest(prompts), "model_fingerprint": hasher.hexdigest()}
+def test_a_folder_of_another_version_is_refused_by_name(sweep, copy_of_finished):
     with h5py.File(copy_of_finished / "plan.h5", "r+") as file:
         facts = json.loads(file["sweep"][0])
         assert sweep_fingerprint(facts["attributes"]) == file.attrs["sweep_fingerprint"]
-        changed = [name for name, value in facts["attributes"] if old.get(name, value) != value]
-        assert changed == ["model_fingerprint", "prompts_fingerprint"]
-        kept = [pair for pair in facts["attributes"] if pair[0] != "tensor_fingerprints"]
-        facts["attributes"] = [[name, old.get(name, value)] for name, value in kept]
-        number = np.uint64(sweep_fingerprint(facts["attributes"]))
+        attributes = dict(facts["attributes"]) | {"rvsweep_version": "0.1.0"}
+        facts["attributes"] = list(attributes.items())
         file["sweep"][0] = json.dumps(facts)
-        file.attrs.modify("sweep_fingerprint", number)
+        file.attrs.modify("sweep_fingerprint", np.uint64(sweep_fingerprint(facts["attributes"])))
     seal(copy_of_finished / "plan.h5", "plan")
-    for segment in segments(copy_of_finished):
-        with h5py.File(segment, "r+") as file:
-            file.attrs.modify("sweep_fingerprint", number)
-        seal(segment, "segment")
-    before = files(copy_of_finished / "segments")
-    sweep.run(copy_of_finished)
-    assert files(copy_of_finished / "segments") == before
-    with h5py.File(copy_of_finished / "results.h5") as file:
-        assert file.attrs["sweep_fingerprint"] == number
+    before = files(copy_of_finished)
+    for word in ((), ("--extend",)):
+        result = sweep.run(copy_of_finished, *word, expect=2)
+        assert 'rvsweep_version was "0.1.0", is now "' in result.stderr
+    assert files(copy_of_finished) == before
 
 
 def test_the_same_pairs_in_a_file_with_other_line_ends(sweep, finished, copy_of_finished, tmp_path):

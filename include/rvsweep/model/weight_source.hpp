@@ -36,8 +36,7 @@ struct ModelFingerprint {
   std::string tensors;       // the first 8 hexadecimal digits of each tensor's own, in that order
 };
 
-/// `config` is what of the configuration decides results (model_config/deciding_bytes.hpp), or
-/// config.json as it is written, which version 0.1.0 took.
+/// `config` is what of the configuration decides results (model_config/deciding_bytes.hpp).
 ModelFingerprint model_fingerprint(const WeightSource& source, std::string_view config);
 
 /// The files of tensors, opened as they are needed.

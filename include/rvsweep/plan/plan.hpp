@@ -148,9 +148,6 @@ struct Plan {
   }
 };
 
-/// Whether some bundle is of long prompts, see canonical_shapes.hpp.
-bool has_long_prompts(const Plan& plan);
-
 /// Whether a plan keeps the texts of its prompts. Without them it cannot be written into a folder,
 /// and the read-outs `copying` and `reencode` cannot be computed.
 enum class Texts { kept, forgotten };

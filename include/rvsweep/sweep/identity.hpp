@@ -28,7 +28,6 @@ struct SweepIdentity {
   FileFingerprints files;
   std::int64_t n_layers = 0, early_layer = 0, late_layer = 0;
   std::int64_t window = 0, bundle_rows = 0;
-  std::string long_prompts;  // "alone": how they go through the model; empty: there are none
   std::string device, hardware, dtype;  // "cpu", "AVX512 with AMX" or the GPU's name, "float32"
   int threads = 0;                      // of one rank
   std::int64_t device_memory = 0;       // bytes of a GPU that bundles were planned for

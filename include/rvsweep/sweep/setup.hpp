@@ -47,10 +47,8 @@ PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer);
 /// of the weights, are left empty.
 SweepIdentity identity_of(const SweepSetup& setup, int threads);
 
-/// Fills them in. Where `stored` is of a folder whose model has the fingerprint that 0.1.0 gave it,
-/// `identity` has that, too.
-void add_model_fingerprint(const SweepSetup& setup, const SweepIdentity* stored,
-                           SweepIdentity& identity);
+/// Fills them in.
+void add_model_fingerprint(const SweepSetup& setup, SweepIdentity& identity);
 
 /// What plan.h5 holds beside prompts, pairs and rows: the identity, the arms, and the columns that
 /// bundles fill.
