@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "rvsweep/core/error.hpp"
+
 namespace rvsweep {
 namespace {
 
@@ -19,6 +21,24 @@ std::string refusal_at(const SiteTarget& site, const Patch& patch, const Arm& /*
          " (window_policy=shrink allows it)";
 }
 
+bool replaces_prompt(const CacheTarget& cache, const Patch& patch) {
+  return cache.positions.kind == PositionsKind::all && cache.what == What::kv &&
+         patch.heads.empty() && patch.alpha == 1;
+}
+
+/// Cells that the last of `fed` tokens sees in a patched layer, its own among them.
+std::int64_t most_cells(Growth growth, std::int64_t patched, std::int64_t fed) {
+  switch (growth) {
+    case Growth::append:
+      return patched + fed;
+    case Growth::frozen:
+      return patched + 1;
+    case Growth::compound:
+      return fed * (patched + 1);
+  }
+  RVSWEEP_UNREACHABLE("no growth");
+}
+
 /// What hinders a patch of the cache.
 std::string refusal_at(const CacheTarget& cache, const Patch& patch, const Arm& arm,
                        const Roles& roles, const PatchDonor& donor) {
@@ -26,8 +46,7 @@ std::string refusal_at(const CacheTarget& cache, const Patch& patch, const Arm& 
   const auto lengths = std::to_string(n) + " and " + tokens(m);
   if (cache.align == Align::matched && n != m)
     return "align=matched needs prompts of equal length, but they have " + lengths;
-  const bool whole = cache.what == What::kv && patch.heads.empty() && patch.alpha == 1;
-  if (cache.positions.kind == PositionsKind::all && !whole && n != m)
+  if (cache.positions.kind == PositionsKind::all && !replaces_prompt(cache, patch) && n != m)
     return "positions=all with what, heads or alpha other than kv, all and 1 needs prompts of "
            "equal length, but they have " +
            lengths;
@@ -39,8 +58,21 @@ std::string refusal_at(const CacheTarget& cache, const Patch& patch, const Arm& 
   return "";
 }
 
+/// Windows count cells of the cache, whatever positions their keys have.
+std::string refusal_by_window(const Patch& patch, const Arm& arm, const Roles& roles,
+                              const PatchDonor& donor, std::int64_t new_tokens,
+                              const ModelConfig& model) {
+  if (patch.cache() == nullptr || !model.sliding_window) return "";
+  const std::int64_t held = arm.entry == Entry::refeed ? 0 : 1;
+  const auto n = replaces_prompt(*patch.cache(), patch) ? donor.m : roles.n;
+  const auto cells = most_cells(patch.cache()->growth, n - held, new_tokens);
+  if (cells <= *model.sliding_window) return "";
+  return "the patched layers' cache grows to " + std::to_string(cells) +
+         " cells, more than the model's sliding window of " + std::to_string(*model.sliding_window);
+}
+
 std::string refusal_of(const Patch& patch, const Arm& arm, const Roles& roles,
-                       const PatchDonor& donor, const ModelConfig& model) {
+                       const PatchDonor& donor, std::int64_t new_tokens, const ModelConfig& model) {
   if (donor.m == 0) return "the donor prompt is empty";
   if (donor.m > model.max_length())
     return "the donor prompt of " + tokens(donor.m) + " exceeds the model's " +
@@ -52,7 +84,9 @@ std::string refusal_of(const Patch& patch, const Arm& arm, const Roles& roles,
   const std::string refusal =
       std::visit([&](const auto& target) { return refusal_at(target, patch, arm, roles, donor); },
                  patch.target);
-  return refusal.empty() ? donor.refusal : refusal;
+  if (!refusal.empty()) return refusal;
+  const std::string by_window = refusal_by_window(patch, arm, roles, donor, new_tokens, model);
+  return by_window.empty() ? donor.refusal : by_window;
 }
 
 }  // namespace
@@ -71,7 +105,8 @@ std::string refusal_of(const Arm& arm, const Roles& roles, const GenerationConfi
                 ? " positions of its sliding window"
                 : " positions");
   for (std::size_t p = 0; p < arm.patches.size(); ++p) {
-    const std::string refusal = refusal_of(arm.patches[p], arm, roles, roles.donors.at(p), model);
+    const std::string refusal = refusal_of(arm.patches[p], arm, roles, roles.donors.at(p),
+                                           generation.max_new_tokens, model);
     if (!refusal.empty()) return refusal;
   }
   return "";

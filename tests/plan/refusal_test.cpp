@@ -74,6 +74,21 @@ TEST(RefusalOf, RowsThatReachTheSlidingWindow) {
   EXPECT_EQ(reason("base", 82, 0, model).find("sliding"), std::string::npos);
 }
 
+// 20 tokens are fed; hold_last holds one of the prompt's tokens back.
+TEST(RefusalOf, PatchedCachesThatOutgrowTheSlidingWindow) {
+  ModelConfig model = sample_model(1000);
+  model.sliding_window = 60;
+  EXPECT_EQ(reason("kv_cache layers=4:8", 30, 41, model), "");
+  EXPECT_TRUE(says(reason("kv_cache layers=4:8", 30, 42, model), {"61 cells", "window of 60"}));
+  EXPECT_NE(reason("kv_cache layers=4:8 entry=refeed", 30, 41, model), "");
+  EXPECT_EQ(reason("kv_cache layers=4:8 positions=last:3", 30, 60, model), "");
+  EXPECT_EQ(reason("kv_cache layers=4:8 growth=frozen", 30, 60, model), "");
+  EXPECT_TRUE(says(reason("kv_cache layers=4:8 growth=compound", 3, 4, model), {"80 cells"}));
+  EXPECT_EQ(reason("kv_cache layers=4:8 growth=compound", 30, 3, model), "");
+  EXPECT_NE(reason("kv_cache layers=4:8 growth=compound positions=last:1", 30, 3, model), "");
+  EXPECT_EQ(reason("v_proj layers=3", 30, 60, model), "");
+}
+
 TEST(RefusalOf, TurnedKeysOfLearnedPositions) {
   ModelConfig model = sample_model(positions);
   model.learned_positions = true;
