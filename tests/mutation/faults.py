@@ -15,7 +15,7 @@ class Fault:
     test: str
 
     def table_line(self) -> str:
-        """As CONTRIBUTING.md lists it."""
+        """As README.md lists it."""
         return f"| {self.what} | `{self.file.removeprefix('src/')}` | `{self.test}` |"
 
 
@@ -799,3 +799,14 @@ FAULTS = [
         "text Prompts.TheFingerprintIsOfWhatTheFileSays",
     ),
 ]
+
+
+def table() -> str:
+    """The end of README.md."""
+    return "\n".join(
+        ["| Fault | In | Caught by |", "|---|---|---|", *(fault.table_line() for fault in FAULTS), ""]
+    )
+
+
+if __name__ == "__main__":
+    print(table(), end="")
