@@ -14,7 +14,7 @@ using testing::DeviceCounts;
 using testing::Study;
 using testing::test_device;
 
-/// The arms of the README's measurements on a model of 32 layers.
+/// The arms of tests/perf/bench.py on a model of 32 layers.
 Study usual_study(std::int64_t steps) {
   ModelConfig config = testing::tiny_config();
   config.n_layers = 32;

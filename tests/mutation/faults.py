@@ -15,7 +15,7 @@ class Fault:
     test: str
 
     def table_line(self) -> str:
-        """As CONTRIBUTING.md lists it."""
+        """As README.md lists it."""
         return f"| {self.what} | `{self.file.removeprefix('src/')}` | `{self.test}` |"
 
 
@@ -25,6 +25,13 @@ def fault(what: str, file: str, old: str, new: str, test: str) -> Fault:
 
 
 FAULTS = [
+    fault(
+        "cells of a compound cache counted once against the sliding window",
+        "plan/refusal.cpp",
+        "return fed * (patched + 1);",
+        "return patched + fed;",
+        "plan RefusalOf.PatchedCachesThatOutgrowTheSlidingWindow",
+    ),
     fault(
         "1 of 1 + weight forgotten",
         "kernels/cpu/rms_norm.cpp",
@@ -799,3 +806,14 @@ FAULTS = [
         "text Prompts.TheFingerprintIsOfWhatTheFileSays",
     ),
 ]
+
+
+def table() -> str:
+    """The end of README.md."""
+    return "\n".join(
+        ["| Fault | In | Caught by |", "|---|---|---|", *(fault.table_line() for fault in FAULTS), ""]
+    )
+
+
+if __name__ == "__main__":
+    print(table(), end="")

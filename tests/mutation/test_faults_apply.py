@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from faults import FAULTS, Fault
+from faults import FAULTS, Fault, table
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -16,7 +16,10 @@ def test_no_two_are_the_same():
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
-def test_the_edit_fits_and_the_table_lists_it(fault: Fault):
+def test_the_edit_fits(fault: Fault):
     assert (ROOT / fault.file).read_text(encoding="utf-8").count(fault.old) == 1
     assert fault.old != fault.new
-    assert fault.table_line() in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_the_table_lists_them():
+    assert Path(__file__).with_name("README.md").read_text(encoding="utf-8").endswith("\n\n" + table())

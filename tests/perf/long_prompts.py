@@ -56,7 +56,7 @@ def run_peer(rvsweep: Rvsweep, pairs: list[dict[str, str]]) -> tuple[Timed, list
     tokens = json.loads(process.stdout.read())
     _, _, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
-    return Timed(seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime, prompts), tokens
+    return Timed(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, prompts), tokens
 
 
 def compare(rvsweep: Rvsweep, lengths, alternations: int) -> dict:

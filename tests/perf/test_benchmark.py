@@ -17,8 +17,10 @@ sys.path.insert(0, str(HERE))
 
 import against  # noqa: E402
 import bench  # noqa: E402
+import long_prompts  # noqa: E402
 import machine_limits  # noqa: E402
 from hf_batched import BatchedHuggingFace  # noqa: E402
+from rvsweep_side import Rvsweep  # noqa: E402
 from work import WINDOW, make_work  # noqa: E402
 
 
@@ -33,6 +35,14 @@ def test_all_sides_compute_the_same(rvsweep, tiny_model, tmp_path, variant):
     for name, found in report["same"]["tokens"].items():
         assert found["identical"] == found["rows"] > 0, name
     assert (tmp_path / "benchmark.png").stat().st_size > 0 and (tmp_path / "benchmark.svg").stat().st_size > 0
+
+
+def test_whole_processes_on_long_prompts_are_measured_alike(rvsweep, tiny_model, tmp_path):
+    side = Rvsweep(rvsweep, tiny_model("llama"), 1, 2, "cpu", "float32", 0, 1, tmp_path)
+    found = long_prompts.compare(side, [30, 50], alternations=1)
+    assert found["same_tokens"] == found["prompts"] == 2
+    for name, measured in found["sides"].items():
+        assert min(measured["megabytes"]) > 50, name  # libtorch alone takes more
 
 
 @pytest.mark.parametrize("variant", ["short", "wide"])
