@@ -19,7 +19,7 @@ import philox
 import readouts
 import tiny_models
 from controls import OF_KV_CACHE, OF_SITES, Study, compiled
-from explicit_model import SITES, ExplicitModel
+from explicit_model import SITES, Cells, ExplicitModel
 from prompt_texts import pairs_of_lengths
 from reference_run import Trajectory, run
 from row_spec import Pair, Prompt, Refusal, RowSpec, joint, keyword_tokens, read_prompt, select
@@ -253,8 +253,14 @@ def test_logit_lens(module, study, pairs):
     """transformers' hidden states; the last layer's lens is the model itself."""
     base = go(study, RowSpec("base"), pairs[0])
     states = module(torch.tensor([pairs[0].base.tokens]), output_hidden_states=True).hidden_states
+    decoder = module.base_model
+    final_norm = decoder.norm if hasattr(decoder, "norm") else decoder.final_layer_norm
     for layer in range(4):
-        logits = module.lm_head(module.model.norm(states[layer + 1][0, -1])).double().log_softmax(-1)
+        normed = final_norm(states[layer + 1][0, -1])
+        logits = module.get_output_embeddings()(normed).double()
+        if cap := getattr(module.config, "final_logit_softcapping", None):
+            logits = cap * torch.tanh(logits / cap)
+        logits = logits.log_softmax(-1)
         ids, values = readouts.logit_lens(study.model, base, layer)
         assert ids == logits.topk(5).indices.tolist()
         np.testing.assert_allclose(values, logits.topk(5).values.detach(), atol=1e-4)
@@ -355,12 +361,8 @@ def test_copies_are_ln_t_on_the_logits_of_p(study, pairs, entry, monkeypatch):
         def attend(self, queries, seen, bias):
             cells = torch.cat((seen.keys.flatten(1), seen.values.flatten(1)), 1).numpy()
             _, first, copies = np.unique(cells, axis=0, return_index=True, return_counts=True)
-            group = self.spec.n_heads // self.spec.n_kv_heads
-            keys, values = (x[first].repeat_interleave(group, dim=1) for x in (seen.keys, seen.values))
-            logits = torch.einsum("thd,chd->htc", queries, keys) / queries.shape[-1] ** 0.5
-            logits = logits + torch.tensor(copies).float().log()
             assert (bias == 0).all()
-            return torch.einsum("htc,chd->thd", logits.softmax(-1), values)
+            return plain(self, queries, Cells(seen.keys[first], seen.values[first]), torch.tensor(copies).float().log())
 
         made = compiled(study, row, pair)  # prompts are read before the attention is exchanged
         monkeypatch.setattr(ExplicitModel, "attend", attend)
