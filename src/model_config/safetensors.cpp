@@ -117,6 +117,13 @@ TensorIndex read_shards(const std::filesystem::path& folder, const std::filesyst
   }
   std::set<std::string> shards;
   for (const auto& [name, shard] : weight_map) shards.insert(shard);
+  // transformers reads the single file where both exist.
+  const std::string single = "model.safetensors";
+  for (const auto& shard : shards)
+    if (shard != single && std::filesystem::exists(folder / single))
+      throw InputError((folder / single).string(),
+                       "lies beside " + index.string() + ", whose tensors are in " + shard,
+                       "remove the weights that are not the model's, and the index if it is not");
   TensorIndex all;
   for (const auto& shard : shards) {
     for (auto& [name, entry] : read_file_header(folder / shard)) {
@@ -139,17 +146,7 @@ TensorIndex read_shards(const std::filesystem::path& folder, const std::filesyst
 TensorIndex read_safetensors_index(const std::filesystem::path& folder) {
   const auto index = folder / "model.safetensors.index.json";
   const auto single = folder / "model.safetensors";
-  if (std::filesystem::exists(index)) {
-    TensorIndex tensors = read_shards(folder, index);
-    // transformers reads the single file where both exist.
-    if (std::filesystem::exists(single))
-      for (const auto& [name, entry] : tensors)
-        if (entry.file != single)
-          throw InputError(single.string(),
-                           "lies beside an index whose tensors are in " + entry.file.string(),
-                           "remove the weights that are not the model's");
-    return tensors;
-  }
+  if (std::filesystem::exists(index)) return read_shards(folder, index);
   if (!std::filesystem::exists(single))
     throw InputError(folder.string(), "holds neither model.safetensors nor its index",
                      "convert the weights to safetensors, or correct model.path");

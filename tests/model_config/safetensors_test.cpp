@@ -202,7 +202,10 @@ TEST_F(Shards, AreReadAsOneIndex) {
 
 TEST_F(Shards, AFileBesideThemThatIsNoneOfThemIsNamed) {
   folder.write("model.safetensors", file_of(two_tensors.dump(), 32));
-  EXPECT_TRUE(says(refusal_of_folder(), {path("model.safetensors"), "one.safetensors"}));
+  EXPECT_TRUE(
+      says(refusal_of_folder(), {path("model.safetensors"), path(index_name), "one.safetensors"}));
+  std::filesystem::remove(folder.path() / "one.safetensors");  // also where the shards have gone
+  EXPECT_TRUE(says(refusal_of_folder(), {path("model.safetensors"), path(index_name)}));
 }
 
 TEST_F(Shards, AMalformedIndexIsNamed) {
