@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what is missing, fetches the demo model and builds build/rvsweep. Each step leaves a mark and
 # is skipped when nothing it depends on has changed, so a second call takes a second or two.
-#   jobs/setup.sh [--tests | --prefix P]
+#   jobs/setup.sh [--tests | --fuzz | --prefix P]
 #     --tests     also builds the C++ tests and fetches their vocabulary
+#     --fuzz      builds the harnesses of tests/fuzz with Clang, in build-fuzz/
 #     --prefix P  installs into P instead: P/bin/rvsweep, and in P/share/rvsweep jobs, configs, analysis and their
 #                 .venv with libtorch. Nothing there needs the checkout any more.
 # LIBTORCH=/path/to/libtorch uses that libtorch; RVSWEEP_PRESET picks another CMake preset. RVSWEEP_TORCH is what pip
@@ -14,22 +15,24 @@ say() { printf '== %s\n' "$*" >&2; }
 # fail WHAT ADVICE
 fail() { printf 'setup: %s failed: %s\n' "$1" "$2" >&2; exit 1; }
 
-with_tests=OFF prefix= python=.venv
+with_tests=OFF prefix= python=.venv target=all
 case ${1:-} in
   '') ;;
   --tests) with_tests=ON ;;
+  --fuzz) RVSWEEP_PRESET=fuzz target=fuzz ;;
   --prefix)
     [ -n "${2:-}" ] || fail "--prefix" "give the folder to install into"
     mkdir -p "$2/share/rvsweep" || fail "making $2/share/rvsweep" "choose a folder that you may write to"
     prefix=$(realpath "$2") python=$prefix/share/rvsweep/.venv
     ;;
-  *) fail "reading \"$1\"" "the options are --tests and --prefix P" ;;
+  *) fail "reading \"$1\"" "the options are --tests, --fuzz and --prefix P" ;;
 esac
 preset=${RVSWEEP_PRESET:-release}
 
 packages=(g++ cmake ninja-build ccache git pkg-config python3 python3-venv
   libopenmpi-dev openmpi-bin libhdf5-dev hdf5-tools libboost-program-options-dev libspdlog-dev
   libgmock-dev libgtest-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev libxxhash-dev)
+[ $target = all ] || packages+=(clang libclang-rt-dev)
 # Clocks that jump, and hosts joined by a network of their own, in tests/faults.
 [ $with_tests = OFF ] || packages+=(faketime iproute2)
 # A private Slurm, which only root can start.
@@ -110,7 +113,7 @@ build() {
     printf '%s\n' "$wanted" >$folder/configured
   fi
   say "building $folder"
-  cmake --build $folder >&2 || fail "cmake --build $folder" "see the compiler's message above"
+  cmake --build $folder --target $target >&2 || fail "cmake --build $folder" "see the compiler's message above"
 }
 
 install_into_prefix() {
