@@ -162,11 +162,13 @@ void prove_decoding(const RowBatch& batch, std::vector<at::Tensor> changes, Deco
     if (plan.sites.empty()) continue;
     RowProof& proof = decoded.proofs[r];
     const auto fed = std::max<std::int64_t>(std::ssize(decoded.rows[r].tokens), 1);
-    // b[n-1] that is fed once more is patched once more, where the window holds it.
-    const std::int64_t again = plan.refeeds && plan.n_after == 0 ? 1 : 0;
-    for (const CompiledSitePatch& patch : plan.sites)
+    for (const CompiledSitePatch& patch : plan.sites) {
+      // b[n-1] that is fed once more is patched once more.
+      const std::int64_t again = plan.refeeds && plan.donor_token(patch, plan.n - 1) ? 1 : 0;
       proof[patch.place].cells_changed +=
-          (patch.window + again + (patch.persist ? fed - 1 : 0)) * layer_heads(patch);
+          (std::ssize(patch.cells) + again + (patch.persist ? fed - 1 : 0)) * layer_heads(patch);
+      proof[patch.place].cells_dropped += patch.cells_dropped * layer_heads(patch);
+    }
     for (std::int64_t t = 0; t < std::min<std::int64_t>(fed, std::ssize(changes)); ++t)
       add_change(plan, changes[t][static_cast<std::int64_t>(r)], proof);
   }

@@ -32,7 +32,7 @@ at::Tensor with_slots(const at::Tensor& values, std::int64_t more) {
   return at::cat({values, at::zeros(shape, values.options())});
 }
 
-/// How many last tokens of a prompt hold all that a site patch reaches.
+/// How many last tokens of a prompt hold all that windows of site patches reach.
 std::int64_t patched_tokens(const SweepSettings& settings) {
   return longest_window(settings.arms, settings.window) + settings.tokens_after_window;
 }
@@ -83,7 +83,10 @@ void run_prompts(PreparedBundle& prepared) {
   const Bundle& bundle = prepared.bundle;
   ContextState& contexts = prepared.contexts;
   const auto L = model.config().n_layers;
-  const auto queries = patched_tokens(prepared.settings);
+  const SweepSettings& settings = prepared.settings;
+  const auto queries = reach_beyond_windows(settings.arms, settings.window)
+                           ? contexts.columns
+                           : patched_tokens(settings);
   std::vector<SiteCapture> captures = captures_for(prepared.rows, queries);
   const auto n_sites = std::ssize(captures);
   for (const SiteCapture& stream : streams_for(prepared.rows, queries)) captures.push_back(stream);

@@ -36,11 +36,15 @@ Giver giver_of(const RowDonor& donor, const Bundle& bundle, std::int64_t derived
   return giver;
 }
 
+bool is_only_layer_0(const std::vector<bool>& layers) {
+  return layers.front() && std::ranges::count(layers, true) == 1;
+}
+
 /// Whether every written cell holds what base `b` has there: a cell follows from its token and all
 /// before it, at layer 0 from its token alone.
 bool writes_equal(const CompiledCachePatch& patch, const Tokens& b, const Giver& giver) {
   const Tokens& s = *giver.tokens;
-  const bool only_layer_0 = patch.layers.front() && std::ranges::count(patch.layers, true) == 1;
+  const bool only_layer_0 = is_only_layer_0(patch.layers);
   std::int64_t prefix = 0;
   for (const Cell& cell : patch.cells) {
     const bool same_position = cell.donor + patch.rotate_by == cell.base || !patch.writes_k;
@@ -55,34 +59,59 @@ bool writes_equal(const CompiledCachePatch& patch, const Tokens& b, const Giver&
   return std::equal(s.begin(), s.begin() + prefix, b.begin());
 }
 
-bool writes_equal(const CompiledSitePatch& /*patch*/, const Tokens& b, const Giver& giver) {
-  return *giver.tokens == b;
+/// The same of a site's values.
+bool writes_equal(const CompiledSitePatch& patch, const Tokens& b, const Giver& giver) {
+  const Tokens& s = *giver.tokens;
+  const bool precedes_attention = patch.site <= Site::v;
+  const bool of_tokens_alone = is_only_layer_0(patch.layers) && precedes_attention;
+  const auto same = [&](const Cell& cell) {
+    return of_tokens_alone ? s[cell.donor] == b[cell.base] : cell.donor == cell.base;
+  };
+  if (!std::ranges::all_of(patch.cells, same)) return false;
+  const std::int64_t prefix = of_tokens_alone ? 0 : patch.cells.back().donor + 1;
+  return std::equal(s.begin(), s.begin() + prefix, b.begin());
+}
+
+/// Base's last tokens up to the window's end and the donor's: as many as both have, at most
+/// `window`.
+std::vector<Cell> window_cells(std::int64_t window, std::int64_t base_end, std::int64_t donor_end) {
+  std::vector<Cell> cells;
+  for (std::int64_t d = std::min({window, base_end, donor_end}); d > 0; --d)
+    cells.push_back({donor_end - d, base_end - d});
+  return cells;
 }
 
 CompiledSitePatch compile_site(const SiteTarget& target, CompiledPatch common, const Giver& giver,
-                               const CompiledRow& plan) {
+                               const ChosenTokens& chosen, const CompiledRow& plan) {
   CompiledSitePatch patch{std::move(common)};
   patch.site = target.site;
-  patch.m_after = giver.m_after;
-  patch.window = std::min({target.window, plan.n - plan.n_after, patch.m - patch.m_after});
   patch.persist = target.decode == Decode::persist;
+  if (!target.positions) {
+    patch.cells = window_cells(target.window, plan.n - plan.n_after, patch.m - giver.m_after);
+    return patch;
+  }
+  CellMap map = map_cells(*target.positions, plan.n, patch.m, chosen, /*replaces=*/false);
+  patch.cells = std::move(map.cells);
+  patch.cells_dropped = map.dropped;
   return patch;
 }
 
 CompiledCachePatch compile_cache(const CacheTarget& target, CompiledPatch common,
-                                 const Tokens& keyword_tokens, const CompiledRow& plan) {
+                                 const ChosenTokens& chosen, const CompiledRow& plan) {
   CompiledCachePatch patch{std::move(common)};
   patch.donor_cached = plan.refeeds ? patch.m : patch.m - 1;
   patch.growth = target.growth;
   patch.writes_k = target.what != What::v;
   patch.writes_v = target.what != What::k;
   patch.replaces = target.positions.kind == PositionsKind::all;
-  CellMap map = map_cells(target.positions, plan.cached, patch.donor_cached, keyword_tokens);
+  CellMap map = map_cells(target.positions, plan.cached, patch.donor_cached, chosen);
   patch.cells = std::move(map.cells);
   patch.cells_dropped = map.dropped;
-  // The donor's last cell falls on base's last one.
+  // The donor's last cell falls on base's last one, of a span on the last of its counterpart.
   if (target.align == Align::rerotate && !target.positions.left_aligned())
-    patch.rotate_by = plan.n - patch.m;
+    patch.rotate_by = target.positions.kind == PositionsKind::named
+                          ? patch.cells.back().base - patch.cells.back().donor
+                          : plan.n - patch.m;
   if (!patch.writes_k) return patch;
   patch.future_keys = std::count_if(patch.cells.begin(), patch.cells.end(), [&](const Cell& cell) {
     return cell.donor + patch.rotate_by > plan.first_position();
@@ -114,6 +143,12 @@ Growth CompiledRow::growth_at(std::int64_t layer) const {
   return growth;
 }
 
+std::int64_t CompiledRow::reach() const {
+  std::int64_t first = n;
+  for (const CompiledSitePatch& patch : sites) first = std::min(first, patch.cells.front().base);
+  return n - first;
+}
+
 std::int64_t CompiledRow::first_site_layer() const {
   return std::ranges::min(sites, {}, &CompiledSitePatch::first_layer).first_layer();
 }
@@ -126,10 +161,9 @@ std::int64_t CompiledRow::future_keys() const {
 
 std::optional<std::int64_t> CompiledRow::donor_token(const CompiledSitePatch& patch,
                                                      std::int64_t i) const {
-  const std::int64_t end = n - n_after, donor_end = patch.m - patch.m_after;
-  if (i >= n) return patch.persist ? std::optional(donor_end - 1) : std::nullopt;
-  if (i < end - patch.window || i >= end) return std::nullopt;
-  return i - end + donor_end;
+  if (i >= n) return patch.persist ? std::optional(patch.cells.back().donor) : std::nullopt;
+  const auto cell = std::ranges::lower_bound(patch.cells, i, {}, &Cell::base);
+  return cell != patch.cells.end() && cell->base == i ? std::optional(cell->donor) : std::nullopt;
 }
 
 CompiledRow compile_row(const Arm& arm, const BundleRow& row, const Bundle& bundle,
@@ -159,11 +193,13 @@ CompiledRow compile_row(const Arm& arm, const BundleRow& row, const Bundle& bund
                          giver.slot,
                          giver.m,
                          patch.alpha,
+                         {},
+                         0,
                          p};
     if (const SiteTarget* site = patch.site())
-      add(plan.sites, compile_site(*site, std::move(common), giver, plan));
+      add(plan.sites, compile_site(*site, std::move(common), giver, donor.tokens, plan));
     else
-      add(plan.cache, compile_cache(*patch.cache(), std::move(common), donor.keyword_tokens, plan));
+      add(plan.cache, compile_cache(*patch.cache(), std::move(common), donor.tokens, plan));
   }
   return plan;
 }

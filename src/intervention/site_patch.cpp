@@ -6,6 +6,7 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "rvsweep/plan/canonical_shapes.hpp"
@@ -248,17 +249,17 @@ std::vector<SiteCapture> streams_for(const std::vector<CompiledRow>& plans, std:
 void run_patched_suffix(const Transformer& model, const ContextState& contexts,
                         const std::vector<CompiledRow>& plans, std::int64_t tokens, KvCache& rows,
                         std::vector<RowProof>& proofs) {
-  for (const SiteCapture& stream : contexts.streams)
-    for (const bool refeeds : {false, true}) {
-      std::vector<std::int64_t> begin_here;
-      for (std::size_t r = 0; r < plans.size(); ++r)
-        if (!plans[r].sites.empty() && plans[r].first_site_layer() == stream.layer &&
-            plans[r].refeeds == refeeds)
-          begin_here.push_back(static_cast<std::int64_t>(r));
-      if (!begin_here.empty())
-        run_from(stream, model, contexts, plans, std::move(begin_here),
-                 refeeds ? tokens : tokens - 1, rows, proofs);
+  for (const SiteCapture& stream : contexts.streams) {
+    std::map<std::int64_t, std::vector<std::int64_t>> begin_here;  // by the number of queries
+    for (std::size_t r = 0; r < plans.size(); ++r) {
+      const CompiledRow& plan = plans[r];
+      if (plan.sites.empty() || plan.first_site_layer() != stream.layer) continue;
+      const std::int64_t reached = plan.reach() <= tokens ? tokens : contexts.columns;
+      begin_here[plan.refeeds ? reached : reached - 1].push_back(static_cast<std::int64_t>(r));
     }
+    for (auto& [queries, row_index] : begin_here)
+      run_from(stream, model, contexts, plans, std::move(row_index), queries, rows, proofs);
+  }
 }
 
 }  // namespace rvsweep

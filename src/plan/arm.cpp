@@ -13,8 +13,9 @@ namespace {
 using arm_text::name_of;
 
 std::string settings_of(const SiteTarget& site, Entry /*entry*/) {
-  return " decode=" + name_of(arm_text::decode, site.decode) +
-         " window=" + std::to_string(site.window) +
+  const std::string decode = " decode=" + name_of(arm_text::decode, site.decode);
+  if (site.positions) return decode + " positions=" + format_positions(*site.positions);
+  return decode + " window=" + std::to_string(site.window) +
          " window_policy=" + name_of(arm_text::window_policy, site.window_policy);
 }
 
@@ -80,13 +81,39 @@ std::int64_t longest_window(const std::vector<Arm>& arms, std::int64_t window) {
   return window;
 }
 
+bool reach_beyond_windows(const std::vector<Arm>& arms, std::int64_t window) {
+  window = longest_window(arms, window);
+  for (const Arm& arm : arms)
+    for (const Patch& patch : arm.patches)
+      if (patch.site() != nullptr && patch.positions() != nullptr &&
+          !patch.positions()->lie_in_last(window))
+        return true;
+  return false;
+}
+
 std::set<std::set<std::string>> word_lists(const std::vector<Arm>& arms) {
   std::set<std::set<std::string>> lists;
   for (const Arm& arm : arms)
     for (const Patch& patch : arm.patches)
-      if (patch.cache() != nullptr && patch.cache()->positions.kind == PositionsKind::keywords)
-        lists.insert(patch.cache()->positions.words);
+      if (const Positions* positions = patch.positions();
+          positions != nullptr && positions->kind == PositionsKind::keywords)
+        lists.insert(positions->words);
   return lists;
+}
+
+std::set<std::string> names_of_spans(const std::vector<Arm>& arms) {
+  std::set<std::string> names;
+  for (const Arm& arm : arms)
+    for (const Patch& patch : arm.patches)
+      if (const Positions* positions = patch.positions();
+          positions != nullptr && positions->kind == PositionsKind::named)
+        names.insert(positions->name);
+  return names;
+}
+
+const Positions* Patch::positions() const {
+  if (cache() != nullptr) return &cache()->positions;
+  return site()->positions ? &*site()->positions : nullptr;
 }
 
 bool Arm::takes_from(DonorPrompt prompt) const {

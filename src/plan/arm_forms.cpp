@@ -10,9 +10,9 @@
 #include <sstream>
 
 #include "plan/arm_text.hpp"
+#include "plan/arm_values.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/nearest.hpp"
-#include "rvsweep/core/parse_number.hpp"
 #include "rvsweep/core/split.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
 
@@ -54,28 +54,6 @@ Setting choice(const std::string& name, const std::vector<std::string>& names, E
           }};
 }
 
-std::vector<std::int64_t> parse_heads(const std::string& text, std::int64_t n_heads) {
-  std::set<std::int64_t> heads;
-  if (text == "all") return {};
-  for (const std::string& part : split(text, '+')) {
-    const auto head = parse_number<std::int64_t>(part);
-    if (!head || *head < 0 || *head >= n_heads)
-      throw InputError(
-          "", "heads=" + text + " is not a choice",
-          "write all, or heads from 0 to " + std::to_string(n_heads - 1) + " joined by +");
-    heads.insert(*head);
-  }
-  if (std::ssize(heads) == n_heads) return {};
-  return {heads.begin(), heads.end()};
-}
-
-double parse_alpha(const std::string& text) {
-  const auto alpha = parse_number<double>(text);
-  if (!alpha || !(*alpha >= 0 && *alpha <= 1))
-    throw InputError("", "alpha=" + text + " is not a share", "write a number from 0 to 1");
-  return *alpha;
-}
-
 Setting layers_setting() {
   return {"layers", "", {}, [](Arm& arm, const std::string& text, const ModelConfig& model) {
             arm.patches.back().layers = parse_layer_sets(text, model.n_layers).front();
@@ -101,14 +79,16 @@ Setting positions_setting() {
           }};
 }
 
+Setting site_positions_setting() {
+  return {"positions", "window", {}, [](Arm& arm, const std::string& text, const ModelConfig&) {
+            if (text != "window") part_of<SiteTarget>(arm).positions = parse_positions(text);
+          }};
+}
+
 Setting window_setting() {
   return {"window", "model.window", {}, [](Arm& arm, const std::string& text, const ModelConfig&) {
             if (text == "model.window") return;
-            const auto window = parse_number<std::int64_t>(text);
-            if (!window || *window < 1)
-              throw InputError("", "window=" + text + " is no number of tokens",
-                               "write how many last tokens of the prompt are patched");
-            part_of<SiteTarget>(arm).window = *window;
+            part_of<SiteTarget>(arm).window = parse_window(text);
           }};
 }
 
@@ -133,6 +113,7 @@ std::vector<Setting> site_settings(const SiteInfo& site) {
       choice("decode", arm_text::decode, &SiteTarget::decode),
       window_setting(),
       choice("window_policy", arm_text::window_policy, &SiteTarget::window_policy),
+      site_positions_setting(),
       alpha_setting(),
       direction_setting()};
   if (site.heads != SiteHeads::none) settings.push_back(heads_setting());
@@ -248,14 +229,21 @@ Arm make_arm(const ArmForm& form, const Settings& settings, const ModelConfig& m
   return arm;
 }
 
-/// One arm, or several where `layers` stands for several bands. Throws InputError (message only).
+/// One arm, or several where `layers` stands for several bands or `positions` for several places.
+/// Throws InputError (message only).
 std::vector<Arm> arms_of(const ArmForm& form, Settings settings, const ModelConfig& model,
                          std::int64_t window) {
   if (!form.arm.is_patched()) return {make_arm(form, settings, model, window)};
+  std::vector<std::string> places{""};
+  if (const auto found = settings.find("positions"); found != settings.end())
+    places = expand_positions(found->second, window);
   std::vector<Arm> arms;
   for (const LayerSet& layers : parse_layer_sets(settings.at("layers"), model.n_layers)) {
     settings["layers"] = format_layers(layers);
-    arms.push_back(make_arm(form, settings, model, window));
+    for (const std::string& place : places) {
+      if (settings.contains("positions")) settings["positions"] = place;
+      arms.push_back(make_arm(form, settings, model, window));
+    }
     if (form.arm.preset == "notebook_b" && layers.size() != 1)
       throw InputError("",
                        "preset:notebook_b patches one layer, not " + std::to_string(layers.size()),
@@ -264,12 +252,25 @@ std::vector<Arm> arms_of(const ArmForm& form, Settings settings, const ModelConf
   return arms;
 }
 
+/// A window means nothing beside positions.
+void check_positions(const Settings& written, const std::string& where) {
+  const auto positions = written.find("positions");
+  if (positions == written.end() || positions->second == "window") return;
+  for (const char* name : {"window", "window_policy"})
+    if (written.contains(name))
+      throw InputError(where,
+                       fmt::format("{}={} means nothing beside positions={}", name,
+                                   written.at(name), positions->second),
+                       "remove one of the two");
+}
+
 /// The arms of one part of a line: its patch by every choice of its lists, or base or source.
 std::vector<Arm> parse_part(const ArmForm& form, std::istringstream& words,
                             const std::string& where, const ModelConfig& model,
                             std::int64_t window) {
   std::vector<Arm> arms;
   for (Settings settings : written_settings(form, words, where)) {
+    check_positions(settings, where);
     for (const Setting& setting : form.settings) {
       if (setting.default_value.empty() && !settings.contains(setting.name))
         throw InputError(where, form.name + " needs " + setting.name + "=",

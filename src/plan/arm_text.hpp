@@ -11,8 +11,8 @@ inline const std::vector<std::string> entry{"hold_last", "refeed"};
 inline const std::vector<std::string> growth{"append", "frozen", "compound"};
 inline const std::vector<std::string> align{"as_is", "rerotate", "matched"};
 inline const std::vector<std::string> what{"kv", "k", "v"};
-inline const std::vector<std::string> positions{"all", "first",   "last", "span",
-                                                "bos", "not_bos", "words"};
+inline const std::vector<std::string> positions{"all", "first",   "last",  "span",
+                                                "bos", "not_bos", "words", "span"};
 inline const std::vector<std::string> direction{"source_to_base", "base_to_source"};
 
 template <class Enum>

@@ -5,10 +5,29 @@
 #include <set>
 
 #include "plan/control.hpp"
+#include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/core/nearest.hpp"
 #include "rvsweep/core/philox.hpp"
+#include "rvsweep/text/named_spans.hpp"
 
 namespace rvsweep {
+namespace {
+
+/// InputError for a span that no prompt has.
+void check_spans(const Plan& plan) {
+  std::set<std::string> known;
+  for (const auto& [place, spans] : plan.spans)
+    for (const std::string& name : span_names(spans)) known.insert(name);
+  for (const std::string& name : names_of_spans(plan.arms))
+    if (!known.contains(name))
+      throw InputError("positions=span:" + name, "no prompt has a span \"" + name + "\"",
+                       known.empty() ? "mark parts of the prompts by \"spans\" in prompts.file"
+                                     : name_hint(name, std::vector(known.begin(), known.end())));
+}
+
+}  // namespace
+
 Donors::Donors(const Plan& plan, std::uint64_t seed, const PlanText& text)
     : plan_(plan), next_(plan.pairs.size()) {
   const auto order = permutation(xxh3_fields({std::to_string(seed), "derangement"}), 0,
@@ -21,6 +40,11 @@ Donors::Donors(const Plan& plan, std::uint64_t seed, const PlanText& text)
       const std::int64_t m = plan.prompts[donor_side(pair, direction).value].n_tokens;
       if (m > 0) shortest = std::min(shortest, m);
     }
+  check_spans(plan);
+  for (const std::string& name : names_of_spans(plan.arms))
+    for (const auto& [place, spans] : plan.spans)
+      span_tokens_[name][static_cast<std::int32_t>(place)] =
+          text.span_tokens(name, plan.prompt(place));
   for (const std::set<std::string>& words : word_lists(plan.arms)) {
     auto& of_prompt = keyword_tokens_[words];
     for (std::int32_t p = 0; p < std::ssize(plan.prompts); ++p)
@@ -72,8 +96,12 @@ Roles Donors::roles(const Arm& arm, PairIndex pair_index) const {
 PatchDonor Donors::donor_of(const Patch& patch, const Arm& arm, const Roles& roles,
                             PairIndex pair) const {
   PatchDonor donor{roles.counterpart, patch.donor.derivation};
-  const bool wants_keywords =
-      patch.cache() != nullptr && patch.cache()->positions.kind == PositionsKind::keywords;
+  const Positions* const positions = patch.positions();
+  const auto is_of = [&](PositionsKind kind) {
+    return positions != nullptr && positions->kind == kind;
+  };
+  const bool wants_keywords = is_of(PositionsKind::keywords),
+             wants_span = is_of(PositionsKind::named);
   switch (patch.donor.prompt) {
     case DonorPrompt::pair:
       break;
@@ -97,14 +125,24 @@ PatchDonor Donors::donor_of(const Patch& patch, const Arm& arm, const Roles& rol
     case DonorPrompt::donor_side:
       donor.m = donor.m_window = shortest_[static_cast<std::size_t>(arm.direction)];
       if (wants_keywords) donor.refusal = "the mean over prompts has no text and so no keywords";
+      if (wants_span) donor.tokens.base = tokens_of_span(positions->name, roles.base);
       return donor;
   }
   if (donor.prompt != filler_prompt) donor.m = length(donor.prompt, arm.truncate_at);
   donor.m_window = donor.m - tokens_after_window(donor.prompt, donor.m);
   if (wants_keywords)
-    donor.keyword_tokens =
-        keyword_tokens_.at(patch.cache()->positions.words).at(donor.prompt.value);
+    donor.tokens.donor = keyword_tokens_.at(positions->words).at(donor.prompt.value);
+  if (wants_span)
+    donor.tokens = {tokens_of_span(positions->name, donor.prompt),
+                    tokens_of_span(positions->name, roles.base)};
   return donor;
+}
+
+std::vector<std::int32_t> Donors::tokens_of_span(const std::string& name,
+                                                 PromptIndex prompt) const {
+  const auto& of_prompt = span_tokens_.at(name);
+  const auto found = of_prompt.find(prompt.value);
+  return found == of_prompt.end() ? std::vector<std::int32_t>() : found->second;
 }
 
 }  // namespace rvsweep

@@ -14,10 +14,10 @@ namespace rvsweep {
 struct PatchDonor {
   PromptIndex prompt = {};  // filler_prompt for the filler; not read for zero and mean
   Derivation derivation = Derivation::none;
-  std::int64_t m = 0;                             // its tokens, truncated where the arm says so
-  std::int64_t m_window = 0;                      // those up to the window's end
-  std::vector<std::int32_t> keyword_tokens = {};  // for positions=keywords
-  std::string refusal = {};                       // why there is none; empty where there is
+  std::int64_t m = 0;         // its tokens, truncated where the arm says so
+  std::int64_t m_window = 0;  // those up to the window's end
+  ChosenTokens tokens = {};   // for positions=keywords and span:NAME
+  std::string refusal = {};   // why there is none; empty where there is
 };
 
 /// Base and donors of a row, its direction resolved.
@@ -42,12 +42,16 @@ class Donors {
                                    PromptIndex recipient) const;
   std::int64_t length(PromptIndex prompt, std::int64_t truncate_at) const;
 
+  std::vector<std::int32_t> tokens_of_span(const std::string& name, PromptIndex prompt) const;
+
   const Plan& plan_;
   std::vector<std::int32_t> next_;          // by pair: the one after it in a random cyclic order
   std::array<std::int64_t, 2> shortest_{};  // tokens of the shortest donor prompt, by direction
   /// By word list and prompt.
   std::map<std::set<std::string>, std::map<std::int32_t, std::vector<std::int32_t>>>
       keyword_tokens_;
+  /// By name and prompt, of those that have it.
+  std::map<std::string, std::map<std::int32_t, std::vector<std::int32_t>>> span_tokens_;
 };
 
 }  // namespace rvsweep

@@ -28,9 +28,11 @@ void number_items(std::vector<Item>& items, std::size_t n_before, const Numbers&
 
 void keep_numbers_and_bundles(const Plan& before, Plan& plan) {
   const auto key_of = [](const Plan& of, const PlannedPrompt& p) {
-    return std::tuple(p.text_hash, of.groups[static_cast<std::size_t>(p.group)], of.cluster(p));
+    const auto spans = of.spans.find(static_cast<std::size_t>(&p - of.prompts.data()));
+    return std::tuple(p.text_hash, of.groups[static_cast<std::size_t>(p.group)], of.cluster(p),
+                      spans == of.spans.end() ? "" : spans->second);
   };
-  std::map<std::tuple<std::uint64_t, std::string, std::string>, PromptIndex> prompts;
+  std::map<std::tuple<std::uint64_t, std::string, std::string, std::string>, PromptIndex> prompts;
   for (const auto& p : before.prompts) prompts.emplace(key_of(before, p), p.number);
   number_items(plan.prompts, before.prompts.size(), prompts,
                [&](const PlannedPrompt& p) { return key_of(plan, p); });

@@ -12,7 +12,7 @@ namespace rvsweep {
 namespace {
 
 const char* const grammar =
-    "write layers as 24, 16:32, 75%, 50%:100%, 0:8+24:32 or width:4/stride:2";
+    "write layers as 24, 16:32, 75%, 50%:100%, 0:8+24:32, width:4/stride:2 or each";
 
 std::int64_t whole_number(const std::string& text) {
   const auto value = parse_number<std::int64_t>(text);
@@ -68,6 +68,7 @@ std::int64_t parse_layer(const std::string& text, std::int64_t n_layers) {
 }
 
 std::vector<LayerSet> parse_layer_sets(const std::string& text, std::int64_t n_layers) {
+  if (text == "each") return bands("width:1/stride:1", n_layers);
   if (text.starts_with("width:")) return bands(text, n_layers);
   std::set<std::int64_t> layers;
   for (const std::string& part : split(text, '+')) {

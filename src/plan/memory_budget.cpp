@@ -109,12 +109,17 @@ double sampling(const BundleNeeds& needs, double rows, bool samples) {
          (1 + in_float32 + std::max(needs.element + 4 * 3 + 1, 4 + taken));
 }
 
+/// Last tokens of prompts in T columns that a site patch may reach.
+std::int64_t reached_tokens(const BundleNeeds& needs, std::int64_t T) {
+  return needs.reach_beyond ? T : needs.patched_tokens;
+}
+
 /// The rows' prompt caches, `rows` of them at a time, made from contexts and patched.
 double patches(const BundleNeeds& needs, double rows, std::int64_t T) {
   const double b = needs.element, cells = rows * static_cast<double>(T * needs.model.kv_dim());
   double most = cells * b;
   if (needs.site_width > 0) {
-    const std::int64_t queries = needs.patched_tokens - 1;
+    const std::int64_t queries = reached_tokens(needs, T) - 1;
     const double stream = 2 * b * rows * static_cast<double>(queries * needs.model.hidden_size);
     const double suffix = stream + pass(needs, {rows, queries, T, 1, needs.suffix_width});
     most = kv(needs, rows, T) + std::max(kv(needs, rows, T) / 2, suffix);
@@ -217,7 +222,8 @@ BundleNeeds bundle_needs(const ModelConfig& model, const SweepConfig& config,
                     .penalises = config.generation.repetition_penalty != 1,
                     .readouts = config.readouts,
                     .window = config.longest_window(),
-                    .patched_tokens = longest_window(arms, config.window) + tokens_after_window};
+                    .patched_tokens = longest_window(arms, config.window) + tokens_after_window,
+                    .reach_beyond = reach_beyond_windows(arms, config.window)};
   Sites sites;
   std::map<std::int64_t, Sites> beginning_at;
   std::vector<std::set<std::size_t>> patched(static_cast<std::size_t>(model.n_layers));
@@ -263,7 +269,7 @@ BundleMemory bundle_memory(const BundleNeeds& needs, const BundleShape& shape,
   BundleMemory memory;
   memory.contexts =
       (are_long(T) ? kv(needs, 1, shape.slot_columns) : kv(needs, slots, T)) +
-      b * static_cast<double>(needs.patched_tokens) * (slots * needs.site_width + C * streams) +
+      b * static_cast<double>(reached_tokens(needs, T)) * (slots * needs.site_width + C * streams) +
       8 / b * kv(needs, static_cast<double>(needs.mean_donors), T);
   if (needs.readouts.first_token && R > 0) memory.contexts += kept_logits(needs, C);
   double most = 0;

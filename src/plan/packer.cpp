@@ -294,9 +294,9 @@ class Packer {
     const auto key = key_of(patch_donor);
     const std::int16_t of = key ? context(*key) : std::int16_t{-1};
     bundle_.donors.push_back(of);
-    if (!patch_donor.keyword_tokens.empty()) {
-      bundle_.keyword_tokens.resize(bundle_.donors.size());
-      bundle_.keyword_tokens.back() = std::move(patch_donor.keyword_tokens);
+    if (!patch_donor.tokens.empty()) {
+      bundle_.tokens.resize(bundle_.donors.size());
+      bundle_.tokens.back() = std::move(patch_donor.tokens);
     }
     if (patch_donor.derivation == Derivation::none) return;
     DerivedDonor donor{patch_donor.derivation, of, patch_donor.m};
@@ -337,7 +337,7 @@ class Packer {
     bundle_.shape = shape_with({});
     give_columns(columns_of(0), bundle_);
     bundle_.cost = tokens_fed(bundle_, config_, model_);
-    if (!bundle_.keyword_tokens.empty()) bundle_.keyword_tokens.resize(bundle_.donors.size());
+    if (!bundle_.tokens.empty()) bundle_.tokens.resize(bundle_.donors.size());
     bundle_.contexts.shrink_to_fit();  // kept as long as the sweep runs
     bundle_.rows.shrink_to_fit();
     bundle_.donors.shrink_to_fit();

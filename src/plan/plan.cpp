@@ -101,10 +101,16 @@ std::int64_t layer_of(const ConfigValue& value, const char* key, std::int64_t n_
 }  // namespace
 
 Prompt Plan::prompt(std::size_t place) const {
-  const auto opening = openings.find(place);
-  return {std::string(prompt_ids[place]), texts[place],
+  const auto found = [&](const std::map<std::size_t, std::string>& of_some) {
+    const auto at = of_some.find(place);
+    return at == of_some.end() ? "" : at->second;
+  };
+  return {std::string(prompt_ids[place]),
+          texts[place],
           groups[static_cast<std::size_t>(prompts[place].group)],
-          opening == openings.end() ? "" : opening->second, cluster(prompts[place])};
+          found(openings),
+          cluster(prompts[place]),
+          found(spans)};
 }
 
 std::int64_t Plan::n_refused() const {
@@ -124,8 +130,8 @@ Plan make_plan(const PlanInput& input) {
   plan.early_layer = layer_of(config.early_layer, "model.early_layer", model.n_layers);
   plan.late_layer = layer_of(config.late_layer, "model.late_layer", model.n_layers);
   plan.arms = all_arms(config, model);
-  const bool has_keywords = !word_lists(plan.arms).empty();
-  plan_prompts(input, texts == Texts::kept || has_keywords, plan);
+  const bool reads_texts = !word_lists(plan.arms).empty() || !names_of_spans(plan.arms).empty();
+  plan_prompts(input, texts == Texts::kept || reads_texts, plan);
   if (std::ranges::any_of(plan.arms,
                           [](const Arm& arm) { return arm.takes_from(DonorPrompt::filler); })) {
     plan.filler = text.filler;
@@ -171,8 +177,7 @@ Bundle complete_bundle(const Plan& plan, BundleId id) {
     const Arm& arm = plan.arms.at(static_cast<std::size_t>(row.arm.value));
     for (std::size_t patch = 0; patch < arm.patches.size(); ++patch, ++d) {
       bundle.rows.back().donors.push_back({planned.donors.at(d)});
-      if (!planned.keyword_tokens.empty())
-        bundle.rows.back().donors.back().keyword_tokens = planned.keyword_tokens[d];
+      if (!planned.tokens.empty()) bundle.rows.back().donors.back().tokens = planned.tokens[d];
     }
   }
   return bundle;

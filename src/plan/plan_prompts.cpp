@@ -87,6 +87,7 @@ void plan_prompts(const PlanInput& input, bool keep_texts, Plan& plan) {
         planned.refusal = refusals.number_of(geometry_refusal(planned, input));
         planned.text_hash = prompt->text_hash();
         if (!prompt->opening.empty()) plan.openings[plan.prompts.size()] = prompt->opening;
+        if (!prompt->spans.empty()) plan.spans[plan.prompts.size()] = prompt->spans;
         plan.prompts.push_back(planned);
         plan.prompt_ids.add(prompt->id);
         plan.tokens.add(ids.first(n_tokens));

@@ -9,9 +9,24 @@ namespace {
 
 std::string tokens(std::int64_t n) { return std::to_string(n) + (n == 1 ? " token" : " tokens"); }
 
+std::string selects_nothing(const Positions& positions, const Roles& roles,
+                            const PatchDonor& donor) {
+  if (positions.kind == PositionsKind::named)
+    for (const auto& [found, prompt] : {std::pair(&donor.tokens.base, "the prompt"),
+                                        std::pair(&donor.tokens.donor, "the donor prompt")})
+      if (found->empty()) return prompt + (" has no span \"" + positions.name + "\"");
+  return "positions=" + format_positions(positions) + " selects no cell of prompts with " +
+         std::to_string(roles.n) + " and " + tokens(donor.m);
+}
+
 /// What hinders a patch of a site.
 std::string refusal_at(const SiteTarget& site, const Patch& patch, const Arm& /*arm*/,
                        const Roles& roles, const PatchDonor& donor) {
+  if (site.positions) {
+    const CellMap map =
+        map_cells(*site.positions, roles.n, donor.m, donor.tokens, /*replaces=*/false);
+    return map.cells.empty() ? selects_nothing(*site.positions, roles, donor) : "";
+  }
   if (site.window_policy == WindowPolicy::shrink ||
       std::min(roles.n_window, donor.m_window) >= site.window)
     return "";
@@ -52,9 +67,8 @@ std::string refusal_at(const CacheTarget& cache, const Patch& patch, const Arm& 
            lengths;
   const std::int64_t held = arm.entry == Entry::refeed ? 0 : 1;
   if (m - held == 0) return "the donor prompt has no cached position to give";
-  if (map_cells(cache.positions, n - held, m - held, donor.keyword_tokens).cells.empty())
-    return "positions=" + format_positions(cache.positions) + " selects no cell of prompts with " +
-           lengths;
+  if (map_cells(cache.positions, n - held, m - held, donor.tokens).cells.empty())
+    return selects_nothing(cache.positions, roles, donor);
   return "";
 }
 

@@ -71,7 +71,7 @@ void expect_sound(const SweepFacts& facts, const Plan& plan) {
 }
 
 void expect_sound(const StoredSweep& sweep) {
-  const auto& [id, group, cluster, text, opening] = sweep.prompts;
+  const auto& [id, group, cluster, text, opening, spans] = sweep.prompts;
   const std::int64_t n_prompts = sweep.n_prompts(), n_pairs = std::ssize(sweep.pairs.source);
   RVSWEEP_EXPECT(text.size() == id.size() && group.size() == id.size() &&
                      (cluster.size() == 0 || cluster.size() == id.size()) &&

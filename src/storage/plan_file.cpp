@@ -9,9 +9,13 @@
 namespace rvsweep {
 
 Prompt StoredSweep::prompt(std::size_t place) const {
-  const auto opening = prompts.opening.find(place);
-  return {std::string(prompts.id[place]), prompts.text[place], std::string(prompts.group[place]),
-          opening == prompts.opening.end() ? "" : opening->second, std::string(cluster(place))};
+  const auto found = [&](const std::map<std::size_t, std::string>& of_some) {
+    const auto at = of_some.find(place);
+    return at == of_some.end() ? "" : at->second;
+  };
+  return {std::string(prompts.id[place]),    prompts.text[place],
+          std::string(prompts.group[place]), found(prompts.opening),
+          std::string(cluster(place)),       found(prompts.spans)};
 }
 
 BundleOfItem bundle_of_item(const Plan& plan) {

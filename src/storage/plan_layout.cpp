@@ -43,6 +43,8 @@ const ColumnSpec prompt_id = text("id", "name of the prompt");
 const ColumnSpec prompt_text = text("text", "the prompt as it was tokenised");
 const ColumnSpec prompt_opening =
     text("opening", "what the chat template writes before the text: system message, earlier turns");
+const ColumnSpec prompt_spans =
+    text("spans", "JSON: parts of the text that have a name, [begin, end) in characters");
 const ColumnSpec prompt_group = text("group", "group of the prompt, as its file gives it");
 const ColumnSpec prompt_cluster =
     text("cluster", "cluster of the prompt, such as its template, as its file gives it");
@@ -106,11 +108,13 @@ void write_prompts(const Handle& file, const Plan& plan) {
   const std::int64_t items = std::ssize(prompts);
   write_values(group, prompt_id, items, [&](auto p) { return std::string(plan.prompt_ids[p]); });
   write_values(group, prompt_text, items, [&](auto p) { return plan.texts[p]; });
-  if (!plan.openings.empty())
-    write_values(group, prompt_opening, items, [&](auto p) {
-      const auto found = plan.openings.find(p);
-      return found == plan.openings.end() ? std::string() : found->second;
-    });
+  for (const auto& [spec, of_some] :
+       {std::pair(&prompt_opening, &plan.openings), std::pair(&prompt_spans, &plan.spans)})
+    if (!of_some->empty())
+      write_values(group, *spec, items, [&](auto p) {
+        const auto found = of_some->find(p);
+        return found == of_some->end() ? std::string() : found->second;
+      });
   write_values(group, prompt_group, items,
                [&](auto p) { return plan.groups[static_cast<std::size_t>(prompts[p].group)]; });
   if (std::ranges::any_of(plan.clusters, [](const auto& name) { return !name.empty(); }))
@@ -233,7 +237,7 @@ void write_plan(const Handle& file, const SweepFacts& facts, const Plan& plan,
 void copy_prompt_table(const Handle& plan, const Handle& results) {
   const Handle prompts = h5::open_group(plan, "prompts");
   copy_columns(plan, results, "prompts", {prompt_id, prompt_text});
-  for (const ColumnSpec& column : {prompt_opening, prompt_group, prompt_cluster})
+  for (const ColumnSpec& column : {prompt_opening, prompt_spans, prompt_group, prompt_cluster})
     if (h5::has_dataset(prompts, column.name)) copy_columns(plan, results, "prompts", {column});
   copy_columns(plan, results, "prompts", {prompt_reason, prompt_tokens, prompt_n_tokens});
 }
@@ -264,12 +268,15 @@ void read_items(const std::filesystem::path& plan, const Handle& file, StoredSwe
       sweep.prompts.cluster = read_text_store(prompts, prompt_cluster);
     h5::read_texts(prompts, prompt_text,
                    [&](const std::string& text) { sweep.prompts.text.add(text); });
-    std::size_t place = 0;
-    if (h5::has_dataset(prompts, prompt_opening.name))
-      h5::read_texts(prompts, prompt_opening, [&](const std::string& text) {
-        if (!text.empty()) sweep.prompts.opening[place] = text;
-        ++place;
-      });
+    for (const auto& [spec, of_some] : {std::pair(&prompt_opening, &sweep.prompts.opening),
+                                        std::pair(&prompt_spans, &sweep.prompts.spans)}) {
+      std::size_t place = 0;
+      if (h5::has_dataset(prompts, spec->name))
+        h5::read_texts(prompts, *spec, [&](const std::string& text) {
+          if (!text.empty()) (*of_some)[place] = text;
+          ++place;
+        });
+    }
     const Handle pairs = h5::open_group(file, "pairs");
     sweep.pairs.id = read_text_store(pairs, pair_id);
     sweep.pairs.source = h5::read_values<std::int32_t>(pairs, pair_source);

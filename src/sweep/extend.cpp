@@ -31,7 +31,7 @@ void compare_pairs(const StoredSweep& stored, const Plan& asked, std::vector<std
     const Prompt before = stored.prompt(static_cast<std::size_t>(was)),
                  now = asked.prompt(static_cast<std::size_t>(is.value));
     return before.text == now.text && before.group == now.group && before.opening == now.opening &&
-           before.cluster == now.cluster;
+           before.cluster == now.cluster && before.spans == now.spans;
   };
   for (std::size_t n = 0; n < stored.pairs.id.size(); ++n) {
     const std::string name = "pair " + std::string(stored.pairs.id[n]);

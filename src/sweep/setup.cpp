@@ -19,6 +19,7 @@
 #include "rvsweep/plan/result_schema.hpp"
 #include "rvsweep/storage/prompt_logprob.hpp"
 #include "rvsweep/text/keyword_tokens.hpp"
+#include "rvsweep/text/named_spans.hpp"
 #include "sweep/stored.hpp"
 
 namespace rvsweep {
@@ -187,6 +188,11 @@ PlanText plan_text(const SweepConfig& config, const Tokenizer& tokenizer) {
     const PromptEncoding encoded =
         encode_prompt(tokenizer, chat.get(), prompt.text, prompt.opening);
     return keyword_tokens(prompt.text, encoded.encoding.spans, words);
+  };
+  text.span_tokens = [&tokenizer, chat](const std::string& name, const Prompt& prompt) {
+    const PromptEncoding encoded =
+        encode_prompt(tokenizer, chat.get(), prompt.text, prompt.opening);
+    return span_tokens(prompt.spans, name, prompt.text, encoded.encoding.spans);
   };
   text.filler = builtin_or_file(config.filler, "filler.txt", "prompts.filler");
   text.threads = threads_for_rank(given_cores(std::getenv), 1, 1);

@@ -5,6 +5,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/text/named_spans.hpp"
 #include "text/records.hpp"
 
 namespace rvsweep {
@@ -23,7 +24,8 @@ const RecordForm pair_form{
      {"system", "null", true},
      {"turns", "null", true},
      {.name = "source_cluster", .default_value = "", .of_both = "cluster"},
-     {.name = "base_cluster", .default_value = "", .of_both = "cluster"}},
+     {.name = "base_cluster", .default_value = "", .of_both = "cluster"},
+     {.name = "spans", .default_value = "null", .is_json = true, .is_later = true}},
     R"(a line reads {"pair": "...", "source": "...", "base": "..."})",
     "text",
     "is a prompt of a bank, not a pair: set prompts.pairing = length_matched, cross or random:K"};
@@ -34,7 +36,8 @@ const RecordForm bank_form{
      {"group", {}},
      {"system", "null", true},
      {"turns", "null", true},
-     {"cluster", ""}},
+     {"cluster", ""},
+     {.name = "spans", .default_value = "null", .is_json = true, .is_later = true}},
     R"(a line of a bank reads {"id": "...", "text": "...", "group": "..."})",
     "pair",
     "is a listed pair, not a prompt of a bank: set prompts.pairing = listed"};
@@ -57,8 +60,8 @@ class FirstLines {
   std::unordered_map<std::string, int> line_of_;
 };
 
-/// Text, group, opening and cluster of a prompt by two hashes of 64 bits, because the text is not
-/// kept.
+/// Text, group, opening, cluster and spans of a prompt by two hashes of 64 bits, because the text
+/// is not kept.
 using PromptKey = std::pair<std::uint64_t, std::uint64_t>;
 
 struct FirstHash {
@@ -124,8 +127,8 @@ PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink
   std::unordered_map<PromptKey, PromptIndex, FirstHash> index_of;
   const auto prompt = [&](Prompt one) {
     const PromptIndex next(static_cast<std::int32_t>(index_of.size()));
-    const PromptKey key{xxh3_fields({one.text, one.group, one.opening, one.cluster}),
-                        xxh3_fields({one.cluster, one.opening, one.group, one.text})};
+    const PromptKey key{xxh3_fields({one.text, one.group, one.opening, one.cluster, one.spans}),
+                        xxh3_fields({one.spans, one.cluster, one.opening, one.group, one.text})};
     const auto [found, is_new] = index_of.try_emplace(key, next);
     if (is_new) sink(std::move(one));
     return found->second;
@@ -136,10 +139,11 @@ PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink
     ids.note(id, line, "pair id \"" + id + "\"", "give every pair its own id");
     const auto of = [&](const char* side, std::string& text, std::string& group,
                         std::string& cluster) {
-      return prompt(
-          {id + "/" + side, std::move(text), std::move(group),
-           opening(chat, of_side(values[5], side), of_side(values[6], side), ids.at(line)),
-           std::move(cluster)});
+      const std::string where = ids.at(line);
+      std::string spans = read_spans(values[9], side, text, where);
+      return prompt({id + "/" + side, std::move(text), std::move(group),
+                     opening(chat, of_side(values[5], side), of_side(values[6], side), where),
+                     std::move(cluster), std::move(spans)});
     };
     const PromptIndex source = of("source", values[1], values[3], values[7]);
     const PromptIndex base = of("base", values[2], values[4], values[8]);
@@ -167,8 +171,9 @@ PromptBank read_bank(const std::filesystem::path& file, const ChatTemplate* chat
         opening(chat, json::parse(values[3]), json::parse(values[4]), ids.at(line));
     texts.note(values[2] + '\0' + values[1] + '\0' + before, line,
                "the text of \"" + id + "\" in group \"" + values[2] + "\"", "keep one of the two");
+    std::string spans = read_spans(values[6], "", values[1], ids.at(line));
     bank.prompts.push_back({std::move(values[0]), std::move(values[1]), std::move(values[2]),
-                            std::move(before), std::move(values[5])});
+                            std::move(before), std::move(values[5]), std::move(spans)});
   };
   bank.fingerprint = read_records(file, bank_form, take);
   if (bank.prompts.empty()) throw InputError(file.string(), "holds no prompt", bank_form.example);

@@ -133,7 +133,8 @@ std::uint64_t read_records(const std::filesystem::path& file, const RecordForm& 
       if (values[key].find('\0') != std::string::npos)
         throw InputError(at(file, line), "\"" + form.keys[key].name + "\" holds a NUL character",
                          "remove it: HDF5 texts, which the results are, end there");
-      hasher.update(values[key] + '\0');
+      if (!form.keys[key].is_later || values[key] != form.keys[key].default_value)
+        hasher.update(values[key] + '\0');
     }
     take_record(line, std::move(values));
   };

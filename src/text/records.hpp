@@ -16,6 +16,7 @@ struct RecordKey {
   /// Another key that may stand for it and that of the pair's other side: one text for both, or, in
   /// JSON, {"source": text, "base": text}.
   std::string of_both = {};
+  bool is_later = false;  // the fingerprint of a file that does not have it leaves it out
 };
 
 /// What the records of a file hold; further keys or columns are the user's own.

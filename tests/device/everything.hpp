@@ -29,6 +29,9 @@ inline std::vector<std::string> all_arms() {
           "kv_cache layers=1:3 positions=span:4:12 heads=1",
           "kv_cache layers=1:3 positions=not_bos alpha=0.25",
           "kv_cache layers=1:3 positions=bos direction=base_to_source",
+          "resid_pre layers=2 positions=all",
+          "v_proj layers=1:3 positions=first:3 decode=persist heads=1",
+          "mlp_out layers=1 positions=not_bos direction=base_to_source",
           "preset:notebook_b layers=3",
           "preset:notebook_c_v1 layers=2:4",
           "preset:notebook_c_v2 layers=2:4"};

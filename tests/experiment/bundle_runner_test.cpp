@@ -41,13 +41,14 @@ void expect_all_ok(BundleResult& result) {
 
 TEST(BundleRunner, SelfPatchEqualsBaseBitForBit) {
   Study study({"base", "kv_cache layers=0:4", "kv_cache layers=1:3", "v_proj layers=2",
-               "v_proj layers=0", "kv_cache layers=0:4 growth=frozen"});
+               "v_proj layers=0", "resid_pre layers=2 positions=all",
+               "kv_cache layers=0:4 growth=frozen"});
   for (BundleRow& row : study.bundle.rows)
     for (RowDonor& donor : row.donors) donor.index = row.base;
   BundleResult result = study.run();
   expect_all_ok(result);
   const auto base = item(result, columns::tokens, 0);
-  for (std::size_t r = 1; r <= 4; ++r) {
+  for (std::size_t r = 1; r <= 5; ++r) {
     EXPECT_EQ(item(result, columns::tokens, r), base) << "row " << r;
     EXPECT_EQ(column(result.rows, columns::change_norm)[r] < 1e-4, true);
     EXPECT_NEAR(column(result.rows, columns::kl_first)[r], 0, 1e-9) << "row " << r;
@@ -56,7 +57,7 @@ TEST(BundleRunner, SelfPatchEqualsBaseBitForBit) {
   EXPECT_EQ(item(result, columns::spectra_generated, 1),
             item(result, columns::spectra_generated, 0));
   // Frozen layers forget what was generated, so a self-patch is not base there.
-  EXPECT_NE(item(result, columns::spectra_generated, 5),
+  EXPECT_NE(item(result, columns::spectra_generated, 6),
             item(result, columns::spectra_generated, 0));
 }
 
@@ -388,7 +389,8 @@ TEST(BundleRunner, EveryWindowIsMeasuredAsIfItWereTheSweeps) {
 
 TEST(BundleRunner, CountsTheCellsThatWereWritten) {
   Study study({"base", "v_proj layers=2", "v_proj layers=1:3 decode=persist", "kv_cache layers=1:4",
-               "kv_cache layers=1:4 entry=refeed"});
+               "kv_cache layers=1:4 entry=refeed", "v_proj layers=2 positions=all",
+               "resid_pre layers=2 positions=first:3 decode=persist"});
   BundleResult result = study.run();
   const auto& cells = column(result.rows, columns::cells_changed);
   EXPECT_EQ(cells[0], 0);
@@ -396,8 +398,11 @@ TEST(BundleRunner, CountsTheCellsThatWereWritten) {
   EXPECT_EQ(cells[2], (4 + 9) * 2 * 2);  // + 9 fed tokens, 2 layers
   EXPECT_EQ(cells[3], 3 * 22 * 2);       // layers x (m - 1) x KV heads
   EXPECT_EQ(cells[4], 3 * 23 * 2);
+  EXPECT_EQ(cells[5], 20 * 2);  // base's tokens
+  EXPECT_EQ(column(result.rows, columns::cells_dropped)[5], 3 * 2);
+  EXPECT_EQ(cells[6], 3 + 9);
   EXPECT_EQ(column(result.rows, columns::change_norm)[0], 0.0);
-  for (std::size_t r = 1; r < 5; ++r) EXPECT_GT(column(result.rows, columns::change_norm)[r], 0.0);
+  for (std::size_t r = 1; r < 7; ++r) EXPECT_GT(column(result.rows, columns::change_norm)[r], 0.0);
 }
 
 // A base of one token has no cell before it: zeros take nothing's place, but are attended to.

@@ -63,9 +63,9 @@ TEST(CompiledRow, WithoutPatchesSeesBaseAlone) {
 }
 
 TEST(CompiledRow, ShrinksTheWindowToTheShorterPrompt) {
-  EXPECT_EQ(compiled(site(16), 20, 25).sites.at(0).window, 16);
-  EXPECT_EQ(compiled(site(16), 9, 25).sites.at(0).window, 9);
-  EXPECT_EQ(compiled(site(16), 20, 5).sites.at(0).window, 5);
+  EXPECT_EQ(compiled(site(16), 20, 25).sites.at(0).cells.size(), 16u);
+  EXPECT_EQ(compiled(site(16), 9, 25).sites.at(0).cells.size(), 9u);
+  EXPECT_EQ(compiled(site(16), 20, 5).sites.at(0).cells.size(), 5u);
 }
 
 TEST(CompiledRow, EqualTokensAreNeutral) {
@@ -110,6 +110,69 @@ TEST(CompiledRow, DonorTokensOfASite) {
   EXPECT_EQ(donor_token(20), std::nullopt);
   const CompiledRow persist = compiled(site(4, Decode::persist), 20, 25);
   EXPECT_EQ(persist.donor_token(persist.sites.at(0), 30), 24);
+}
+
+CompiledRow at_positions(const std::string& positions, std::int64_t n, std::int64_t m,
+                         Decode decode = Decode::prefill) {
+  Arm arm = site(4, decode);
+  std::get<SiteTarget>(arm.patches[0].target).positions = parse_positions(positions);
+  return compiled(arm, n, m);
+}
+
+TEST(CompiledRow, PositionsOfASiteCountAllTokens) {
+  using Cells = std::vector<Cell>;
+  EXPECT_EQ(at_positions("last:2", 20, 25).sites[0].cells, (Cells{{23, 18}, {24, 19}}));
+  EXPECT_EQ(at_positions("first:2", 20, 25).sites[0].cells, (Cells{{0, 0}, {1, 1}}));
+  const CompiledRow all = at_positions("all", 20, 25), shorter = at_positions("all", 25, 20);
+  EXPECT_EQ(all.sites[0].cells.size(), 20u);
+  EXPECT_EQ(all.sites[0].cells_dropped, 5);
+  EXPECT_EQ(all.sites[0].cells.front(), (Cell{5, 0}));
+  EXPECT_EQ(shorter.sites[0].cells.front(), (Cell{0, 5}));
+  EXPECT_EQ(shorter.sites[0].cells_dropped, 0);
+  EXPECT_EQ(all.reach(), 20);
+  EXPECT_EQ(shorter.reach(), 20);
+  EXPECT_EQ(at_positions("span:2:4", 20, 25).reach(), 4);
+}
+
+TEST(CompiledRow, PersistGoesOnWithTheLastOfThePositions) {
+  const CompiledRow plan = at_positions("span:2:4", 20, 25, Decode::persist);
+  EXPECT_EQ(plan.donor_token(plan.sites[0], 16), 21);
+  EXPECT_EQ(plan.donor_token(plan.sites[0], 18), std::nullopt);
+  EXPECT_EQ(plan.donor_token(plan.sites[0], 20), 22);
+}
+
+TEST(CompiledRow, SitesThatHoldWhatTheDonorHasAreNeutral) {
+  Arm arm = site(4);
+  arm.patches[0].layers = {0};
+  SiteTarget& target = std::get<SiteTarget>(arm.patches[0].target);
+  Prompts prompts(arm, 20, 25);
+  auto& base = prompts.bundle.contexts[0].tokens;
+  auto& donor = prompts.bundle.contexts[1].tokens;
+  base.back() = donor.back();
+  const auto neutral = [&](Site at, const std::string& positions, std::int64_t layer) {
+    target.site = at;
+    target.positions = parse_positions(positions);
+    arm.patches[0].layers = {layer};
+    return prompts.compile(arm).sites[0].neutral;
+  };
+  EXPECT_TRUE(neutral(Site::resid_pre, "last:1", 0));  // the token's embedding
+  EXPECT_FALSE(neutral(Site::resid_pre, "last:1", 1));
+  EXPECT_FALSE(neutral(Site::z, "last:1", 0));
+  EXPECT_FALSE(neutral(Site::v, "last:2", 0));
+  std::copy_n(base.begin(), 3, donor.begin());
+  EXPECT_TRUE(neutral(Site::z, "first:3", 2));
+  EXPECT_FALSE(neutral(Site::z, "first:4", 2));
+}
+
+TEST(CompiledRow, KeysOfANamedSpanAreTurnedToItsCounterpart) {
+  Arm arm = kv(Entry::hold_last, {.positions = parse_positions("span:place")});
+  Prompts prompts(arm, 20, 25);
+  prompts.row.donors[0].tokens = {{3, 4}, {10, 11, 12}};
+  const CompiledRow plan = prompts.compile(arm);
+  EXPECT_EQ(plan.cache[0].cells, (std::vector<Cell>{{3, 11}, {4, 12}}));
+  EXPECT_EQ(plan.cache[0].rotate_by, 8);
+  std::get<CacheTarget>(arm.patches[0].target).align = Align::as_is;
+  EXPECT_EQ(prompts.compile(arm).cache[0].rotate_by, 0);
 }
 
 TEST(CompiledRow, LeftAlignedKeysAreNotTurned) {

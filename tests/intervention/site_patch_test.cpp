@@ -49,7 +49,7 @@ CompiledSitePatch patch_of(Site site, std::int64_t layer, std::vector<bool> head
   patch.donor = 1;
   patch.m = m;
   patch.alpha = alpha;
-  patch.window = W;
+  for (std::int64_t d = W; d > 0; --d) patch.cells.push_back({m - d, n - d});
   return patch;
 }
 
@@ -70,11 +70,11 @@ struct Study {
   KvCache rows;
   std::vector<RowProof> proofs;
 
-  explicit Study(std::vector<CompiledRow> of) : plans(std::move(of)) {
+  explicit Study(std::vector<CompiledRow> of, std::int64_t kept = W) : plans(std::move(of)) {
     for (const CompiledRow& plan : plans) proofs.emplace_back(plan.n_patches());
     contexts = ContextState::allocate(tiny_config(), {}, {T, T}, T);
     for (const std::int64_t slot : {0, 1}) {
-      auto sites = captures_for(plans, W), streams = streams_for(plans, W);
+      auto sites = captures_for(plans, kept), streams = streams_for(plans, kept);
       auto captures = sites;
       captures.insert(captures.end(), streams.begin(), streams.end());
       const KvCache cache =
@@ -86,7 +86,7 @@ struct Study {
     for (std::size_t i = 0; i < records_of_slot[0].size(); ++i) {
       SiteCapture both = records_of_slot[0][i];
       both.values = at::cat({both.values, records_of_slot[1][i].values});
-      (i < captures_for(plans, W).size() ? contexts.sites : contexts.streams).push_back(both);
+      (i < captures_for(plans, kept).size() ? contexts.sites : contexts.streams).push_back(both);
     }
     rows = KvCache::allocate(tiny_config(), {}, std::ssize(plans), T);
     copy_base_cells(contexts, plans, rows);
@@ -142,6 +142,31 @@ TEST_P(Suffix, OfTwoPatchesIsThatOfTheWholePromptFedUnderBoth) {
 }
 
 INSTANTIATE_TEST_SUITE_P(SitePatch, Suffix, ::testing::Values(false, true));
+
+TEST(SitePatch, TokensBeforeTheWindowAreFedWithTheRowsThatReachThem) {
+  CompiledSitePatch early = patch_of(Site::v, 1, {true, true}), late = early;
+  early.cells = {{7, 1}, {2, 5}};
+  late.cells = {{m - 2, n - 2}};
+  const Study study({row_of({early}), row_of({late})}, T);
+  const at::Tensor of_donor = study.contexts.cache.v[1][1];  // [nkv, T, hd]
+  const auto changed = [&](std::int64_t row, std::int64_t layer) {
+    std::vector<std::int64_t> tokens;
+    for (std::int64_t i = 0; i < n - 1; ++i) {
+      const at::Tensor now = study.rows.v[layer][row].select(1, T - n + 1 + i);
+      const at::Tensor old = study.contexts.cache.v[layer][0].select(1, T - n + i);
+      if (!at::allclose(now, old, 1e-3, 1e-4)) tokens.push_back(i);
+    }
+    return tokens;
+  };
+  EXPECT_EQ(changed(0, 1), (std::vector<std::int64_t>{1, 5}));
+  EXPECT_EQ(changed(1, 1), (std::vector<std::int64_t>{n - 2}));
+  EXPECT_EQ(changed(0, 2).front(), 1);  // and what attends to it
+  EXPECT_TRUE(
+      at::equal(study.rows.v[1][0].select(1, T - n + 1 + 5), of_donor.select(1, T - m + 2)));
+  // The other row is fed the window alone, as in a sweep without such patches.
+  const Study windows({row_of({late})});
+  EXPECT_TRUE(at::equal(study.rows.k.select(1, 1), windows.rows.k.select(1, 0)));
+}
 
 TEST(SitePatch, PatchesOfOneHeadEachAreAPatchOfBoth) {
   const Study both({row_of({patch_of(Site::v, 1, {true, true})})});

@@ -27,5 +27,14 @@ TEST(SiteEdit, OtherLayersAndSitesAreLeftAlone) {
       at::equal(apply_edits({{Site::v, 5, old + 1, weight}}, nullptr, Site::k, 5, old), old));
 }
 
+TEST(SiteEdit, CapturesAreOfTheLastQueriesAfterZerosWhereThereAreFewer) {
+  const at::Tensor x = at::randn({2, 3, 1, 4});
+  std::vector<SiteCapture> captures{{Site::v, 5, 2}, {Site::v, 5, 5}};
+  apply_edits({}, &captures, Site::v, 5, x);
+  EXPECT_TRUE(at::equal(captures[0].values, x.narrow(1, 1, 2)));
+  EXPECT_TRUE(at::equal(captures[1].values.narrow(1, 2, 3), x));
+  EXPECT_EQ(captures[1].values.narrow(1, 0, 2).abs().sum().item<double>(), 0);
+}
+
 }  // namespace
 }  // namespace rvsweep

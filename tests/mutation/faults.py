@@ -149,8 +149,8 @@ FAULTS = [
     fault(
         "keys turned by m - n instead of n - m",
         "intervention/compiled_row.cpp",
-        "patch.rotate_by = plan.n - patch.m;",
-        "patch.rotate_by = patch.m - plan.n;",
+        ": plan.n - patch.m;",
+        ": patch.m - plan.n;",
         "intervention CompiledRow.HoldLastFeedsTheLastTokenAtItsOwnPosition",
     ),
     fault(
@@ -170,9 +170,65 @@ FAULTS = [
     fault(
         "windows of donor and base aligned on the left",
         "intervention/compiled_row.cpp",
-        "return i - end + donor_end;",
-        "return i;",
+        "cells.push_back({donor_end - d, base_end - d});",
+        "cells.push_back({base_end - d, base_end - d});",
         "intervention CompiledRow.DonorTokensOfASite",
+    ),
+    fault(
+        "donor tokens of a site written before base's first",
+        "intervention/compiled_row.cpp",
+        "map_cells(*target.positions, plan.n, patch.m, chosen, /*replaces=*/false);",
+        "map_cells(*target.positions, plan.n, patch.m, chosen, /*replaces=*/true);",
+        "intervention CompiledRow.PositionsOfASiteCountAllTokens",
+    ),
+    fault(
+        "generated tokens patched with the first of the positions",
+        "intervention/compiled_row.cpp",
+        "std::optional(patch.cells.back().donor)",
+        "std::optional(patch.cells.front().donor)",
+        "intervention CompiledRow.PersistGoesOnWithTheLastOfThePositions",
+    ),
+    fault(
+        "keys of a named span turned like the prompt's end",
+        "intervention/compiled_row.cpp",
+        "target.positions.kind == PositionsKind::named",
+        "false",
+        "intervention CompiledRow.KeysOfANamedSpanAreTurnedToItsCounterpart",
+    ),
+    fault(
+        "named spans aligned at their beginnings",
+        "plan/positions.cpp",
+        "base[base.size() - both + i]",
+        "base[i]",
+        "plan MapCells.NamedSpansAreAlignedAtTheirEnds",
+    ),
+    fault(
+        "a part that a prompt holds twice taken where it comes first",
+        "text/named_spans.cpp",
+        "text.find(part, at + 1) != std::string_view::npos",
+        "false",
+        "text NamedSpans.RefuseWhatIsNoPartOfTheText",
+    ),
+    fault(
+        "named spans read as bytes",
+        "text/named_spans.cpp",
+        "bytes.push_back(bytes.back() + utf8::first(text.substr(bytes.back())).size);",
+        "bytes.push_back(bytes.back() + 1);",
+        "text NamedSpans.AreCharactersOfTheText",
+    ),
+    fault(
+        "tokens before the window left out of the patched suffix",
+        "intervention/site_patch.cpp",
+        "plan.reach() <= tokens ? tokens : contexts.columns",
+        "tokens",
+        "intervention SitePatch.TokensBeforeTheWindowAreFedWithTheRowsThatReachThem",
+    ),
+    fault(
+        "dropped tokens of a site left out of the proof",
+        "experiment/decode.cpp",
+        "proof[patch.place].cells_dropped += patch.cells_dropped * layer_heads(patch);",
+        "",
+        "experiment BundleRunner.CountsTheCellsThatWereWritten",
     ),
     fault(
         "what=k writes V too",
@@ -184,8 +240,8 @@ FAULTS = [
     fault(
         "the last token that refeed leaves in the cache not patched",
         "intervention/site_patch.cpp",
-        "refeeds ? tokens : tokens - 1, rows, proofs);",
-        "tokens - 1, rows, proofs);",
+        "plan.refeeds ? reached : reached - 1",
+        "reached - 1",
         "intervention SitePatch/Suffix.OfTwoPatchesIsThatOfTheWholePromptFedUnderBoth/1",
     ),
     fault(
@@ -240,8 +296,8 @@ FAULTS = [
     fault(
         "donor's cells right-aligned one cell off",
         "plan/positions.cpp",
-        "for (std::int64_t j = 0; j < donor_cached; ++j) map.cells.push_back({j, j + shift});",
-        "for (std::int64_t j = 0; j < donor_cached; ++j) map.cells.push_back({j, j + shift + 1});",
+        "map.cells.push_back({donor, donor + shift});",
+        "map.cells.push_back({donor, donor + shift + 1});",
         "plan MapCells.AllTakesTheDonorsWholeCacheRightAligned",
     ),
     fault(

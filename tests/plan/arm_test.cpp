@@ -242,6 +242,45 @@ TEST(Arms, SitesHaveAWindowOfTheirOwn) {
   EXPECT_EQ(longest_window({one("v_proj layers=3 window=20")}, 16), 20);
 }
 
+TEST(Arms, SitesTakePositionsInPlaceOfTheWindow) {
+  const Arm arm = one("resid_pre layers=9 positions=last:3");
+  EXPECT_EQ(site_of(arm).positions->end, 3);
+  EXPECT_EQ(arm.label, "resid_pre 9 last:3");
+  EXPECT_EQ(arm.canonical(),
+            "resid_pre layers=9 decode=prefill positions=last:3 heads=all alpha=1 "
+            "direction=source_to_base");
+  EXPECT_FALSE(site_of(one("v_proj layers=3 positions=window window=4")).positions);
+  EXPECT_EQ(word_lists({one("v_proj layers=1 positions=words:a+b")}).size(), 1u);
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 positions=bos window=4"}),
+                   {"job.cfg:1", "window=4", "positions=bos"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 window_policy=shrink positions=all"}),
+                   {"window_policy=shrink", "positions=all"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 positions=middle"}), {"positions=middle"}));
+}
+
+TEST(Arms, ReachBeyondWindowsWithPositionsThatMayLieThere) {
+  const auto reach = [](const std::string& line) {
+    return reach_beyond_windows({one("base"), one(line)}, window);
+  };
+  for (const std::string inside :
+       {"v_proj layers=1", "v_proj layers=1 positions=last:16",
+        "v_proj layers=1 positions=span:3:16", "kv_cache layers=1 positions=first:2"})
+    EXPECT_FALSE(reach(inside)) << inside;
+  for (const std::string beyond :
+       {"all", "last:17", "span:3:17", "first:1", "bos", "not_bos", "words:a"})
+    EXPECT_TRUE(reach("v_proj layers=1 positions=" + beyond)) << beyond;
+}
+
+TEST(Arms, OfEachLayerAndPositionMakeAMap) {
+  const auto arms = parse({"resid_pre layers=each positions=each:3",
+                           "kv_cache layers=1 "
+                           "positions=each"});
+  ASSERT_EQ(arms.size(), 32u * 3 + 16);
+  EXPECT_EQ(arms[0].label, "resid_pre 0 span:0:1");
+  EXPECT_EQ(arms[5].label, "resid_pre 1 span:2:3");
+  EXPECT_EQ(arms.back().label, "kv_cache 1 span:15:16");
+}
+
 TEST(Arms, OfWordListsAreKnownByTheirWords) {
   const auto positions = [](const std::string& words) {
     const std::string text = one("kv_cache layers=1 positions=words:" + words).canonical();
@@ -282,7 +321,6 @@ TEST(RefusedArm, SettingThatMeansNothingForIt) {
   EXPECT_TRUE(says(refusal({"source direction=base_to_source"}), {"direction", "source"}));
   EXPECT_TRUE(
       says(refusal({"v_proj layers=1 align=as_is"}), {"align", "means nothing for v_proj"}));
-  EXPECT_TRUE(says(refusal({"v_proj layers=1 positions=all"}), {"positions", "v_proj"}));
   EXPECT_TRUE(says(refusal({"kv_cache layers=1 decode=persist"}),
                    {"decode", "means nothing for kv_cache"}));
   EXPECT_TRUE(says(refusal({"preset:notebook_c_v1 layers=1 growth=append"}),

@@ -27,7 +27,7 @@ Bundle sample() {
        1,
        1,
        0,
-       {{0, {4, 9}}, {3, {}}}},
+       {{0, {{4, 9}, {7}}}, {3, {}}}},
       {RowIndex(0), ArmIndex(0), 0, 0, 0},
   };
   bundle.derived = {{Derivation::shuffled, 1, 20, 19, "a pair"}, {Derivation::mean, -1, 7}};
@@ -63,7 +63,7 @@ TEST(Bundle, EveryFieldTravels) {
     ASSERT_EQ(arrived.rows[i].donors.size(), sent.rows[i].donors.size());
     for (std::size_t d = 0; d < sent.rows[i].donors.size(); ++d) {
       EXPECT_EQ(arrived.rows[i].donors[d].index, sent.rows[i].donors[d].index);
-      EXPECT_EQ(arrived.rows[i].donors[d].keyword_tokens, sent.rows[i].donors[d].keyword_tokens);
+      EXPECT_EQ(arrived.rows[i].donors[d].tokens, sent.rows[i].donors[d].tokens);
     }
   }
 }

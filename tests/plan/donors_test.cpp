@@ -52,6 +52,25 @@ TEST(Donors, ArmsWithoutPatchesHaveNone) {
   EXPECT_TRUE(roles.donors.empty());
 }
 
+TEST(Donors, OfASpanKnowItsTokensInBothPrompts) {
+  PromptSet prompts = prompt_set({{source, base}, {std::string(25, 'a'), std::string(18, 'z')}});
+  prompts.prompts[0].spans = R"({"place":[4,7]})";
+  prompts.prompts[1].spans = R"({"place":[2,4]})";
+  const SamplePlan plan =
+      sample_plan(sample_config({"v_proj layers=1 positions=span:place"}), prompts);
+  const Donors donors(plan, 1, sample_text());
+  const Roles roles = donors.roles(plan.arms.at(0), PairIndex(0));
+  EXPECT_EQ(roles.donors.at(0).tokens, (ChosenTokens{{4, 5, 6}, {2, 3}}));
+  EXPECT_EQ(plan.refusal(plan.rows[0]), "");
+  EXPECT_EQ(plan.bundles.back().rows.at(0).donors.at(0).tokens, roles.donors[0].tokens);
+  EXPECT_EQ(plan.refusal(plan.rows[1]), "the prompt has no span \"place\"");
+  EXPECT_EQ(plan.prompt(1).spans, prompts.prompts[1].spans);
+  EXPECT_TRUE(says(refusal_message([&] {
+                     sample_plan(sample_config({"v_proj layers=1 positions=span:plaice"}), prompts);
+                   }),
+                   {"span:plaice", "did you mean place?"}));
+}
+
 TEST(Donors, AreCutLikeTheirArm) {
   const Cast cast("v_proj layers=1");
   Arm arm = cast.arm();

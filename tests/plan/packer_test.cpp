@@ -60,9 +60,9 @@ TEST(Packer, KeepsTheKeywordsOfThePatchThatAsksForThem) {
   const Bundle bundle = complete_bundle(packed.plan, BundleId(0));
   for (const BundleRow& row : bundle.rows)
     for (std::size_t patch = 0; patch < row.donors.size(); ++patch)
-      EXPECT_EQ(row.donors[patch].keyword_tokens, row.arm.value == 1 && patch == 1
-                                                      ? (std::vector<std::int32_t>{30, 31})
-                                                      : std::vector<std::int32_t>{});
+      EXPECT_EQ(row.donors[patch].tokens.donor, row.arm.value == 1 && patch == 1
+                                                    ? (std::vector<std::int32_t>{30, 31})
+                                                    : std::vector<std::int32_t>{});
 }
 
 TEST(Packer, StartsANewBundleWhereAPairsRowsDoNotFit) {

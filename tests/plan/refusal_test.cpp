@@ -17,7 +17,7 @@ Arm arm(const std::string& text) { return parse_arms({{text, "here"}}, sample_mo
 Roles roles(const Arm& of, std::int64_t n, std::int64_t m) {
   Roles roles;
   roles.n = roles.n_window = n;
-  roles.donors.assign(of.patches.size(), {.m = m, .m_window = m, .keyword_tokens = {2, 5}});
+  roles.donors.assign(of.patches.size(), {.m = m, .m_window = m, .tokens = {{2, 5}, {}}});
   return roles;
 }
 
@@ -133,6 +133,29 @@ TEST(RefusalOf, PositionsThatSelectNoCell) {
   EXPECT_TRUE(says(reason("kv_cache layers=4:8 positions=last:3", 1, 30), {"last:3", "no cell"}));
   EXPECT_EQ(reason("kv_cache layers=4:8 positions=words:k", 30, 4), "");
   EXPECT_NE(reason("kv_cache layers=4:8 positions=words:k", 30, 3), "");
+}
+
+TEST(RefusalOf, PositionsOfSitesThatSelectNoToken) {
+  EXPECT_EQ(reason("v_proj layers=3 positions=all", 1, 40), "");
+  EXPECT_EQ(reason("v_proj layers=3 positions=last:3 heads=1 alpha=0.5", 5, 4), "");
+  EXPECT_TRUE(
+      says(reason("v_proj layers=3 positions=span:5:9", 30, 5), {"span:5:9", "30", "5 tokens"}));
+  EXPECT_EQ(reason("v_proj layers=3 positions=words:k", 30, 3), "");  // token 2, which is the last
+  EXPECT_NE(reason("v_proj layers=3 positions=words:k", 30, 2), "");
+}
+
+TEST(RefusalOf, PromptsWithoutTheSpan) {
+  for (const std::string text :
+       {"v_proj layers=3 positions=span:place", "kv_cache layers=3 positions=span:place:last"}) {
+    Roles row = roles(arm(text), 30, 30);
+    const auto refusal = [&](const ChosenTokens& tokens) {
+      row.donors[0].tokens = tokens;
+      return refusal_of(arm(text), row, {.max_new_tokens = max_new}, sample_model(positions));
+    };
+    EXPECT_EQ(refusal({{2}, {3}}), "");
+    EXPECT_EQ(refusal({{2}, {}}), "the prompt has no span \"place\"");
+    EXPECT_EQ(refusal({{}, {3}}), "the donor prompt has no span \"place\"");
+  }
 }
 
 TEST(RefusalOf, SitesLikeVProj) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "rvsweep/plan/plan.hpp"
+#include "rvsweep/text/named_spans.hpp"
 #include "support/sample_model_config.hpp"
 
 namespace rvsweep {
@@ -46,6 +47,11 @@ inline PlanText sample_text() {
     for (std::int32_t i = 0; i < std::ssize(prompt.text); ++i)
       if (prompt.text[i] == 'k') tokens.push_back(i);
     return tokens;
+  };
+  text.span_tokens = [](const std::string& name, const Prompt& prompt) {
+    std::vector<Span> tokens;
+    for (std::size_t i = 0; i < prompt.text.size(); ++i) tokens.push_back({i, i + 1});
+    return span_tokens(prompt.spans, name, prompt.text, tokens);
   };
   text.filler = std::string(400, 'f');
   return text;

@@ -12,7 +12,8 @@ from explicit_model import SITES
 from family_spec import FamilySpec
 from row_spec import RowSpec, joint
 
-POSITIONS = ("all", "last", "span", "first", "bos", "not_bos", "keywords")
+POSITIONS = ("all", "last", "span", "first", "bos", "not_bos", "keywords", "named")
+SPAN = "part"  # marked in most prompts
 KEYWORDS = ("the", "you", "recursive", "attention", "of", "a", "language", "naïve", "describe")
 SWEEP_SEED = 1
 COPIES = 3  # of every control that may be asked for several times
@@ -24,6 +25,7 @@ class Features:
 
     sites: tuple[str, ...] = SITES
     positions: tuple[str, ...] = POSITIONS
+    site_positions: bool = True  # beside windows
     what: tuple[str, ...] = ("kv", "k", "v")
     heads: bool = True  # some of them
     alphas: tuple[float, ...] = (0.0, 0.25, 0.5, 0.8)  # beside 1
@@ -32,7 +34,7 @@ class Features:
 
 
 ALL = Features()
-WHOLE_CACHES = Features(("v_proj",), ("all",), ("kv",), False, (), (), ())
+WHOLE_CACHES = Features(("v_proj",), ("all",), False, ("kv",), False, (), (), ())
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,15 @@ def random_joint(rng: random.Random, arms: Sequence[RowSpec]) -> RowSpec:
         shared = {"direction": patches[0].direction, "entry": caches[0].entry if caches else "hold_last"}
         patches = [replace(patch, **shared) for patch in patches]
         patches = [
-            patch if patch.kind == "kv_cache" else replace(patch, window=rng.choice((patch.window, 2, patch.window + 2)))
+            replace(patch, window=rng.choice((patch.window, 2, patch.window + 2))) if has_window(patch) else patch
             for patch in patches
         ]
         if not caches_conflict(patches):
             return joint(patches)
+
+
+def has_window(patch: RowSpec) -> bool:
+    return patch.kind != "kv_cache" and patch.site_positions == "window"
 
 
 def random_lengths(rng: random.Random, window: int, n_pairs: int) -> list[tuple[int, int]]:
@@ -155,7 +161,12 @@ def random_arm(rng: random.Random, spec: FamilySpec, features: Features) -> RowS
     )
     if kind != "kv_cache":
         policy = rng.choice(("refuse", "shrink"))
-        return replace(arm, decode=rng.choice(("prefill", "persist")), window_policy=policy)
+        arm = replace(arm, decode=rng.choice(("prefill", "persist")))
+        if not features.site_positions or rng.random() < 0.5:
+            return replace(arm, window_policy=policy)
+        positions = random_positions(rng, rng.choice(features.positions))
+        words = frozenset(KEYWORDS if positions == "keywords" else ())
+        return replace(arm, site_positions=positions, words=words)
     positions = random_positions(rng, rng.choice(features.positions + ("all",) * 2))
     return replace(
         arm,
@@ -186,8 +197,10 @@ def random_positions(rng: random.Random, name: str) -> str:
     if name in ("last", "first"):
         return f"{name}:{rng.choice((2, 3, 5, 9, 60))}"
     if name == "span":
-        start = rng.randint(1, 8)
+        start = rng.randint(0, 8)
         return f"span:{start}:{start + rng.choice((1, 3, 40))}"
+    if name == "named":
+        return rng.choice((f"span:{SPAN}", f"span:{SPAN}:last"))
     return name
 
 
@@ -198,14 +211,14 @@ def arm_line(arm: RowSpec, words: Path, window: int) -> str:
     if arm.kind == "kv_cache":
         names += ("entry", "growth", "align", "what", "positions")
     else:
-        names += ("decode", "window_policy")
+        names += ("decode", "window_policy" if has_window(arm) else "site_positions")
     parts = [arm.kind, "layers=" + "+".join(map(str, arm.layers))]
     for place, name in enumerate(names):
         value = getattr(arm, name)
         if value != getattr(default, name) or (sum(arm.layers) + place) % 2:
             text = f"{value:g}" if name == "alpha" else value
-            parts.append(f"{name}={text}" + (f":{words}" if text == "keywords" else ""))
-    if arm.kind != "kv_cache" and arm.window != window:
+            parts.append(f"{name.removeprefix('site_')}={text}" + (f":{words}" if text == "keywords" else ""))
+    if has_window(arm) and arm.window != window:
         parts.append(f"window={arm.window}")
     if arm.heads is not None:
         parts.append("heads=" + "+".join(map(str, arm.heads)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from explicit_model import ExplicitModel
 from family_spec import FamilySpec
 from parity_study import NEAR_TIE, LoadedModel
 from prompt_texts import pairs_of_lengths, text_of_length, write_pairs
-from random_arms import ALL, SWEEP_SEED, Features, Job, Row, random_job
+from random_arms import ALL, SPAN, SWEEP_SEED, Features, Job, Row, random_job
 from reference_run import Trajectory, run
 from row_spec import Pair, Prompt, Refusal, RowSpec, read_prompt
 from rvsweep_cli import Results, read_results, write_config
@@ -181,6 +182,25 @@ def seed_of(name: str, seed: int) -> int:
     return 100 * list(SIZES).index(name) + seed
 
 
+def span_of(text: str) -> tuple[int, int] | None:
+    """Characters [begin, end) of a prompt that are called SPAN; the same of equal texts, now and then none."""
+    rng = random.Random(text)
+    if not text or rng.random() < 0.1:
+        return None
+    begin = rng.randrange(len(text))
+    return begin, rng.randint(begin + 1, min(len(text), begin + 30))
+
+
+def with_spans(texts: dict[str, str]) -> dict:
+    """A pair with its spans as the file has them: as a text where it occurs once."""
+    written = {}
+    for side in ("source", "base"):
+        if part := span_of(texts[side]):
+            text = texts[side][slice(*part)]
+            written[side] = text if texts[side].find(text) == texts[side].rfind(text) else list(part)
+    return texts | ({"spans": {SPAN: written}} if written else {})
+
+
 def write_random_job(folder: Path, loaded: LoadedModel, name: str, seed: int, features: Features = ALL) -> Written:
     """`folder` is made; it gets the config and all files that the config names."""
     folder.mkdir(parents=True)
@@ -205,6 +225,7 @@ def write_job(
     features: Features,
     more_settings: Sequence[str] = (),
 ) -> Written:
+    texts = [with_spans(text) for text in texts]
     config = write_config(
         folder / "study.cfg",
         loaded.folder,
@@ -240,7 +261,11 @@ def run_written(
 ) -> RandomStudy:
     """`read`: a prompt as the model reads it, where settings put it in a chat template."""
     run_rvsweep(binary, "run", *written.words, "--out", out, "--device", "cpu", "--dtype", "float32")
-    pairs = [Pair(t["pair"], *(read(loaded.tokenizer, t[side]) for side in ("base", "source"))) for t in written.texts]
+    def read_side(text: dict, side: str) -> Prompt:
+        prompt, part = read(loaded.tokenizer, text[side]), span_of(text[side])
+        return replace(prompt, named=((SPAN, part),) if part else ())
+
+    pairs = [Pair(t["pair"], *(read_side(t, side) for side in ("base", "source"))) for t in written.texts]
     filler = read_prompt(loaded.tokenizer, written.filler)
     study = Study(loaded.explicit, pairs, SWEEP_SEED, filler)
     return RandomStudy(loaded, study, written.job, written.max_new_tokens, read_results(out / "results.h5"))

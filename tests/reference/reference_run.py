@@ -11,7 +11,18 @@ from torch import Tensor
 
 from donors import Donor, unpatched
 from explicit_model import Cells, Edit, ExplicitModel, Pass, joined
-from row_spec import Prompt, Refusal, RowSpec, Selection, keyword_tokens, select
+from row_spec import (
+    Prompt,
+    Refusal,
+    RowSpec,
+    Selection,
+    keyword_tokens,
+    named_span,
+    select,
+    select_span,
+    select_tokens,
+    span_tokens,
+)
 
 
 @dataclass
@@ -85,7 +96,7 @@ def run(
             is_cache = patch.kind == "kv_cache"
             if is_cache and patch.align == "rerotate" and not model.spec.rotates:
                 return Refusal("nothing to rotate")
-            chosen = selection(patch, recipient, donor) if is_cache else site_window(patch, recipient, donor)
+            chosen = selection(patch, recipient, donor) if is_cache else site_selection(patch, recipient, donor)
             if isinstance(chosen, Refusal):
                 return chosen
             proofs.append(Proof())
@@ -97,12 +108,19 @@ def run(
     return decode_row(state, model, max_new_tokens, stop_ids, forced)
 
 
-def site_window(row: RowSpec, recipient: Prompt, donor: Donor) -> int | Refusal:
-    """Number of rows that a forward-pass patch writes in the prompt."""
-    longest = min(_window_end(recipient), donor.window_end)
-    if longest >= row.window:
-        return row.window
-    return longest if row.window_policy == "shrink" else Refusal("prompt shorter than the window")
+def site_selection(row: RowSpec, recipient: Prompt, donor: Donor) -> Selection | Refusal:
+    """Tokens of the prompt that a forward-pass patch writes."""
+    if row.site_positions != "window":
+        n, m = len(recipient.tokens), donor.n_tokens
+        chosen = span_selection(row.site_positions, recipient, donor, n, m)
+        if chosen is None:
+            chosen = select_tokens(row.site_positions, n, m, keyword_tokens(donor.prompt, row.words, m))
+        return chosen if chosen.written else Refusal("no token to write")
+    end, donor_end = _window_end(recipient), donor.window_end
+    length = min(row.window, end, donor_end)
+    if length < row.window and row.window_policy == "refuse":
+        return Refusal("prompt shorter than the window")
+    return Selection(tuple((donor_end - d, end - d) for d in range(length, 0, -1)), 0, False)
 
 
 def selection(row: RowSpec, recipient: Prompt, donor: Donor) -> Selection | Refusal:
@@ -113,9 +131,20 @@ def selection(row: RowSpec, recipient: Prompt, donor: Donor) -> Selection | Refu
     whole = row.what == "kv" and row.heads is None and row.alpha == 1
     if row.positions == "all" and n != m and not whole:
         return Refusal("a mixture over all positions of unequal lengths")
-    words = keyword_tokens(donor.prompt, row.words, m - held) if donor.prompt else []
-    chosen = select(row.positions, n - held, m - held, words)
+    chosen = span_selection(row.positions, recipient, donor, n - held, m - held)
+    if chosen is None:
+        words = keyword_tokens(donor.prompt, row.words, m - held) if donor.prompt else []
+        chosen = select(row.positions, n - held, m - held, words)
     return chosen if chosen.written else Refusal("no cell to write")
+
+
+def span_selection(positions: str, recipient: Prompt, donor: Donor, n_cells: int, m_cells: int) -> Selection | None:
+    """None for other positions than a named span's."""
+    name = named_span(positions)
+    if name is None:
+        return None
+    given = span_tokens(donor.prompt, name, m_cells) if donor.prompt else []
+    return select_span(positions, span_tokens(recipient, name, n_cells), given)
 
 
 def _window_end(prompt: Prompt) -> int:
@@ -145,15 +174,18 @@ class Plain:
 
 
 class SitePatch:
-    """The last rows of the prompt take the donor's inside the pass; persist: each fed token takes the last of them."""
+    """Some rows of the prompt take the donor's inside the pass; persist: each fed token takes the last of them."""
 
     def __init__(
-        self, model: ExplicitModel, row: RowSpec, recipient: Prompt, donor: Donor, window: int, proof: Proof
+        self, model: ExplicitModel, row: RowSpec, recipient: Prompt, donor: Donor, chosen: Selection, proof: Proof
     ):
-        self.row, self.window, self.proof = row, window, proof
-        self.n, self.end = len(recipient.tokens), _window_end(recipient)
+        self.row, self.proof = row, proof
+        self.n = len(recipient.tokens)
+        self.giver = {i: j for j, i in chosen.written}
+        self.last_giver = self.giver[max(self.giver)]
         self.heads = list(range(model.spec.heads_of(row.kind)) if row.heads is None else row.heads)
-        self.donor, self.donor_end = donor.activations[row.kind], donor.window_end
+        self.donor = donor.activations[row.kind]
+        proof.cells_dropped = chosen.dropped * len(row.layers) * len(self.heads)
         self.plain = unpatched(model, recipient.tokens).activations[row.kind]
 
     def edited(self, site: str, layer: int, own: Tensor, tokens: range) -> tuple[Tensor, Callable[[Tensor], None]]:
@@ -165,11 +197,11 @@ class SitePatch:
             return own, lambda final: None
         rows, given, old = [], [], []
         for place, i in enumerate(tokens):
-            if self.end - self.window <= i < self.end:
-                given.append(self.donor[layer][self.donor_end - self.end + i])
+            if i in self.giver:
+                given.append(self.donor[layer][self.giver[i]])
                 old.append(self.plain[layer][i])
             elif i >= self.n and self.row.decode == "persist":
-                given.append(self.donor[layer][self.donor_end - 1])
+                given.append(self.donor[layer][self.last_giver])
                 old.append(torch.zeros_like(own[place]))
             else:
                 continue
@@ -192,7 +224,8 @@ class CachePatch:
         self.model, self.row, self.chosen, self.proof = model, row, chosen, proof
         n, held = len(recipient.tokens), 1 if row.entry == "hold_last" else 0
         m_cells = donor.n_tokens - held
-        self.shift = n - donor.n_tokens if row.align == "rerotate" and chosen.rotated else 0
+        last_from, last_to = chosen.written[-1]
+        self.shift = last_to - last_from if row.align == "rerotate" and chosen.rotated else 0
         self.donor = [cells[:m_cells] for cells in donor.cells]
         self.plain = [cells[: n - held] for cells in unpatched(model, recipient.tokens).cells]
         if "k" in row.what:

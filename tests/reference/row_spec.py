@@ -22,6 +22,7 @@ class RowSpec:
     decode: str = "prefill"  # prefill | persist
     window: int = 16
     window_policy: str = "refuse"  # refuse | shrink
+    site_positions: str = "window"  # else as `positions`, of all tokens
     # kv_cache
     entry: str = "hold_last"  # hold_last | refeed
     growth: str = "append"  # append | frozen | compound
@@ -59,9 +60,10 @@ class Prompt:
     tokens: tuple[int, ...]
     spans: tuple[tuple[int, int], ...] = ()
     window_end: int | None = None  # windows end before this token; None: after the last
+    named: tuple[tuple[str, tuple[int, int]], ...] = ()  # characters [from, to) of `text` by name
 
     def cut(self, count: int) -> Prompt:
-        return Prompt(self.text, self.tokens[:count], self.spans[:count], self.window_end)
+        return replace(self, tokens=self.tokens[:count], spans=self.spans[:count])
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,33 @@ def select(positions: str, n_cells: int, m_cells: int, keyword_tokens: Sequence[
         raise ValueError(positions)
     written = tuple((j, j + shift) for j in donors if j + shift >= lowest)
     return Selection(written, len(donors) - len(written), True)
+
+
+def select_tokens(positions: str, n: int, m: int, keyword_tokens: Sequence[int] = ()) -> Selection:
+    """Of a site, which every token has and no donor makes longer."""
+    chosen = select(positions, n, m, keyword_tokens)
+    written = tuple((j, i) for j, i in chosen.written if i >= 0)
+    return Selection(written, chosen.dropped + len(chosen.written) - len(written), False)
+
+
+def named_span(positions: str) -> str | None:
+    """NAME of span:NAME and span:NAME:last."""
+    kind, _, name = positions.removesuffix(":last").partition(":")
+    return name if kind == "span" and not name[:1].isdigit() else None
+
+
+def select_span(positions: str, base: Sequence[int], donor: Sequence[int]) -> Selection:
+    """`base`, `donor`: the tokens of the span that may be written or read; the last falls on the last."""
+    if positions.endswith(":last"):
+        donor = donor[-1:]
+    written = tuple(reversed([*zip(reversed(donor), reversed(base))]))
+    return Selection(written, len(donor) - len(written), True)
+
+
+def span_tokens(prompt: Prompt, name: str, count: int) -> list[int]:
+    """Of the first `count` tokens, those that share a character with the span."""
+    begin, end = dict(prompt.named).get(name, (0, 0))
+    return [j for j, (first, last) in enumerate(prompt.spans[:count]) if max(first, begin) < min(last, end)]
 
 
 def keyword_tokens(prompt: Prompt, words: frozenset[str], n_cached: int) -> list[int]:

@@ -17,6 +17,7 @@ from family_spec import read_family_spec
 from parity_study import load
 from random_study import JOBS, SIZES, RandomStudy, job_of, lens_layers, near_ties, run_written, write_random_job
 from reference_run import Trajectory
+from row_spec import named_span
 
 FEATURES = random_arms.ALL
 
@@ -128,6 +129,10 @@ def jobs_of(names, tiny_model, demo_model, tmp_path):
             yield job_of(name, seed, spec, tmp_path)
 
 
+def kind_of(positions: str) -> str:
+    return "named" if named_span(positions) else positions.split(":")[0]
+
+
 def test_the_jobs_cover_the_settings(tiny_model, demo_model, tmp_path):
     """Needs no binary: how many combinations there are and that each value of each setting is among them."""
     tiny = [n for n in SIZES if n != "demo"]
@@ -142,7 +147,9 @@ def test_the_jobs_cover_the_settings(tiny_model, demo_model, tmp_path):
     arms = [row.arm for row in rows if row.control is None]
     caches = [arm for arm in arms if arm.kind == "kv_cache"]
     assert {arm.kind for arm in arms} == {"kv_cache", *SITES}
-    assert {arm.positions.split(":")[0] for arm in caches} == set(random_arms.POSITIONS)
+    assert {kind_of(arm.positions) for arm in caches} == set(random_arms.POSITIONS)
+    sites = {kind_of(arm.site_positions) for arm in arms if arm.kind != "kv_cache"}
+    assert sites == {"window", *random_arms.POSITIONS}
     ways = [("hold_last", "refeed"), ("append", "frozen", "compound"), ("as_is", "rerotate")]
     assert {(a.entry, a.growth, a.align) for a in caches} >= set(itertools.product(*ways))
     assert {a.what for a in caches} == {"k", "v", "kv"} and {a.align for a in caches} >= {"matched"}

@@ -173,10 +173,13 @@ HOOKED = {
 INPUTS = {"resid_pre": lambda block: block, "z": o_proj}
 
 
+@pytest.mark.parametrize(
+    "positions, rows", [("window", slice(-16, None)), ("first:9", slice(9)), ("span:2:5", slice(-5, -2))]
+)
 @pytest.mark.parametrize("site", [*HOOKED, *INPUTS])
-def test_every_site_is_what_hooks_give(module, study, pairs, site):
+def test_every_site_is_what_hooks_give(module, study, pairs, site, positions, rows):
     """One pass over the prompt, hooks on inputs or outputs of the module that has the site."""
-    layer, window = 2, 16
+    layer = 2
     part = hf.projection(module, layer, site) if site.endswith("_proj") else None
     block = part.module if part else (HOOKED | INPUTS)[site](hf.blocks(module)[layer])
     for pair in pairs:
@@ -184,13 +187,13 @@ def test_every_site_is_what_hooks_give(module, study, pairs, site):
 
         def keep(_, x, y=None):
             value = x[0] if y is None else part.of(y) if part else y
-            taken.append(value[0, -window:].clone())
+            taken.append(value[0, rows].clone())
 
         def put(_, x, y=None):
             if part:
-                return part.replaced(y, taken[0], slice(-window, None))
+                return part.replaced(y, taken[0], rows)
             value = (x[0] if y is None else y).clone()
-            value[0, -window:] = taken[0]
+            value[0, rows] = taken[0]
             return (value, *x[1:]) if y is None else value
 
         add = block.register_forward_hook if site in HOOKED else block.register_forward_pre_hook
@@ -200,7 +203,7 @@ def test_every_site_is_what_hooks_give(module, study, pairs, site):
         handle = add(put)
         expected = hf.feed(module, pair.base.tokens, 0)[-1]
         handle.remove()
-        ours = go(study, RowSpec(site, (layer,)), pair, steps=1)
+        ours = go(study, RowSpec(site, (layer,), site_positions=positions), pair, steps=1)
         torch.testing.assert_close(ours.steps[0], expected, **CLOSE)
         difference = float((expected - go(study, RowSpec("base"), pair, steps=1).steps[0]).abs().max())
         assert difference > 1e-2

@@ -88,6 +88,20 @@ TEST_F(Prompts, TakesClustersOfEachSideOrOfBoth) {
   EXPECT_EQ(bank.prompts[1].cluster, "");
 }
 
+TEST_F(Prompts, SpansAreOfEachSide) {
+  const std::string begin = R"({"pair": "one", "source": "S there", "base": "B")";
+  const PromptSet set = read(begin + R"(, "spans": {"x": {"source": "there", "base": [0, 1]}}})");
+  EXPECT_EQ(set.prompts[0].spans, R"({"x":[2,7]})");
+  EXPECT_EQ(set.prompts[1].spans, R"({"x":[0,1]})");
+  EXPECT_EQ(read(begin + R"(, "spans": null})").fingerprint, read(begin + "}").fingerprint);
+  EXPECT_NE(set.fingerprint, read(begin + "}").fingerprint);
+  EXPECT_TRUE(says(refusal(begin + R"(, "spans": {"x": "S"}})"), {at(1), "span \"x\"", "\"S\""}));
+  // A prompt that is marked otherwise is another one.
+  const std::string one = R"({"pair": "1", "source": "S", "base": "B", "spans": {"x": [0, 1]}})";
+  const std::string two = R"({"pair": "2", "source": "S", "base": "B"})";
+  EXPECT_EQ(read(one + "\n" + two).prompts.size(), 4u);
+}
+
 TEST_F(Prompts, EqualTextAndGroupIsOnePrompt) {
   const auto set = read(first + "\n" + R"({"pair": "two", "source": "S", "base": "other"})" + "\n" +
                         R"({"pair": "three", "source": "B", "base": "B"})" + "\n" +

@@ -18,6 +18,8 @@ struct CompiledPatch {
   std::int32_t donor = -1;          // slot that gives values
   std::int64_t m = 0;               // its tokens
   double alpha = 1;                 // share of the donor in what is written
+  std::vector<Cell> cells = {};     // written at each layer
+  std::int64_t cells_dropped = 0;   // donor cells outside base, per layer and head
   std::size_t place = 0;            // in the arm's list of patches
   bool neutral = false;             // what is written equals what was there, by design
 
@@ -29,12 +31,10 @@ inline std::int64_t layer_heads(const CompiledPatch& patch) {
   return std::ranges::count(patch.layers, true) * std::ranges::count(patch.heads, true);
 }
 
-/// A patch of a site: base's last tokens up to the window's end become the donor's.
+/// A patch of a site: some tokens of base become the donor's; its cells are tokens, at least one.
 struct CompiledSitePatch : CompiledPatch {
   Site site = Site::v;
-  std::int64_t m_after = 0;  // the donor's last tokens beyond the window's end
-  std::int64_t window = 0;   // W': the last W' prompt positions up to the window's end
-  bool persist = false;      // every generated token too, with the last row of the donor's window
+  bool persist = false;  // every generated token too becomes the donor token of the last cell
 
   std::int64_t first_layer() const;
   bool operator==(const CompiledSitePatch&) const = default;
@@ -42,11 +42,9 @@ struct CompiledSitePatch : CompiledPatch {
 
 /// A patch of the prompt's cache: cells of base become the donor's.
 struct CompiledCachePatch : CompiledPatch {
-  std::vector<Cell> cells = {};    // written at each layer
-  std::int64_t cells_dropped = 0;  // donor cells outside base, per layer and head
-  bool replaces = false;           // the layers' cache is the donor's, its length too
-  std::int64_t donor_cached = 0;   // m', the donor's cached cells
-  std::int64_t rotate_by = 0;      // positions by which donor keys are turned further
+  bool replaces = false;          // the layers' cache is the donor's, its length too
+  std::int64_t donor_cached = 0;  // m', the donor's cached cells
+  std::int64_t rotate_by = 0;     // positions by which donor keys are turned further
   bool writes_k = true, writes_v = true;
   Growth growth = Growth::append;
   std::int64_t future_keys = 0;  // donor keys rotated beyond the first fed query's position
@@ -78,6 +76,8 @@ struct CompiledRow {
   std::size_t n_patches() const { return sites.size() + cache.size(); }
   /// What fed tokens do to a layer's cache; append where no patch writes it.
   Growth growth_at(std::int64_t layer) const;
+  /// How many last tokens hold all those that sites are patched at.
+  std::int64_t reach() const;
   /// The lowest layer with a patched site, of a row that has one.
   std::int64_t first_site_layer() const;
   std::int64_t future_keys() const;  // of all patches

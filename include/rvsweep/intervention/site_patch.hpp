@@ -1,5 +1,5 @@
 #pragma once
-// Patches inside the forward pass: the last W' tokens of base at a site become the donor's.
+// Patches inside the forward pass: some tokens of base at a site become the donor's.
 #include <vector>
 
 #include "rvsweep/intervention/compiled_row.hpp"
@@ -43,10 +43,10 @@ PassEdits pass_edits(const Transformer& model, const ContextState& contexts,
                      const std::vector<CompiledRow>& plans,
                      const std::vector<std::int64_t>& first_token, std::int64_t queries);
 
-/// Feeds those of the last `tokens` prompt tokens, which hold all that site patches reach, whose
-/// cells precede the first feed (refeed: b[n-1] too), with the rows' edits, and puts their keys and
-/// values into the rows' caches. Positions before the window and layers before the first patched
-/// one keep base's cells: no patch reaches them. Adds to proofs[r].
+/// Feeds those of the last `tokens` prompt tokens, or of all where a row's patches reach further
+/// back, whose cells precede the first feed (refeed: b[n-1] too), with the rows' edits, and puts
+/// their keys and values into the rows' caches. Earlier positions and layers before the first
+/// patched one keep base's cells: no patch reaches them. Adds to proofs[r].
 void run_patched_suffix(const Transformer& model, const ContextState& contexts,
                         const std::vector<CompiledRow>& plans, std::int64_t tokens, KvCache& rows,
                         std::vector<RowProof>& proofs);

@@ -19,7 +19,8 @@ struct SiteEdit {
   at::Tensor weight;  // [rows, queries, heads, 1], 0..1, float32
 };
 
-/// Asks for what a site gives, edits included, at the last `queries` queries.
+/// Asks for what a site gives, edits included, at the last `queries` queries; zeros before those of
+/// a shorter pass.
 struct SiteCapture {
   Site site = Site::v;
   std::int64_t layer = 0;

@@ -2,6 +2,7 @@
 // Arms: what is done to a pair, as a list of patches. How an arm is written in a config, with its
 // settings and defaults, is one table in arm_forms.cpp; controls are one in control.cpp.
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <variant>
@@ -51,13 +52,14 @@ enum class Control {
   random_layers
 };
 
-/// Values of a site (v_proj, resid_pre, ...), replaced inside the forward pass at the prompt's last
-/// tokens up to the window's end.
+/// Values of a site (v_proj, resid_pre, ...), replaced inside the forward pass at `positions` of
+/// all the prompt's tokens or, without them, at its last tokens up to the window's end.
 struct SiteTarget {
   Site site = Site::v;
   std::int64_t window = 0;  // tokens
   WindowPolicy window_policy = WindowPolicy::refuse;
   Decode decode = Decode::prefill;
+  std::optional<Positions> positions = {};
 };
 
 /// Cells of the prompt's cache, replaced before the first token is fed.
@@ -77,6 +79,8 @@ struct Patch {
 
   const SiteTarget* site() const { return std::get_if<SiteTarget>(&target); }
   const CacheTarget* cache() const { return std::get_if<CacheTarget>(&target); }
+  /// Null where a site's window is written.
+  const Positions* positions() const;
 };
 
 struct Arm {
@@ -112,10 +116,14 @@ std::int64_t heads_of(const Patch& patch, const ModelConfig& model);
 /// positions=all, which gives the layer other cells. Empty where nothing does.
 std::string cache_conflict(const std::vector<Patch>& patches);
 
-/// The most tokens that a patch of a site writes; at least `window`.
+/// The most tokens of a window that a patch of a site writes; at least `window`.
 std::int64_t longest_window(const std::vector<Arm>& arms, std::int64_t window);
 
-/// The word lists of the arms' positions.
+/// Whether a patch of a site may write tokens before the last longest_window(arms, window).
+bool reach_beyond_windows(const std::vector<Arm>& arms, std::int64_t window);
+
+/// The word lists of the arms' positions, and the names of their spans.
 std::set<std::set<std::string>> word_lists(const std::vector<Arm>& arms);
+std::set<std::string> names_of_spans(const std::vector<Arm>& arms);
 
 }  // namespace rvsweep

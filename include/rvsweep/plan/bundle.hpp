@@ -56,9 +56,9 @@ struct DerivedDonor {
 
 /// Who gives to one patch of a row.
 struct RowDonor {
-  std::int32_t index = -1;                        // into contexts, then derived
-  std::vector<std::int32_t> keyword_tokens = {};  // for positions=keywords
-  static auto fields(auto& self) { return std::tie(self.index, self.keyword_tokens); }
+  std::int32_t index = -1;   // into contexts, then derived
+  ChosenTokens tokens = {};  // for positions=keywords and span:NAME
+  static auto fields(auto& self) { return std::tie(self.index, self.tokens); }
 };
 
 /// One row of the results. Roles are resolved: base is generated from, donors are patched in.

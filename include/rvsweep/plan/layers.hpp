@@ -1,6 +1,6 @@
 #pragma once
 // How layers are written: 24, 16:32 (half-open), 75%, 50%:100%, 0:8+24:32 (jointly),
-// width:4/stride:2.
+// width:4/stride:2, each (width:1/stride:1).
 #include <cstdint>
 #include <string>
 #include <vector>

@@ -37,7 +37,8 @@ struct BundleNeeds {
   bool penalises = false;                 // tokens that have occurred
   ReadoutsConfig readouts;
   std::int64_t window = 0;          // W, tokens
-  std::int64_t patched_tokens = 0;  // last tokens of a prompt that a site patch may reach
+  std::int64_t patched_tokens = 0;  // last tokens of a prompt that windows of site patches reach
+  bool reach_beyond = false;        // site patches may write tokens before those
   double site_width = 0;            // elements a token of all (site, layer) that some arm patches
   double suffix_width = 0;  // of those that arms whose patches begin at one layer patch, at most
   std::int64_t first_layers = 0;  // at which the site patches of some arm begin

@@ -31,6 +31,9 @@ struct PlanText {
   /// Ascending indices of the tokens of the prompt's text that lie in one of `words`.
   std::function<std::vector<std::int32_t>(const std::set<std::string>& words, const Prompt& prompt)>
       keyword_tokens;
+  /// Those of the prompt's text that hold a part of its span of this name.
+  std::function<std::vector<std::int32_t>(const std::string& name, const Prompt& prompt)>
+      span_tokens;
   std::string filler;  // a neutral text, for the filler control
   int threads = 1;
 };
@@ -90,7 +93,7 @@ struct PlannedBundle {
   std::vector<DerivedDonor> derived;
   std::vector<PlannedBundleRow> rows;
   std::vector<std::int16_t> donors;  // of the rows' patches, row by row, as RowDonor has them
-  std::vector<std::vector<std::int32_t>> keyword_tokens;  // by donor; empty where none has any
+  std::vector<ChosenTokens> tokens;  // by donor; empty where none has any
   double cost = 0;
 };
 
@@ -118,6 +121,7 @@ struct Plan {
   TextStore prompt_ids;
   SpilledTexts texts;                           // of the prompts; none where they were forgotten
   std::map<std::size_t, std::string> openings;  // of the prompts that have one, see Prompt
+  std::map<std::size_t, std::string> spans;     // the same
   TokenStore tokens;                            // of the prompts
   std::vector<std::string> groups;
   std::vector<std::string> clusters;

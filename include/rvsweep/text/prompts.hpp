@@ -18,6 +18,7 @@ struct Prompt {
   std::string opening = {};  // what precedes it, in the chat template, where a system message or
                              // earlier turns do; else empty
   std::string cluster = {};  // a template, say, from which several were made; empty: none
+  std::string spans = {};    // parts that have a name, as read_spans gives them; empty: none
 
   /// xxh3 of the text, and of its opening where it has one.
   std::uint64_t text_hash() const;
@@ -29,7 +30,7 @@ struct PromptPair {
   PromptIndex base;    // recipient
 };
 
-/// Equal (text, group, opening, cluster) is one prompt, however many pairs use it.
+/// Equal (text, group, opening, cluster, spans) is one prompt, however many pairs use it.
 struct PromptSet {
   std::vector<Prompt> prompts;
   std::vector<PromptPair> pairs;
@@ -49,17 +50,17 @@ using PromptSink = std::function<void(Prompt)>;
 /// "base_group", "source_cluster" and "base_cluster", the last two as "cluster": one for both or
 /// {"source", "base"}; "system": text, and "turns": [{"role": "user", "content": text}, {"role":
 /// "assistant", "content": text}, ...] for both prompts, or {"source": ..., "base": ...}, which
-/// `chat` writes. Streams the prompts to `sink`, and the set has none of them: a million texts take
-/// more memory than the plan of their rows. Throws InputError naming file:line for what
-/// text/records.hpp refuses, an empty pair id or one used twice, a file without pairs, a bank,
-/// turns of another form, and what `chat` cannot write.
+/// `chat` writes; "spans": see read_spans. Streams the prompts to `sink`, and the set has none of
+/// them: a million texts take more memory than the plan of their rows. Throws InputError naming
+/// file:line for what text/records.hpp refuses, an empty pair id or one used twice, a file without
+/// pairs, a bank, turns of another form, and what `chat` cannot write.
 PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink,
                        const ChatTemplate* chat = nullptr);
 
-/// A bank: {"id", "text", "group"}, none of them empty, with "cluster", "system" and "turns" where
-/// wanted. Throws InputError naming file:line for what text/records.hpp refuses, an empty value, an
-/// id or a text of a group used twice, an id with '~' (it joins the ids of a pair), a file without
-/// prompts, listed pairs.
+/// A bank: {"id", "text", "group"}, none of them empty, with "cluster", "system", "turns" and
+/// "spans" where wanted. Throws InputError naming file:line for what text/records.hpp refuses, an
+/// empty value, an id or a text of a group used twice, an id with '~' (it joins the ids of a pair),
+/// a file without prompts, listed pairs.
 PromptBank read_bank(const std::filesystem::path& file, const ChatTemplate* chat = nullptr);
 
 }  // namespace rvsweep

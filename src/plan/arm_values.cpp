@@ -1,0 +1,41 @@
+#include "plan/arm_values.hpp"
+
+#include <set>
+
+#include "rvsweep/core/error.hpp"
+#include "rvsweep/core/parse_number.hpp"
+#include "rvsweep/core/split.hpp"
+
+namespace rvsweep {
+
+std::vector<std::int64_t> parse_heads(const std::string& text, std::int64_t n_heads) {
+  std::set<std::int64_t> heads;
+  if (text == "all") return {};
+  for (const std::string& part : split(text, '+')) {
+    const auto head = parse_number<std::int64_t>(part);
+    if (!head || *head < 0 || *head >= n_heads)
+      throw InputError(
+          "", "heads=" + text + " is not a choice",
+          "write all, or heads from 0 to " + std::to_string(n_heads - 1) + " joined by +");
+    heads.insert(*head);
+  }
+  if (std::ssize(heads) == n_heads) return {};
+  return {heads.begin(), heads.end()};
+}
+
+double parse_alpha(const std::string& text) {
+  const auto alpha = parse_number<double>(text);
+  if (!alpha || !(*alpha >= 0 && *alpha <= 1))
+    throw InputError("", "alpha=" + text + " is not a share", "write a number from 0 to 1");
+  return *alpha;
+}
+
+std::int64_t parse_window(const std::string& text) {
+  const auto window = parse_number<std::int64_t>(text);
+  if (!window || *window < 1)
+    throw InputError("", "window=" + text + " is no number of tokens",
+                     "write how many last tokens of the prompt are patched");
+  return *window;
+}
+
+}  // namespace rvsweep
