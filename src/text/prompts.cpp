@@ -23,7 +23,9 @@ const RecordForm pair_form{
      {"system", "null", true},
      {"turns", "null", true},
      {.name = "source_cluster", .default_value = "", .of_both = "cluster"},
-     {.name = "base_cluster", .default_value = "", .of_both = "cluster"}},
+     {.name = "base_cluster", .default_value = "", .of_both = "cluster"},
+     {"source_answer", "", true, "answer", true},
+     {"base_answer", "", true, "answer", true}},
     R"(a line reads {"pair": "...", "source": "...", "base": "..."})",
     "text",
     "is a prompt of a bank, not a pair: set prompts.pairing = length_matched, cross or random:K"};
@@ -34,7 +36,8 @@ const RecordForm bank_form{
      {"group", {}},
      {"system", "null", true},
      {"turns", "null", true},
-     {"cluster", ""}},
+     {"cluster", ""},
+     {.name = "answer", .default_value = "", .is_json = true, .is_later = true}},
     R"(a line of a bank reads {"id": "...", "text": "...", "group": "..."})",
     "pair",
     "is a listed pair, not a prompt of a bank: set prompts.pairing = listed"};
@@ -143,7 +146,11 @@ PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink
     };
     const PromptIndex source = of("source", values[1], values[3], values[7]);
     const PromptIndex base = of("base", values[2], values[4], values[8]);
-    set.pairs.push_back({id, source, base});
+    set.pairs.push_back({id,
+                         source,
+                         base,
+                         {parse_answer(values[9], ids.at(line) + ", key \"source_answer\""),
+                          parse_answer(values[10], ids.at(line) + ", key \"base_answer\"")}});
   };
   set.fingerprint = read_records(file, pair_form, take);
   if (set.pairs.empty()) throw InputError(file.string(), "holds no pair", pair_form.example);
@@ -169,6 +176,7 @@ PromptBank read_bank(const std::filesystem::path& file, const ChatTemplate* chat
                "the text of \"" + id + "\" in group \"" + values[2] + "\"", "keep one of the two");
     bank.prompts.push_back({std::move(values[0]), std::move(values[1]), std::move(values[2]),
                             std::move(before), std::move(values[5])});
+    bank.answers.push_back(parse_answer(values[6], ids.at(line) + ", key \"answer\""));
   };
   bank.fingerprint = read_records(file, bank_form, take);
   if (bank.prompts.empty()) throw InputError(file.string(), "holds no prompt", bank_form.example);

@@ -16,6 +16,8 @@ struct RecordKey {
   /// Another key that may stand for it and that of the pair's other side: one text for both, or, in
   /// JSON, {"source": text, "base": text}.
   std::string of_both = {};
+  /// Part of the fingerprint only where a record gives it: earlier versions did not know the key.
+  bool is_later = false;
 };
 
 /// What the records of a file hold; further keys or columns are the user's own.
