@@ -35,6 +35,9 @@ std::map<std::size_t, std::string> fill_behaviour(const std::vector<TextOfRow>& 
   fill(columns::repetitive, [&](Of row) {
     return column(table, columns::repeated_ngrams)[row.row] >= repetitive_from ? 1 : 0;
   });
+  fill(columns::answer_in_text, [](Of row) {
+    return row.answer.empty() ? -1 : occurs_in(row.answer, row.text) ? 1 : 0;
+  });
   return failures;
 }
 

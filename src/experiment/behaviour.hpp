@@ -1,11 +1,12 @@
 #pragma once
-// Read-outs of the generated texts: keywords, regex families, copying and repetition.
+// Read-outs of the generated texts: keywords, regex families, copying, repetition and answers.
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "rvsweep/plan/result_table.hpp"
+#include "rvsweep/text/answers.hpp"
 #include "rvsweep/text/regex_families.hpp"
 
 namespace rvsweep {
@@ -15,6 +16,7 @@ struct TextOfRow {
   std::size_t row = 0;      // of the table
   std::string_view text;    // generated, without special tokens
   std::string_view prompt;  // the donor's prompt; of a row without donor its own
+  Answer answer = {};       // to the pair's source
 };
 
 /// Fills the behaviour columns that the table has. Returns the rows with a text that a family

@@ -114,7 +114,8 @@ void fill_texts(const BundleRunner& runner, const Bundle& bundle, ItemTable& tab
     if (n_generated[r] < 0) continue;
     text[r] = runner.tokenizer.decode(
         {&tokens[r * static_cast<std::size_t>(N)], static_cast<std::size_t>(n_generated[r])});
-    texts.push_back({r, text[r], donor_text(bundle, bundle.rows[r])});
+    texts.push_back(
+        {r, text[r], donor_text(bundle, bundle.rows[r]), bundle.rows[r].answers.source});
   }
   for (const auto& [r, reason] : fill_behaviour(texts, runner.settings.families, table)) {
     column(table, columns::status)[r] = failed;
@@ -159,6 +160,7 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
   fill_patch_proofs(batch, result.rows);
   fill_tokens(prepared, batch, result.rows);
   fill_first_token(prepared, batch, result.rows);
+  fill_answers(runner.tokenizer, prepared, batch, result.rows);
   fill_logit_lens(runner.model, batch, result.rows);
   fill_forced(prepared, batch, result.rows);
   fill_reencoded(runner.tokenizer, prepared, batch, result.rows);

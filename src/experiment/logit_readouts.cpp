@@ -7,6 +7,7 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "rvsweep/metrics/logits.hpp"
@@ -53,6 +54,31 @@ at::Tensor log_probability_by_token(const PreparedBundle& prepared, std::int64_t
   return at::cat(parts).narrow(0, T - n - begin, n - 1).to(at::kCPU);
 }
 
+/// set_logits of the rows' answers to one prompt of their pairs, on the CPU; a few rows at a time,
+/// as kl_from.
+SetLogits logits_of_answers(const at::Tensor& logits, const std::vector<AnswerTokens>& answers,
+                            std::vector<std::int64_t> AnswerTokens::*side) {
+  std::size_t most = 1;
+  for (const AnswerTokens& of_row : answers) most = std::max(most, (of_row.*side).size());
+  std::vector<std::int64_t> padded;
+  for (const AnswerTokens& of_row : answers) {
+    padded.insert(padded.end(), (of_row.*side).begin(), (of_row.*side).end());
+    padded.resize(padded.size() + most - (of_row.*side).size(), -1);
+  }
+  const at::Tensor tokens =
+      at::tensor(padded, at::kLong).view({logits.size(0), -1}).to(logits.device());
+  std::vector<at::Tensor> log_sum_exp, log_probability, rank;
+  for (std::int64_t first = 0; first < logits.size(0); first += kl_rows) {
+    const auto n = std::min(kl_rows, logits.size(0) - first);
+    SetLogits piece = set_logits(logits.narrow(0, first, n), tokens.narrow(0, first, n));
+    log_sum_exp.push_back(std::move(piece.log_sum_exp));
+    log_probability.push_back(std::move(piece.log_probability));
+    rank.push_back(std::move(piece.rank));
+  }
+  return {at::cat(log_sum_exp).to(at::kCPU), at::cat(log_probability).to(at::kCPU),
+          at::cat(rank).to(at::kCPU)};
+}
+
 }  // namespace
 
 void fill_prompt_logprob(const PreparedBundle& prepared, ItemTable& table) {
@@ -86,6 +112,36 @@ void fill_first_token(const PreparedBundle& prepared, const DecodedBatch& batch,
     if (rows[r].reference >= 0) (*kl_first)[r] = kl.const_data_ptr<double>()[r];
     lse_difference[r] = lse.const_data_ptr<double>()[r];
   }
+}
+
+void fill_answers(const Tokenizer& tokenizer, const PreparedBundle& prepared,
+                  const DecodedBatch& batch, ItemTable& table) {
+  auto* logit_diff = find_column(table, columns::logit_diff);
+  if (logit_diff == nullptr) return;
+  std::vector<AnswerTokens> answers;
+  for (const BundleRow& row : prepared.bundle.rows)
+    answers.push_back(first_tokens(row.answers, tokenizer));
+  const auto R = std::ssize(answers);
+  const at::Tensor logits = batch.first_logits.narrow(0, 0, R);
+  const auto fill = [&](auto side, ColumnKey<double> prob_key, ColumnKey<std::int32_t> rank_key) {
+    const SetLogits of = logits_of_answers(logits, answers, side);
+    auto& prob = column(table, prob_key);
+    auto& rank = column(table, rank_key);
+    for (std::int64_t r = 0; r < R; ++r) {
+      if ((answers[r].*side).empty() || !batch.rows[r].failure.empty()) continue;
+      prob[r] = std::exp(of.log_probability.const_data_ptr<double>()[r]);
+      rank[r] = static_cast<std::int32_t>(of.rank.const_data_ptr<std::int64_t>()[r]);
+    }
+    return of.log_sum_exp;
+  };
+  const at::Tensor of_source =
+      fill(&AnswerTokens::source, columns::answer_prob_source, columns::answer_rank_source);
+  const at::Tensor of_base =
+      fill(&AnswerTokens::base, columns::answer_prob_base, columns::answer_rank_base);
+  for (std::int64_t r = 0; r < R; ++r)
+    if (answers[r].differ() && batch.rows[r].failure.empty())
+      (*logit_diff)[r] =
+          of_source.const_data_ptr<double>()[r] - of_base.const_data_ptr<double>()[r];
 }
 
 void fill_logit_lens(const Transformer& model, const DecodedBatch& batch, ItemTable& table) {

@@ -3,6 +3,7 @@
 // residual stream between blocks too.
 #include "experiment/decode.hpp"
 #include "rvsweep/plan/result_table.hpp"
+#include "rvsweep/tokenizer/tokenizer.hpp"
 
 namespace rvsweep {
 
@@ -11,6 +12,10 @@ void fill_prompt_logprob(const PreparedBundle& prepared, ItemTable& table);
 
 /// kl_first and lse_difference of every row.
 void fill_first_token(const PreparedBundle& prepared, const DecodedBatch& batch, ItemTable& table);
+
+/// logit_diff, probability and rank of the answers of every row's pair.
+void fill_answers(const Tokenizer& tokenizer, const PreparedBundle& prepared,
+                  const DecodedBatch& batch, ItemTable& table);
 
 /// logit_lens_token and logit_lens_logprob of every row.
 void fill_logit_lens(const Transformer& model, const DecodedBatch& batch, ItemTable& table);

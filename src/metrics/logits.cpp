@@ -3,6 +3,8 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/tensor.h>
 
+#include <limits>
+
 namespace rvsweep {
 
 at::Tensor log_probabilities(const at::Tensor& logits) {
@@ -25,6 +27,15 @@ at::Tensor log_sum_exp_difference(const at::Tensor& logits, const std::vector<st
     return logits.index_select(-1, index).to(at::kDouble).logsumexp({-1});
   };
   return log_sum_exp(tokens) - log_sum_exp(others);
+}
+
+SetLogits set_logits(const at::Tensor& logits, const at::Tensor& tokens) {
+  const at::Tensor beyond = tokens.lt(0), all = logits.to(at::kDouble);
+  const at::Tensor of_set = all.gather(-1, tokens.masked_fill(beyond, 0))
+                                .masked_fill(beyond, -std::numeric_limits<double>::infinity());
+  const at::Tensor log_sum_exp = of_set.logsumexp({-1});
+  return {log_sum_exp, log_sum_exp - all.logsumexp({-1}),
+          all.gt(of_set.amax({-1}, /*keepdim=*/true)).sum({-1})};
 }
 
 }  // namespace rvsweep

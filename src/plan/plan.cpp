@@ -117,6 +117,11 @@ std::int64_t Plan::n_refused() const {
   return std::count_if(rows.begin(), rows.end(), [](const auto& r) { return r.refusal != 0; });
 }
 
+bool Plan::has_answers() const {
+  return std::ranges::any_of(pairs,
+                             [](const PromptPair& pair) { return pair.answers != PairAnswers(); });
+}
+
 std::vector<Arm> all_arms(const SweepConfig& config, const ModelConfig& model) {
   auto arms = parse_arms(config.arms, model, config.window);
   const auto controls = control_arms(config.controls, arms, model, config.seed);
@@ -171,9 +176,16 @@ Bundle complete_bundle(const Plan& plan, BundleId id) {
   std::size_t d = 0;  // into planned.donors
   for (const PlannedBundleRow& in_bundle : planned.rows) {
     const PlannedRow& row = plan.rows.at(place_of(in_bundle.row.value, plan.row_places));
-    const std::string& pair_id = plan.pairs.at(static_cast<std::size_t>(row.pair.value)).id;
-    bundle.rows.push_back({in_bundle.row, row.arm, row.sample, xxh3(pair_id), in_bundle.base,
-                           in_bundle.reference, in_bundle.counterpart});
+    const PromptPair& pair = plan.pairs.at(static_cast<std::size_t>(row.pair.value));
+    bundle.rows.push_back({in_bundle.row,
+                           row.arm,
+                           row.sample,
+                           xxh3(pair.id),
+                           in_bundle.base,
+                           in_bundle.reference,
+                           in_bundle.counterpart,
+                           {},
+                           pair.answers});
     const Arm& arm = plan.arms.at(static_cast<std::size_t>(row.arm.value));
     for (std::size_t patch = 0; patch < arm.patches.size(); ++patch, ++d) {
       bundle.rows.back().donors.push_back({planned.donors.at(d)});

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <set>
 
+#include "plan/answer_columns.hpp"
+#include "plan/define_column.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/split.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
@@ -12,14 +14,6 @@
 
 namespace rvsweep {
 namespace {
-
-/// A column that `spec` describes but for name and type.
-template <class T>
-ColumnSpec define(ColumnKey<T> key, ColumnSpec spec) {
-  spec.name = key.name;
-  spec.type = static_cast<ColumnType>(ColumnValues(std::vector<T>()).index());
-  return spec;
-}
 
 const char* const r_v_definition =
     "r_v/1: pr[late] / pr[early], pr/1 of the window's V at the sweep's late and early layer";
@@ -345,7 +339,7 @@ LayerSet logit_lens_layers(const ReadoutsConfig& readouts, std::int64_t n_layers
 
 std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig& model,
                                     const std::vector<Arm>& arms,
-                                    const std::vector<RegexFamily>& families) {
+                                    const std::vector<RegexFamily>& families, bool has_answers) {
   const ReadoutsConfig& readouts = config.readouts;
   const auto L = model.n_layers, W = config.window, N = config.generation.max_new_tokens;
   const auto lens = std::ssize(logit_lens_layers(readouts, L));
@@ -371,6 +365,8 @@ std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig
   if (readouts.keywords && generates) add(keyword_columns(families));
   if (readouts.copying) add(copying_columns());
   if (readouts.first_token) add(first_token_columns());
+  if (readouts.first_token && has_answers) add(answer_columns());
+  if (generates && has_answers) add(answer_text_columns());
   if (readouts.forced && generates) {
     add(forced_columns(columns::kl_forced_source, columns::logprob_source, "pair's other prompt"));
     add(forced_columns(columns::kl_forced_base, columns::logprob_base, "reference prompt"));

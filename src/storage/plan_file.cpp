@@ -18,6 +18,16 @@ Prompt StoredSweep::prompt(std::size_t place) const {
           std::string(cluster(place)),       found(prompts.spans)};
 }
 
+PromptPair StoredSweep::pair(std::size_t place) const {
+  const auto answer = [&](const TextStore& answers) {
+    return answers.size() == 0 ? Answer() : parse_answer(std::string(answers[place]), "plan.h5");
+  };
+  return {std::string(pairs.id[place]),
+          PromptIndex(pairs.source[place]),
+          PromptIndex(pairs.base[place]),
+          {answer(pairs.answer_source), answer(pairs.answer_base)}};
+}
+
 BundleOfItem bundle_of_item(const Plan& plan) {
   BundleOfItem items;
   items.n_bundles = static_cast<std::int32_t>(plan.bundles.size());

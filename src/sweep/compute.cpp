@@ -126,7 +126,8 @@ WorkOutcome compute(const World& world, const Launch& launch, const RunOptions& 
       .tokenizer = tokenizer,
       .settings = settings,
       .prompt_columns = prompt_columns(config, model.config()),
-      .row_columns = row_columns(config, model.config(), settings.arms, settings.families),
+      .row_columns = row_columns(config, model.config(), settings.arms, settings.families,
+                                 launch.has_answers),
       .means = means_over(model, launch.mean_prompts),
       .phases = &phases};
   const std::string unused = unused_cores(communicator, world.node());

@@ -43,6 +43,7 @@ void compare_pairs(const StoredSweep& stored, const Plan& asked, std::vector<std
     const PromptPair& pair = asked.pairs[static_cast<std::size_t>(found->second)];
     if (!same(stored.pairs.source[n], pair.source)) lines.push_back(name + " has another source");
     if (!same(stored.pairs.base[n], pair.base)) lines.push_back(name + " has another base");
+    if (stored.pair(n).answers != pair.answers) lines.push_back(name + " has other answers");
   }
 }
 
@@ -74,6 +75,9 @@ std::vector<std::string> obstacles(const StoredSweep& stored, const SweepSetup& 
   for (const Difference& difference : differences(stored_identity(stored), asked))
     if (!may_differ.contains(difference.key)) lines.push_back(difference.text());
   compare_pairs(stored, setup.plan, lines);
+  if (setup.plan.has_answers() && stored.pairs.answer_source.size() == 0)
+    lines.push_back(
+        "no pair had an answer, is now one with: rows have no column for what it gives");
   std::set<std::string> arms;
   for (const Arm& arm : setup.plan.arms) arms.insert(arm.canonical());
   for (std::size_t arm = 0; arm < stored.arms.spec.size(); ++arm)

@@ -25,6 +25,7 @@ void add_experiment(const SweepSetup& setup, Launch& launch) {
   launch.token_sets = setup.token_sets;
   launch.mean_prompts = setup.plan.mean_prompts;
   launch.tokens_after_window = setup.plan.tokens_after_window;
+  launch.has_answers = setup.plan.has_answers();
 }
 
 Launch share_launch(Communicator& communicator, Launch launch) {

@@ -163,6 +163,27 @@ void warn_of_doubled(const Plan& plan, const SweepConfig& config, const ChatTemp
         templated, config.chat_template);
 }
 
+/// Throws InputError for an answer without a first token; warns of pairs without a logit difference
+/// because both answers begin alike.
+void check_answers(const Plan& plan, const SweepConfig& config, const Tokenizer& tokenizer) {
+  std::vector<std::string> alike;
+  for (const PromptPair& pair : plan.pairs) {
+    try {
+      const AnswerTokens tokens = first_tokens(pair.answers, tokenizer);
+      if (!tokens.source.empty() && !tokens.base.empty() && !tokens.differ())
+        alike.push_back(pair.id);
+    } catch (const InputError& error) {
+      throw InputError(config.prompts_file.string(), "pair " + pair.id + ": " + error.what());
+    }
+  }
+  if (!alike.empty())
+    spdlog::warn(
+        "{}: the answers of {} of {} pairs begin with the same token, first those of pair {}: "
+        "their "
+        "logit_diff is NaN; give answers whose first tokens differ",
+        config.prompts_file.string(), alike.size(), plan.pairs.size(), alike.front());
+}
+
 /// Many chat models are published with a penalty, which is part of how they are known to speak.
 void note_penalty(const SweepConfig& config, ModelConfig& model) {
   const double asked = model.repetition_penalty, set = config.generation.repetition_penalty;
@@ -239,10 +260,12 @@ SweepSetup prepare_sweep(const ConfigValues& values, Target target, const Stored
     const std::string where = "prompt " + std::string(plan.prompt_ids[p]);
     for (const std::int32_t token : plan.tokens[p]) check_token(token, model, where);
   }
-  check_primary(config.study.primary, row_columns(config, model, plan.arms, families.families));
+  check_primary(config.study.primary,
+                row_columns(config, model, plan.arms, families.families, plan.has_answers()));
   if (stored == nullptr) {
     if (chat != nullptr) warn_of_foreign(*chat, config, tokenizer);
     warn_of_doubled(plan, config, chat.get(), tokenizer);
+    check_answers(plan, config, tokenizer);
   }
   if (config.readouts.keywords) files.families = hex(xxh3(families.text));
   add_fingerprints(config, token_sets, text, plan, files);
@@ -296,8 +319,8 @@ SweepFacts facts_of(const SweepSetup& setup, const SweepIdentity& identity) {
     facts.arms.spec.push_back(arm.canonical());
   }
   facts.prompt_columns = prompt_columns(setup.config, setup.model);
-  facts.row_columns =
-      row_columns(setup.config, setup.model, setup.plan.arms, setup.families.families);
+  facts.row_columns = row_columns(setup.config, setup.model, setup.plan.arms,
+                                  setup.families.families, setup.plan.has_answers());
   return facts;
 }
 

@@ -9,17 +9,12 @@ namespace {
 
 using Generation = SweepFacts::Generation;
 
-PromptPair stored_pair(const StoredSweep& sweep, std::size_t place) {
-  return {std::string(sweep.pairs.id[place]), PromptIndex(sweep.pairs.source[place]),
-          PromptIndex(sweep.pairs.base[place])};
-}
-
 /// All prompts and pairs, in their order.
 PromptSource all_prompts(const StoredSweep& sweep) {
   return [&sweep](const PromptSink& sink) {
     for (std::size_t p = 0; p < sweep.prompts.id.size(); ++p) sink(sweep.prompt(p));
     std::vector<PromptPair> pairs;
-    for (std::size_t n = 0; n < sweep.pairs.id.size(); ++n) pairs.push_back(stored_pair(sweep, n));
+    for (std::size_t n = 0; n < sweep.pairs.id.size(); ++n) pairs.push_back(sweep.pair(n));
     return pairs;
   };
 }
@@ -38,8 +33,10 @@ PromptSource prompts_of(const StoredSweep& sweep, const Generation& generation) 
     };
     std::vector<PromptPair> pairs;
     for (const std::int32_t place : generation.pairs) {
-      const PromptPair pair = stored_pair(sweep, static_cast<std::size_t>(place));
-      pairs.push_back({pair.id, renumbered(pair.source), renumbered(pair.base)});
+      PromptPair pair = sweep.pair(static_cast<std::size_t>(place));
+      pair.source = renumbered(pair.source);
+      pair.base = renumbered(pair.base);
+      pairs.push_back(std::move(pair));
     }
     return pairs;
   };

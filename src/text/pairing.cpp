@@ -175,7 +175,10 @@ PromptSet prompt_set(const PromptBank& bank, const std::vector<IndexPair>& pairs
   }
   for (const auto& [source, base] : pairs) {
     const PromptIndex s = index_in_set.at(source), b = index_in_set.at(base);
-    set.pairs.push_back({set.prompts[s.value].id + "~" + set.prompts[b.value].id, s, b});
+    set.pairs.push_back({set.prompts[s.value].id + "~" + set.prompts[b.value].id,
+                         s,
+                         b,
+                         {bank.answers[source], bank.answers[base]}});
   }
   return set;
 }

@@ -25,7 +25,9 @@ const RecordForm pair_form{
      {"turns", "null", true},
      {.name = "source_cluster", .default_value = "", .of_both = "cluster"},
      {.name = "base_cluster", .default_value = "", .of_both = "cluster"},
-     {.name = "spans", .default_value = "null", .is_json = true, .is_later = true}},
+     {.name = "spans", .default_value = "null", .is_json = true, .is_later = true},
+     {"source_answer", "", true, "answer", true},
+     {"base_answer", "", true, "answer", true}},
     R"(a line reads {"pair": "...", "source": "...", "base": "..."})",
     "text",
     "is a prompt of a bank, not a pair: set prompts.pairing = length_matched, cross or random:K"};
@@ -37,7 +39,8 @@ const RecordForm bank_form{
      {"system", "null", true},
      {"turns", "null", true},
      {"cluster", ""},
-     {.name = "spans", .default_value = "null", .is_json = true, .is_later = true}},
+     {.name = "spans", .default_value = "null", .is_json = true, .is_later = true},
+     {.name = "answer", .default_value = "", .is_json = true, .is_later = true}},
     R"(a line of a bank reads {"id": "...", "text": "...", "group": "..."})",
     "pair",
     "is a listed pair, not a prompt of a bank: set prompts.pairing = listed"};
@@ -147,7 +150,11 @@ PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink
     };
     const PromptIndex source = of("source", values[1], values[3], values[7]);
     const PromptIndex base = of("base", values[2], values[4], values[8]);
-    set.pairs.push_back({id, source, base});
+    set.pairs.push_back({id,
+                         source,
+                         base,
+                         {parse_answer(values[10], ids.at(line) + ", key \"source_answer\""),
+                          parse_answer(values[11], ids.at(line) + ", key \"base_answer\"")}});
   };
   set.fingerprint = read_records(file, pair_form, take);
   if (set.pairs.empty()) throw InputError(file.string(), "holds no pair", pair_form.example);
@@ -174,6 +181,7 @@ PromptBank read_bank(const std::filesystem::path& file, const ChatTemplate* chat
     std::string spans = read_spans(values[6], "", values[1], ids.at(line));
     bank.prompts.push_back({std::move(values[0]), std::move(values[1]), std::move(values[2]),
                             std::move(before), std::move(values[5]), std::move(spans)});
+    bank.answers.push_back(parse_answer(values[7], ids.at(line) + ", key \"answer\""));
   };
   bank.fingerprint = read_records(file, bank_form, take);
   if (bank.prompts.empty()) throw InputError(file.string(), "holds no prompt", bank_form.example);

@@ -23,11 +23,16 @@ std::string at(const std::filesystem::path& file, int line) {
 }
 
 /// The value of a key, or of the one that stands for both sides'; null where there is none.
-const nlohmann::json* find_value(const nlohmann::json& object, const RecordKey& key) {
+const nlohmann::json* find_value(const nlohmann::json& object, const RecordKey& key,
+                                 const std::string& where) {
   if (const auto own = object.find(key.name); own != object.end()) return &*own;
   const auto both = key.of_both.empty() ? object.end() : object.find(key.of_both);
   if (both == object.end()) return nullptr;
   if (!both->is_object()) return &*both;
+  for (const auto& [side, value] : both->items())
+    if (side != "source" && side != "base")
+      throw InputError(where, "\"" + key.of_both + "\" names a side \"" + side + "\"",
+                       "the sides are \"source\" and \"base\"");
   const auto side = both->find(key.name.substr(0, key.name.find('_')));
   return side == both->end() ? nullptr : &*side;
 }
@@ -47,7 +52,7 @@ std::vector<std::string> json_record(const std::string& line, const RecordForm& 
   if (!object.is_object()) throw InputError(where, "is not a JSON object", form.example);
   std::vector<std::string> values;
   for (const RecordKey& key : form.keys) {
-    const nlohmann::json* found = find_value(object, key);
+    const nlohmann::json* found = find_value(object, key, where);
     if (found == nullptr && !key.default_value) {
       if (object.contains(form.foreign_key)) throw InputError(where, form.foreign_record);
       throw InputError(where, "has no \"" + key.name + "\"", form.example);
@@ -133,8 +138,10 @@ std::uint64_t read_records(const std::filesystem::path& file, const RecordForm& 
       if (values[key].find('\0') != std::string::npos)
         throw InputError(at(file, line), "\"" + form.keys[key].name + "\" holds a NUL character",
                          "remove it: HDF5 texts, which the results are, end there");
-      if (!form.keys[key].is_later || values[key] != form.keys[key].default_value)
-        hasher.update(values[key] + '\0');
+      const RecordKey& of_form = form.keys[key];
+      if (of_form.is_later && values[key] == of_form.default_value) continue;
+      if (of_form.is_later) hasher.update(of_form.name + '=');
+      hasher.update(values[key] + '\0');
     }
     take_record(line, std::move(values));
   };

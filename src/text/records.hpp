@@ -16,7 +16,7 @@ struct RecordKey {
   /// Another key that may stand for it and that of the pair's other side: one text for both, or, in
   /// JSON, {"source": text, "base": text}.
   std::string of_both = {};
-  bool is_later = false;  // the fingerprint of a file that does not have it leaves it out
+  bool is_later = false;  // part of the fingerprint, with its name, only where a record gives it
 };
 
 /// What the records of a file hold; further keys or columns are the user's own.

@@ -129,3 +129,26 @@ def test_a_divergence_is_answered_by_its_control_alone(page):
     _, shown = page(pairs=8, samples=1, arms=layer_scan(), edit=strong, attributes={"config": config})
     said = flat(shown)
     assert "in “KL at the first token”" in said and "over all of them" not in said.split("At a glance")[0]
+
+
+def test_known_answers_are_what_a_study_with_them_is_about(page):
+    def with_answers(columns):
+        strong(columns)
+        arm = columns["rows/arm"]
+        label = list(columns["arms/label"])
+        columns["rows/logit_diff"] = np.select(
+            [arm == label.index("source"), arm == label.index("kv 15:20")], [4.0, 2.0], -2.0
+        )
+        columns["rows/logit_diff"] += columns["rows/pair"] / 100
+        columns["rows/answer_prob_source"] = np.where(columns["rows/logit_diff"] > 0, 0.75, 0.25)
+        columns["rows/answer_rank_base"] = (columns["rows/logit_diff"] > 0).astype(np.int32)
+        columns["rows/answer_in_text"] = (columns["rows/logit_diff"] > 3).astype(np.int32)
+
+    options = {"pairs": 8, "samples": 1, "arms": layer_scan(), "attributes": {"config": OWN}}
+    _, shown = page(edit=with_answers, **options)
+    assert "kv 15:20 differs most from base in “Logit difference of the answers”" in flat(shown)
+    row = shown.table("logit_diff")["kv 15:20"]
+    assert numbers(row[5])[0] == 4.0
+    transfer = next(cell for cell in row if "%" in cell)
+    assert numbers(transfer)[0] == pytest.approx(67, abs=1)  # of the gap of 6
+    assert {"answer_prob_source", "answer_rank_base", "answer_in_text"} <= shown.tables.keys()

@@ -55,6 +55,7 @@ inline Study study_of_everything() {
         bundle.rows.back().donors = {{donor}};
         bundle.rows.back().pair_hash = static_cast<std::uint64_t>(100 + donor);
       }
+  for (BundleRow& row : bundle.rows) row.answers = {{"a", "b"}, {"c"}};
   bundle.shape.rows = canonical_rows(std::ssize(bundle.rows));
   return study;
 }

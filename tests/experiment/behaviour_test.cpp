@@ -77,5 +77,14 @@ TEST_F(Behaviour, APatternThatGivesUpIsTold) {
   EXPECT_EQ(column(rows, recursive_x), (std::vector<std::int32_t>{-1, 1}));
 }
 
+TEST(BehaviourOfAnswers, IsWhetherTheTextHoldsOne) {
+  ItemTable rows =
+      empty_table(row_columns({}, ModelConfig(), {}, {}, /*has_answers=*/true), {0, 1, 2});
+  fill_behaviour(
+      {{0, "It is Rome.", "", {" Paris", " Rome"}}, {1, "No.", "", {" Rome"}}, {2, "", ""}}, {},
+      rows);
+  EXPECT_EQ(column(rows, columns::answer_in_text), (std::vector<std::int32_t>{1, 0, -1}));
+}
+
 }  // namespace
 }  // namespace rvsweep

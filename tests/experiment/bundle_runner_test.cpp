@@ -22,6 +22,7 @@ using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
 using testing::letters;
+using testing::logits_of;
 using testing::some_tokens;
 using testing::Study;
 using testing::study_of_equal_rows;
@@ -123,6 +124,44 @@ TEST(BundleRunner, OfEqualRowsAnyMayBeTheOneThatIsDecoded) {
                            columns::change_norm})
       EXPECT_EQ(column(result.rows, key)[row], column(other.rows, key)[same]) << key.name;
   }
+}
+
+// The letters of the alphabet are the tokens 0, 1, ...
+TEST(BundleRunner, ComparesTheLogitsOfThePairsAnswers) {
+  Study study({"base", "source"});
+  for (int more = 0; more < 3; ++more) study.add_row(0, 0, 1);
+  auto& rows = study.bundle.rows;
+  rows[0].answers = rows[1].answers = {{"ca", "b"}, {"dog", "d"}};
+  rows[2].answers = {{}, {"ca"}};
+  rows[3].answers = {{"ca"}, {"b", "cd"}};  // both begin with c
+  BundleResult result = study.run();
+  expect_all_ok(result);
+  const auto& diff = column(result.rows, columns::logit_diff);
+  const auto &of_source = column(result.rows, columns::answer_prob_source),
+             &of_base = column(result.rows, columns::answer_prob_base);
+  const auto &rank_source = column(result.rows, columns::answer_rank_source),
+             &rank_base = column(result.rows, columns::answer_rank_base);
+  for (const std::size_t r : {0, 1}) {
+    const auto& prompt = study.bundle.contexts[r].tokens;
+    const at::Tensor logits =
+        logits_of(study.model, prompt)[std::ssize(prompt) - 1].to(at::kDouble);
+    const auto at = [&](int token) { return logits[token].item<double>(); };
+    const auto above = [&](double logit) { return logits.gt(logit).sum().item<std::int64_t>(); };
+    const double all = logits.exp().sum().item<double>();
+    const double of_b_and_c = std::exp(at(1)) + std::exp(at(2));
+    EXPECT_NEAR(diff[r], std::log(of_b_and_c) - at(3), 1e-4);
+    EXPECT_NEAR(of_source[r], of_b_and_c / all, 1e-5);
+    EXPECT_NEAR(of_base[r], std::exp(at(3)) / all, 1e-5);
+    EXPECT_EQ(rank_source[r], above(std::max(at(1), at(2))));
+    EXPECT_EQ(rank_base[r], above(at(3)));
+  }
+  EXPECT_TRUE(std::isnan(diff[2]) && std::isnan(of_source[2]));
+  EXPECT_EQ(rank_source[2], -1);
+  EXPECT_NEAR(of_base[2], of_source[3], 1e-12);
+  EXPECT_TRUE(std::isnan(diff[3]));
+  EXPECT_GT(of_base[3], of_source[3]);
+  EXPECT_TRUE(std::isnan(of_base[4]) && rank_base[4] == -1);
+  EXPECT_EQ(column(result.rows, columns::answer_in_text)[2], -1);
 }
 
 TEST(BundleRunner, RowsThatShareNoPassAreTheSame) {

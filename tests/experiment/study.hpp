@@ -72,7 +72,9 @@ struct Study {
   }
 
   std::vector<ColumnSpec> columns_of_rows() const {
-    return row_columns(config, model.config(), settings.arms, settings.families);
+    const bool has_answers = std::ranges::any_of(
+        bundle.rows, [](const BundleRow& row) { return row.answers != PairAnswers(); });
+    return row_columns(config, model.config(), settings.arms, settings.families, has_answers);
   }
 
   BundleResult run(StepObserver observe_step = {}) const {

@@ -44,5 +44,15 @@ TEST(Logits, SetsAreComparedByTheirProbability) {
   EXPECT_NEAR(difference, std::log(0.8 / 0.2), 1e-12);
 }
 
+TEST(Logits, OfASetOfTokens) {
+  const at::Tensor two = at::cat({logits(0.5, 0.3, 0.2, 7), logits(0.25, 0.5, 0.25, 0)});
+  const SetLogits of = set_logits(two, at::tensor({2, 1, 2, -1}, at::kLong).view({2, 2}));
+  EXPECT_NEAR(of.log_probability[0].item<double>(), std::log(0.3 + 0.2), 1e-12);
+  EXPECT_NEAR(of.log_sum_exp[0].item<double>(), std::log(0.5) + 7, 1e-12);
+  EXPECT_EQ(of.rank[0].item<std::int64_t>(), 1) << "of its likeliest token";
+  EXPECT_NEAR(of.log_sum_exp[1].item<double>(), std::log(0.25), 1e-12) << "padding is no token";
+  EXPECT_EQ(of.rank[1].item<std::int64_t>(), 1) << "an equal logit is not above";
+}
+
 }  // namespace
 }  // namespace rvsweep

@@ -861,6 +861,41 @@ FAULTS = [
         "hasher.update(file.string());",
         "text Prompts.TheFingerprintIsOfWhatTheFileSays",
     ),
+    fault(
+        "answers of a pair's prompts exchanged",
+        "experiment/logit_readouts.cpp",
+        "of_source.const_data_ptr<double>()[r] - of_base.const_data_ptr<double>()[r];",
+        "of_base.const_data_ptr<double>()[r] - of_source.const_data_ptr<double>()[r];",
+        "experiment BundleRunner.ComparesTheLogitsOfThePairsAnswers",
+    ),
+    fault(
+        "an answer's first token with a space that the tokenizer adds",
+        "text/answers.cpp",
+        'tokenizer.encode_with_spans("\\n" + text, /*add_special_tokens=*/false)',
+        'tokenizer.encode_with_spans(" " + text, /*add_special_tokens=*/false)',
+        "text Answers.CountByTheirFirstTokenWithTheSpaceAsWritten",
+    ),
+    fault(
+        "padding of a set of tokens counted as token 0",
+        "metrics/logits.cpp",
+        ".masked_fill(beyond, -std::numeric_limits<double>::infinity());",
+        ";",
+        "metrics Logits.OfASetOfTokens",
+    ),
+    fault(
+        "answers lost between plan.h5 and a resumed sweep",
+        "storage/plan_file.cpp",
+        "return answers.size() == 0 ?",
+        "return answers.size() != 1 ?",
+        "storage PlanFile.KeepsEveryPartOfTheSweep",
+    ),
+    fault(
+        "answers in the fingerprint of prompts that have none",
+        "text/records.cpp",
+        "if (of_form.is_later && values[key] == of_form.default_value) continue;",
+        "",
+        "text Prompts.AnswersAreInTheFingerprintOnlyWhereGiven",
+    ),
 ]
 
 

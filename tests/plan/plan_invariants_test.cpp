@@ -168,6 +168,7 @@ TEST_P(PlanInvariants, RowsNameTheTokensTheirArmSees) {
       EXPECT_EQ(row.arm, planned.arm);
       EXPECT_EQ(row.sample, planned.sample);
       EXPECT_EQ(row.pair_hash, xxh3(plan.pairs[planned.pair.value].id));
+      EXPECT_EQ(row.answers, plan.pairs[planned.pair.value].answers);
       const BundleContext& base = bundle.contexts.at(row.base);
       EXPECT_EQ(base.prompt, base_of(planned));
       EXPECT_EQ(base.tokens, seen_by(planned, base_of(planned)));

@@ -137,6 +137,27 @@ TEST(RowColumns, OfReadoutsThatAreOffAreAbsent) {
   }
 }
 
+TEST(RowColumns, OfAnswersAreThereWithAnswersAlone) {
+  auto config = sample_config({});
+  const auto of = [&](bool has_answers) {
+    return by_name(row_columns(config, sample_model(), {}, {}, has_answers));
+  };
+  const std::set<std::string> logits{"logit_diff", "answer_prob_source", "answer_prob_base",
+                                     "answer_rank_source", "answer_rank_base"};
+  for (const std::string& name : logits) {
+    EXPECT_TRUE(of(true).contains(name)) << name;
+    EXPECT_NE(of(true).at(name).definition.find("/1"), std::string::npos) << name;
+  }
+  expect_column(of(true), "logit_diff", ColumnType::float64, {});
+  expect_column(of(true), "answer_rank_base", ColumnType::int32, {});
+  expect_column(of(true), "answer_in_text", ColumnType::int32, {});
+  EXPECT_EQ(of(true).size(), of(false).size() + logits.size() + 1);
+  config.readouts.first_token = false;
+  EXPECT_EQ(of(true).size(), of(false).size() + 1);
+  config.generation.max_new_tokens = 0;
+  EXPECT_EQ(of(true).size(), of(false).size());
+}
+
 TEST(RowColumns, HaveTheNotebooksHookOrderOnlyWithItsPreset) {
   EXPECT_FALSE(rows(sample_config({})).contains("r_v_notebook"));
   EXPECT_FALSE(

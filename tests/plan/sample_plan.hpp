@@ -80,7 +80,7 @@ inline PromptSet prompt_set(const std::vector<std::pair<std::string, std::string
   for (const auto& [source, base] : texts) {
     const std::string id = "pair-" + std::to_string(set.pairs.size());
     const PromptIndex s = index_of(id + "/source", source), b = index_of(id + "/base", base);
-    set.pairs.push_back({id, s, b});
+    set.pairs.push_back({id, s, b, {{source}, {base, id}}});
   }
   return set;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -25,6 +26,13 @@ from row_spec import Pair, Prompt, Refusal, RowSpec, read_prompt
 from rvsweep_cli import Results, read_results, write_config
 from rvsweep_cli import run as run_rvsweep
 
+# In turn of the pairs; of the last but one nothing is known on one side, of the last both begin alike.
+ANSWERS = (
+    {"source": " you", "base": " the"},
+    {"source": [" attention", "Paris", " Paris"], "base": ["a", " I"]},
+    {"source": " recursive"},
+    {"source": " language", "base": [" language", " two"]},
+)
 TOKEN_SETS = {"recursive": ["a", "e", "the", "you"], "task": ["b", "i", "of", "in"]}
 
 
@@ -58,6 +66,7 @@ class RandomStudy:
     job: Job
     max_new_tokens: int
     results: Results
+    texts: list[dict]  # the pairs as they were written
     unpatched_runs: dict[tuple, Trajectory] = field(default_factory=dict)
 
     @property
@@ -114,6 +123,18 @@ class RandomStudy:
         after = compared.reference.steps[0]
         sets = [self.token_ids(words) for words in TOKEN_SETS.values()]
         return {"kl_first": float(readouts.kl(before, after)), "lse_difference": readouts.lse_difference(after, *sets)}
+
+    def answers(self, pair: Pair) -> dict[str, list[str]]:
+        """By side, empty where unknown."""
+        written = next(text for text in self.texts if text["pair"] == pair.id)["answer"]
+        as_list = lambda answer: [answer] if isinstance(answer, str) else answer
+        return {side: as_list(written.get(side, [])) for side in ("source", "base")}
+
+    def answer_tokens(self, pair: Pair) -> dict[str, list[int]]:
+        """By side: the tokens that follow a colon where the texts do."""
+        encode = lambda words: self.loaded.tokenizer.encode(words, add_special_tokens=False).ids
+        first = lambda text: encode("Answer:" + text)[len(encode("Answer:"))]
+        return {side: sorted({first(text) for text in texts}) for side, texts in self.answers(pair).items()}
 
     def token_ids(self, words: list[str]) -> list[int]:
         """Vocabulary entries that are exactly a word, with or without a space before."""
@@ -211,6 +232,8 @@ def write_random_job(folder: Path, loaded: LoadedModel, name: str, seed: int, fe
     texts = pairs_of_lengths(loaded.tokenizer, job.lengths, seed_of(name, seed))
     if SIZES[name].n_pairs > 3:
         texts.append({"pair": "equal", "base": texts[0]["base"], "source": texts[0]["base"]})
+    if "first_token" in features.readouts:
+        texts = [text | {"answer": answer} for text, answer in zip(texts, itertools.cycle(ANSWERS))]
     filler = text_of_length(loaded.tokenizer, 34, seed=seed_of(name, seed) + 500)  # shorter than the longest donors
     return write_job(folder, loaded, job, texts, filler, SIZES[name].max_new_tokens, features)
 
@@ -268,4 +291,6 @@ def run_written(
     pairs = [Pair(t["pair"], *(read_side(t, side) for side in ("base", "source"))) for t in written.texts]
     filler = read_prompt(loaded.tokenizer, written.filler)
     study = Study(loaded.explicit, pairs, SWEEP_SEED, filler)
-    return RandomStudy(loaded, study, written.job, written.max_new_tokens, read_results(out / "results.h5"))
+    return RandomStudy(
+        loaded, study, written.job, written.max_new_tokens, read_results(out / "results.h5"), written.texts
+    )

@@ -41,6 +41,24 @@ def lse_difference(logits: Tensor, first: Sequence[int], second: Sequence[int]) 
     return float(x[list(first)].logsumexp(0) - x[list(second)].logsumexp(0))
 
 
+def answer_readouts(logits: Tensor, source: Sequence[int], base: Sequence[int]) -> dict[str, float]:
+    """Of the first tokens of both answers, logits [vocab]; NaN where an answer is unknown or both begin alike."""
+    comparable = source and base and not set(source) & set(base)
+    out = {"logit_diff": lse_difference(logits, source, base) if comparable else np.nan}
+    p = logits.double().softmax(0)
+    for side, tokens in (("source", source), ("base", base)):
+        out[f"answer_prob_{side}"] = float(p[tokens].sum()) if tokens else np.nan
+    return out
+
+
+def rank_bounds(logits: Tensor, tokens: Sequence[int], error: float = 1e-3) -> tuple[int, int]:
+    """Least and most tokens that may lie above the likeliest of `tokens` where logits err; -1 of no tokens."""
+    if not tokens:
+        return -1, -1
+    best = logits[tokens].max()
+    return int((logits > best + error).sum()), int((logits > best - error).sum())
+
+
 def participation_ratio(rows: Tensor) -> float:
     energies = np.linalg.svd(rows.double().numpy(), compute_uv=False) ** 2
     return float(energies.sum() ** 2 / (energies**2).sum())

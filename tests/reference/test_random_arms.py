@@ -95,6 +95,29 @@ def test_first_token(study):
             assert_columns(study, row, study.first_readouts(row))
 
 
+def test_answers(study):
+    if "first_token" not in FEATURES.readouts:
+        return
+    for row in study.ran:
+        rows, logits, tokens = study.results.rows, row.reference.steps[0], study.answer_tokens(row.pair)
+        for name, value in readouts.answer_readouts(logits, **tokens).items():
+            actual = rows[name][row.index]
+            if name != "logit_diff":
+                actual, value = np.log([actual, value])
+            np.testing.assert_allclose(actual, value, atol=1e-3, err_msg=f"{row.name}: {name}")
+        for side, ids in tokens.items():
+            low, high = readouts.rank_bounds(logits, ids)
+            assert low <= rows[f"answer_rank_{side}"][row.index] <= high, row.name
+
+
+def test_answers_in_texts(study):
+    if "first_token" in FEATURES.readouts:
+        for row in study.ran:
+            text, answer = study.results.rows["text"][row.index], study.answers(row.pair)["source"]
+            held = study.results.rows["answer_in_text"][row.index]
+            assert held == any(one.strip() in text for one in answer), row.name
+
+
 def test_forced_continuations(study):
     if "forced" in FEATURES.readouts:
         for row in study.ran:

@@ -15,11 +15,12 @@ from pathlib import Path
 from shipped_jobs import JOBS, ROOT, config_words
 
 SHORT = ["sweep.bundle_rows=16", "run.threads=1", "generation.max_new_tokens=5", "model.window=4"]
-LISTED = ("notebook", "controls")  # their prompts are pairs, of which two are taken
+LISTED = ("notebook", "controls", "ioi", "facts", "copy")  # their prompts are pairs, of which two are taken
 OTHERWISE = {  # what the short version of a job keeps of the long one
     "notebook": ["generation.max_new_tokens=18", "model.window=16"],
     "rv_transfer": ["generation.max_new_tokens=18", "model.window=16"],
     "replication-large": ["generation.samples=2"],
+    **dict.fromkeys(("ioi", "facts", "copy"), ["study.primary=kl_first"]),  # the two pairs have no answers
 }
 VARIANTS = {  # of shipped jobs, by settings that none of them has
     "notebook on two threads": ("notebook", ["run.threads=2"]),

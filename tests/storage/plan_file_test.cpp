@@ -76,6 +76,8 @@ void expect_round_trip(const sample::Sweep& written) {
   EXPECT_EQ(all_of(read.pairs.id), written.pairs.id);
   EXPECT_EQ(read.pairs.source, written.pairs.source);
   EXPECT_EQ(read.pairs.base, written.pairs.base);
+  for (std::size_t n = 0; n < written.pairs.answers.size(); ++n)
+    EXPECT_EQ(read.pair(n).answers, written.pairs.answers[n]);
   EXPECT_EQ(read.rows.row_id, written.rows.row_id);
   EXPECT_EQ(read.rows.pair, written.rows.pair);
   EXPECT_EQ(read.rows.arm, written.rows.arm);
@@ -101,6 +103,17 @@ TEST(PlanFile, HasNoClustersWhereNoPromptHasOne) {
   sample::write_plan(folder.path(), sweep);
   EXPECT_EQ(read_plan_file(folder.path()).prompts.cluster.size(), 0u);
   EXPECT_EQ(read_plan_file(folder.path()).cluster(1), "");
+}
+
+TEST(PlanFile, HasNoAnswersWhereNoPairHasOne) {
+  sample::Sweep sweep = sample::sweep();
+  sweep.pairs.answers.assign(sweep.pairs.id.size(), {});
+  const TemporaryFolder folder;
+  sample::write_plan(folder.path(), sweep);
+  EXPECT_EQ(read_plan_file(folder.path()).pairs.answer_base.size(), 0u);
+  EXPECT_EQ(read_plan_file(folder.path()).pair(1).answers, PairAnswers());
+  const h5::Handle file = h5::open_file(plan_file(folder.path()));
+  EXPECT_FALSE(h5::has_dataset(h5::open_group(file, "pairs"), "answer_source"));
 }
 
 TEST(PlanFile, KeepsWhatASweepHasGrownFrom) { expect_round_trip(sample::extended_sweep()); }

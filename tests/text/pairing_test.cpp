@@ -40,7 +40,10 @@ std::int64_t length(const Prompt& prompt) { return std::ssize(prompt.text); }
 /// Falls from one prompt of a group to the next.
 double logprob(const Prompt& prompt) { return -static_cast<double>(prompt.text.size() % 7); }
 
-PromptSet paired(const PromptBank& bank, const Pairing& p, std::uint64_t seed = 1) {
+/// With answers by which the prompts are known.
+PromptSet paired(PromptBank bank, const Pairing& p, std::uint64_t seed = 1) {
+  bank.answers.clear();
+  for (const Prompt& prompt : bank.prompts) bank.answers.push_back({" " + prompt.id});
   return pair_bank(bank, p, seed, {length, logprob});
 }
 
@@ -49,6 +52,8 @@ std::set<std::string> ids(const PromptSet& set) {
   for (const PromptPair& pair : set.pairs) {
     EXPECT_EQ(pair.id,
               set.prompts.at(pair.source.value).id + "~" + set.prompts.at(pair.base.value).id);
+    EXPECT_EQ(pair.answers, (PairAnswers{{" " + set.prompts.at(pair.source.value).id},
+                                         {" " + set.prompts.at(pair.base.value).id}}));
     result.insert(pair.id);
   }
   EXPECT_EQ(result.size(), set.pairs.size());
@@ -154,7 +159,7 @@ TEST(PairBank, LengthMatchedDependsOnTheSeedAndNotOnTheOrder) {
 }
 
 TEST(PairBank, OnePairIsEnough) {
-  const PromptBank bank{{{"a", "A", "s"}, {"b", "B", "t"}}, 1};
+  const PromptBank bank{{{"a", "A", "s"}, {"b", "B", "t"}}, {}, 1};
   auto p = pairing(PairingKind::random, {"s"}, {"t"});
   p.bases_per_source = 1;
   for (const auto kind : {PairingKind::cross, PairingKind::random, PairingKind::length_matched}) {

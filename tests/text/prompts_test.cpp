@@ -1,10 +1,12 @@
 #include "rvsweep/text/prompts.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "rvsweep/core/hash.hpp"
 #include "support/input_error.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -100,6 +102,48 @@ TEST_F(Prompts, SpansAreOfEachSide) {
   const std::string one = R"({"pair": "1", "source": "S", "base": "B", "spans": {"x": [0, 1]}})";
   const std::string two = R"({"pair": "2", "source": "S", "base": "B"})";
   EXPECT_EQ(read(one + "\n" + two).prompts.size(), 4u);
+}
+
+TEST_F(Prompts, TakesAnswersOfEachSide) {
+  const auto answers = [&](const std::string& written) {
+    return read(R"({"pair": "one", "source": "S", "base": "B", )" + written + "}").pairs[0].answers;
+  };
+  EXPECT_EQ(answers(R"("x": 1)"), PairAnswers());
+  const PairAnswers both{{" Paris"}, {" Berlin", "Berlin"}};
+  EXPECT_EQ(answers(R"("answer": {"source": " Paris", "base": [" Berlin", "Berlin"]})"), both);
+  EXPECT_EQ(answers(R"("source_answer": " Paris", "base_answer": [" Berlin", "Berlin"])"), both);
+  EXPECT_EQ(answers(R"("answer": {"base": " Berlin"})"), (PairAnswers{{}, {" Berlin"}}));
+  const std::string pair = R"({"pair": "p", "source": "S", "base": "B", "answer": )";
+  EXPECT_TRUE(says(refusal(pair + R"({"source": "", "base": "b"}})"), {at(1), "source_answer"}));
+  EXPECT_TRUE(says(refusal(first + "\n" + pair + R"({"base": []}})"), {at(2), "base_answer"}));
+  EXPECT_TRUE(says(refusal(pair + R"({"sorce": "s"}})"), {at(1), "\"answer\"", "sorce", "sides"}));
+  const auto table = read_pairs(folder.write(
+      "pairs.csv",
+      "pair,source,base,source_answer,base_answer\none,S,B, Paris, Berlin\ntwo,s,b,,\n"));
+  EXPECT_EQ(table.pairs[0].answers, (PairAnswers{{" Paris"}, {" Berlin"}}));
+  EXPECT_EQ(table.pairs[1].answers, PairAnswers());
+  const std::string bank_line = R"({"id": "a", "text": "A", "group": "g", "answer": )";
+  EXPECT_THAT(read_bank(folder.write("bank.jsonl", bank_line + "\" Paris\"}")).answers,
+              ::testing::ElementsAre(Answer{" Paris"}));
+  EXPECT_TRUE(says(refusal_message([&] {
+                     read_bank(folder.write("bank.jsonl", bank_line + R"({"source": "a"}})"));
+                   }),
+                   {"bank.jsonl:1", "\"answer\"", "no text"}));
+}
+
+TEST_F(Prompts, AnswersAreInTheFingerprintOnlyWhereGiven) {
+  const auto fingerprint = [&](const std::string& more) {
+    return read(R"({"pair": "one", "source": "S", "base": "B")" + more + "}").fingerprint;
+  };
+  // As the version before answers hashed it: every value and a NUL.
+  std::string known;
+  for (const char* value : {"one", "S", "B", "source", "base", "null", "null", "", ""})
+    known += value + std::string(1, '\0');
+  EXPECT_EQ(fingerprint(""), xxh3(known));
+  std::set<std::uint64_t> all{fingerprint("")};
+  for (const char* answer : {R"({"source": " x"})", R"({"base": " x"})", R"({"base": " y"})"})
+    all.insert(fingerprint(R"(, "answer": )" + std::string(answer)));
+  EXPECT_EQ(all.size(), 4u);
 }
 
 TEST_F(Prompts, EqualTextAndGroupIsOnePrompt) {

@@ -29,6 +29,39 @@ class Outcome:
 
 LOGITS = (
     Outcome(
+        "logit_diff",
+        "Logit difference of the answers",
+        "nats",
+        "Logit of the answer to source less that of the answer to base, where the first token is drawn: "
+        "above 0, source’s answer is the likelier one.",
+    ),
+    Outcome(
+        "answer_prob_source",
+        "Probability of source’s answer",
+        "",
+        "Of its first token, or of all first tokens of a list, where the first token is drawn.",
+    ),
+    Outcome(
+        "answer_prob_base",
+        "Probability of base’s answer",
+        "",
+        "The same of base’s answer: it falls where a patch carries source over.",
+    ),
+    Outcome(
+        "answer_rank_source",
+        "Rank of source’s answer",
+        "tokens likelier",
+        "How many tokens are likelier than source’s answer where the first token is drawn; 0: none.",
+        figures=False,
+    ),
+    Outcome(
+        "answer_rank_base",
+        "Rank of base’s answer",
+        "tokens likelier",
+        "The same of base’s answer.",
+        figures=False,
+    ),
+    Outcome(
         "lse_difference",
         "Recursive over task tokens",
         "nats",
@@ -81,6 +114,12 @@ LOGITS = (
     ),
 )
 BEHAVIOUR = (
+    Outcome(
+        "answer_in_text",
+        "Texts with source’s answer",
+        "share of texts",
+        "Whether the generated text holds source’s answer as it is written.",
+    ),
     Outcome(
         "keyword_count",
         "Notebook keywords per text",
@@ -152,7 +191,7 @@ KNOWN = tuple(outcome for listed in HEADINGS.values() for outcome in listed)
 _NOTEBOOKS = ("keyword_count", "keyword_count_new", "keyword_rate", "lse_difference", "r_v_notebook")
 _FAMILIES = ("recursive_", "technical_")
 # Where none is registered: continuous measures first.
-_PRIMARY = ("logprob_source", "lse_difference", "r_v_generated", "r_v_prompt", "kl_first")
+_PRIMARY = ("logit_diff", "logprob_source", "lse_difference", "r_v_generated", "r_v_prompt", "kl_first")
 # Facts about a row rather than outcomes of it.
 _FACTS = {
     "row_id", "pair", "arm", "sample", "status", "n_generated", "n_generated_v",

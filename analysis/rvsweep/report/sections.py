@@ -98,7 +98,13 @@ class Head:
     exact_pairs: ClassVar[int] = EXACT_SIGN_FLIP_PAIRS
     fewest_resampled: ClassVar[int] = FEWEST_RESAMPLED
     most_arms: ClassVar[int] = 14  # at a glance, for each of several outcomes
-    glanced: ClassVar[tuple[str, ...]] = ("logprob_source", "kl_first", "keyword_count", "r_v_generated")
+    glanced: ClassVar[tuple[str, ...]] = (
+        "logit_diff",
+        "logprob_source",
+        "kl_first",
+        "keyword_count",
+        "r_v_generated",
+    )
 
     title: str
     question: str

@@ -22,4 +22,14 @@ at::Tensor token_log_probability(const at::Tensor& log_p, const at::Tensor& toke
 at::Tensor log_sum_exp_difference(const at::Tensor& logits, const std::vector<std::int64_t>& tokens,
                                   const std::vector<std::int64_t>& others);
 
+/// Of a set of tokens for each row; -inf, -inf and the vocabulary's size of an empty one.
+struct SetLogits {
+  at::Tensor log_sum_exp;      // of its logits, float64 [rows]
+  at::Tensor log_probability;  // float64 [rows]
+  at::Tensor rank;             // tokens with a logit above the set's largest, int64 [rows]
+};
+
+/// logits [rows, vocab]; tokens int64 [rows, most], distinct in a row, -1 beyond a row's set.
+SetLogits set_logits(const at::Tensor& logits, const at::Tensor& tokens);
+
 }  // namespace rvsweep

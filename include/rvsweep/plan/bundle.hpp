@@ -9,6 +9,7 @@
 
 #include "rvsweep/core/ids.hpp"
 #include "rvsweep/plan/arm.hpp"
+#include "rvsweep/text/answers.hpp"
 
 namespace rvsweep {
 
@@ -71,9 +72,10 @@ struct BundleRow {
   std::int32_t reference = -1;    // into contexts: the unpatched run that logits are compared with
   std::int32_t counterpart = -1;  // into contexts: the other prompt of the pair
   std::vector<RowDonor> donors = {};  // by patch of the arm
+  PairAnswers answers = {};           // of the row's pair, whoever gives to it
   static auto fields(auto& self) {
     return std::tie(self.row, self.arm, self.sample, self.pair_hash, self.base, self.reference,
-                    self.counterpart, self.donors);
+                    self.counterpart, self.donors, self.answers);
   }
 };
 

@@ -140,6 +140,8 @@ struct Plan {
   std::int64_t tokens_after_window = 0;  // the most of any prompt
 
   std::int64_t n_refused() const;
+  /// Whether an answer is known to some prompt of a pair.
+  bool has_answers() const;
   /// With its texts, which must not be forgotten.
   Prompt prompt(std::size_t place) const;
   /// The cluster of a prompt as its file gives it; empty where it gives none.

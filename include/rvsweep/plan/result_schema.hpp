@@ -62,6 +62,10 @@ inline constexpr ColumnKey<double> keyword_rate{"keyword_rate"}, copied_ngrams{"
 inline constexpr ColumnKey<double> kl_first{"kl_first"}, lse_difference{"lse_difference"},
     kl_forced_source{"kl_forced_source"}, logprob_source{"logprob_source"},
     kl_forced_base{"kl_forced_base"}, logprob_base{"logprob_base"};
+inline constexpr ColumnKey<double> logit_diff{"logit_diff"},
+    answer_prob_source{"answer_prob_source"}, answer_prob_base{"answer_prob_base"};
+inline constexpr ColumnKey<std::int32_t> answer_rank_source{"answer_rank_source"},
+    answer_rank_base{"answer_rank_base"}, answer_in_text{"answer_in_text"};
 inline constexpr ColumnKey<std::int32_t> logit_lens_token{"logit_lens_token"};
 inline constexpr ColumnKey<float> logit_lens_logprob{"logit_lens_logprob"};
 
@@ -79,10 +83,11 @@ inline constexpr std::int64_t logit_lens_top = 5;
 LayerSet logit_lens_layers(const ReadoutsConfig& readouts, std::int64_t n_layers);
 
 /// /rows: status and reason, tokens and text, and the read-outs that are on; one column per regex
-/// family with the keywords.
+/// family with the keywords; those of answers where some pair has one.
 std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig& model,
                                     const std::vector<Arm>& arms,
-                                    const std::vector<RegexFamily>& families);
+                                    const std::vector<RegexFamily>& families,
+                                    bool has_answers = false);
 
 /// The columns of /rows that a study may be about: numbers of a row but for facts and proof.
 std::vector<std::string> readout_names(const std::vector<ColumnSpec>& row_columns);

@@ -84,7 +84,9 @@ struct StoredSweep : SweepFacts, BundleOfItem {
   struct Pairs {  // [N]; source and base are indices into prompts
     TextStore id;
     std::vector<std::int32_t> source, base;
+    TextStore answer_source, answer_base;  // see answer_json; none: where no pair has one
   } pairs;
+  PromptPair pair(std::size_t place) const;
   struct Rows {  // [R] in plan order; pair and arm are indices
     std::vector<std::uint64_t> row_id;
     std::vector<std::int32_t> pair, arm, sample;

@@ -19,14 +19,15 @@ struct Launch {
   TokenSets token_sets;                  // empty where first_token is off
   MeanPrompts mean_prompts;              // empty without a mean control
   std::int64_t tokens_after_window = 0;  // the most of any prompt
+  bool has_answers = false;
   int threads = 1;
   std::uint64_t fingerprint = 0;  // attribute written into each segment
   bool work_left = true;          // some bundle is not committed yet
   std::string refusal;            // what rank 0 found wrong with the input: every rank ends
   static auto fields(auto& self) {
     return std::tie(self.config, self.device, self.dtype, self.families, self.token_sets.recursive,
-                    self.token_sets.task, self.mean_prompts, self.tokens_after_window, self.threads,
-                    self.fingerprint, self.work_left, self.refusal);
+                    self.token_sets.task, self.mean_prompts, self.tokens_after_window,
+                    self.has_answers, self.threads, self.fingerprint, self.work_left, self.refusal);
   }
 };
 

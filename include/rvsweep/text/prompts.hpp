@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "rvsweep/core/ids.hpp"
+#include "rvsweep/text/answers.hpp"
 #include "rvsweep/tokenizer/chat_template.hpp"
 
 namespace rvsweep {
@@ -28,6 +29,7 @@ struct PromptPair {
   std::string id;
   PromptIndex source;  // donor
   PromptIndex base;    // recipient
+  PairAnswers answers = {};
 };
 
 /// Equal (text, group, opening, cluster, spans) is one prompt, however many pairs use it.
@@ -41,6 +43,7 @@ struct PromptSet {
 /// Prompts still to be paired, see text/pairing.hpp.
 struct PromptBank {
   std::vector<Prompt> prompts;    // in the file's order, at least one
+  std::vector<Answer> answers;    // to each of them
   std::uint64_t fingerprint = 0;  // xxh3 of what the file says
 };
 
@@ -50,17 +53,18 @@ using PromptSink = std::function<void(Prompt)>;
 /// "base_group", "source_cluster" and "base_cluster", the last two as "cluster": one for both or
 /// {"source", "base"}; "system": text, and "turns": [{"role": "user", "content": text}, {"role":
 /// "assistant", "content": text}, ...] for both prompts, or {"source": ..., "base": ...}, which
-/// `chat` writes; "spans": see read_spans. Streams the prompts to `sink`, and the set has none of
-/// them: a million texts take more memory than the plan of their rows. Throws InputError naming
-/// file:line for what text/records.hpp refuses, an empty pair id or one used twice, a file without
-/// pairs, a bank, turns of another form, and what `chat` cannot write.
+/// `chat` writes; "spans": see read_spans; "source_answer" and "base_answer", a text or a list, as
+/// "answer": {"source", "base"}. Streams the prompts to `sink`, and the set has none of them: a
+/// million texts take more memory than the plan of their rows. Throws InputError naming file:line
+/// for what text/records.hpp refuses, an empty pair id or one used twice, a file without pairs, a
+/// bank, turns, spans or answers of another form, and what `chat` cannot write.
 PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink,
                        const ChatTemplate* chat = nullptr);
 
 /// A bank: {"id", "text", "group"}, none of them empty, with "cluster", "system", "turns" and
-/// "spans" where wanted. Throws InputError naming file:line for what text/records.hpp refuses, an
-/// empty value, an id or a text of a group used twice, an id with '~' (it joins the ids of a pair),
-/// a file without prompts, listed pairs.
+/// "spans" and "answer" where wanted. Throws InputError naming file:line for what text/records.hpp
+/// refuses, an empty value, an id or a text of a group used twice, an id with '~' (it joins the ids
+/// of a pair), a file without prompts, listed pairs, answers of another form.
 PromptBank read_bank(const std::filesystem::path& file, const ChatTemplate* chat = nullptr);
 
 }  // namespace rvsweep
