@@ -7,6 +7,7 @@
 #include "plan/control.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/philox.hpp"
+#include "rvsweep/plan/directions.hpp"
 
 namespace rvsweep {
 Donors::Donors(const Plan& plan, std::uint64_t seed, const PlanText& text)
@@ -79,6 +80,7 @@ PatchDonor Donors::donor_of(const Patch& patch, const Arm& arm, const Roles& rol
       break;
     case DonorPrompt::self:
       donor.prompt = roles.base;
+      donor.refusal = untestable(plan_, patch.donor.direction, plan_.pairs[pair.value]);
       break;
     case DonorPrompt::other_base:
     case DonorPrompt::other_source:
