@@ -13,6 +13,7 @@
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/core/parse_number.hpp"
 #include "rvsweep/experiment/bundle_runner.hpp"
+#include "rvsweep/experiment/directions.hpp"
 #include "rvsweep/experiment/mean_donors.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 #include "rvsweep/storage/segment.hpp"
@@ -221,12 +222,14 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
 
   Launch launch;
   add_experiment(setup, launch);
-  const SweepSettings settings = sweep_settings(setup.config, setup.model, setup.tokenizer, launch);
+  SweepSettings settings = sweep_settings(setup.config, setup.model, setup.tokenizer, launch);
   const Placement placement = place_rank(setup.target.device, setup.target.dtype, 0);
   prepare_thread(placement, identity.threads);
   const World alone;
   const Transformer model =
       load_on_every_rank(alone, setup.model, setup.weights, placement, identity.threads);
+  settings.directions = directions_of(model, settings.arms, settings.seed, launch.direction_files,
+                                      launch.direction_prompts);
   const std::int64_t slot = slot_of(bundle, stored.number_of_row(place));
   std::vector<at::Tensor> steps;
   const BundleRunner runner{.model = model,

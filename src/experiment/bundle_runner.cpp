@@ -22,15 +22,17 @@ namespace {
 constexpr auto ok = static_cast<std::int8_t>(RowStatus::ok),
                failed = static_cast<std::int8_t>(RowStatus::failed);
 
-/// Why a row that ran is no result: a patch that was to change something did not. Empty where all
-/// did.
-std::string unproven(const Arm& arm, const CompiledRow& plan, const RowProof& proof) {
+/// Why a row of so many steps is no result: a patch that was to change something did not. Empty
+/// where all did. A row that ends before a patch begins is a result of its arm all the same.
+std::string unproven(const Arm& arm, const CompiledRow& plan, const RowProof& proof,
+                     std::int64_t n_steps) {
   std::vector<std::size_t> without_effect;
   for (const CompiledSitePatch& patch : plan.sites)
-    if (!patch.neutral && proof[patch.place].change_squared == 0)
+    if (!patch.neutral && proof[patch.place].change_squared == 0 && patch.steps.from < n_steps)
       without_effect.push_back(patch.place);
   for (const CompiledCachePatch& patch : plan.cache)
-    if (!patch.neutral && proof[patch.place].change_squared == 0 && !plan.changes_length(patch))
+    if (!patch.neutral && proof[patch.place].change_squared == 0 && patch.at_step < n_steps &&
+        !plan.changes_length(patch))
       without_effect.push_back(patch.place);
   if (without_effect.empty()) return "";
   if (arm.patches.size() == 1) return "the patch changed nothing";
@@ -50,7 +52,9 @@ void fill_outcome(const PreparedBundle& prepared, const DecodedBatch& batch, Ite
     const CompiledRow& plan = prepared.rows[r];
     const Arm& arm = prepared.settings.arms[prepared.bundle.rows[r].arm.value];
     reason[r] = batch.rows[r].failure;
-    if (reason[r].empty()) reason[r] = unproven(arm, plan, batch.proofs[r]);
+    if (reason[r].empty())
+      reason[r] = unproven(arm, plan, batch.proofs[r],
+                           std::max<std::int64_t>(std::ssize(batch.rows[r].tokens), 1));
     status[r] = reason[r].empty() ? ok : failed;
     const PatchProof sum = sum_of(batch.proofs[r]);
     cells_changed[r] = sum.cells_changed;

@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "experiment/sampler.hpp"
 #include "rvsweep/core/philox.hpp"
+#include "rvsweep/intervention/prompt_cache.hpp"
 #include "rvsweep/intervention/site_patch.hpp"
 #include "rvsweep/intervention/visibility.hpp"
 
@@ -49,32 +51,60 @@ at::Tensor tokens_of_prompts(const PreparedBundle& prepared, const RowBatch& bat
 /// Step t of the loop, which feeds column T + t of R rows, and what earlier ones have changed.
 struct Step {
   std::int64_t t = 0;
-  at::Tensor tokens, positions;        // int64 [R, 1]
-  PassEdits first_edits, later_edits;  // of b[n-1]; of generated tokens
+  at::Tensor tokens, positions;      // int64 [R, 1]
+  std::set<std::int64_t> new_edits;  // steps whose edits are not those of the step before
+  PassEdits edits = {};
+  std::set<std::int64_t> late;  // steps before which caches are patched
   LayerVisibility seen;
   at::Tensor uniforms;                   // float64 [steps, R]
   at::Tensor occurred;                   // see tokens_of_prompts; generated tokens join them
-  std::vector<at::Tensor> changes = {};  // float64 [R, patches] of each step with edits
+  std::vector<at::Tensor> changes = {};  // by step, float64 [R, patches]; undefined without edits
 };
+
+std::set<std::int64_t> steps_with_new_edits(const std::vector<CompiledRow>& plans) {
+  std::set<std::int64_t> steps{0, 1};
+  for (const CompiledRow& plan : plans)
+    for (const CompiledSitePatch& patch : plan.sites)
+      steps.insert({patch.steps.from, patch.steps.until});
+  return steps;
+}
+
+/// Patches the caches that are patched before this step, of rows that have not ended.
+void patch_caches(const PreparedBundle& prepared, const RowBatch& batch, Step& step,
+                  DecodedBatch& decoded) {
+  std::vector<CompiledRow> going_on = batch.compiled;
+  for (std::size_t r = 0; r < decoded.rows.size(); ++r)
+    if (decoded.rows[r].stopped_at_eos || !decoded.rows[r].failure.empty())
+      going_on[r].cache.clear();
+  patch_prompt_caches(prepared.model, prepared.contexts, going_on, decoded.cache, decoded.proofs,
+                      step.t);
+  step.seen =
+      visibility_of(going_on, prepared.model.config().n_layers, prepared.contexts.columns, step.t);
+}
+
+/// Edits of step t, which feeds b[n-1] (0) or the t-th generated token.
+PassEdits edits_of_step(const PreparedBundle& prepared, const RowBatch& batch, std::int64_t t) {
+  std::vector<std::int64_t> fed_token;
+  for (const CompiledRow& plan : batch.compiled) fed_token.push_back(plan.n - 1 + t);
+  return pass_edits(prepared.model, prepared.contexts, batch.compiled, fed_token, 1);
+}
 
 Step first_step(const PreparedBundle& prepared, const RowBatch& batch,
                 const GenerationConfig& generation) {
   const Transformer& model = prepared.model;
   const Placement& placement = model.placement();
-  std::vector<std::int64_t> first_tokens, first_positions, fed_token, generated_token;
+  std::vector<std::int64_t> first_tokens, first_positions;
   for (const CompiledRow& plan : batch.compiled) {
     first_tokens.push_back(plan.first_token);
     first_positions.push_back(plan.first_position());
-    fed_token.push_back(plan.n - 1);
-    generated_token.push_back(plan.n);
   }
   const auto on_device = [&](const std::vector<std::int64_t>& values) {
     return at::tensor(values, at::kLong).to(placement.device).unsqueeze(1);
   };
   return {.tokens = on_device(first_tokens),
           .positions = on_device(first_positions),
-          .first_edits = pass_edits(model, prepared.contexts, batch.compiled, fed_token, 1),
-          .later_edits = pass_edits(model, prepared.contexts, batch.compiled, generated_token, 1),
+          .new_edits = steps_with_new_edits(batch.compiled),
+          .late = late_steps(batch.compiled),
           .seen = visibility_of(batch.compiled, model.config().n_layers, prepared.contexts.columns),
           .uniforms = uniforms(generation, prepared.settings.seed, batch, placement),
           .occurred = tokens_of_prompts(prepared, batch, generation)};
@@ -82,10 +112,11 @@ Step first_step(const PreparedBundle& prepared, const RowBatch& batch,
 
 /// Feeds one token of every row. Returns their residual stream [R, hidden]; undefined where nobody
 /// wants logits.
-at::Tensor feed(const PreparedBundle& prepared, const DecodeOptions& options, Step& step,
-                DecodedBatch& decoded) {
+at::Tensor feed(const PreparedBundle& prepared, const RowBatch& batch, const DecodeOptions& options,
+                Step& step, DecodedBatch& decoded) {
   const auto L = prepared.model.config().n_layers;
-  const PassEdits& edits = step.t == 0 ? step.first_edits : step.later_edits;
+  if (step.new_edits.contains(step.t)) step.edits = edits_of_step(prepared, batch, step.t);
+  const PassEdits& edits = step.edits;
   std::vector<SiteCapture> captures = edits.captures;
   if (step.t == 0)
     for (const std::int64_t layer : options.logit_lens_layers)
@@ -102,7 +133,7 @@ at::Tensor feed(const PreparedBundle& prepared, const DecodeOptions& options, St
   input.last_kv_layer = wants_logits ? L : last_layer_for(captures, L);
   input.outputs = wants_logits ? Outputs::last_query : Outputs::none;
   const at::Tensor residual = prepared.model.forward(input, decoded.cache);
-  if (!edits.empty()) step.changes.push_back(edits.change(captures));
+  step.changes.push_back(edits.empty() ? at::Tensor() : edits.change(captures));
   if (step.t == 0)
     decoded.residuals.assign(captures.begin() + std::ssize(edits.captures), captures.end());
   return residual;
@@ -156,7 +187,8 @@ bool take_tokens(const SweepSettings& settings, std::int64_t max_new_tokens, con
 /// Adds what decoding changed: at b[n-1] of every row, and at every token of its own that it was
 /// fed.
 void prove_decoding(const RowBatch& batch, std::vector<at::Tensor> changes, DecodedBatch& decoded) {
-  for (at::Tensor& change : changes) change = change.to(at::kCPU);
+  for (at::Tensor& change : changes)
+    if (change.defined()) change = change.to(at::kCPU);
   for (std::size_t r = 0; r < decoded.rows.size(); ++r) {
     const CompiledRow& plan = batch.compiled[r];
     if (plan.sites.empty()) continue;
@@ -166,11 +198,14 @@ void prove_decoding(const RowBatch& batch, std::vector<at::Tensor> changes, Deco
       // b[n-1] that is fed once more is patched once more.
       const std::int64_t again = plan.refeeds && plan.donor_token(patch, plan.n - 1) ? 1 : 0;
       proof[patch.place].cells_changed +=
-          (std::ssize(patch.cells) + again + (patch.persist ? fed - 1 : 0)) * layer_heads(patch);
-      proof[patch.place].cells_dropped += patch.cells_dropped * layer_heads(patch);
+          ((patch.steps.contains(0) ? std::ssize(patch.cells) + again : 0) +
+           patch.generated_in(fed)) *
+          layer_heads(patch);
+      if (patch.steps.contains(0))
+        proof[patch.place].cells_dropped += patch.cells_dropped * layer_heads(patch);
     }
     for (std::int64_t t = 0; t < std::min<std::int64_t>(fed, std::ssize(changes)); ++t)
-      add_change(plan, changes[t][static_cast<std::int64_t>(r)], proof);
+      if (changes[t].defined()) add_change(plan, changes[t][static_cast<std::int64_t>(r)], proof);
   }
 }
 
@@ -185,7 +220,8 @@ DecodedBatch decode(const PreparedBundle& prepared, const RowBatch& batch, Prepa
   std::iota(decoded.slots.begin(), decoded.slots.end(), 0);
   Step step = first_step(prepared, batch, options.generation);
   for (bool going_on = true; going_on; ++step.t) {
-    const at::Tensor residual = feed(prepared, options, step, decoded);
+    if (step.late.contains(step.t)) patch_caches(prepared, batch, step, decoded);
+    const at::Tensor residual = feed(prepared, batch, options, step, decoded);
     if (!residual.defined()) break;
     const ArgMax next = next_tokens(prepared.model, options, step, residual, decoded);
     if (!next.token.defined()) break;

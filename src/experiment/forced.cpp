@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "rvsweep/intervention/prompt_cache.hpp"
 #include "rvsweep/intervention/site_patch.hpp"
@@ -44,13 +45,14 @@ struct PromptCells {
 
 /// Residual stream [R, Q, H] of rows that are fed b[n-1] and then all but the last token of their
 /// continuations, patches and growth as in decoding. Rows without a continuation are fed zeros.
-at::Tensor feed_piece(const Transformer& model, const ContextState& contexts, const RowPiece& piece,
+at::Tensor feed_piece(const PreparedBundle& prepared, const RowPiece& piece,
                       const PromptCells& prompts, const std::vector<const Continuation*>& fed,
                       std::int64_t Q) {
+  const Transformer& model = prepared.model;
+  const ContextState& contexts = prepared.contexts;
   const auto& plans = piece.rows;
   const auto R = std::ssize(plans), T = contexts.columns;
   const Placement& placement = model.placement();
-  KvCache cache = prompts.with_room(piece, T, Q, model);
   at::Tensor tokens = at::zeros({R, Q}, at::kLong);
   auto token = tokens.accessor<std::int64_t, 2>();
   std::vector<std::int64_t> first_token, first_position;
@@ -62,18 +64,36 @@ at::Tensor feed_piece(const Transformer& model, const ContextState& contexts, co
     first_token.push_back(plans[r].n - 1);
     first_position.push_back(plans[r].first_position());
   }
-  const PassEdits edits = pass_edits(model, contexts, plans, first_token, Q);
-  const LayerVisibility seen = visibility_of(plans, model.config().n_layers, T);
-  ForwardInput input;
-  input.tokens = tokens.to(placement.device);
-  input.positions = (at::tensor(first_position, at::kLong).unsqueeze(1) + at::arange(Q, at::kLong))
-                        .to(placement.device);
-  input.column = T;
-  input.seen = &seen;
-  input.edits = edits.edits;
-  input.last_kv_layer = model.config().n_layers;
-  input.outputs = Outputs::every_query;
-  return model.forward(input, cache);
+  const at::Tensor positions =
+      (at::tensor(first_position, at::kLong).unsqueeze(1) + at::arange(Q, at::kLong))
+          .to(placement.device);
+  tokens = tokens.to(placement.device);
+  // Steps between which no cache is patched are fed at once.
+  std::set<std::int64_t> begins = late_steps(plans);
+  // The batch's caches are patched to the end: rows that are not before are prepared once more.
+  PreparedRows late = begins.empty() ? PreparedRows{prompts.with_room(piece, T, Q, model), {}}
+                                     : prepare_rows(prepared, plans, Q);
+  begins.insert(0);
+  begins.erase(begins.lower_bound(Q), begins.end());
+  std::vector<at::Tensor> residuals;
+  for (auto begin = begins.begin(); begin != begins.end(); ++begin) {
+    const auto end = std::next(begin) == begins.end() ? Q : *std::next(begin);
+    if (*begin > 0) patch_prompt_caches(model, contexts, plans, late.cache, late.proofs, *begin);
+    std::vector<std::int64_t> tokens_fed;
+    for (const std::int64_t token : first_token) tokens_fed.push_back(token + *begin);
+    const PassEdits edits = pass_edits(model, contexts, plans, tokens_fed, end - *begin);
+    const LayerVisibility seen = visibility_of(plans, model.config().n_layers, T, *begin);
+    ForwardInput input;
+    input.tokens = tokens.narrow(1, *begin, end - *begin);
+    input.positions = positions.narrow(1, *begin, end - *begin);
+    input.column = T + *begin;
+    input.seen = &seen;
+    input.edits = edits.edits;
+    input.last_kv_layer = model.config().n_layers;
+    input.outputs = Outputs::every_query;
+    residuals.push_back(model.forward(input, late.cache));
+  }
+  return residuals.size() == 1 ? residuals.front() : at::cat(residuals, 1);
 }
 
 /// The same of all rows of a batch.
@@ -83,7 +103,7 @@ at::Tensor feed_continuations(const PreparedBundle& prepared, const std::vector<
   const auto Q = prepared.settings.generation.max_new_tokens;
   std::vector<at::Tensor> residuals;
   for (const RowPiece& piece : pieces_of(plans, prepared.bundle.shape))
-    residuals.push_back(feed_piece(prepared.model, prepared.contexts, piece, prompts, fed, Q));
+    residuals.push_back(feed_piece(prepared, piece, prompts, fed, Q));
   return residuals.size() == 1 ? residuals.front() : at::cat(residuals);
 }
 

@@ -20,9 +20,10 @@ bool has_result(const DecodedBatch& batch, std::size_t row) {
   return batch.rows[row].failure.empty();
 }
 
-/// Prompt cells up to the window's end that the first generated position sees at a layer.
-std::int64_t prompt_cells(const CompiledRow& plan, std::int64_t layer) {
-  return plan.cells_at(layer) + (plan.refeeds ? 0 : 1) - plan.n_after;
+/// Prompt cells up to the window's end that a row of so many steps has at a layer in the end.
+std::int64_t prompt_cells(const CompiledRow& plan, std::int64_t layer, std::int64_t n_steps) {
+  return plan.cells_at(layer, std::max<std::int64_t>(n_steps - 1, 0)) + (plan.refeeds ? 0 : 1) -
+         plan.n_after;
 }
 
 /// The columns of one kind of window: spectra, sums, and R_V raw, centred and corrected.
@@ -109,7 +110,7 @@ std::string geometry_gap(const PreparedBundle& prepared, const CompiledRow& plan
   const SweepSettings& settings = prepared.settings;
   std::int64_t fewest = plan.cached + (plan.refeeds ? 0 : 1) - plan.n_after;
   for (std::int64_t layer = 0; layer < prepared.model.config().n_layers; ++layer)
-    fewest = std::min(fewest, prompt_cells(plan, layer));
+    fewest = std::min(fewest, prompt_cells(plan, layer, fed + 1));
   std::string reason;
   const auto add = [&](std::int64_t have, const char* what) {
     if (have >= settings.window) return;
@@ -119,6 +120,14 @@ std::string geometry_gap(const PreparedBundle& prepared, const CompiledRow& plan
   if (settings.readouts.spectra_prompt) add(fewest, " prompt cells at some layer");
   if (settings.readouts.spectra_generated) add(fed, " generated tokens were fed");
   return reason;
+}
+
+/// Whether the window of a step holds prompt cells that a row of so many steps replaces later.
+bool is_replaced_later(const CompiledRow& plan, std::int64_t layer, std::int64_t step,
+                       std::int64_t n_steps, std::int64_t W) {
+  return step + 1 < W && std::ranges::any_of(plan.cache, [&](const CompiledCachePatch& patch) {
+           return patch.layers[layer] && patch.at_step > step && patch.at_step < n_steps;
+         });
 }
 
 }  // namespace
@@ -177,7 +186,9 @@ void fill_geometry(const PreparedBundle& prepared, const DecodedBatch& batch, It
     if (has_result(batch, r)) reasons[r] = geometry_gap(prepared, plan, fed.back());
   }
   const CellsBefore prompt_before = [&](std::size_t r, std::int64_t layer) {
-    return has_result(batch, r) ? prompt_cells(prepared.rows[r], layer) : 0;
+    return has_result(batch, r)
+               ? prompt_cells(prepared.rows[r], layer, std::ssize(batch.rows[r].tokens))
+               : 0;
   };
   const CellsBefore generated_before = [&](std::size_t r, std::int64_t) {
     return has_result(batch, r) ? fed[r] : 0;
@@ -209,7 +220,7 @@ void fill_step_trace(const PreparedBundle& prepared, const DecodedBatch& batch, 
       const CompiledRow& plan = prepared.rows[r];
       const auto fed = std::ssize(batch.rows[r].tokens);  // b[n-1] and all tokens but the last
       for (std::int64_t t = 0; t < fed && has_result(batch, r); ++t)
-        if (plan.cells_at(layer) + t + 1 >= W)
+        if (plan.cells_at(layer, t) + t + 1 >= W && !is_replaced_later(plan, layer, t, fed, W))
           (*stored)[(r * L + layer) * N + t] = pr.const_data_ptr<float>()[r * N + t];
     }
   }

@@ -4,36 +4,28 @@
 
 #include <algorithm>
 
-#include "experiment/prefill.hpp"
+#include "experiment/prompt_batches.hpp"
 #include "rvsweep/kernels/device_error.hpp"
-#include "rvsweep/plan/canonical_shapes.hpp"
 
 namespace rvsweep {
 namespace {
 
-void add_prompts(const Transformer& model, const std::vector<std::vector<std::int32_t>>& prompts,
-                 std::int64_t rows, std::int64_t columns, std::int64_t m, MeanDonor& mean) {
+void add_prompts(const Transformer& model, const PromptTokens& prompts, std::int64_t rows,
+                 std::int64_t columns, std::int64_t m, MeanDonor& mean) {
   const KvCache cache = prefill(model, prompts, rows, columns, model.config().n_layers - 1);
   std::vector<std::int64_t> lengths;
   for (const auto& prompt : prompts) lengths.push_back(std::ssize(prompt));
   add_to_mean(model, cache, lengths, m, mean);
 }
 
-MeanDonor mean_over(const Transformer& model,
-                    const std::vector<std::vector<std::int32_t>>& prompts) {
+MeanDonor mean_over(const Transformer& model, const PromptTokens& prompts) {
   const auto shorter = [](const auto& a, const auto& b) { return a.size() < b.size(); };
   MeanDonor mean;
   if (prompts.empty()) return mean;
   const auto m = std::ssize(*std::min_element(prompts.begin(), prompts.end(), shorter));
-  for (auto at = prompts.begin(); at != prompts.end();) {
-    const auto end = at + std::min<std::ptrdiff_t>(reading_rows, prompts.end() - at);
-    const std::vector<std::vector<std::int32_t>> batch(at, end);
-    const auto columns = canonical_length(std::ssize(*std::max_element(at, end, shorter)));
-    if (!are_long(columns)) add_prompts(model, batch, reading_rows, columns, m, mean);
-    for (const auto& prompt : batch)
-      if (are_long(columns)) add_prompts(model, {prompt}, 1, std::ssize(prompt), m, mean);
-    at = end;
-  }
+  in_batches(prompts, [&](const PromptTokens& batch, std::int64_t rows, std::int64_t columns) {
+    add_prompts(model, batch, rows, columns, m, mean);
+  });
   return mean;
 }
 

@@ -123,6 +123,7 @@ PreparedBundle prepare_bundle(const Transformer& model, const SweepSettings& set
   const auto C = bundle.shape.contexts, n_derived = std::ssize(bundle.derived);
   prepared.contexts = ContextState::allocate(model.config(), model.placement(),
                                              slot_columns(bundle), bundle.shape.prompt_length);
+  prepared.contexts.directions = &settings.directions;
   run_prompts(prepared);
   if (n_derived == 0) return prepared;
   for (SiteCapture& capture : prepared.contexts.sites)

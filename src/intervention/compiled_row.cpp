@@ -19,6 +19,7 @@ struct Giver {
   std::int64_t m = 0, m_after = 0;
   const Tokens* tokens = nullptr;  // of the prompt whose cells these are; null for other cells
   bool shuffled = false;           // those cells but for the first are moved
+  bool zero = false;
 };
 
 Giver giver_of(const RowDonor& donor, const Bundle& bundle, std::int64_t derived_slot) {
@@ -31,6 +32,7 @@ Giver giver_of(const RowDonor& donor, const Bundle& bundle, std::int64_t derived
   const DerivedDonor& derived = bundle.derived.at(index - n_contexts);
   Giver giver{static_cast<std::int32_t>(derived_slot + index - n_contexts), derived.tokens};
   giver.shuffled = derived.derivation == Derivation::shuffled;
+  giver.zero = derived.derivation == Derivation::zero;
   if (derived.of >= 0) giver.m_after = bundle.contexts.at(derived.of).tokens_after_window;
   if (giver.shuffled) giver.tokens = &bundle.contexts.at(derived.of).tokens;
   return giver;
@@ -81,11 +83,34 @@ std::vector<Cell> window_cells(std::int64_t window, std::int64_t base_end, std::
   return cells;
 }
 
-CompiledSitePatch compile_site(const SiteTarget& target, CompiledPatch common, const Giver& giver,
-                               const ChosenTokens& chosen, const CompiledRow& plan) {
+/// Whether what is written equals what was there, by design.
+template <class Compiled>
+bool replaces_equal(const Compiled& patch, const CompiledRow& plan, const Tokens& b,
+                    const Giver& giver) {
+  return patch.alpha == 0 || giver.slot == plan.base ||
+         (giver.tokens != nullptr && writes_equal(patch, b, giver));
+}
+
+bool is_neutral(const CompiledCachePatch& patch, const CompiledRow& plan, const Tokens& b,
+                const Giver& giver) {
+  return replaces_equal(patch, plan, b, giver);
+}
+
+bool is_neutral(const CompiledSitePatch& patch, const CompiledRow& plan, const Tokens& b,
+                const Giver& giver) {
+  if (patch.operation == SiteOperation::replace) return replaces_equal(patch, plan, b, giver);
+  return patch.weight() == 0 || giver.zero;
+}
+
+CompiledSitePatch compile_site(const SiteTarget& target, const std::string& direction,
+                               CompiledPatch common, const Giver& giver, const ChosenTokens& chosen,
+                               const CompiledRow& plan) {
   CompiledSitePatch patch{std::move(common)};
+  patch.direction = direction;
   patch.site = target.site;
-  patch.persist = target.decode == Decode::persist;
+  if (target.decode == Decode::persist) patch.steps = target.steps;
+  patch.operation = target.operation;
+  patch.amount = target.amount;
   if (!target.positions) {
     patch.cells = window_cells(target.window, plan.n - plan.n_after, patch.m - giver.m_after);
     return patch;
@@ -101,6 +126,7 @@ CompiledCachePatch compile_cache(const CacheTarget& target, CompiledPatch common
   CompiledCachePatch patch{std::move(common)};
   patch.donor_cached = plan.refeeds ? patch.m : patch.m - 1;
   patch.growth = target.growth;
+  patch.at_step = target.at_step;
   patch.writes_k = target.what != What::v;
   patch.writes_v = target.what != What::k;
   patch.replaces = target.positions.kind == PositionsKind::all;
@@ -114,7 +140,7 @@ CompiledCachePatch compile_cache(const CacheTarget& target, CompiledPatch common
                           : plan.n - patch.m;
   if (!patch.writes_k) return patch;
   patch.future_keys = std::count_if(patch.cells.begin(), patch.cells.end(), [&](const Cell& cell) {
-    return cell.donor + patch.rotate_by > plan.first_position();
+    return cell.donor + patch.rotate_by > plan.first_position() + patch.at_step;
   });
   return patch;
 }
@@ -125,14 +151,33 @@ std::int64_t CompiledSitePatch::first_layer() const {
   return std::ranges::find(layers, true) - layers.begin();
 }
 
+double CompiledSitePatch::weight() const {
+  switch (operation) {
+    case SiteOperation::replace:
+      return alpha;
+    case SiteOperation::add:
+    case SiteOperation::add_of_norm:
+      return amount;
+    case SiteOperation::project_out:
+      return 1;
+    case SiteOperation::scale:
+      return amount - 1;
+  }
+  RVSWEEP_UNREACHABLE("an operation of no kind");
+}
+
 bool CompiledRow::patches_site(std::int64_t layer) const {
   return std::ranges::any_of(sites, [&](const auto& patch) { return patch.layers[layer]; });
 }
 
-std::int64_t CompiledRow::cells_at(std::int64_t layer) const {
+bool CompiledRow::patches_prompt() const {
+  return std::ranges::any_of(sites, [](const auto& patch) { return patch.steps.contains(0); });
+}
+
+std::int64_t CompiledRow::cells_at(std::int64_t layer, std::int64_t step) const {
   std::int64_t cells = cached;
   for (const CompiledCachePatch& patch : cache)
-    if (patch.replaces && patch.layers[layer]) cells = patch.donor_cached;
+    if (patch.replaces && patch.layers[layer] && patch.at_step <= step) cells = patch.donor_cached;
   return cells;
 }
 
@@ -161,7 +206,8 @@ std::int64_t CompiledRow::future_keys() const {
 
 std::optional<std::int64_t> CompiledRow::donor_token(const CompiledSitePatch& patch,
                                                      std::int64_t i) const {
-  if (i >= n) return patch.persist ? std::optional(patch.cells.back().donor) : std::nullopt;
+  if (!patch.steps.contains(std::max<std::int64_t>(i - n + 1, 0))) return std::nullopt;
+  if (i >= n) return patch.cells.back().donor;
   const auto cell = std::ranges::lower_bound(patch.cells, i, {}, &Cell::base);
   return cell != patch.cells.end() && cell->base == i ? std::optional(cell->donor) : std::nullopt;
 }
@@ -184,8 +230,7 @@ CompiledRow compile_row(const Arm& arm, const BundleRow& row, const Bundle& bund
     const RowDonor& donor = row.donors[p];
     const Giver giver = giver_of(donor, bundle, derived_slot);
     const auto add = [&](auto& compiled_patches, auto compiled) {
-      compiled.neutral = patch.alpha == 0 || giver.slot == plan.base ||
-                         (giver.tokens != nullptr && writes_equal(compiled, b, giver));
+      compiled.neutral = is_neutral(compiled, plan, b, giver);
       compiled_patches.push_back(std::move(compiled));
     };
     CompiledPatch common{mask_of(patch.layers, config.n_layers, /*empty=*/false),
@@ -197,7 +242,8 @@ CompiledRow compile_row(const Arm& arm, const BundleRow& row, const Bundle& bund
                          0,
                          p};
     if (const SiteTarget* site = patch.site())
-      add(plan.sites, compile_site(*site, std::move(common), giver, donor.tokens, plan));
+      add(plan.sites,
+          compile_site(*site, patch.donor.direction, std::move(common), giver, donor.tokens, plan));
     else
       add(plan.cache, compile_cache(*patch.cache(), std::move(common), donor.tokens, plan));
   }

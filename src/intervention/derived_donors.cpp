@@ -24,22 +24,6 @@ at::Tensor turned(const Transformer& model, std::int64_t layer, const at::Tensor
   return rotate(keys.to(at::kFloat), model.turn(layer, positions.to(keys.device())));
 }
 
-/// Standard normal directions with the norms of the rows of `like` [tokens, heads, dim], which are
-/// the donor's tokens from `first_token` on.
-at::Tensor gaussian_like(const at::Tensor& like, std::int64_t first_token, std::uint64_t key) {
-  const auto count = static_cast<std::uint64_t>(like.numel());
-  const auto first = static_cast<std::uint64_t>(first_token * like.size(1) * like.size(2));
-  at::Tensor drawn = at::empty(like.sizes(), at::kDouble);
-  double* out = drawn.data_ptr<double>();
-  for (std::uint64_t counter = first / 2; counter <= (first + count - 1) / 2; ++counter) {
-    const auto pair = normal_pair(key, counter);
-    for (const std::uint64_t e : {2 * counter, 2 * counter + 1})
-      if (e >= first && e < first + count) out[e - first] = pair[e % 2];
-  }
-  const at::Tensor norm = like.to(at::kCPU, at::kDouble).norm(2, {-1}, /*keepdim=*/true);
-  return drawn * (norm / drawn.norm(2, {-1}, /*keepdim=*/true));
-}
-
 struct Deriver {
   const Transformer& model;
   std::uint64_t seed;
@@ -127,6 +111,20 @@ struct Deriver {
 };
 
 }  // namespace
+
+at::Tensor gaussian_like(const at::Tensor& like, std::int64_t first_token, std::uint64_t key) {
+  const auto count = static_cast<std::uint64_t>(like.numel());
+  const auto first = static_cast<std::uint64_t>(first_token * like.size(1) * like.size(2));
+  at::Tensor drawn = at::empty(like.sizes(), at::kDouble);
+  double* out = drawn.data_ptr<double>();
+  for (std::uint64_t counter = first / 2; counter <= (first + count - 1) / 2; ++counter) {
+    const auto pair = normal_pair(key, counter);
+    for (const std::uint64_t e : {2 * counter, 2 * counter + 1})
+      if (e >= first && e < first + count) out[e - first] = pair[e % 2];
+  }
+  const at::Tensor norm = like.to(at::kCPU, at::kDouble).norm(2, {-1}, /*keepdim=*/true);
+  return drawn * (norm / drawn.norm(2, {-1}, /*keepdim=*/true));
+}
 
 void add_to_mean(const Transformer& model, const KvCache& cache,
                  const std::vector<std::int64_t>& lengths, std::int64_t m, MeanDonor& mean) {

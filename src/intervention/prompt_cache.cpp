@@ -106,17 +106,18 @@ at::Tensor apply(const Transformer& model, std::int64_t layer, const PatchTensor
   const at::Tensor now =
       at::lerp(before.to(at::kFloat), donor, written * patch.alpha).to(rows.scalar_type());
   rows.index_copy_(0, patch.index, now);
-  const at::Tensor base =
-      patch.base ? gather_cells(contexts, *patch.base) : before;
+  const at::Tensor base = patch.base ? gather_cells(contexts, *patch.base) : before;
   return change_squared(now, base * patch.in_base, written);
 }
 
-/// Rows whose patch of this index writes a layer.
+/// Rows whose patch of this index writes a layer in this step.
 std::vector<std::int64_t> patched_rows(const std::vector<CompiledRow>& plans, std::size_t index,
-                                       std::int64_t layer) {
+                                       std::int64_t layer, std::int64_t step) {
   std::vector<std::int64_t> rows;
   for (std::int64_t r = 0; r < std::ssize(plans); ++r)
-    if (index < plans[r].cache.size() && plans[r].cache[index].layers[layer]) rows.push_back(r);
+    if (index < plans[r].cache.size() && plans[r].cache[index].layers[layer] &&
+        plans[r].cache[index].at_step == step)
+      rows.push_back(r);
   return rows;
 }
 
@@ -133,7 +134,7 @@ void copy_base_cells(const ContextState& contexts, const std::vector<CompiledRow
 
 void patch_prompt_caches(const Transformer& model, const ContextState& contexts,
                          const std::vector<CompiledRow>& plans, KvCache& rows,
-                         std::vector<RowProof>& proofs) {
+                         std::vector<RowProof>& proofs, std::int64_t step) {
   const auto device = model.placement().device;
   std::size_t most = 0;
   for (const CompiledRow& plan : plans) most = std::max(most, plan.cache.size());
@@ -144,7 +145,7 @@ void patch_prompt_caches(const Transformer& model, const ContextState& contexts,
     at::Tensor of_index = change.select(1, static_cast<std::int64_t>(index));
     PatchTensors patch;
     for (std::int64_t layer = 0; layer < model.config().n_layers; ++layer) {
-      const auto patched = patched_rows(plans, index, layer);
+      const auto patched = patched_rows(plans, index, layer, step);
       if (patched.empty()) continue;
       if (patched != patch.rows) patch = patch_tensors(contexts, plans, patched, index);
       for (const bool is_key : {true, false}) {
@@ -159,6 +160,7 @@ void patch_prompt_caches(const Transformer& model, const ContextState& contexts,
   for (std::size_t r = 0; r < plans.size(); ++r)
     for (std::size_t index = 0; index < plans[r].cache.size(); ++index) {
       const CompiledCachePatch& patch = plans[r].cache[index];
+      if (patch.at_step != step) continue;
       const auto times = layer_heads(patch);
       PatchProof& proof = proofs[r][patch.place];
       proof.cells_changed += std::ssize(patch.cells) * times;
@@ -166,6 +168,14 @@ void patch_prompt_caches(const Transformer& model, const ContextState& contexts,
       proof.change_squared +=
           changed[static_cast<std::int64_t>(r)][static_cast<std::int64_t>(index)];
     }
+}
+
+std::set<std::int64_t> late_steps(const std::vector<CompiledRow>& plans) {
+  std::set<std::int64_t> steps;
+  for (const CompiledRow& plan : plans)
+    for (const CompiledCachePatch& patch : plan.cache)
+      if (patch.at_step > 0) steps.insert(patch.at_step);
+  return steps;
 }
 
 }  // namespace rvsweep

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <string>
+#include <tuple>
 
 #include "rvsweep/plan/canonical_shapes.hpp"
 
@@ -24,21 +26,45 @@ at::Tensor gather_rows(const at::Tensor& capture, const at::Tensor& slots,
   return capture.index({slots.to(device), index.clamp_min(0).to(device)});
 }
 
-/// A row's patch of this index, if it is of the site.
-const CompiledSitePatch* patch_of(const CompiledRow& plan, std::size_t index, Site site) {
-  return index < plan.sites.size() && plan.sites[index].site == site ? &plan.sites[index] : nullptr;
+/// Which patches of the rows one edit holds.
+struct EditKind {
+  Site site = Site::v;
+  std::size_t index = 0;  // into CompiledRow::sites
+  SiteOperation operation = SiteOperation::replace;
+  std::string direction = {};
+};
+
+const CompiledSitePatch* patch_of(const CompiledRow& plan, const EditKind& kind) {
+  if (kind.index >= plan.sites.size()) return nullptr;
+  const CompiledSitePatch& patch = plan.sites[kind.index];
+  const bool is_of_kind = patch.site == kind.site && patch.operation == kind.operation &&
+                          patch.direction == kind.direction;
+  return is_of_kind ? &patch : nullptr;
 }
 
-/// What the patches of one index read and write at one site, the same at all its layers.
+/// Those that occur, in the order in which they are applied; a row has one patch of an index.
+std::vector<EditKind> kinds_of(const std::vector<CompiledRow>& plans, Site site) {
+  std::set<std::tuple<std::size_t, SiteOperation, std::string>> found;
+  for (const CompiledRow& plan : plans)
+    for (std::size_t index = 0; index < plan.sites.size(); ++index)
+      if (const CompiledSitePatch& patch = plan.sites[index]; patch.site == site)
+        found.emplace(index, patch.operation, patch.direction);
+  std::vector<EditKind> kinds;
+  for (const auto& [index, operation, direction] : found)
+    kinds.push_back({site, index, operation, direction});
+  return kinds;
+}
+
+/// What the patches of one kind read and write, the same at all layers.
 struct SiteMap {
   at::Tensor donors, donor_from_end;  // int64 [R, 1], [R, Q]
   at::Tensor bases, base_from_end;    // int64 [R, 1], [R, Q]
   at::Tensor in_base;                 // float32 [R, Q, 1, 1], 1 where base has the token
 };
 
-/// 1 where the patch of this index of a row writes a head at a query of a layer, float32
+/// 1 where a row's patch of this kind writes a head at a query of a layer, float32
 /// [R, Q, heads, 1]; undefined where none does.
-at::Tensor written_at(const SiteCapture& capture, std::size_t index,
+at::Tensor written_at(const SiteCapture& capture, const EditKind& kind,
                       const std::vector<CompiledRow>& plans,
                       const std::vector<std::int64_t>& first_token, std::int64_t queries) {
   const auto heads = capture.values.size(2);
@@ -46,7 +72,7 @@ at::Tensor written_at(const SiteCapture& capture, std::size_t index,
   auto cell = written.accessor<float, 4>();
   bool any = false;
   for (std::int64_t r = 0; r < std::ssize(plans); ++r) {
-    const CompiledSitePatch* patch = patch_of(plans[r], index, capture.site);
+    const CompiledSitePatch* patch = patch_of(plans[r], kind);
     if (patch == nullptr || !patch->layers[capture.layer]) continue;
     for (std::int64_t q = 0; q < queries; ++q)
       for (std::int64_t head = 0; head < heads; ++head)
@@ -58,7 +84,7 @@ at::Tensor written_at(const SiteCapture& capture, std::size_t index,
   return any ? written : at::Tensor();
 }
 
-SiteMap site_map(Site site, std::size_t index, const std::vector<CompiledRow>& plans,
+SiteMap site_map(const EditKind& kind, const std::vector<CompiledRow>& plans,
                  const std::vector<std::int64_t>& first_token, std::int64_t queries) {
   const auto R = std::ssize(plans);
   SiteMap map{at::zeros({R, 1}, at::kLong), at::zeros({R, queries}, at::kLong),
@@ -69,7 +95,7 @@ SiteMap site_map(Site site, std::size_t index, const std::vector<CompiledRow>& p
   auto in_base = map.in_base.accessor<float, 4>();
   for (std::int64_t r = 0; r < R; ++r) {
     const CompiledRow& plan = plans[r];
-    const CompiledSitePatch* patch = patch_of(plan, index, site);
+    const CompiledSitePatch* patch = patch_of(plan, kind);
     if (patch == nullptr) continue;
     map.donors[r] = patch->donor;
     map.bases[r] = plan.base;
@@ -86,12 +112,14 @@ SiteMap site_map(Site site, std::size_t index, const std::vector<CompiledRow>& p
   return map;
 }
 
-/// float32 [R, 1, 1, 1], 0 for rows without a patch of this index.
-at::Tensor alpha_of(const std::vector<CompiledRow>& plans, std::size_t index) {
-  std::vector<float> alpha;
-  for (const CompiledRow& plan : plans)
-    alpha.push_back(index < plan.sites.size() ? static_cast<float>(plan.sites[index].alpha) : 0);
-  return at::tensor(alpha, at::kFloat).view({-1, 1, 1, 1});
+/// float32 [R, 1, 1, 1], 0 for rows without a patch of this kind.
+at::Tensor weight_of(const std::vector<CompiledRow>& plans, const EditKind& kind) {
+  std::vector<float> weight;
+  for (const CompiledRow& plan : plans) {
+    const CompiledSitePatch* patch = patch_of(plan, kind);
+    weight.push_back(patch == nullptr ? 0 : static_cast<float>(patch->weight()));
+  }
+  return at::tensor(weight, at::kFloat).view({-1, 1, 1, 1});
 }
 
 /// The suffix queries of a padded batch of rows: the last `queries` tokens with cells.
@@ -181,8 +209,11 @@ at::Tensor PassEdits::change(const std::vector<SiteCapture>& filled) const {
   const auto most = *std::ranges::max_element(patch) + 1;
   at::Tensor total =
       at::zeros({written.front().size(0), most}, written.front().options().dtype(at::kDouble));
+  std::size_t before = edits.size();
   for (std::size_t i = 0; i < edits.size(); ++i)
-    total.select(1, patch[i]).add_(change_squared(filled[i].values, old[i], written[i]));
+    total.select(1, patch[i])
+        .add_(change_squared(filled[i].values, old[i].defined() ? old[i] : filled[before++].values,
+                             written[i]));
   return total;
 }
 
@@ -216,31 +247,42 @@ PassEdits pass_edits(const Transformer& model, const ContextState& contexts,
                      const std::vector<std::int64_t>& first_token, std::int64_t queries) {
   const Placement& placement = model.placement();
   const auto device = placement.device;
-  std::size_t most = 0;
-  for (const CompiledRow& plan : plans) most = std::max(most, plan.sites.size());
   PassEdits result;
+  std::vector<SiteCapture> before;
   for (const SiteCapture& capture : contexts.sites)
-    for (std::size_t index = 0; index < most; ++index) {
-      const at::Tensor written = written_at(capture, index, plans, first_token, queries);
+    for (const EditKind& kind : kinds_of(plans, capture.site)) {
+      const at::Tensor written = written_at(capture, kind, plans, first_token, queries);
       if (!written.defined()) continue;
-      const SiteMap map = site_map(capture.site, index, plans, first_token, queries);
-      SiteEdit edit{capture.site, capture.layer, {}, {}};
-      edit.values = gather_rows(capture.values, map.donors, map.donor_from_end, device);
-      edit.weight = (written * alpha_of(plans, index)).to(device);
+      const SiteMap map = site_map(kind, plans, first_token, queries);
+      SiteEdit edit{capture.site, capture.layer, {}, {}, kind.operation};
+      if (!kind.direction.empty())
+        edit.values = contexts.directions->at({kind.site, kind.direction})
+                          .select(0, capture.layer)
+                          .unsqueeze(0)
+                          .unsqueeze(0);
+      else if (kind.operation != SiteOperation::scale)
+        edit.values = gather_rows(capture.values, map.donors, map.donor_from_end, device);
+      edit.weight = (written * weight_of(plans, kind)).to(device);
       result.edits.push_back(std::move(edit));
       result.captures.push_back({capture.site, capture.layer, queries});
-      result.old.push_back(gather_rows(capture.values, map.bases, map.base_from_end, device) *
-                           map.in_base.to(device, placement.dtype));
+      if (kind.operation == SiteOperation::replace) {
+        result.old.push_back(gather_rows(capture.values, map.bases, map.base_from_end, device) *
+                             map.in_base.to(device, placement.dtype));
+      } else {
+        result.old.emplace_back();
+        before.push_back({capture.site, capture.layer, queries, {}, /*before_edits=*/true});
+      }
       result.written.push_back(written.to(device));
-      result.patch.push_back(static_cast<std::int64_t>(index));
+      result.patch.push_back(static_cast<std::int64_t>(kind.index));
     }
+  result.captures.insert(result.captures.end(), before.begin(), before.end());
   return result;
 }
 
 std::vector<SiteCapture> streams_for(const std::vector<CompiledRow>& plans, std::int64_t queries) {
   std::set<std::int64_t> layers;
   for (const CompiledRow& plan : plans)
-    if (!plan.sites.empty()) layers.insert(plan.first_site_layer());
+    if (plan.patches_prompt()) layers.insert(plan.first_site_layer());
   std::vector<SiteCapture> captures;
   for (const std::int64_t layer : layers) captures.push_back({Site::resid_pre, layer, queries});
   return captures;
@@ -253,7 +295,7 @@ void run_patched_suffix(const Transformer& model, const ContextState& contexts,
     std::map<std::int64_t, std::vector<std::int64_t>> begin_here;  // by the number of queries
     for (std::size_t r = 0; r < plans.size(); ++r) {
       const CompiledRow& plan = plans[r];
-      if (plan.sites.empty() || plan.first_site_layer() != stream.layer) continue;
+      if (!plan.patches_prompt() || plan.first_site_layer() != stream.layer) continue;
       const std::int64_t reached = plan.reach() <= tokens ? tokens : contexts.columns;
       begin_here[plan.refeeds ? reached : reached - 1].push_back(static_cast<std::int64_t>(r));
     }

@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/lerp.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -29,17 +30,40 @@ bool has_edits(const std::vector<SiteEdit>& edits, const std::vector<SiteCapture
          (captures != nullptr && std::ranges::any_of(*captures, here));
 }
 
+namespace {
+
+at::Tensor along_heads(const at::Tensor& a, const at::Tensor& b) {
+  return (a * b).sum(-1, /*keepdim=*/true);
+}
+
+/// What a weight of 1 adds to x; v is not 0 where it is divided by.
+at::Tensor addition(SiteOperation operation, const at::Tensor& x, const at::Tensor& v) {
+  if (operation == SiteOperation::scale) return x;
+  if (operation == SiteOperation::add) return v;
+  const at::Tensor squared = along_heads(v, v);
+  const at::Tensor safe = at::where(squared > 0, squared, 1);
+  if (operation == SiteOperation::add_of_norm) return v * (along_heads(x, x) / safe).sqrt();
+  return v * (along_heads(x, v) / safe) * -1;
+}
+
+at::Tensor edited(const SiteEdit& edit, const at::Tensor& values) {
+  const at::Tensor x = values.to(at::kFloat);
+  const at::Tensor v = edit.values.defined() ? edit.values.to(at::kFloat) : at::Tensor();
+  if (edit.operation == SiteOperation::replace) return at::lerp(x, v, edit.weight);
+  return at::where(edit.weight != 0, x + addition(edit.operation, x, v) * edit.weight, x);
+}
+
+}  // namespace
+
 at::Tensor apply_edits(const std::vector<SiteEdit>& edits, std::vector<SiteCapture>* captures,
                        Site site, std::int64_t layer, const at::Tensor& x) {
   at::Tensor result = x;
   for (const SiteEdit& edit : edits)
-    if (edit.site == site && edit.layer == layer)
-      result = at::lerp(result.to(at::kFloat), edit.values.to(at::kFloat), edit.weight)
-                   .to(x.scalar_type());
+    if (edit.site == site && edit.layer == layer) result = edited(edit, result).to(x.scalar_type());
   if (captures != nullptr)
     for (SiteCapture& capture : *captures)
       if (capture.site == site && capture.layer == layer)
-        capture.values = last_queries(result, capture.queries);
+        capture.values = last_queries(capture.before_edits ? x : result, capture.queries);
   return result;
 }
 

@@ -6,6 +6,7 @@
 
 #include "plan/arm_text.hpp"
 #include "plan/control.hpp"
+#include "rvsweep/plan/directions.hpp"
 
 namespace rvsweep {
 namespace {
@@ -13,10 +14,18 @@ namespace {
 using arm_text::name_of;
 
 std::string settings_of(const SiteTarget& site, Entry /*entry*/) {
-  const std::string decode = " decode=" + name_of(arm_text::decode, site.decode);
-  if (site.positions) return decode + " positions=" + format_positions(*site.positions);
-  return decode + " window=" + std::to_string(site.window) +
-         " window_policy=" + name_of(arm_text::window_policy, site.window_policy);
+  std::string text = " decode=" + name_of(arm_text::decode, site.decode);
+  text += site.positions ? " positions=" + format_positions(*site.positions)
+                         : fmt::format(" window={} window_policy={}", site.window,
+                                       name_of(arm_text::window_policy, site.window_policy));
+  if (site.steps.from != 0) text += " from_step=" + std::to_string(site.steps.from);
+  if (site.steps.until != Steps::no_end) text += " until_step=" + std::to_string(site.steps.until);
+  if (site.operation == SiteOperation::replace) return text;
+  text += " op=" + name_of(arm_text::operation, site.operation);
+  if (site.operation == SiteOperation::add) text += fmt::format(" scale={}", site.amount);
+  if (site.operation == SiteOperation::add_of_norm) text += fmt::format(" scale={}n", site.amount);
+  if (site.operation == SiteOperation::scale) text += fmt::format(" factor={}", site.amount);
+  return text;
 }
 
 std::string settings_of(const CacheTarget& cache, Entry entry) {
@@ -24,13 +33,22 @@ std::string settings_of(const CacheTarget& cache, Entry entry) {
          " growth=" + name_of(arm_text::growth, cache.growth) +
          " align=" + name_of(arm_text::align, cache.align) +
          " what=" + name_of(arm_text::what, cache.what) +
-         " positions=" + format_positions(cache.positions);
+         " positions=" + format_positions(cache.positions) +
+         (cache.at_step == 0 ? "" : " at_step=" + std::to_string(cache.at_step));
 }
 
-/// All but the donor, which the arm's control names.
+/// The direction in place of a donor, that of the arm in its control too.
+std::string along(const Donor& donor) {
+  if (donor.direction.empty()) return "";
+  const bool is_drawn = donor.direction.starts_with(direction::drawn_like);
+  return " along=" + donor.direction.substr(is_drawn ? direction::drawn_like.size() : 0);
+}
+
+/// All but the donor's prompt, which the arm's control names.
 std::string canonical_of(const Patch& patch, Entry entry) {
   return kind_name(patch) + " layers=" + format_layers(patch.layers) +
          std::visit([&](const auto& target) { return settings_of(target, entry); }, patch.target) +
+         along(patch.donor) +
          fmt::format(" heads={} alpha={}",
                      patch.heads.empty() ? "all" : fmt::format("{}", fmt::join(patch.heads, "+")),
                      patch.alpha);
@@ -69,6 +87,7 @@ std::string cache_conflict(const std::vector<Patch>& patches) {
       };
       const std::string two = "two kv_cache patches of layer " + std::to_string(*shared);
       if (a->cache()->growth != b->cache()->growth) return two + " differ in growth";
+      if (a->cache()->at_step != b->cache()->at_step) return two + " differ in at_step";
       if (replaces(*a) || replaces(*b)) return two + ", one of all positions";
     }
   return "";

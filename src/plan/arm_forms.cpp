@@ -11,6 +11,7 @@
 
 #include "plan/arm_text.hpp"
 #include "plan/arm_values.hpp"
+#include "plan/change_settings.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/nearest.hpp"
 #include "rvsweep/core/split.hpp"
@@ -19,40 +20,12 @@
 namespace rvsweep {
 namespace {
 
-/// A setting of an arm: its default, what may be written, and what that does to the arm.
-struct Setting {
-  std::string name;
-  std::string default_value;         // empty: must be given
-  std::vector<std::string> choices;  // empty: free text
-  std::function<void(Arm& arm, const std::string& text, const ModelConfig& model)> set;
-};
-
 /// An arm or preset as it is written: what it is before its settings, and those that it takes.
 struct ArmForm {
   std::string name;
   Arm arm;
   std::vector<Setting> settings;
 };
-
-/// The arm itself, or the target of its patch.
-template <class Part>
-Part& part_of(Arm& arm) {
-  if constexpr (std::is_same_v<Part, Arm>)
-    return arm;
-  else
-    return std::get<Part>(arm.patches.back().target);
-}
-
-/// A choice, which `names` lists in the order of its enum; its default is that of the field.
-template <class Part, class Enum>
-Setting choice(const std::string& name, const std::vector<std::string>& names, Enum Part::*field) {
-  return {name, arm_text::name_of(names, Part{}.*field), names,
-          [&names, field](Arm& arm, const std::string& text, const ModelConfig&) {
-            const auto found = std::ranges::find(names, text);
-            RVSWEEP_EXPECT(found != names.end(), "check_setting admits the choices only");
-            part_of<Part>(arm).*field = static_cast<Enum>(found - names.begin());
-          }};
-}
 
 Setting layers_setting() {
   return {"layers", "", {}, [](Arm& arm, const std::string& text, const ModelConfig& model) {
@@ -101,6 +74,7 @@ std::vector<Setting> cache_settings() {
           choice("align", arm_text::align, &CacheTarget::align),
           choice("what", arm_text::what, &CacheTarget::what),
           positions_setting(),
+          at_step_setting(),
           heads_setting(),
           alpha_setting(),
           direction_setting()};
@@ -115,7 +89,8 @@ std::vector<Setting> site_settings(const SiteInfo& site) {
       choice("window_policy", arm_text::window_policy, &SiteTarget::window_policy),
       site_positions_setting(),
       alpha_setting(),
-      direction_setting()};
+      site_direction_setting(direction_setting())};
+  for (const Setting& setting : change_settings()) settings.push_back(setting);
   if (site.heads != SiteHeads::none) settings.push_back(heads_setting());
   return settings;
 }
@@ -195,8 +170,12 @@ std::vector<Settings> written_settings(const ArmForm& form, std::istringstream& 
   return all;
 }
 
-/// A value as labels show it: a long word list by its first words.
+/// A value as labels show it: a long word list by its first words, a file by its name.
 std::string short_text(const std::string& value) {
+  if (const auto hash = value.rfind('@'); hash != std::string::npos) {
+    const auto name = value.rfind('/', hash) + 1;  // 0 without a folder
+    return value.substr(name, hash - name);
+  }
   const auto parts = split(value, '+');
   if (!value.starts_with("words:") || parts.size() < 5) return value;
   return fmt::format("{}+{} more", fmt::join(parts.begin(), parts.begin() + 3, "+"),
@@ -210,7 +189,9 @@ std::string default_label(const ArmForm& form, const Settings& settings) {
     const std::string& value = settings.at(setting.name);
     if (value == setting.default_value) continue;
     const bool is_named = setting.name == "heads" || setting.name == "alpha" ||
-                          setting.name == "what" || setting.name == "window";
+                          setting.name == "what" || setting.name == "window" ||
+                          setting.name == "scale" || setting.name == "factor" ||
+                          setting.name.ends_with("_step");
     label += fmt::format(" {}{}", is_named ? setting.name + "=" : "", short_text(value));
   }
   return label;
@@ -221,9 +202,8 @@ Arm make_arm(const ArmForm& form, const Settings& settings, const ModelConfig& m
   Arm arm = form.arm;
   for (Patch& patch : arm.patches)
     if (auto* site = std::get_if<SiteTarget>(&patch.target)) site->window = window;
-  for (const auto& [name, text] : settings)
-    for (const Setting& setting : form.settings)
-      if (setting.name == name) setting.set(arm, text, model);
+  for (const Setting& setting : form.settings) setting.set(arm, settings.at(setting.name), model);
+  std::ranges::for_each(arm.patches, settle_change);
   const auto label = settings.find("label");
   arm.label = label != settings.end() ? label->second : default_label(form, settings);
   return arm;
@@ -289,11 +269,13 @@ std::vector<Arm> parse_part(const ArmForm& form, std::istringstream& words,
 /// Settings of the whole row: written at one of its patches, they hold for all that have them.
 constexpr std::array of_the_row{"entry", "direction", "label"};
 
-/// The words of a part that set `name`, else none.
+/// The word of a part that sets `name` for the row, else none.
 std::string written(const std::string& part, const std::string& name) {
   std::istringstream words(part);
   for (std::string word; words >> word;)
-    if (word.starts_with(name + "=")) return word;
+    if (word.starts_with(name + "=") &&
+        (name != "direction" || is_direction_of_row(split(word.substr(name.size() + 1), ',')[0])))
+      return word;
   return "";
 }
 
@@ -318,7 +300,8 @@ void share_settings(std::vector<std::string>& parts, const std::vector<const Arm
       const bool takes_it =
           name == "label" ||
           std::ranges::find(forms[p]->settings, name, &Setting::name) != forms[p]->settings.end();
-      if (takes_it && written(parts[p], name).empty()) parts[p] += " " + said;
+      const bool is_set = (" " + parts[p]).find(" " + name + "=") != std::string::npos;
+      if (takes_it && !is_set) parts[p] += " " + said;
     }
   }
 }
@@ -327,6 +310,8 @@ void share_settings(std::vector<std::string>& parts, const std::vector<const Arm
 Arm joined(Arm arm, const Arm& more, bool is_labelled, const std::string& where) {
   arm.patches.insert(arm.patches.end(), more.patches.begin(), more.patches.end());
   if (more.patches.front().cache() != nullptr) arm.entry = more.entry;
+  // Parts that name vectors as their direction leave the row's at its default.
+  if (more.direction != Direction::source_to_base) arm.direction = more.direction;
   if (!is_labelled) arm.label += " & " + more.label;
   if (const std::string conflict = cache_conflict(arm.patches); !conflict.empty())
     throw InputError(where, conflict,

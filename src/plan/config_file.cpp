@@ -9,6 +9,7 @@
 #include "rvsweep/core/ini.hpp"
 #include "rvsweep/core/nearest.hpp"
 #include "rvsweep/core/split.hpp"
+#include "rvsweep/plan/directions.hpp"
 #include "rvsweep/text/keyword_tokens.hpp"
 
 namespace rvsweep {
@@ -18,10 +19,10 @@ const ConfigKey& known_key(const std::string& name, const std::string& where) {
   return find_named(config_keys(), name, where, "key " + name);
 }
 
-/// An arm with the words in place of the files of positions=keywords:FILE: they are what the sweep
-/// keeps, and files may move.
-std::string with_words(const std::string& arm) {
-  constexpr std::string_view setting = "positions=", list = "keywords:", blanks = " \t";
+/// An arm with every choice of a setting ("positions=") as `kept` writes it.
+template <class Kept>
+std::string with_kept(const std::string& arm, std::string_view setting, const Kept& kept) {
+  constexpr std::string_view blanks = " \t";
   std::string result;
   std::size_t begin = 0;  // of what result lacks
   for (std::size_t at = 0; (at = arm.find(setting, at)) != std::string::npos;) {
@@ -30,18 +31,26 @@ std::string with_words(const std::string& arm) {
     if (!is_word) continue;
     const auto end = std::min(arm.find_first_of(blanks, at), arm.size());
     auto choices = split(arm.substr(at, end - at), ',');
-    for (std::string& choice : choices)
-      if (choice.starts_with(list) && choice != list)
-        choice =
-            fmt::format("words:{}", fmt::join(read_word_list(choice.substr(list.size())), "+"));
+    for (std::string& choice : choices) choice = kept(choice);
     result += fmt::format("{}{}", arm.substr(begin, at - begin), fmt::join(choices, ","));
     begin = at = end;
   }
   return result + arm.substr(begin);
 }
 
+/// An arm as the sweep keeps it: with the words in place of the files of positions=keywords:FILE,
+/// which may move, and the hash of what the file of a direction holds.
+std::string with_content(const std::string& arm) {
+  static const std::string list = "keywords:";
+  const std::string words = with_kept(arm, "positions=", [](const std::string& choice) {
+    if (!choice.starts_with(list) || choice == list) return choice;
+    return fmt::format("words:{}", fmt::join(read_word_list(choice.substr(list.size())), "+"));
+  });
+  return with_kept(words, "direction=", with_hash);
+}
+
 ConfigValue value_of(const ConfigKey& key, const std::string& text, const std::string& where) {
-  return {key.name == "sweep.arm" ? with_words(text) : text, where};
+  return {key.name == "sweep.arm" ? with_content(text) : text, where};
 }
 
 ConfigValues read_values(std::istream& stream, const std::string& file) {

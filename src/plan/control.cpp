@@ -13,6 +13,7 @@
 #include "rvsweep/core/parse_number.hpp"
 #include "rvsweep/core/philox.hpp"
 #include "rvsweep/core/split.hpp"
+#include "rvsweep/plan/directions.hpp"
 
 namespace rvsweep {
 namespace {
@@ -146,6 +147,11 @@ Arm control_of(const Arm& arm, const Limit& only, const ControlInfo& info, std::
     result.direction = arm.direction == Direction::source_to_base ? Direction::base_to_source
                                                                   : Direction::source_to_base;
   for (Patch& patch : changed_patches(result)) {
+    if (!info.gives_donor()) continue;
+    if (!patch.donor.direction.empty()) {
+      patch.donor.direction = direction::drawn_like + patch.donor.direction;
+      continue;
+    }
     patch.donor = info.donor;
     patch.donor.number = copy;
   }
@@ -160,7 +166,12 @@ bool applies_to(const ControlInfo& info, const Arm& arm, const Limit& only) {
   const bool of_whole_arms = info.control == Control::full_swap || info.control == Control::reverse;
   if (!arm.is_patched() || (of_whole_arms && only.patch != 0)) return false;
   if (!only.label.empty() && arm.label != only.label) return false;
-  const auto has_it = [&](const Patch& p) { return info.for_sites || p.cache() != nullptr; };
+  const auto has_it = [&](const Patch& p) {
+    if (p.cache() != nullptr) return true;
+    if (!info.for_sites) return false;
+    if (!info.gives_donor()) return true;
+    return p.donor.direction.empty() ? p.site()->reads_donor() : info.control == Control::gaussian;
+  };
   if (only.patch != 0) return has_it(arm.patches[static_cast<std::size_t>(only.patch) - 1]);
   return std::ranges::all_of(arm.patches, has_it);
 }

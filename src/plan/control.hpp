@@ -15,6 +15,10 @@ struct ControlInfo {
   Donor donor;           // of every patch
   bool for_sites;        // arms that patch a site get it too; arms of the cache get every control
   bool repeats = false;  // NAME*K asks for K of them
+
+  bool gives_donor() const {
+    return donor.prompt != DonorPrompt::pair || donor.derivation != Derivation::none;
+  }
 };
 
 /// One entry per control, `none` included, in the order of the enum.

@@ -9,6 +9,7 @@
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/nearest.hpp"
 #include "rvsweep/core/philox.hpp"
+#include "rvsweep/plan/directions.hpp"
 #include "rvsweep/text/named_spans.hpp"
 
 namespace rvsweep {
@@ -107,6 +108,7 @@ PatchDonor Donors::donor_of(const Patch& patch, const Arm& arm, const Roles& rol
       break;
     case DonorPrompt::self:
       donor.prompt = roles.base;
+      donor.refusal = untestable(plan_, patch.donor.direction, plan_.pairs[pair.value]);
       break;
     case DonorPrompt::other_base:
     case DonorPrompt::other_source:

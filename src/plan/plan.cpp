@@ -16,6 +16,7 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
+#include "rvsweep/plan/directions.hpp"
 #include "rvsweep/plan/memory_budget.hpp"
 
 namespace rvsweep {
@@ -147,6 +148,7 @@ Plan make_plan(const PlanInput& input) {
     plan.tokens_after_window =
         std::max<std::int64_t>(plan.tokens_after_window, p.tokens_after_window);
   plan.mean_prompts = mean_prompts(plan);
+  plan.direction_fits = direction_fits(plan, model, config.seed);
   const Donors donors(plan, config.seed, text);
   plan_rows(plan, config, model, donors);
   if (before != nullptr) keep_numbers_and_bundles(*before, plan);

@@ -1,5 +1,7 @@
 #include "plan/refusal.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 
 #include "rvsweep/core/error.hpp"
@@ -85,6 +87,12 @@ std::string refusal_by_window(const Patch& patch, const Arm& arm, const Roles& r
          " cells, more than the model's sliding window of " + std::to_string(*model.sliding_window);
 }
 
+/// The setting that says at which step a patch begins, and that step.
+std::pair<const char*, std::int64_t> beginning(const Patch& patch) {
+  if (const SiteTarget* site = patch.site()) return {"from_step", site->steps.from};
+  return {"at_step", patch.cache()->at_step};
+}
+
 std::string refusal_of(const Patch& patch, const Arm& arm, const Roles& roles,
                        const PatchDonor& donor, std::int64_t new_tokens, const ModelConfig& model) {
   if (donor.m == 0) return "the donor prompt is empty";
@@ -119,6 +127,11 @@ std::string refusal_of(const Arm& arm, const Roles& roles, const GenerationConfi
                 ? " positions of its sliding window"
                 : " positions");
   for (std::size_t p = 0; p < arm.patches.size(); ++p) {
+    const auto [setting, first_step] = beginning(arm.patches[p]);
+    const std::int64_t n_steps = std::max<std::int64_t>(generation.max_new_tokens, 1);
+    if (first_step >= n_steps)
+      return fmt::format("{}={} is never reached: max_new_tokens={} has steps 0 to {}", setting,
+                         first_step, generation.max_new_tokens, n_steps - 1);
     const std::string refusal = refusal_of(arm.patches[p], arm, roles, roles.donors.at(p),
                                            generation.max_new_tokens, model);
     if (!refusal.empty()) return refusal;

@@ -9,6 +9,7 @@
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/core/stop_signal.hpp"
 #include "rvsweep/experiment/bundle_runner.hpp"
+#include "rvsweep/experiment/directions.hpp"
 #include "rvsweep/experiment/mean_donors.hpp"
 #include "rvsweep/kernels/device.hpp"
 #include "rvsweep/plan/result_schema.hpp"
@@ -120,16 +121,17 @@ WorkOutcome compute(const World& world, const Launch& launch, const RunOptions& 
   prepare_thread(placement, launch.threads);
   const Transformer model = load_timed(world, config, placement, launch.threads, phases);
   const Tokenizer tokenizer = Tokenizer::load(config.model_path);
-  const SweepSettings settings = sweep_settings(config, model.config(), tokenizer, launch);
-  const BundleRunner runner{
-      .model = model,
-      .tokenizer = tokenizer,
-      .settings = settings,
-      .prompt_columns = prompt_columns(config, model.config()),
-      .row_columns = row_columns(config, model.config(), settings.arms, settings.families,
-                                 launch.has_answers),
-      .means = means_over(model, launch.mean_prompts),
-      .phases = &phases};
+  SweepSettings settings = sweep_settings(config, model.config(), tokenizer, launch);
+  settings.directions = directions_of(model, settings.arms, config.seed, launch.direction_files,
+                                      launch.direction_prompts);
+  const BundleRunner runner{.model = model,
+                            .tokenizer = tokenizer,
+                            .settings = settings,
+                            .prompt_columns = prompt_columns(config, model.config()),
+                            .row_columns = row_columns(config, model.config(), settings.arms,
+                                                       settings.families, launch.has_answers),
+                            .means = means_over(model, launch.mean_prompts),
+                            .phases = &phases};
   const std::string unused = unused_cores(communicator, world.node());
   if (!unused.empty() && launch.device == "cpu" && world.node().local_rank == 0)
     spdlog::warn("{}", unused);

@@ -9,6 +9,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/plan/directions.hpp"
 #include "sweep/stored.hpp"
 
 namespace rvsweep {
@@ -55,12 +56,18 @@ bool same_pair_ids(const StoredSweep& stored, const Plan& asked) {
   return same == stored.pairs.id.size() && same == asked.pairs.size();
 }
 
+bool is_fitted(const Arm& arm) {
+  return std::ranges::any_of(arm.patches, [](const Patch& patch) {
+    return patch.donor.direction.find(direction::mean_difference) != std::string::npos;
+  });
+}
+
 bool takes_donors_of_all_pairs(const Plan& plan, const std::string& spec) {
   const auto arm = std::find_if(plan.arms.begin(), plan.arms.end(),
                                 [&](const Arm& a) { return a.canonical() == spec; });
   return arm != plan.arms.end() &&
          (arm->takes_from(DonorPrompt::other_base) || arm->takes_from(DonorPrompt::other_source) ||
-          arm->takes_from(DonorPrompt::donor_side));
+          arm->takes_from(DonorPrompt::donor_side) || is_fitted(*arm));
 }
 
 /// What is not just more pairs, samples and arms.

@@ -24,6 +24,9 @@ void add_experiment(const SweepSetup& setup, Launch& launch) {
   launch.families = setup.families.text;
   launch.token_sets = setup.token_sets;
   launch.mean_prompts = setup.plan.mean_prompts;
+  launch.direction_files = setup.direction_files;
+  for (const auto& [name, fit] : setup.plan.direction_fits)
+    launch.direction_prompts[name] = fit.prompts;
   launch.tokens_after_window = setup.plan.tokens_after_window;
   launch.has_answers = setup.plan.has_answers();
 }

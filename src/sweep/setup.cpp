@@ -16,7 +16,9 @@
 #include "rvsweep/core/version.hpp"
 #include "rvsweep/kernels/device.hpp"
 #include "rvsweep/model_config/deciding_bytes.hpp"
+#include "rvsweep/plan/directions.hpp"
 #include "rvsweep/plan/result_schema.hpp"
+#include "rvsweep/storage/direction_file.hpp"
 #include "rvsweep/storage/prompt_logprob.hpp"
 #include "rvsweep/text/keyword_tokens.hpp"
 #include "rvsweep/text/named_spans.hpp"
@@ -51,6 +53,24 @@ void add_fingerprints(const SweepConfig& config, const TokenSets& sets, const Pl
   if (std::any_of(plan.arms.begin(), plan.arms.end(),
                   [](const Arm& arm) { return arm.takes_from(DonorPrompt::filler); }))
     files.filler = hex(xxh3(text.filler));
+}
+
+/// What the files of directions hold, which must be what the configuration says.
+DirectionFiles read_directions(const std::vector<Arm>& arms, const ModelConfig& model) {
+  DirectionFiles files;
+  for (const Arm& arm : arms)
+    for (const Patch& patch : arm.patches) {
+      const std::string& file = patch.donor.file;
+      if (file.empty()) continue;
+      const Site site = patch.site()->site;
+      const std::string name = direction::file + hex(xxh3(read_file(file).value_or("")));
+      if (!patch.donor.direction.ends_with(name))
+        throw InputError(file, "no longer holds the direction of this sweep",
+                         "put the file back, or give another --out");
+      files[{site, name}] =
+          read_direction(file, model.n_layers, site_heads(site, model) * site_dim(site, model));
+    }
+  return files;
 }
 
 /// Log-probabilities that prompts are matched by, from prompts.matched_on.
@@ -260,6 +280,7 @@ SweepSetup prepare_sweep(const ConfigValues& values, Target target, const Stored
     const std::string where = "prompt " + std::string(plan.prompt_ids[p]);
     for (const std::int32_t token : plan.tokens[p]) check_token(token, model, where);
   }
+  DirectionFiles directions = read_directions(plan.arms, model);
   check_primary(config.study.primary,
                 row_columns(config, model, plan.arms, families.families, plan.has_answers()));
   if (stored == nullptr) {
@@ -269,9 +290,9 @@ SweepSetup prepare_sweep(const ConfigValues& values, Target target, const Stored
   }
   if (config.readouts.keywords) files.families = hex(xxh3(families.text));
   add_fingerprints(config, token_sets, text, plan, files);
-  return {std::move(config),    std::move(model),    std::move(weights),
-          std::move(tokenizer), std::move(families), std::move(token_sets),
-          std::move(files),     std::move(target),   std::move(plan)};
+  return {std::move(config),   std::move(model),      std::move(weights), std::move(tokenizer),
+          std::move(families), std::move(token_sets), std::move(files),   std::move(target),
+          std::move(plan),     std::move(directions)};
 }
 
 SweepIdentity identity_of(const SweepSetup& setup, int threads) {

@@ -237,6 +237,18 @@ CASES: dict[str, tuple[Callable[[Job], object], list[str]]] = {
         ["{cfg}:12", "growth", "means nothing for v_proj"],
     ),
     "arm value": (lambda j: j.arms.append("v_proj layers=1 decode=x"), ["{cfg}:12", "decode=x", "prefill, persist"]),
+    "direction of no file": (
+        lambda j: j.arms.append("resid_pre layers=1 op=add direction=nowhere.h5"),
+        ["{cfg}:12", "direction=nowhere.h5", "mean_difference:A-B"],
+    ),
+    "direction of no HDF5 file": (
+        lambda j: j.arms.append(f"resid_pre layers=1 op=add direction={j.prompts}"),
+        ["{prompts}", "safetensors or HDF5"],
+    ),
+    "direction of unknown groups": (
+        lambda j: j.arms.append("resid_pre layers=1 op=add direction=mean_difference:source-nobody"),
+        ["mean_difference:source-nobody", "two of source, base"],
+    ),
     "arm twice": (lambda j: j.arms.append("base"), ["{cfg}:12", "{cfg}:10", "base"]),
     "prompts missing": (lambda j: j.prompts.unlink(), ["{prompts}", "cannot be read"]),
     "prompts without pairs": (lambda j: j.prompts.write_text(""), ["{prompts}", "no pair"]),

@@ -14,9 +14,12 @@ inline std::vector<std::string> all_arms() {
           "q_proj layers=2 decode=persist alpha=0.5",
           "k_proj layers=0 decode=prefill",
           "z layers=3 decode=persist heads=0+2",
-          "attn_out layers=1 decode=persist",
-          "mlp_out layers=1:3 decode=prefill",
+          "attn_out layers=1 decode=persist from_step=2 until_step=5",
+          "mlp_out layers=1:3 decode=prefill op=scale factor=0.5",
           "resid_pre layers=2 decode=persist",
+          "resid_pre layers=2 decode=persist op=add scale=2",
+          "resid_pre layers=2 op=add scale=0.5n",
+          "resid_pre layers=2 op=project_out",
           "resid_post layers=3 decode=persist window_policy=shrink",
           "v_proj layers=1 direction=base_to_source",
           "kv_cache layers=1:3",
@@ -24,7 +27,7 @@ inline std::vector<std::string> all_arms() {
           "kv_cache layers=1:4 growth=frozen",
           "kv_cache layers=0:2 entry=refeed growth=compound align=as_is",
           "kv_cache layers=0:4 growth=compound",
-          "kv_cache layers=1:3 what=k positions=last:8",
+          "kv_cache layers=1:3 what=k positions=last:8 at_step=3",
           "kv_cache layers=1:3 what=v positions=first:8",
           "kv_cache layers=1:3 positions=span:4:12 heads=1",
           "kv_cache layers=1:3 positions=not_bos alpha=0.25",
@@ -48,7 +51,7 @@ inline Study study_of_everything() {
                     {Derivation::zero, -1, 23},
                     {Derivation::mean, -1, 23}};
   const auto n_contexts = static_cast<std::int32_t>(std::ssize(bundle.contexts));
-  for (const std::int32_t arm : {3, 12})  // v_proj, kv_cache
+  for (const std::int32_t arm : {3, 15})  // v_proj, kv_cache
     for (std::int32_t donor = 0; donor < n_contexts + 4; ++donor)
       if (donor != 1) {
         study.add_row(arm, 0, 1);

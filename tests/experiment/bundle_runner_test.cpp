@@ -1,7 +1,9 @@
 #include "rvsweep/experiment/bundle_runner.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/allclose.h>
 #include <ATen/ops/argmax.h>
+#include <ATen/ops/equal.h>
 #include <c10/util/Exception.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -313,6 +315,67 @@ TEST(BundleRunner, PersistMakesTheGeneratedWindowOneRowAtItsLayer) {
   EXPECT_GT(prefill[2 * 4 + 1], 1e-3 * prefill[2 * 4]);
 }
 
+TEST(BundleRunner, APatchHoldsFromItsFirstStepToItsLast) {
+  Study study({"base", "resid_pre layers=2 decode=persist from_step=3",
+               "resid_pre layers=2 decode=persist from_step=3 until_step=4",
+               "resid_pre layers=2 decode=persist until_step=1", "resid_pre layers=2"});
+  std::vector<at::Tensor> logits;  // by step: [rows, vocab]
+  BundleResult result = study.run(
+      [&](std::int64_t, const at::Tensor& of_step) { logits.push_back(of_step.clone()); });
+  expect_all_ok(result);
+  for (const std::int64_t row : {1, 2}) {
+    for (std::size_t step = 0; step < 3; ++step)  // bit for bit
+      EXPECT_TRUE(at::equal(logits[step][row], logits[step][0])) << step;
+    EXPECT_FALSE(at::allclose(logits[3][row], logits[3][0], 1e-3, 1e-3));
+    EXPECT_EQ(item(result, columns::spectra_prompt, row), item(result, columns::spectra_prompt, 0));
+  }
+  EXPECT_TRUE(at::equal(logits[3][2], logits[3][1]));
+  EXPECT_FALSE(at::allclose(logits[4][2], logits[4][1], 1e-3, 1e-3));
+  EXPECT_EQ(item(result, columns::tokens, 3), item(result, columns::tokens, 4));
+  const auto& cells = column(result.rows, columns::cells_changed);
+  EXPECT_EQ(std::vector(cells.begin(), cells.end()), (std::vector<std::int64_t>{0, 7, 1, 4, 4}));
+  const auto& norm = column(result.rows, columns::change_norm);
+  EXPECT_EQ(norm[3], norm[4]);
+  EXPECT_GT(norm[1], norm[2]);
+}
+
+TEST(BundleRunner, ACacheIsPatchedBeforeItsStep) {
+  Study study({"base", "kv_cache layers=1:3 at_step=3",
+               "kv_cache layers=1:3 at_step=3 entry=refeed positions=last:5"});
+  study.add_row(1, 0, 0);          // by base itself
+  std::vector<at::Tensor> logits;  // by step: [rows, vocab]
+  BundleResult result = study.run(
+      [&](std::int64_t, const at::Tensor& of_step) { logits.push_back(of_step.clone()); });
+  expect_all_ok(result);
+  for (std::size_t step = 0; step < 10; ++step)
+    EXPECT_TRUE(at::equal(logits[step][3], logits[step][0])) << step;  // bit for bit
+  for (std::size_t step = 0; step < 3; ++step)
+    EXPECT_TRUE(at::equal(logits[step][1], logits[step][0])) << step;
+  EXPECT_FALSE(at::allclose(logits[3][1], logits[3][0], 1e-3, 1e-3));
+  EXPECT_EQ(item(result, columns::tokens, 3), item(result, columns::tokens, 0));
+  EXPECT_NEAR(column(result.rows, columns::kl_forced_base)[3], 0, 1e-9);
+  EXPECT_GT(column(result.rows, columns::kl_forced_base)[1], 1e-3);
+  const auto& cells = column(result.rows, columns::cells_changed);
+  EXPECT_EQ(std::vector(cells.begin(), cells.end()),
+            (std::vector<std::int64_t>{0, 2 * 22 * 2, 2 * 5 * 2, 2 * 19 * 2}));
+  EXPECT_EQ(column(result.rows, columns::kl_first)[1], column(result.rows, columns::kl_first)[0]);
+}
+
+TEST(BundleRunner, ARowThatEndsBeforeItsPatchBeginsIsAResult) {
+  Study study(
+      {"base", "resid_pre layers=2 decode=persist from_step=9", "kv_cache layers=1:3 at_step=9"});
+  BundleResult free_run = study.run();
+  study.settings.stop_tokens = {item(free_run, columns::tokens, 0)[1]};
+  BundleResult result = study.run();
+  expect_all_ok(result);
+  for (const std::size_t row : {1, 2}) {
+    EXPECT_LT(column(result.rows, columns::n_generated)[row], 9);
+    EXPECT_EQ(column(result.rows, columns::cells_changed)[row], 0);
+    EXPECT_EQ(column(result.rows, columns::change_norm)[row], 0);
+    EXPECT_EQ(item(result, columns::spectra_prompt, row), item(result, columns::spectra_prompt, 0));
+  }
+}
+
 TEST(BundleRunner, WindowsOfARowAreThoseOfAPromptWithItsTokens) {
   Study study({"base"});
   BundleResult before = study.run();
@@ -543,6 +606,21 @@ TEST(BundleRunner, WithoutNewTokensThereAreNoneOfTheirColumns) {
         << name;
   EXPECT_FALSE(std::isnan(column(result.rows, columns::r_v_prompt)[1]));
   EXPECT_EQ(column(result.rows, columns::cells_changed)[1], 4 * 2);
+}
+
+TEST(BundleRunner, WhatAnOperationChangesIsProvenByWhatStoodThere) {
+  Study study({"resid_pre layers=2", "resid_pre layers=2 op=add scale=2 decode=persist",
+               "resid_pre layers=2 op=add scale=-4 decode=persist",
+               "resid_pre layers=2 op=scale factor=0", "resid_pre layers=2 op=add scale=1n",
+               "resid_pre layers=2 op=project_out & resid_pre layers=2 op=project_out"});
+  BundleResult result = study.run();
+  expect_all_ok(result);
+  const auto& norm = column(result.rows, columns::change_norm);
+  EXPECT_NEAR(norm[2], 2 * norm[1], 1e-4 * norm[2]);  // the donor's rows, whatever was drawn
+  EXPECT_NEAR(norm[4], norm[3], 1e-4 * norm[3]);      // the values' own norm
+  const auto patches = item(result, columns::patch_change_norm, 5);
+  EXPECT_EQ(patches[0], patches[1]);  // nothing was left to the second
+  EXPECT_EQ(column(result.rows, columns::cells_changed)[1], 4 + 9);
 }
 
 TEST(BundleRunner, AlphaIsTheDonorsShare) {

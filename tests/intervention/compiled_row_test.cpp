@@ -55,6 +55,15 @@ TEST(CompiledRow, RefeedFeedsTheLastTokenOnceMore) {
   EXPECT_EQ(plan.future_keys(), 4);  // donor keys 21..24 lie beyond position 20
 }
 
+TEST(CompiledRow, SeesTheDonorsCellsFromTheirStepOn) {
+  const CompiledRow plan =
+      compiled(kv(Entry::refeed, {.align = Align::as_is, .at_step = 3}), 20, 25);
+  EXPECT_EQ(plan.cells_at(1, 2), 20);
+  EXPECT_EQ(plan.cells_at(1, 3), 25);
+  EXPECT_EQ(plan.cells_at(0, 3), 20);
+  EXPECT_EQ(plan.future_keys(), 1);  // donor key 24 lies beyond position 23
+}
+
 TEST(CompiledRow, WithoutPatchesSeesBaseAlone) {
   const CompiledRow plan = compiled({}, 20, 25);
   EXPECT_TRUE(plan.sites.empty() && plan.cache.empty());
@@ -85,6 +94,30 @@ TEST(CompiledRow, EqualTokensAreNeutral) {
   EXPECT_FALSE(neutral());
   arm.patches[0].alpha = 0;
   EXPECT_TRUE(neutral());
+}
+
+TEST(CompiledRow, OperationsAreNeutralWhereTheyGiveWhatWasThere) {
+  Arm arm = site(4);
+  const auto neutral = [&](SiteOperation operation, double amount, std::int32_t donor) {
+    auto& target = std::get<SiteTarget>(arm.patches[0].target);
+    target.operation = operation;
+    target.amount = amount;
+    Prompts prompts(arm, 20, 25);
+    prompts.bundle.derived = {{Derivation::zero, -1, 25}};
+    prompts.row.donors[0].index = donor;
+    return prompts.compile(arm).sites.at(0).neutral;
+  };
+  using enum SiteOperation;
+  EXPECT_TRUE(neutral(replace, 1, 0));  // base itself
+  for (const SiteOperation operation : {add, add_of_norm, project_out}) {
+    EXPECT_FALSE(neutral(operation, 1, 0));
+    EXPECT_FALSE(neutral(operation, 1, 1));
+    EXPECT_TRUE(neutral(operation, 1, 2));  // zeros
+  }
+  EXPECT_FALSE(neutral(replace, 1, 2));
+  EXPECT_TRUE(neutral(add, 0, 1));
+  EXPECT_TRUE(neutral(scale, 1, 0));
+  EXPECT_FALSE(neutral(scale, 0, 0));
 }
 
 TEST(CompiledRow, EachPatchKnowsItsPlaceAndWhetherItIsNeutral) {
@@ -173,6 +206,27 @@ TEST(CompiledRow, KeysOfANamedSpanAreTurnedToItsCounterpart) {
   EXPECT_EQ(plan.cache[0].rotate_by, 8);
   std::get<CacheTarget>(arm.patches[0].target).align = Align::as_is;
   EXPECT_EQ(prompts.compile(arm).cache[0].rotate_by, 0);
+}
+
+TEST(CompiledRow, StepsOfASiteAreThePromptAndThenEachNewToken) {
+  Arm arm = site(4, Decode::persist);
+  const auto steps = [&](Steps of) {
+    std::get<SiteTarget>(arm.patches[0].target).steps = of;
+    const CompiledRow plan = compiled(arm, 20, 25);
+    const auto& patch = plan.sites.at(0);
+    std::vector<std::int64_t> written;  // tokens from the one before the window on
+    for (std::int64_t i = 15; i < 24; ++i)
+      if (plan.donor_token(patch, i)) written.push_back(i);
+    EXPECT_EQ(plan.patches_prompt(), of.from == 0);
+    EXPECT_EQ(patch.generated_in(5),
+              std::ranges::count_if(written, [](auto i) { return i >= 20; }));
+    return written;
+  };
+  using Tokens = std::vector<std::int64_t>;
+  EXPECT_EQ(steps({}), (Tokens{16, 17, 18, 19, 20, 21, 22, 23}));
+  EXPECT_EQ(steps({0, 1}), (Tokens{16, 17, 18, 19}));  // decode=prefill
+  EXPECT_EQ(steps({1, 3}), (Tokens{20, 21}));          // g_1 and g_2
+  EXPECT_EQ(steps({2, Steps::no_end}), (Tokens{21, 22, 23}));
 }
 
 TEST(CompiledRow, LeftAlignedKeysAreNotTurned) {

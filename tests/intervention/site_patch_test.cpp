@@ -212,7 +212,7 @@ TEST(SitePatch, CapturesEverySiteOnceAndStreamsWherePatchesBegin) {
 
 TEST(SitePatch, GeneratedTokensAreEditedByPersistentPatchesAlone) {
   CompiledSitePatch once = patch_of(Site::v, 1, {true, true}), on = once;
-  on.persist = true;
+  on.steps = {};
   const Study study({row_of({once}), row_of({on}), row_of({once, on})});
   const auto written = [&](std::int64_t token) {
     const PassEdits edits =

@@ -1,6 +1,7 @@
 #include "rvsweep/model/site_edit.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/allclose.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
@@ -17,6 +18,64 @@ TEST(SiteEdit, WeightOneGivesTheValuesBitsAndZeroKeepsTheOldOnes) {
   EXPECT_TRUE(at::equal(now[0], old[0]));
   EXPECT_TRUE(at::equal(now[1], values[1]));
   EXPECT_TRUE(at::equal(now[2], old[2]));
+}
+
+/// The definitions in float64, one head at a time.
+at::Tensor by_definition(SiteOperation operation, const at::Tensor& x, const at::Tensor& v,
+                         double weight) {
+  const double length = v.norm().item<double>();
+  switch (operation) {
+    case SiteOperation::replace:
+      return x * (1 - weight) + v * weight;
+    case SiteOperation::add:
+      return x + v * weight;
+    case SiteOperation::add_of_norm:
+      return x + v * (weight * x.norm().item<double>() / length);
+    case SiteOperation::project_out:
+      return x - v * (weight * x.dot(v).item<double>() / length / length);
+    case SiteOperation::scale:
+      return x * (1 + weight);
+  }
+  return {};
+}
+
+class Operation : public ::testing::TestWithParam<SiteOperation> {};
+
+TEST_P(Operation, IsItsDefinitionWhereItHasAWeightAndNothingElsewhere) {
+  const at::Tensor old = at::randn({2, 2, 3, 8}), values = at::randn({2, 2, 3, 8}) * 3;
+  at::Tensor weight = at::zeros({2, 2, 3, 1});
+  weight[1][0].fill_(1.0F);
+  weight[1][1][2].fill_(-0.75F);
+  const at::Tensor now =
+      apply_edits({{Site::z, 1, values, weight, GetParam()}}, nullptr, Site::z, 1, old);
+  EXPECT_TRUE(at::equal(now[0], old[0]));
+  EXPECT_TRUE(at::equal(now[1][1].narrow(0, 0, 2), old[1][1].narrow(0, 0, 2)));
+  for (const auto& [q, head] : {std::pair{0, 0}, {0, 1}, {0, 2}, {1, 2}}) {
+    const at::Tensor expected =
+        by_definition(GetParam(), old[1][q][head].to(at::kDouble),
+                      values[1][q][head].to(at::kDouble), weight[1][q][head].item<double>());
+    EXPECT_TRUE(at::allclose(now[1][q][head].to(at::kDouble), expected, 1e-5, 1e-6)) << q << head;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(SiteEdit, Operation,
+                         ::testing::Values(SiteOperation::replace, SiteOperation::add,
+                                           SiteOperation::add_of_norm, SiteOperation::project_out,
+                                           SiteOperation::scale));
+
+TEST(SiteEdit, ADirectionOfZerosChangesNothing) {
+  const at::Tensor old = at::randn({1, 1, 1, 4}), weight = at::zeros({1, 1, 1, 1}) + 1;
+  for (const SiteOperation operation : {SiteOperation::add_of_norm, SiteOperation::project_out})
+    EXPECT_TRUE(at::equal(
+        apply_edits({{Site::v, 0, old * 0, weight, operation}}, nullptr, Site::v, 0, old), old));
+}
+
+TEST(SiteEdit, CapturesWhatStoodThereBeforeAndAfter) {
+  const at::Tensor old = at::randn({1, 2, 1, 4}), weight = at::zeros({1, 2, 1, 1}) + 1;
+  std::vector<SiteCapture> captures{{Site::v, 0, 1}, {Site::v, 0, 1, {}, /*before_edits=*/true}};
+  apply_edits({{Site::v, 0, old, weight, SiteOperation::scale}}, &captures, Site::v, 0, old);
+  EXPECT_TRUE(at::equal(captures[0].values, old.narrow(1, 1, 1) * 2));
+  EXPECT_TRUE(at::equal(captures[1].values, old.narrow(1, 1, 1)));
 }
 
 TEST(SiteEdit, OtherLayersAndSitesAreLeftAlone) {

@@ -163,9 +163,58 @@ FAULTS = [
     fault(
         "patched decode where prefill was asked for",
         "intervention/compiled_row.cpp",
-        "patch.persist = target.decode == Decode::persist;",
-        "patch.persist = true;",
+        "if (target.decode == Decode::persist) patch.steps",
+        "patch.steps",
         "intervention CompiledRow.DonorTokensOfASite",
+    ),
+    fault(
+        "steps of a patch counted from the first new token",
+        "intervention/compiled_row.cpp",
+        "std::max<std::int64_t>(i - n + 1, 0)",
+        "std::max<std::int64_t>(i - n, 0)",
+        "intervention CompiledRow.StepsOfASiteAreThePromptAndThenEachNewToken",
+    ),
+    fault(
+        "edits of the first new token kept to the end",
+        "experiment/decode.cpp",
+        "steps.insert({patch.steps.from, patch.steps.until});",
+        "steps.insert(patch.steps.from);",
+        "experiment BundleRunner.APatchHoldsFromItsFirstStepToItsLast",
+    ),
+    fault(
+        "norm of the donor left in what is added by the values' own norm",
+        "model/site_edit.cpp",
+        "return v * (along_heads(x, x) / safe).sqrt();",
+        "return v * along_heads(x, x).sqrt();",
+        "model SiteEdit/Operation.IsItsDefinitionWhereItHasAWeightAndNothingElsewhere/2",
+    ),
+    fault(
+        "what an operation changed compared with unpatched base",
+        "intervention/site_patch.cpp",
+        "if (kind.operation == SiteOperation::replace) {",
+        "if (kind.operation != SiteOperation::scale) {",
+        "experiment BundleRunner.WhatAnOperationChangesIsProvenByWhatStoodThere",
+    ),
+    fault(
+        "a direction fitted on the pairs that it is tested on",
+        "plan/directions.cpp",
+        "if (fitted) result.units.insert(unit);",
+        "if (!fitted) result.units.insert(unit);",
+        "plan Directions.AreFittedOnHalfOfThePairsAndTestedOnTheOthers",
+    ),
+    fault(
+        "every layer steered by the first layer's vector",
+        "intervention/site_patch.cpp",
+        ".select(0, capture.layer)",
+        ".select(0, 0)",
+        "random_arms test_tokens_are_the_references",
+    ),
+    fault(
+        "caches of rows that have ended patched all the same",
+        "experiment/decode.cpp",
+        "going_on[r].cache.clear();",
+        "continue;",
+        "experiment BundleRunner.ARowThatEndsBeforeItsPatchBeginsIsAResult",
     ),
     fault(
         "windows of donor and base aligned on the left",
@@ -247,8 +296,8 @@ FAULTS = [
     fault(
         "what a row's second patch of a site changed counted as the first's",
         "intervention/site_patch.cpp",
-        "total.select(1, patch[i]).add_(",
-        "total.select(1, 0).add_(",
+        "total.select(1, patch[i])",
+        "total.select(1, 0)",
         "intervention SitePatch/Suffix.OfTwoPatchesIsThatOfTheWholePromptFedUnderBoth/0",
     ),
     fault(
@@ -400,9 +449,9 @@ FAULTS = [
     ),
     fault(
         "alpha of a site as base's share",
-        "intervention/site_patch.cpp",
-        "static_cast<float>(plan.sites[index].alpha) : 0",
-        "static_cast<float>(1 - plan.sites[index].alpha) : 0",
+        "intervention/compiled_row.cpp",
+        "return alpha;",
+        "return 1 - alpha;",
         "experiment BundleRunner.AlphaIsTheDonorsShare",
     ),
     fault(
@@ -744,7 +793,7 @@ FAULTS = [
     fault(
         "arms keep the names of word lists",
         "plan/config_file.cpp",
-        'key.name == "sweep.arm" ? with_words(text) : text',
+        'key.name == "sweep.arm" ? with_content(text) : text',
         "text",
         "plan ConfigFile.ArmsKeepTheWordsOfTheirListsAndNotTheFiles",
     ),

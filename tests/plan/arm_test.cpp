@@ -281,6 +281,49 @@ TEST(Arms, OfEachLayerAndPositionMakeAMap) {
   EXPECT_EQ(arms.back().label, "kv_cache 1 span:15:16");
 }
 
+TEST(Arms, OfStepsNameThoseThatAreSet) {
+  const Arm arm = one("v_proj layers=3 decode=persist from_step=2 until_step=5");
+  EXPECT_EQ(site_of(arm).steps, (Steps{2, 5}));
+  EXPECT_EQ(arm.label, "v_proj 3 persist from_step=2 until_step=5");
+  EXPECT_EQ(arm.canonical(),
+            "v_proj layers=3 decode=persist window=16 window_policy=refuse from_step=2 "
+            "until_step=5 heads=all alpha=1 direction=source_to_base");
+  EXPECT_EQ(one("v_proj layers=3 decode=persist from_step=0 until_step=end").canonical(),
+            one("v_proj layers=3 decode=persist").canonical());
+}
+
+TEST(Arms, OfTheCacheMayBeginAtAStep) {
+  const Arm arm = one("kv_cache layers=3 at_step=4");
+  EXPECT_EQ(cache_of(arm).at_step, 4);
+  EXPECT_EQ(arm.label, "kv_cache 3 at_step=4");
+  EXPECT_TRUE(says(arm.canonical(), {"positions=all at_step=4 heads=all"}));
+  EXPECT_EQ(one("kv_cache layers=3 at_step=0").canonical(), one("kv_cache layers=3").canonical());
+  EXPECT_TRUE(says(refusal({"kv_cache layers=3 at_step=4 growth=frozen"}), {"growth=append"}));
+  EXPECT_TRUE(says(refusal({"kv_cache layers=3 at_step=-4"}), {"at_step=-4"}));
+  EXPECT_TRUE(says(
+      refusal({"kv_cache layers=3 positions=bos & kv_cache layers=3 positions=last:2 at_step=1"}),
+      {"differ in at_step"}));
+}
+
+TEST(Arms, OfOperationsNameThemAndTheirNumber) {
+  const auto expect = [](const std::string& settings, SiteOperation operation, double amount,
+                         const std::string& text) {
+    const Arm arm = one("resid_pre layers=3 " + settings);
+    EXPECT_EQ(site_of(arm).operation, operation);
+    EXPECT_EQ(site_of(arm).amount, amount);
+    EXPECT_EQ(arm.canonical(), "resid_pre layers=3 decode=prefill window=16 window_policy=refuse" +
+                                   text + " heads=all alpha=1 direction=source_to_base");
+  };
+  expect("op=replace", SiteOperation::replace, 1, "");
+  expect("op=add", SiteOperation::add, 1, " op=add scale=1");
+  expect("scale=-6.5 op=add", SiteOperation::add, -6.5, " op=add scale=-6.5");
+  expect("op=add scale=0.5n", SiteOperation::add_of_norm, 0.5, " op=add scale=0.5n");
+  expect("op=project_out", SiteOperation::project_out, 1, " op=project_out");
+  expect("op=scale factor=0", SiteOperation::scale, 0, " op=scale factor=0");
+  EXPECT_EQ(labels(parse({"resid_pre layers=3 op=add scale=1,2,0.5n"})),
+            (Labels{"resid_pre 3 add", "resid_pre 3 add scale=2", "resid_pre 3 add scale=0.5n"}));
+}
+
 TEST(Arms, OfWordListsAreKnownByTheirWords) {
   const auto positions = [](const std::string& words) {
     const std::string text = one("kv_cache layers=1 positions=words:" + words).canonical();
@@ -340,6 +383,29 @@ TEST(RefusedArm, ValueThatIsNoChoice) {
   EXPECT_TRUE(says(refusal({"v_proj layers=1 heads=1+2"}), {"heads=1+2", "0 to 1"}));
   EXPECT_TRUE(says(refusal({"z layers=1 heads=4"}), {"heads=4", "0 to 3"}));
   EXPECT_TRUE(says(refusal({"mlp_out layers=1 heads=0"}), {"heads", "means nothing for mlp_out"}));
+}
+
+TEST(RefusedArm, StepsThatNoPatchHas) {
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 from_step=2"}), {"job.cfg:1", "decode=persist"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 decode=persist from_step=3 until_step=3"}),
+                   {"job.cfg:1", "from_step=3", "until_step=3"}));
+  for (const std::string step : {"-1", "two", "1.5"})
+    EXPECT_TRUE(says(refusal({"v_proj layers=1 decode=persist until_step=" + step}),
+                     {"job.cfg:1", "until_step=" + step}));
+  EXPECT_TRUE(says(refusal({"kv_cache layers=1 from_step=2"}), {"job.cfg:1", "from_step"}));
+}
+
+TEST(RefusedArm, NumbersOfAnotherOperation) {
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 scale=2"}), {"job.cfg:1", "scale", "op=add"}));
+  EXPECT_TRUE(
+      says(refusal({"v_proj layers=1 op=add factor=2"}), {"job.cfg:1", "factor", "op=scale"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 op=scale"}), {"job.cfg:1", "factor="}));
+  EXPECT_TRUE(
+      says(refusal({"v_proj layers=1 op=add alpha=0.5"}), {"job.cfg:1", "alpha", "scale="}));
+  for (const std::string scale : {"six", "inf", "2m", "n"})
+    EXPECT_TRUE(says(refusal({"v_proj layers=1 op=add scale=" + scale}),
+                     {"job.cfg:1", "scale=" + scale, "0.5n"}));
+  EXPECT_TRUE(says(refusal({"v_proj layers=1 op=subtract"}), {"job.cfg:1", "project_out"}));
 }
 
 TEST(RefusedArm, MalformedWords) {

@@ -57,6 +57,15 @@ TEST(RefusalOf, RowsBeyondTheModelsPositions) {
   EXPECT_NE(reason("v_proj layers=3", 82, 30), "");
 }
 
+TEST(RefusalOf, StepsThatNoRowReaches) {
+  EXPECT_EQ(reason("v_proj layers=3 decode=persist from_step=19", 30, 30), "");
+  EXPECT_TRUE(says(reason("v_proj layers=3 decode=persist from_step=20", 30, 30),
+                   {"from_step=20", "max_new_tokens=20", "steps 0 to 19"}));
+  EXPECT_EQ(reason("kv_cache layers=3 at_step=19", 30, 30), "");
+  EXPECT_TRUE(
+      says(reason("kv_cache layers=3 at_step=20", 30, 30), {"at_step=20", "steps 0 to 19"}));
+}
+
 TEST(RefusalOf, DonorsBeyondTheModelsPositions) {
   EXPECT_EQ(reason("kv_cache layers=4:8", 30, 100), "");
   EXPECT_TRUE(says(reason("kv_cache layers=4:8", 30, 101),

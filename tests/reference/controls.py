@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import directions
 import donors
 from donors import Donor
 from explicit_model import ExplicitModel
@@ -14,6 +15,7 @@ from row_spec import Pair, Prompt, Refusal, RowSpec, joint
 
 OF_SITES = ("self", "other_base", "other_source", "gaussian", "zero", "reverse", "random_layers")
 SEVERAL = ("other_base", "other_source", "random_layers")  # a config may ask for NAME*K; copy k > 1 is called NAME:k
+WITHOUT_DONOR = ("reverse", "random_layers")
 OF_KV_CACHE = (*OF_SITES, "full_swap", "filler", "shuffled", "mean", "wrong_band")
 
 
@@ -51,7 +53,11 @@ def compiled(
     donors = []
     for place, patch in enumerate(row.patches, 1):
         of_patch = control if only in (0, place) else ""
-        donors.append(control_donor(study, patch, pair, recipient, source, of_patch, number))
+        of_patch = "self" if patch.op == "scale" else of_patch  # it reads no donor
+        if patch.along:
+            donors.append(along(study, patch, pair, recipient, of_patch))
+        else:
+            donors.append(control_donor(study, patch, pair, recipient, source, of_patch, number))
         if isinstance(donors[-1], Refusal):
             return donors[-1]
     return Compiled(row, recipient, tuple(donors))
@@ -81,11 +87,11 @@ def control_row(
 
 
 def caches_conflict(patches: Sequence[RowSpec]) -> bool:
-    """Two caches of one layer that differ in growth or replace all of its cells."""
+    """Two caches of one layer that differ in growth or step, or replace all of its cells."""
     caches = [patch for patch in patches if patch.kind == "kv_cache"]
     return any(
         set(one.layers) & set(other.layers)
-        and (one.growth != other.growth or "all" in (one.positions, other.positions))
+        and (one.growth != other.growth or one.at_step != other.at_step or "all" in (one.positions, other.positions))
         for one, other in itertools.combinations(caches, 2)
     )
 
@@ -126,6 +132,15 @@ def layers_text(layers: tuple[int, ...]) -> str:
 
 def reversed_direction(direction: str) -> str:
     return "base_to_source" if direction == "source_to_base" else "source_to_base"
+
+
+def along(study: Study, row: RowSpec, pair: Pair, recipient: Prompt, control: str) -> Donor | Refusal:
+    if directions.untestable(study.pairs, study.seed, pair, row.along):
+        return Refusal("the direction is fitted on this pair")
+    vectors = directions.vectors(study.model, study.pairs, study.seed, row.kind, row.along)
+    if control == "gaussian":
+        vectors = directions.drawn(row.kind, study.seed, vectors)
+    return directions.donor(study.model, vectors, row.kind, recipient)
 
 
 def control_donor(

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from controls import OF_KV_CACHE, OF_SITES, SEVERAL, caches_conflict
+import torch
+from safetensors.torch import save_file
+
+from controls import OF_KV_CACHE, OF_SITES, SEVERAL, WITHOUT_DONOR, caches_conflict
 from explicit_model import SITES
 from family_spec import FamilySpec
 from row_spec import RowSpec, joint
@@ -16,6 +19,7 @@ POSITIONS = ("all", "last", "span", "first", "bos", "not_bos", "keywords", "name
 SPAN = "part"  # marked in most prompts
 KEYWORDS = ("the", "you", "recursive", "attention", "of", "a", "language", "naïve", "describe")
 SWEEP_SEED = 1
+LATER = ("at_step", "from_step", "until_step", "op", "scale", "factor")  # settings that are left out at their default
 COPIES = 3  # of every control that may be asked for several times
 
 
@@ -30,11 +34,12 @@ class Features:
     heads: bool = True  # some of them
     alphas: tuple[float, ...] = (0.0, 0.25, 0.5, 0.8)  # beside 1
     controls: tuple[str, ...] = OF_KV_CACHE
+    later: bool = True  # steps, operations and directions, which older programs lack
     readouts: tuple[str, ...] = ("first_token", "forced", "step_trace", "logit_lens")
 
 
 ALL = Features()
-WHOLE_CACHES = Features(("v_proj",), ("all",), False, ("kv",), False, (), (), ())
+WHOLE_CACHES = Features(("v_proj",), ("all",), False, ("kv",), False, (), (), False, ())
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def random_job(seed: int, spec: FamilySpec, size, folder: Path, features: Featur
 
     Writes the list of key words into `folder`.
     """
-    rng = random.Random(seed)
+    rng, later = random.Random(seed), random.Random(f"{seed}, settings that came later")
     words = folder / "words.txt"
     words.write_text("".join(word + "\n" for word in KEYWORDS), encoding="utf-8")
     window = rng.choice((4, 6, 8))
@@ -71,6 +76,8 @@ def random_job(seed: int, spec: FamilySpec, size, folder: Path, features: Featur
     while len(arms) < size.n_arms + size.n_joint:
         alone = len(arms) < size.n_arms
         arm = replace(random_arm(rng, spec, features), window=window) if alone else random_joint(rng, arms[: size.n_arms])
+        if alone and features.later:
+            arm = with_operation(later, with_steps(later, arm), folder, spec)
         if arm in arms:
             continue
         arms.append(arm)
@@ -91,7 +98,8 @@ def random_joint(rng: random.Random, arms: Sequence[RowSpec]) -> RowSpec:
     while True:
         patches = rng.sample(arms, rng.choice((2, 2, 3)))
         caches = [patch for patch in patches if patch.kind == "kv_cache"]
-        shared = {"direction": patches[0].direction, "entry": caches[0].entry if caches else "hold_last"}
+        toward = next((patch.direction for patch in patches if not patch.along), "source_to_base")
+        shared = {"direction": toward, "entry": caches[0].entry if caches else "hold_last"}
         patches = [replace(patch, **shared) for patch in patches]
         patches = [
             replace(patch, window=rng.choice((patch.window, 2, patch.window + 2))) if has_window(patch) else patch
@@ -132,6 +140,7 @@ def random_controls(rng: random.Random, arms: Sequence[Row], count: int, feature
                 label = row.label + (f".{only}" if only else "") + f" | {control}"
                 if (
                     (control in OF_SITES or all(patch.kind == "kv_cache" for patch in changed))
+                    and all(takes(patch, control) for patch in changed)
                     and label not in taken
                     and (control != "full_swap" or row.arm.direction not in swapped)
                     and not (only and control in ("full_swap", "reverse"))
@@ -142,6 +151,13 @@ def random_controls(rng: random.Random, arms: Sequence[Row], count: int, feature
             copies = [control, *(f"{control}:{copy}" for copy in range(2, COPIES + 1) if control in SEVERAL)]
             rows += [replace(of, label=of.label + copy.removeprefix(control), control=copy) for copy in copies]
     return rows
+
+
+def takes(patch: RowSpec, control: str) -> bool:
+    """Nothing gives to what is only scaled; a direction is drawn anew or kept."""
+    if control in WITHOUT_DONOR:
+        return True
+    return control == "gaussian" if patch.along else patch.op != "scale"
 
 
 def control_line(row: Row) -> str:
@@ -179,6 +195,42 @@ def random_arm(rng: random.Random, spec: FamilySpec, features: Features) -> RowS
     )
 
 
+def with_steps(rng: random.Random, arm: RowSpec) -> RowSpec:
+    """Half of the persistent patches begin or end in between; so does a third of caches that grow by appending."""
+    if arm.kind == "kv_cache" and arm.growth == "append" and rng.random() < 0.3:
+        return replace(arm, at_step=rng.choice((1, 2, 5)))
+    if arm.decode != "persist" or rng.random() < 0.5:
+        return arm
+    first = rng.choice((0, 0, 1, 2, 4))
+    return replace(arm, from_step=first, until_step=rng.choice((None, first + 1, first + 3)))
+
+
+def with_operation(rng: random.Random, arm: RowSpec, folder: Path, spec: FamilySpec) -> RowSpec:
+    """Of two sites in five other operations, some along a direction.
+
+    Projecting out is always along one: a donor's row may be the values themselves, which leaves nothing but rounding.
+    """
+    if arm.kind == "kv_cache" or rng.random() < 0.6:
+        return arm
+    op = rng.choice(("add", "add", "project_out", "scale"))
+    scale = rng.choice((0.5, 2.0, -1.5, "0.5n", "-0.25n")) if op == "add" else 1.0
+    factor = rng.choice((0.0, 0.5, 1.5)) if op == "scale" else None
+    arm = replace(arm, op=op, scale=scale, factor=factor, alpha=1.0)
+    if op == "scale" or (op == "add" and rng.random() < 0.5):
+        return arm
+    along = rng.choice(("random", "mean_difference:source-base", "mean_difference:base-source", "file"))
+    if along == "file":
+        along = direction_file(folder / f"{arm.kind}.safetensors", spec.n_layers, spec.width_of(arm.kind))
+    return replace(arm, along=along, direction="source_to_base")
+
+
+def direction_file(path: Path, n_layers: int, dim: int) -> str:
+    """Written once."""
+    if not path.exists():
+        save_file({"direction": torch.randn(n_layers, dim, generator=torch.Generator().manual_seed(dim))}, path)
+    return str(path)
+
+
 def random_layers(rng: random.Random, n_layers: int) -> tuple[int, ...]:
     """One range, or two of them jointly."""
     chosen: set[int] = set()
@@ -209,14 +261,18 @@ def arm_line(arm: RowSpec, words: Path, window: int) -> str:
     default = RowSpec(arm.kind)
     names = ("direction", "alpha")
     if arm.kind == "kv_cache":
-        names += ("entry", "growth", "align", "what", "positions")
+        names += ("entry", "growth", "align", "what", "positions", "at_step")
     else:
-        names += ("decode", "window_policy" if has_window(arm) else "site_positions")
+        names += ("decode", "window_policy" if has_window(arm) else "site_positions", *LATER)
     parts = [arm.kind, "layers=" + "+".join(map(str, arm.layers))]
     for place, name in enumerate(names):
         value = getattr(arm, name)
+        if name in LATER and value == getattr(default, name):
+            continue
+        if name == "direction" and arm.along:
+            value = arm.along
         if value != getattr(default, name) or (sum(arm.layers) + place) % 2:
-            text = f"{value:g}" if name == "alpha" else value
+            text = f"{value:g}" if isinstance(value, float) else value
             parts.append(f"{name.removeprefix('site_')}={text}" + (f":{words}" if text == "keywords" else ""))
     if has_window(arm) and arm.window != window:
         parts.append(f"window={arm.window}")

@@ -68,6 +68,7 @@ def step_trace(row: Trajectory, window: int) -> np.ndarray:
     """[L, N]: PR of the last `window` V rows as each generated token is drawn; NaN where there are fewer.
 
     The rows are those of the prompt and of every token fed since, the refed last prompt token of entry=refeed included.
+    NaN too where they hold cells of the prompt that are replaced later.
     """
     trace = np.full((len(row.v_prompt), len(row.tokens)), np.nan)
     for layer, fed in enumerate(row.v_fed):
@@ -76,6 +77,8 @@ def step_trace(row: Trajectory, window: int) -> np.ndarray:
         rows = torch.cat([start, fed])
         for step in range(len(row.tokens)):
             seen = rows[: len(start) + step]
+            if step < row.replaced_at.get(layer, 0) and step + 1 < window:
+                continue
             if len(seen) >= window:
                 trace[layer, step] = participation_ratio(seen[-window:])
     return trace

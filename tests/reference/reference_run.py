@@ -56,9 +56,10 @@ class Trajectory:
     stop_reason: str = ""  # eos | length | forced_end
     steps: list[Tensor] = field(default_factory=list)  # logits [vocab] that each token was drawn from
     proofs: list[Proof] = field(default_factory=list)  # of each patch
-    v_prompt: list[Tensor] = field(default_factory=list)  # the rows that the first step attends to, in their order
+    v_prompt: list[Tensor] = field(default_factory=list)  # the rows that the last step attends to, in their order
     v_fed: list[Tensor] = field(default_factory=list)  # of g_1 .. g_(N-1)
     v_refed: list[Tensor] | None = None  # entry=refeed: the row of the last token fed again
+    replaced_at: dict[int, int] = field(default_factory=dict)  # by layer: the step at which its prompt cells changed
     first_residuals: list[Tensor] = field(default_factory=list)  # resid_post where g_1 is drawn, per layer [hidden]
 
     @property
@@ -165,6 +166,7 @@ class Plain:
         self.cells = list(self.first.cells)
         self.v_prompt = [_flat(c.values) for c in self.cells]
         self.v_refed = None
+        self.replaced_at: dict[int, int] = {}
 
     def feed(self, token: int) -> Pass:
         passed = self.model.forward([token], [self.position], self.cells)
@@ -174,7 +176,10 @@ class Plain:
 
 
 class SitePatch:
-    """Some rows of the prompt take the donor's inside the pass; persist: each fed token takes the last of them."""
+    """Some rows of the prompt take the donor's inside the pass; persist: each fed token takes the last of them.
+
+    Step 0 is the prompt's own pass, its last token fed again too; step t feeds the t-th new token.
+    """
 
     def __init__(
         self, model: ExplicitModel, row: RowSpec, recipient: Prompt, donor: Donor, chosen: Selection, proof: Proof
@@ -185,18 +190,24 @@ class SitePatch:
         self.last_giver = self.giver[max(self.giver)]
         self.heads = list(range(model.spec.heads_of(row.kind)) if row.heads is None else row.heads)
         self.donor = donor.activations[row.kind]
-        proof.cells_dropped = chosen.dropped * len(row.layers) * len(self.heads)
+        proof.cells_dropped = chosen.dropped * len(row.layers) * len(self.heads) * (row.from_step == 0)
         self.plain = unpatched(model, recipient.tokens).activations[row.kind]
 
-    def edited(self, site: str, layer: int, own: Tensor, tokens: range) -> tuple[Tensor, Callable[[Tensor], None]]:
+    def edited(
+        self, site: str, layer: int, own: Tensor, before: Tensor, tokens: range
+    ) -> tuple[Tensor, Callable[[Tensor], None]]:
         """`own` [T, heads, size] of these tokens of the row, edited; n and more are generated.
 
-        Then what proves it when it is given what stands there after all patches.
+        Then what proves it when it is given what stands there after all patches: against base where it replaces, else
+        against what the site gave, `before`.
         """
         if site != self.row.kind or layer not in self.row.layers:
             return own, lambda final: None
         rows, given, old = [], [], []
         for place, i in enumerate(tokens):
+            step, until = max(0, i - self.n + 1), self.row.until_step
+            if step < self.row.from_step or (until is not None and step >= until):
+                continue
             if i in self.giver:
                 given.append(self.donor[layer][self.giver[i]])
                 old.append(self.plain[layer][i])
@@ -210,9 +221,23 @@ class SitePatch:
             return own, lambda final: None
         at = torch.tensor(rows)[:, None], torch.tensor(self.heads)
         new = own.clone()
-        new[at] = (1 - self.row.alpha) * own[at] + self.row.alpha * torch.stack(given)[:, self.heads]
+        new[at] = self._changed(own[at], torch.stack(given)[:, self.heads])
         self.proof.cells_changed += len(rows) * len(self.heads)
-        return new, lambda final: self.proof.write(final[at], torch.stack(old)[:, self.heads])
+        was = torch.stack(old)[:, self.heads] if self.row.op == "replace" else before[at]
+        return new, lambda final: self.proof.write(final[at], was)
+
+    def _changed(self, x: Tensor, d: Tensor) -> Tensor:
+        row = self.row
+        if row.op == "replace":
+            return (1 - row.alpha) * x + row.alpha * d
+        if row.op == "scale":
+            return row.factor * x
+        unit = torch.nn.functional.normalize(d.double(), dim=-1, eps=1e-30).float()
+        if row.op == "project_out":
+            return x - (x * unit).sum(-1, keepdim=True) * unit
+        if isinstance(row.scale, str):
+            return x + float(row.scale.removesuffix("n")) * x.norm(dim=-1, keepdim=True) * unit
+        return x + row.scale * d
 
 
 class CachePatch:
@@ -229,16 +254,16 @@ class CachePatch:
         self.donor = [cells[:m_cells] for cells in donor.cells]
         self.plain = [cells[: n - held] for cells in unpatched(model, recipient.tokens).cells]
         if "k" in row.what:
-            proof.future_keys = sum(j + self.shift > n - held for j, _ in chosen.written)
-        n_heads = model.n_kv_heads if row.heads is None else len(row.heads)
-        proof.cells_changed = len(chosen.written) * len(row.layers) * n_heads
-        proof.cells_dropped = chosen.dropped * len(row.layers) * n_heads
+            proof.future_keys = sum(j + self.shift > n - held + row.at_step for j, _ in chosen.written)
 
     def applied(self, base: Cells, layer: int) -> Cells:
         row, donor = self.row, self.donor[layer]
         if layer not in row.layers:
             return base
         turned = self.model.rotate(layer, donor.keys, self.shift) if self.shift else donor.keys
+        n_heads = self.model.n_kv_heads if row.heads is None else len(row.heads)
+        self.proof.cells_changed += len(self.chosen.written) * n_heads
+        self.proof.cells_dropped += self.chosen.dropped * n_heads
         heads = list(range(self.model.n_kv_heads) if row.heads is None else row.heads)
         whole = row.positions == "all" and len(donor) != len(base)  # the donor's cells, as many as there are
         js, to = (torch.tensor(side) for side in zip(*self.chosen.written))
@@ -279,14 +304,18 @@ class Patched:
         self.position = n - held  # of the token fed next
         self.token = n - 1  # which one that is, of the row's
         self.prompt_cells = self._prompt_cells(recipient.tokens)
-        for cache in caches:
-            self.prompt_cells = [cache.applied(cells, layer) for layer, cells in enumerate(self.prompt_cells)]
+        self.step, self.held = 0, held
+        self.replaced_at: dict[int, int] = {}
         self.fed: list[list[Cells]] = [[] for _ in range(model.n_layers)]
         self.first = self.feed(recipient.tokens[-1])
+        self.own = [_flat(c.values) for c in self.first.cells]
+        self.v_refed = None if held else self.own
+
+    @property
+    def v_prompt(self) -> list[Tensor]:
+        """As the last step has it."""
         rows = [_flat(c.values) for c in self.prompt_cells]
-        own = [_flat(c.values) for c in self.first.cells]
-        self.v_prompt = [torch.cat(both) for both in zip(rows, own)] if held else rows
-        self.v_refed = None if held else own
+        return [torch.cat(both) for both in zip(rows, self.own)] if self.held else rows
 
     def _prompt_cells(self, tokens: Sequence[int]) -> list[Cells]:
         """Of the tokens before the one fed next, after the sites' patches."""
@@ -297,9 +326,9 @@ class Patched:
 
     def _edit(self, tokens: range) -> Edit:
         def edit(site: str, layer: int, own: Tensor) -> Tensor:
-            proofs = []
+            proofs, before = [], own
             for patch in self.sites:
-                own, proof = patch.edited(site, layer, own, tokens)
+                own, proof = patch.edited(site, layer, own, before, tokens)
                 proofs.append(proof)
             for proof in proofs:
                 proof(own)
@@ -318,6 +347,11 @@ class Patched:
         return joined([*[prompt] * (len(fed) + 1), *fed])  # compound: the t-th fed token sees t copies
 
     def feed(self, token: int) -> Pass:
+        for cache in self.caches:
+            if cache.row.at_step == self.step:
+                self.prompt_cells = [cache.applied(cells, layer) for layer, cells in enumerate(self.prompt_cells)]
+                self.replaced_at |= {layer: self.step for layer in cache.row.layers}
+        self.step += 1
         seen = [self._seen(layer) for layer in range(self.model.n_layers)]
         edit = self._edit(range(self.token, self.token + 1))
         passed = self.model.forward([token], [self.position], seen, edit)
@@ -335,7 +369,7 @@ def decode_row(
     stop_ids: Set[int],
     forced: Sequence[int] | None,
 ) -> Trajectory:
-    out = Trajectory(proofs=state.proofs, v_prompt=state.v_prompt, v_refed=state.v_refed)
+    out = Trajectory(proofs=state.proofs, v_refed=state.v_refed)
     out.first_residuals = [x[-1].flatten() for x in state.first.activations["resid_post"]]
     fed: list[Pass] = []
     logits = state.first.logits
@@ -352,6 +386,7 @@ def decode_row(
         else:
             fed.append(state.feed(token))
             logits = fed[-1].logits
+    out.v_prompt, out.replaced_at = state.v_prompt, state.replaced_at
     width = model.n_kv_heads * state.first.cells[0].values.shape[-1]
     for layer in range(model.n_layers):
         rows = [_flat(passed.cells[layer].values) for passed in fed]

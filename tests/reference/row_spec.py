@@ -20,6 +20,12 @@ class RowSpec:
     alpha: float = 1.0
     # forward-pass sites
     decode: str = "prefill"  # prefill | persist
+    from_step: int = 0
+    until_step: int | None = None  # None: to the end
+    op: str = "replace"  # replace | add | project_out | scale
+    scale: float | str = 1.0  # of add; "0.5n": times the norm of the values themselves
+    factor: float | None = None  # of scale
+    along: str = ""  # in place of a donor: mean_difference:A-B, random, or a file of drawn vectors
     window: int = 16
     window_policy: str = "refuse"  # refuse | shrink
     site_positions: str = "window"  # else as `positions`, of all tokens
@@ -29,6 +35,7 @@ class RowSpec:
     align: str = "rerotate"  # as_is | rerotate | matched
     what: str = "kv"  # k | v | kv
     positions: str = "all"
+    at_step: int = 0
     words: frozenset[str] = frozenset()  # of positions=keywords:FILE
     # the row's further patches, of the same direction and entry
     more: tuple[RowSpec, ...] = ()
@@ -68,6 +75,8 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Pair:
+    """The prompts' groups are "base" and "source"."""
+
     id: str
     base: Prompt
     source: Prompt

@@ -179,6 +179,12 @@ def test_the_jobs_cover_the_settings(tiny_model, demo_model, tmp_path):
     assert {a.alpha for a in arms} == {1.0, *random_arms.ALL.alphas}
     for site in SITES:
         assert {a.decode for a in arms if a.kind == site} == {"prefill", "persist"}, site
+    assert {a.at_step for a in arms} == {0, 1, 2, 5}
+    assert {a.from_step for a in arms} >= {0, 1, 2, 4} and {a.until_step for a in arms} >= {None, 1, 3, 5}
+    assert {a.op for a in arms} == {"replace", "add", "project_out", "scale"}
+    assert {type(a.scale) for a in arms if a.op == "add"} == {float, str} and {a.factor for a in arms} >= {0, 0.5, 1.5}
+    along = {a.along.split(":")[0].split(".")[-1] for a in arms}
+    assert along == {"", "random", "mean_difference", "safetensors"}
     several = [a for a in arms if a.decode == "persist" and len(a.layers) > 1]
     assert any(a.heads for a in several) and any(a.alpha < 1 for a in several)
     lengths = [(n > m) - (n < m) for job in jobs for n, m in job.lengths]

@@ -66,6 +66,7 @@ class FamilySpec:
     n_heads: int
     n_kv_heads: int
     head_dim: int
+    hidden_size: int
     epsilon: float  # of every norm
     ropes: tuple[Mapping[str, object], ...]  # per layer: rope_type, rope_theta and what the type needs; none where learned
     longest: int
@@ -87,6 +88,10 @@ class FamilySpec:
         if site in ("q_proj", "z"):
             return self.n_heads
         return self.n_kv_heads if site in ("k_proj", "v_proj", "kv_cache") else 1
+
+    def width_of(self, site: str) -> int:
+        with_heads = site in ("q_proj", "k_proj", "v_proj", "z")
+        return self.heads_of(site) * self.head_dim if with_heads else self.hidden_size
 
     def inverse_frequencies(self, layer: int) -> Tensor:
         """float64, of half of the elements that are rotated, scaled as the rope type says."""
@@ -207,6 +212,7 @@ def read_family_spec(folder: Path) -> FamilySpec:
         n_heads=n_heads,
         n_kv_heads=get("num_key_value_heads") or n_heads,
         head_dim=head_dim,
+        hidden_size=get("hidden_size"),
         epsilon=get("rms_norm_eps"),
         ropes=() if family.layout == "gpt2" else read_ropes(config, family, n_layers),
         longest=get("max_position_embeddings", 0),

@@ -6,6 +6,7 @@
 #include <functional>
 #include <vector>
 
+#include "rvsweep/intervention/contexts.hpp"
 #include "rvsweep/plan/arm.hpp"
 #include "rvsweep/plan/sweep_config.hpp"
 #include "rvsweep/text/regex_families.hpp"
@@ -26,6 +27,7 @@ struct SweepSettings {
   std::int64_t early_layer = 0, late_layer = 0;
   std::vector<std::int64_t> logit_lens_layers = {};
   TokenSets token_sets = {};
+  Directions directions = {};  // of the arms' patches
 };
 
 /// Sees the logits, float32 [rows, vocab], that the tokens of a step (from 0) are drawn from.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "rvsweep/model_config/model_config.hpp"
@@ -34,9 +35,19 @@ inline std::int64_t layer_heads(const CompiledPatch& patch) {
 /// A patch of a site: some tokens of base become the donor's; its cells are tokens, at least one.
 struct CompiledSitePatch : CompiledPatch {
   Site site = Site::v;
-  bool persist = false;  // every generated token too becomes the donor token of the last cell
+  Steps steps{0, 1};  // generated tokens take the donor token of the last cell
+  SiteOperation operation = SiteOperation::replace;
+  double amount = 1;           // see SiteTarget
+  std::string direction = {};  // in place of the donor's rows
 
   std::int64_t first_layer() const;
+  /// SiteEdit::weight of what it writes.
+  double weight() const;
+  /// Generated tokens that it writes in a row of so many steps.
+  std::int64_t generated_in(std::int64_t n_steps) const {
+    return std::max<std::int64_t>(
+        std::min(steps.until, n_steps) - std::max<std::int64_t>(steps.from, 1), 0);
+  }
   bool operator==(const CompiledSitePatch&) const = default;
 };
 
@@ -47,7 +58,8 @@ struct CompiledCachePatch : CompiledPatch {
   std::int64_t rotate_by = 0;     // positions by which donor keys are turned further
   bool writes_k = true, writes_v = true;
   Growth growth = Growth::append;
-  std::int64_t future_keys = 0;  // donor keys rotated beyond the first fed query's position
+  std::int64_t at_step = 0;      // the step before whose feed they are written
+  std::int64_t future_keys = 0;  // donor keys rotated beyond the position that this step feeds
 
   bool operator==(const CompiledCachePatch&) const = default;
 };
@@ -66,8 +78,10 @@ struct CompiledRow {
   /// Position at which b[n-1] is fed; later tokens go on by one.
   std::int64_t first_position() const { return cached; }
   bool patches_site(std::int64_t layer) const;
-  /// Cells that precede the first feed at a layer.
-  std::int64_t cells_at(std::int64_t layer) const;
+  /// Whether some patch of a site writes at the prompt.
+  bool patches_prompt() const;
+  /// Prompt cells that a step sees at a layer.
+  std::int64_t cells_at(std::int64_t layer, std::int64_t step = 0) const;
   /// Whether a patch gives its layers more or fewer cells than base has, which changes what is
   /// attended to whatever the cells hold.
   bool changes_length(const CompiledCachePatch& patch) const {

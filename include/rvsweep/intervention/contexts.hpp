@@ -1,11 +1,17 @@
 #pragma once
 // What the prompts of a bundle, and the donors derived from them, leave behind unpatched.
+#include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "rvsweep/model/kv_cache.hpp"
 #include "rvsweep/model/site_edit.hpp"
 
 namespace rvsweep {
+
+/// Vectors by site and name (plan/directions.hpp), float32 [n_layers, heads, dim] on the device.
+using Directions = std::map<std::pair<Site, std::string>, at::Tensor>;
 
 /// Where the cells of a slot lie: columns [begin, end) of a row of the cache, the last token's in
 /// column end - 1.
@@ -20,8 +26,9 @@ struct ContextState {
   std::vector<CacheSlot> slots;         // a row each, or one after the other in one row
   std::int64_t columns = 0;             // T, into which the rows' prompts are aligned at their ends
   std::vector<SiteCapture> sites = {};  // last tokens at every (site, layer) that some row patches
-  std::vector<SiteCapture> streams = {};  // resid_pre of the prompts' last tokens, where the site
-                                          // patches of some row begin
+  std::vector<SiteCapture> streams = {};   // resid_pre of the prompts' last tokens, where the site
+                                           // patches of some row begin
+  const Directions* directions = nullptr;  // of the sweep
 
   /// Empty slots of so many columns each.
   static ContextState allocate(const ModelConfig& config, const Placement& placement,

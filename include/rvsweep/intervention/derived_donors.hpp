@@ -22,6 +22,10 @@ struct MeanDonor {
 /// By direction: of the sources, of the bases.
 using MeanDonors = std::array<MeanDonor, 2>;
 
+/// Standard normal directions with the norms of the rows of `like` [tokens, heads, dim], which are
+/// the donor's tokens from `first_token` on: float64 on the CPU.
+at::Tensor gaussian_like(const at::Tensor& like, std::int64_t first_token, std::uint64_t key);
+
 /// Adds the prompts in the first slots of `cache`, of `lengths` tokens each, to a sum over m
 /// tokens.
 void add_to_mean(const Transformer& model, const KvCache& cache,

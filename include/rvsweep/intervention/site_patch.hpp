@@ -1,5 +1,6 @@
 #pragma once
-// Patches inside the forward pass: some tokens of base at a site become the donor's.
+// Patches inside the forward pass: some tokens of base at a site become the donor's, or what the
+// donor's make of them.
 #include <vector>
 
 #include "rvsweep/intervention/compiled_row.hpp"
@@ -12,10 +13,11 @@ namespace rvsweep {
 /// The edits of one forward pass over a batch of rows, with what proves them.
 struct PassEdits {
   std::vector<SiteEdit> edits;
-  std::vector<SiteCapture> captures;  // of what each edit gives, for change()
-  std::vector<at::Tensor> old;        // base's values there, 0 where base has none
-  std::vector<at::Tensor> written;    // float32 [rows, queries, heads, 1], 1 where a row is written
-  std::vector<std::int64_t> patch;    // whose edit it is, by place in CompiledRow::sites
+  std::vector<SiteCapture> captures;  // of what each edit gives, then of what stood there before
+  std::vector<at::Tensor> old;      // what replaced values are compared with: base's there, 0 where
+                                    // base has none; undefined: what the site gave before its edits
+  std::vector<at::Tensor> written;  // float32 [rows, queries, heads, 1], 1 where a row is written
+  std::vector<std::int64_t> patch;  // whose edit it is, by place in CompiledRow::sites
 
   bool empty() const { return edits.empty(); }
   /// Squared change by every patch of every row in a pass that filled `filled`, which begins with

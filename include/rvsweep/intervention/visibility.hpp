@@ -12,8 +12,9 @@ namespace rvsweep {
 ///   append    P and all fed tokens;
 ///   frozen    P and the token being fed;
 ///   compound  P counted t + 1 times, and all fed tokens.
-/// The same for every step, and for steps that are fed at once.
+/// The same for every step from `step` up to the next at which a cache is patched, and for such
+/// steps that are fed at once.
 LayerVisibility visibility_of(const std::vector<CompiledRow>& rows, std::int64_t n_layers,
-                              std::int64_t prompt_columns);
+                              std::int64_t prompt_columns, std::int64_t step = 0);
 
 }  // namespace rvsweep

@@ -27,4 +27,7 @@ using TensorIndex = std::map<std::string, TensorEntry>;
 /// disagreeing.
 TensorIndex read_safetensors_index(const std::filesystem::path& folder);
 
+/// The same of one file.
+TensorIndex read_safetensors_file(const std::filesystem::path& file);
+
 }  // namespace rvsweep

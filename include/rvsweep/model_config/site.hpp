@@ -14,6 +14,10 @@ enum class Site { resid_pre, q, k, v, z, attn_out, mlp_out, resid_post };
 /// Which heads divide a site's vector.
 enum class SiteHeads { none, kv, query };
 
+/// What becomes of values x of a site where v is given, by heads: (1 - w) x + w v, x + w v,
+/// x + w |x| v / |v|, x - w (x v / v v) v, x + w x.
+enum class SiteOperation { replace, add, add_of_norm, project_out, scale };
+
 struct SiteInfo {
   Site site;
   std::string name;  // of the arm, and in messages

@@ -2,6 +2,7 @@
 // Arms: what is done to a pair, as a list of patches. How an arm is written in a config, with its
 // settings and defaults, is one table in arm_forms.cpp; controls are one in control.cpp.
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <set>
 #include <string>
@@ -32,7 +33,9 @@ enum class Derivation { none, zero, gaussian, shuffled, mean };
 struct Donor {
   DonorPrompt prompt = DonorPrompt::pair;
   Derivation derivation = Derivation::none;
-  std::int32_t number = 1;  // other_*: of the prompts that follow, from 1
+  std::int32_t number = 1;     // other_*: of the prompts that follow, from 1
+  std::string direction = {};  // name of the vectors that are given instead, see directions.hpp
+  std::string file = {};       // that holds them
 };
 
 /// What an arm is a control by (see control.cpp).
@@ -52,6 +55,16 @@ enum class Control {
   random_layers
 };
 
+/// Steps [from, until) of generation. Step 0 is the pass over the prompt, b[n-1] included, from
+/// which g_1 is drawn; step t feeds g_t.
+struct Steps {
+  static constexpr auto no_end = std::numeric_limits<std::int64_t>::max();
+  std::int64_t from = 0, until = no_end;
+
+  bool contains(std::int64_t step) const { return from <= step && step < until; }
+  bool operator==(const Steps&) const = default;
+};
+
 /// Values of a site (v_proj, resid_pre, ...), replaced inside the forward pass at `positions` of
 /// all the prompt's tokens or, without them, at its last tokens up to the window's end.
 struct SiteTarget {
@@ -60,14 +73,20 @@ struct SiteTarget {
   WindowPolicy window_policy = WindowPolicy::refuse;
   Decode decode = Decode::prefill;
   std::optional<Positions> positions = {};
+  Steps steps = {};  // of decode=persist
+  SiteOperation operation = SiteOperation::replace;
+  double amount = 1;  // add: how many times what is added; scale: the factor
+
+  bool reads_donor() const { return operation != SiteOperation::scale; }
 };
 
-/// Cells of the prompt's cache, replaced before the first token is fed.
+/// Cells of the prompt's cache, replaced before a step feeds its token.
 struct CacheTarget {
   What what = What::kv;
   Positions positions = {};
   Growth growth = Growth::append;
   Align align = Align::rerotate;
+  std::int64_t at_step = 0;  // that step, see Steps
 };
 
 struct Patch {
@@ -112,8 +131,8 @@ std::string kind_name(const Arm& arm);
 /// How many heads a patch chooses from: those of its site, KV heads of the cache.
 std::int64_t heads_of(const Patch& patch, const ModelConfig& model);
 
-/// What hinders two patches of the cache from writing one layer in turn: unlike growth, or
-/// positions=all, which gives the layer other cells. Empty where nothing does.
+/// What hinders two patches of the cache from writing one layer in turn: unlike growth or at_step,
+/// or positions=all, which gives the layer other cells. Empty where nothing does.
 std::string cache_conflict(const std::vector<Patch>& patches);
 
 /// The most tokens of a window that a patch of a site writes; at least `window`.

@@ -52,6 +52,12 @@ struct PlannedPrompt {
 /// Tokens of the distinct donor-side prompts, by direction: the sources, the bases.
 using MeanPrompts = std::array<std::vector<std::vector<std::int32_t>>, 2>;
 
+/// What a mean difference is fitted on, see directions.hpp.
+struct DirectionFit {
+  MeanPrompts prompts;          // of A and of B, up to the window's end
+  std::set<std::string> units;  // what ties prompts together, of all that are fitted on
+};
+
 /// In place of a prompt index: the shipped neutral text.
 inline constexpr PromptIndex filler_prompt{-1};
 
@@ -135,6 +141,7 @@ struct Plan {
   std::vector<std::int32_t> prompt_places;  // by number, where numbers are not the places
   std::vector<std::int64_t> row_places;     // the same
   MeanPrompts mean_prompts;                 // of the mean control; else empty
+  std::map<std::string, DirectionFit> direction_fits;  // by the names of mean differences
   std::int64_t early_layer = 0, late_layer = 0;
   std::int64_t bundle_rows = 0;
   std::int64_t tokens_after_window = 0;  // the most of any prompt

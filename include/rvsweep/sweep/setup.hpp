@@ -2,6 +2,7 @@
 // From a configuration to a plan, before weights are read.
 #include <string>
 
+#include "rvsweep/experiment/directions.hpp"
 #include "rvsweep/model/weight_source.hpp"
 #include "rvsweep/plan/plan.hpp"
 #include "rvsweep/storage/plan_file.hpp"
@@ -28,6 +29,7 @@ struct SweepSetup {
   FileFingerprints files;
   Target target;  // resolved
   Plan plan;
+  DirectionFiles direction_files;
 };
 
 /// `target` overrides what the configuration says (a resumed sweep keeps its own); its empty fields

@@ -25,7 +25,7 @@ inline const std::vector<RepeatableOperators> repeatable_operators{
       "exp",         "ge",           "gt",           "gelu",        "isfinite", "le",      "lerp",
       "logical_and", "logical_and_", "logical_not_", "logical_or_", "lt",       "minimum", "mul",
       "mul_",        "ne",           "nextafter",    "rsqrt",       "silu",     "sin",     "square",
-      "sub",         "sub_",         "tanh_"}},
+      "sqrt",        "sub",          "sub_",         "tanh_"}},
     {"Additions by atomics, whose order changes; each row is added to once", {"index_add_"}},
     {"Reductions in a tree that the shape decides (ATen's Reduce.cuh and SoftMax.cu)",
      {"amax", "argmax", "layer_norm", "log_softmax", "logsumexp", "mean", "softmax", "sum"}},

@@ -1,0 +1,97 @@
+#include "rvsweep/experiment/directions.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/InferenceMode.h>
+
+#include <cmath>
+
+#include "experiment/prompt_batches.hpp"
+#include "rvsweep/core/hash.hpp"
+#include "rvsweep/intervention/derived_donors.hpp"
+#include "rvsweep/intervention/site_patch.hpp"
+#include "rvsweep/kernels/device_error.hpp"
+#include "rvsweep/plan/directions.hpp"
+
+// Shapes: L layers, heads and dim of a site.
+
+namespace rvsweep {
+namespace {
+
+struct Maker {
+  const Transformer& model;
+  std::uint64_t seed;
+  const DirectionFiles& files;
+  const std::map<std::string, MeanPrompts>& fitted_on;
+
+  std::vector<std::int64_t> shape(Site site) const {
+    const ModelConfig& config = model.config();
+    return {config.n_layers, site_heads(site, config), site_dim(site, config)};
+  }
+
+  /// float64 [L, heads, dim] on the CPU.
+  at::Tensor made(Site site, const std::string& name) const {
+    if (name.starts_with(direction::file))
+      return at::tensor(files.at({site, name}), at::kDouble).view(shape(site));
+    if (name.starts_with(direction::drawn_like))
+      return drawn(site, made(site, name.substr(direction::drawn_like.size())));
+    if (name == direction::random)
+      return drawn(site, at::full(shape(site), 1 / std::sqrt(shape(site)[2]), at::kDouble));
+    const MeanPrompts& prompts = fitted_on.at(name);
+    return mean_at_last_token(site, prompts[0]) - mean_at_last_token(site, prompts[1]);
+  }
+
+  at::Tensor drawn(Site site, const at::Tensor& like) const {
+    std::vector<at::Tensor> layers;
+    for (std::int64_t layer = 0; layer < like.size(0); ++layer)
+      layers.push_back(gaussian_like(like.narrow(0, layer, 1), 0,
+                                     xxh3_fields({std::to_string(seed), "direction",
+                                                  info_of(site).name, std::to_string(layer)})));
+    return at::stack(layers).squeeze(1);
+  }
+
+  at::Tensor mean_at_last_token(Site site, const PromptTokens& prompts) const {
+    const auto L = model.config().n_layers;
+    at::Tensor sum = at::zeros(shape(site), at::kDouble);
+    in_batches(prompts, [&](const PromptTokens& batch, std::int64_t rows, std::int64_t columns) {
+      std::vector<SiteCapture> captures;
+      for (std::int64_t layer = 0; layer < L; ++layer) captures.push_back({site, layer, 1});
+      ForwardInput input;
+      input.captures = &captures;
+      input.last_kv_layer = last_layer_for(captures, L);
+      KvCache cache = KvCache::allocate(model.config(), model.placement(), rows, columns);
+      feed_prompts(model, batch, input, cache);
+      for (std::int64_t layer = 0; layer < L; ++layer)
+        sum[layer] += captures[layer]
+                          .values.narrow(0, 0, std::ssize(batch))
+                          .to(at::kCPU, at::kDouble)
+                          .sum(at::IntArrayRef{0, 1});
+    });
+    return sum / static_cast<double>(prompts.size());
+  }
+};
+
+}  // namespace
+
+Directions directions_of(const Transformer& model, const std::vector<Arm>& arms, std::uint64_t seed,
+                         const DirectionFiles& files,
+                         const std::map<std::string, MeanPrompts>& fitted_on) {
+  const c10::InferenceMode no_autograd;
+  const Maker maker{model, seed, files, fitted_on};
+  Directions directions;
+  for (const Arm& arm : arms)
+    for (const Patch& patch : arm.patches) {
+      const std::string& name = patch.donor.direction;
+      if (name.empty() || directions.contains({patch.site()->site, name})) continue;
+      directions[{patch.site()->site, name}] = naming_device_errors(
+          model.placement().device, "a mean difference needs GPUs with more memory", [&] {
+            return maker.made(patch.site()->site, name).to(at::kFloat).to(model.placement().device);
+          });
+    }
+  return directions;
+}
+
+}  // namespace rvsweep
