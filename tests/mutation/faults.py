@@ -233,8 +233,8 @@ FAULTS = [
     fault(
         "generated tokens patched with the first of the positions",
         "intervention/compiled_row.cpp",
-        "std::optional(patch.cells.back().donor)",
-        "std::optional(patch.cells.front().donor)",
+        "return patch.cells.back().donor;",
+        "return patch.cells.front().donor;",
         "intervention CompiledRow.PersistGoesOnWithTheLastOfThePositions",
     ),
     fault(
