@@ -78,8 +78,8 @@ void pack_for_gpu(Plan& plan, const PlanInput& input, const Donors& donors) {
         dtype == "float32" ? "use bfloat16 or a larger GPU" : "use a larger GPU");
   const auto pack = [&](std::int64_t rows) {
     plan.bundle_rows = rows;
-    plan.bundles = before == nullptr ? std::vector<PlannedBundle>() : before->bundles;
-    return !pack_bundles(plan, config, model, donors, before, &limit);
+    plan.bundles = input.before ? input.before->bundles : std::vector<PlannedBundle>();
+    return !pack_bundles(plan, input.config, input.model, donors, input.before, &limit);
   };
   if (pack(plan.bundle_rows) || !config.bundle_rows) return;
   std::int64_t rows = *config.bundle_rows;
