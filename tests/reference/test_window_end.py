@@ -42,7 +42,6 @@ def study(rvsweep, demo_model, tmp_path_factory) -> RandomStudy:
         RowSpec("resid_pre", (15,), window=WINDOW, window_policy="shrink"),
         RowSpec("kv_cache", tuple(range(15, 30)), window=WINDOW),
         RowSpec("kv_cache", tuple(range(15, 30)), window=WINDOW, entry="refeed", align="as_is"),
-        RowSpec("resid_pre", (15,), site_positions=f"span:{random_arms.SPAN}"),
     ]
     rows = [Row(f"a{i}" if arm.patched else arm.kind, arm) for i, arm in enumerate(arms)]
     line_of = {row.label: random_arms.arm_line(row.arm, folder / "none", WINDOW) for row in rows if row.arm.patched}
