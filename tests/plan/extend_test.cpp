@@ -26,6 +26,7 @@ PromptSet larger_prompts() {
   set.pairs[0].id = "pair-0";
   set.pairs[1].id = "new";
   set.pairs[2].id = "pair-1";
+  set.pairs[2].answers = prompt_set(old_texts).pairs[1].answers;
   return set;
 }
 
