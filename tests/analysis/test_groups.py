@@ -17,6 +17,8 @@ from rvsweep.stats.group_separation import auroc, group_separations
 from rvsweep.stats.outcome_table import outcome_table
 from rvsweep.stats.resampling import Bootstrap
 
+KEYWORDS = next(outcome for outcome in BEHAVIOUR if outcome.name == "keyword_count")
+
 
 def test_trend_is_the_least_squares_slope_with_hc3_errors():
     random = np.random.default_rng(1)
@@ -69,7 +71,7 @@ def test_effects_are_means_over_the_pairs_of_a_group(results_file):
         columns["prompts/group"] = [f"recursive_l{i % 3 + 1}" for i in range(9)] + ["factual"] * 9
 
     results = read_results(results_file(pairs=9, edit=edit))
-    table = outcome_table(results, BEHAVIOUR[0], Bootstrap(500), Margin())
+    table = outcome_table(results, KEYWORDS, Bootstrap(500), Margin())
     found = group_effects(results, table, Bootstrap(500))
     assert found.groups == ["recursive_l1", "recursive_l2", "recursive_l3"] and found.dosed
     for line in found.lines:
@@ -80,7 +82,7 @@ def test_effects_are_means_over_the_pairs_of_a_group(results_file):
 
 def test_one_group_gives_no_section(results_file):
     results = read_results(results_file())
-    table = outcome_table(results, BEHAVIOUR[0], Bootstrap(500), Margin())
+    table = outcome_table(results, KEYWORDS, Bootstrap(500), Margin())
     assert group_effects(results, table, Bootstrap(500)) is None
 
 

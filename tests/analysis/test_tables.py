@@ -14,6 +14,8 @@ from rvsweep.stats.equivalence import Margin
 from rvsweep.stats.outcome_table import outcome_table
 from rvsweep.stats.resampling import Bootstrap
 
+KEYWORDS = next(outcome for outcome in BEHAVIOUR if outcome.name == "keyword_count")
+
 
 @pytest.fixture
 def study_file(results_file):
@@ -96,7 +98,7 @@ def test_a_spectrum_of_rank_one_has_the_least_of_everything(results_file):
 def test_contrasts_hold_arms_against_recipient_and_controls(study_file):
     study = load(study_file, bootstrap=Bootstrap(500))
     found = study.contrasts("keyword_count").set_index(["arm", "versus"])
-    table = outcome_table(read_results(study_file), BEHAVIOUR[0], Bootstrap(500), Margin())
+    table = outcome_table(read_results(study_file), KEYWORDS, Bootstrap(500), Margin())
     values = dict(zip([arm[0] for arm in layer_scan()], table.values.T, strict=True))
     d = values["kv 15:20"] - values["kv 15:20 | gaussian"]
     assert found.loc[("kv 15:20", "kv 15:20 | gaussian"), "difference"] == pytest.approx(d.mean())

@@ -45,13 +45,14 @@ std::vector<Case> cases() {
       logprob{.prompt_logprob = true};
   const std::vector<std::string> mixed{"base", "source", "v_proj layers=1 decode=persist",
                                        "kv_cache layers=1:2"},
-      site{"v_proj layers=1"}, cache{"kv_cache layers=0:1"},
-      compound{"kv_cache layers=1:3 growth=compound"};
+      site{"v_proj layers=1"}, anywhere{"v_proj layers=1 positions=all"},
+      cache{"kv_cache layers=0:1"}, compound{"kv_cache layers=1:3 growth=compound"};
   return {{"prefill", model(2), mixed, {24, 96, 1}, 4},
           {"prefill", model(2), mixed, {48, 96, 8, 8, 8}, 4},
           {"prefill", model(2), mixed, {48, 96, 8, 8, 8}, 4, logprob},
           {"prompt_logprob", model(2, 8192), mixed, {16, 96, 1, 8, 8}, 4, logprob},
           {"patches", model(4), site, {8, 96, 48}, 8},
+          {"patches", model(4), anywhere, {8, 96, 48}, 8},
           {"patches", model(1), cache, {8, 96, 48}, 8},
           {"decoding", model(4, 4096), mixed, {8, 64, 32, 8, 8}, 16},
           {"decoding", model(4, 4096), mixed, {8, 64, 32, 8, 8}, 16, {}, {.top_p = 0.9}},

@@ -42,6 +42,7 @@ def study(rvsweep, demo_model, tmp_path_factory) -> RandomStudy:
         RowSpec("resid_pre", (15,), window=WINDOW, window_policy="shrink"),
         RowSpec("kv_cache", tuple(range(15, 30)), window=WINDOW),
         RowSpec("kv_cache", tuple(range(15, 30)), window=WINDOW, entry="refeed", align="as_is"),
+        RowSpec("resid_pre", (15,), site_positions=f"span:{random_arms.SPAN}"),
     ]
     rows = [Row(f"a{i}" if arm.patched else arm.kind, arm) for i, arm in enumerate(arms)]
     line_of = {row.label: random_arms.arm_line(row.arm, folder / "none", WINDOW) for row in rows if row.arm.patched}
@@ -80,7 +81,7 @@ def test_prompt_spectra_end_at_the_users_last_token(study):
 
 def test_rows_follow_the_reference(study):
     refused = [row for row in study.rows if row.status == "refused"]
-    assert {row.row.label for row in refused} == {"a2", "a3", "a2 | gaussian", "a2 | self"}  # the user's text is short
+    assert {row.row.label for row in refused} == {"a2", "a3", "a7", "a2 | gaussian", "a2 | self"}  # the user's text is short
     for row in study.rows:
         assert (row.status == "ok") == isinstance(row.reference, Trajectory), row.name
         if row.status != "ok":
