@@ -27,8 +27,13 @@ constexpr auto ok = static_cast<std::int8_t>(RowStatus::ok),
 std::string unproven(const Arm& arm, const CompiledRow& plan, const RowProof& proof,
                      std::int64_t n_steps) {
   std::vector<std::size_t> without_effect;
+  // Base has no value at a generated token: what replaces there is a change, zeros too.
+  const auto adds = [&](const CompiledSitePatch& patch) {
+    return patch.operation == SiteOperation::replace && patch.generated_in(n_steps) > 0;
+  };
   for (const CompiledSitePatch& patch : plan.sites)
-    if (!patch.neutral && proof[patch.place].change_squared == 0 && patch.steps.from < n_steps)
+    if (!patch.neutral && proof[patch.place].change_squared == 0 && patch.steps.from < n_steps &&
+        !adds(patch))
       without_effect.push_back(patch.place);
   for (const CompiledCachePatch& patch : plan.cache)
     if (!patch.neutral && proof[patch.place].change_squared == 0 && patch.at_step < n_steps &&

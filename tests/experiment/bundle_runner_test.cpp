@@ -519,6 +519,16 @@ TEST(BundleRunner, CellsAddedAreAChangeWhateverTheyHold) {
   EXPECT_GT(column(result.rows, columns::kl_first)[1], 0.0);
 }
 
+TEST(BundleRunner, ZerosAtGeneratedTokensAreAChange) {
+  Study study({"base", "v_proj layers=1 decode=persist from_step=1"});
+  study.bundle.derived = {{Derivation::zero, -1, 23}};
+  study.bundle.rows[1].donors[0].index = 2;
+  BundleResult result = study.run();
+  expect_all_ok(result);
+  EXPECT_GT(column(result.rows, columns::cells_changed)[1], 0);
+  EXPECT_EQ(column(result.rows, columns::change_norm)[1], 0.0);
+}
+
 TEST(BundleRunner, ShortPromptsRunWithoutGeometry) {
   Study study({"base", "kv_cache layers=1:4"}, 3, 23);
   BundleResult result = study.run();

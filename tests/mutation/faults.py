@@ -26,6 +26,13 @@ def fault(what: str, file: str, old: str, new: str, test: str) -> Fault:
 
 FAULTS = [
     fault(
+        "zeros at generated tokens taken for no change",
+        "experiment/bundle_runner.cpp",
+        "        !adds(patch))",
+        "        true)",
+        "experiment BundleRunner.ZerosAtGeneratedTokensAreAChange",
+    ),
+    fault(
         "cells of a compound cache counted once against the sliding window",
         "plan/refusal.cpp",
         "return fed * (patched + 1);",
