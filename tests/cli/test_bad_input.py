@@ -364,7 +364,7 @@ CASES: dict[str, tuple[Callable[[Job], object], list[str]]] = {
     ),
     "shard missing": (
         lambda j: write_index(j, **{NORM: "model-00002-of-00002.safetensors"}),
-        ["{model}/model-00002-of-00002.safetensors", "cannot be read"],
+        ["{model}/model.safetensors", "{model}/model.safetensors.index.json", "model-00002-of-00002.safetensors"],
     ),
     "tensor not in its shard": (
         lambda j: write_index(j, **{"model.extra.weight": "model.safetensors"}),
