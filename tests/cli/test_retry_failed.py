@@ -10,7 +10,6 @@ import pytest
 import xxhash
 
 from processes import segments
-from prompt_texts import text_of_length, write_pairs
 from rvsweep_cli import read_results
 from sweep_job import assert_same_results
 
@@ -68,11 +67,8 @@ def test_a_retry_that_is_stopped_keeps_the_failed_rows(sweep, copy_of_finished):
 
 
 def test_rows_that_fail_every_time_end_with_3(sweep, tmp_path):
-    # V at layer 0 depends on the token alone, so equal last tokens leave nothing for the patch to change.
-    tail = text_of_length(sweep.tokenizer, 30, seed=7)
-    pairs = [{"pair": "same tail", "source": "Water. " + tail, "base": "Observe it. " + tail}, sweep.pairs[0]]
-    prompts = write_pairs(tmp_path / "pairs.jsonl", pairs)
-    sets = ["--set", f"prompts.file={prompts}", "--set", "sweep.arm=base", "--set", "sweep.arm=v_proj layers=0"]
+    # What is added is lost in the rounding of float32.
+    sets = ["--set", "sweep.arm=base", "--set", "sweep.arm=v_proj layers=0 op=add scale=1e-30"]
     out = tmp_path / "out"
     sweep.run(out, *sets, expect=3)
     first = read_results(out / "results.h5").rows
