@@ -362,12 +362,13 @@ TEST(BundleRunner, ACacheIsPatchedBeforeItsStep) {
 }
 
 TEST(BundleRunner, ARowThatEndsBeforeItsPatchBeginsIsAResult) {
-  Study study(
-      {"base", "resid_pre layers=2 decode=persist from_step=9", "kv_cache layers=1:3 at_step=9"});
+  Study study({"base", "resid_pre layers=2 decode=persist from_step=9",
+               "kv_cache layers=1:3 at_step=9", "source"});
   BundleResult free_run = study.run();
   study.settings.stop_tokens = {item(free_run, columns::tokens, 0)[1]};
   BundleResult result = study.run();
   expect_all_ok(result);
+  ASSERT_GT(column(result.rows, columns::n_generated)[3], 9);  // another row goes on beyond that
   for (const std::size_t row : {1, 2}) {
     EXPECT_LT(column(result.rows, columns::n_generated)[row], 9);
     EXPECT_EQ(column(result.rows, columns::cells_changed)[row], 0);
