@@ -112,13 +112,15 @@ void write_prompts(const Handle& file, const Plan& plan) {
   const std::int64_t items = std::ssize(prompts);
   write_values(group, prompt_id, items, [&](auto p) { return std::string(plan.prompt_ids[p]); });
   write_values(group, prompt_text, items, [&](auto p) { return plan.texts[p]; });
-  for (const auto& [spec, of_some] :
-       {std::pair(&prompt_opening, &plan.openings), std::pair(&prompt_spans, &plan.spans)})
-    if (!of_some->empty())
-      write_values(group, *spec, items, [&](auto p) {
-        const auto found = of_some->find(p);
-        return found == of_some->end() ? std::string() : found->second;
-      });
+  const auto write_of_some = [&](const ColumnSpec& spec, const auto& of_some) {
+    if (of_some.empty()) return;
+    write_values(group, spec, items, [&](auto p) {
+      const auto found = of_some.find(p);
+      return found == of_some.end() ? std::string() : found->second;
+    });
+  };
+  write_of_some(prompt_opening, plan.openings);
+  write_of_some(prompt_spans, plan.spans);
   write_values(group, prompt_group, items,
                [&](auto p) { return plan.groups[static_cast<std::size_t>(prompts[p].group)]; });
   if (std::ranges::any_of(plan.clusters, [](const auto& name) { return !name.empty(); }))
@@ -280,15 +282,16 @@ void read_items(const std::filesystem::path& plan, const Handle& file, StoredSwe
       sweep.prompts.cluster = read_text_store(prompts, prompt_cluster);
     h5::read_texts(prompts, prompt_text,
                    [&](const std::string& text) { sweep.prompts.text.add(text); });
-    for (const auto& [spec, of_some] : {std::pair(&prompt_opening, &sweep.prompts.opening),
-                                        std::pair(&prompt_spans, &sweep.prompts.spans)}) {
+    const auto read_of_some = [&](const ColumnSpec& spec, auto& of_some) {
       std::size_t place = 0;
-      if (h5::has_dataset(prompts, spec->name))
-        h5::read_texts(prompts, *spec, [&](const std::string& text) {
-          if (!text.empty()) (*of_some)[place] = text;
+      if (h5::has_dataset(prompts, spec.name))
+        h5::read_texts(prompts, spec, [&](const std::string& text) {
+          if (!text.empty()) of_some[place] = text;
           ++place;
         });
-    }
+    };
+    read_of_some(prompt_opening, sweep.prompts.opening);
+    read_of_some(prompt_spans, sweep.prompts.spans);
     const Handle pairs = h5::open_group(file, "pairs");
     sweep.pairs.id = read_text_store(pairs, pair_id);
     sweep.pairs.source = h5::read_values<std::int32_t>(pairs, pair_source);
