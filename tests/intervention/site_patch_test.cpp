@@ -158,7 +158,7 @@ TEST(SitePatch, TokensBeforeTheWindowAreFedWithTheRowsThatReachThem) {
     }
     return tokens;
   };
-  EXPECT_EQ(changed(0, 1), (std::vector<std::int64_t>{1, 5}));
+  ASSERT_EQ(changed(0, 1), (std::vector<std::int64_t>{1, 5}));
   EXPECT_EQ(changed(1, 1), (std::vector<std::int64_t>{n - 2}));
   EXPECT_EQ(changed(0, 2).front(), 1);  // and what attends to it
   EXPECT_TRUE(

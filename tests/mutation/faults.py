@@ -283,7 +283,7 @@ FAULTS = [
         "dropped tokens of a site left out of the proof",
         "experiment/decode.cpp",
         "proof[patch.place].cells_dropped += patch.cells_dropped * layer_heads(patch);",
-        "",
+        "proof[patch.place].cells_dropped += 0;",
         "experiment BundleRunner.CountsTheCellsThatWereWritten",
     ),
     fault(
