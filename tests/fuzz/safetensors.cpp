@@ -9,8 +9,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   const bool is_index = all.starts_with('i');
   const auto file = testing::file_of(
       is_index ? "model.safetensors.index.json" : "model.safetensors", all.substr(is_index));
-  const int result =
-      testing::taken_or_refused([&] { read_safetensors_index(file.parent_path()); });
+  const int result = testing::taken_or_refused([&] { read_safetensors_index(file.parent_path()); });
   std::filesystem::remove(file);
   return result;
 }
