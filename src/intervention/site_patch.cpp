@@ -122,6 +122,25 @@ at::Tensor weight_of(const std::vector<CompiledRow>& plans, const EditKind& kind
   return at::tensor(weight, at::kFloat).view({-1, 1, 1, 1});
 }
 
+/// A kind with what all layers of its site share.
+struct MappedKind {
+  EditKind kind;
+  SiteMap map;
+  at::Tensor weight;  // as weight_of
+};
+
+std::vector<MappedKind> mapped_kinds(const std::vector<CompiledRow>& plans, Site site,
+                                     const std::vector<std::int64_t>& first_token,
+                                     std::int64_t queries) {
+  std::vector<MappedKind> mapped;
+  for (EditKind& kind : kinds_of(plans, site)) {
+    SiteMap map = site_map(kind, plans, first_token, queries);
+    at::Tensor weight = weight_of(plans, kind);
+    mapped.push_back({std::move(kind), std::move(map), std::move(weight)});
+  }
+  return mapped;
+}
+
 /// The suffix queries of a padded batch of rows: the last `queries` tokens with cells.
 struct Suffix {
   at::Tensor positions;                   // int64 [rows, queries]
@@ -249,11 +268,13 @@ PassEdits pass_edits(const Transformer& model, const ContextState& contexts,
   const auto device = placement.device;
   PassEdits result;
   std::vector<SiteCapture> before;
-  for (const SiteCapture& capture : contexts.sites)
-    for (const EditKind& kind : kinds_of(plans, capture.site)) {
+  std::map<Site, std::vector<MappedKind>> known;
+  for (const SiteCapture& capture : contexts.sites) {
+    const auto [of_site, is_new] = known.try_emplace(capture.site);
+    if (is_new) of_site->second = mapped_kinds(plans, capture.site, first_token, queries);
+    for (const auto& [kind, map, weight] : of_site->second) {
       const at::Tensor written = written_at(capture, kind, plans, first_token, queries);
       if (!written.defined()) continue;
-      const SiteMap map = site_map(kind, plans, first_token, queries);
       SiteEdit edit{capture.site, capture.layer, {}, {}, kind.operation};
       if (!kind.direction.empty())
         edit.values = contexts.directions->at({kind.site, kind.direction})
@@ -262,7 +283,7 @@ PassEdits pass_edits(const Transformer& model, const ContextState& contexts,
                           .unsqueeze(0);
       else if (kind.operation != SiteOperation::scale)
         edit.values = gather_rows(capture.values, map.donors, map.donor_from_end, device);
-      edit.weight = (written * weight_of(plans, kind)).to(device);
+      edit.weight = (written * weight).to(device);
       result.edits.push_back(std::move(edit));
       result.captures.push_back({capture.site, capture.layer, queries});
       if (kind.operation == SiteOperation::replace) {
@@ -275,6 +296,7 @@ PassEdits pass_edits(const Transformer& model, const ContextState& contexts,
       result.written.push_back(written.to(device));
       result.patch.push_back(static_cast<std::int64_t>(kind.index));
     }
+  }
   result.captures.insert(result.captures.end(), before.begin(), before.end());
   return result;
 }

@@ -9,7 +9,6 @@
 #include <algorithm>
 
 namespace rvsweep {
-
 namespace {
 
 /// A copy of the last queries of `x`, after zeros where it has fewer.
@@ -20,17 +19,6 @@ at::Tensor last_queries(const at::Tensor& x, std::int64_t queries) {
   shape[1] = missing;
   return at::cat({at::zeros(shape, x.options()), x}, 1);
 }
-
-}  // namespace
-
-bool has_edits(const std::vector<SiteEdit>& edits, const std::vector<SiteCapture>* captures,
-               Site site, std::int64_t layer) {
-  const auto here = [&](const auto& x) { return x.site == site && x.layer == layer; };
-  return std::ranges::any_of(edits, here) ||
-         (captures != nullptr && std::ranges::any_of(*captures, here));
-}
-
-namespace {
 
 at::Tensor along_heads(const at::Tensor& a, const at::Tensor& b) {
   return (a * b).sum(-1, /*keepdim=*/true);
@@ -54,6 +42,13 @@ at::Tensor edited(const SiteEdit& edit, const at::Tensor& values) {
 }
 
 }  // namespace
+
+bool has_edits(const std::vector<SiteEdit>& edits, const std::vector<SiteCapture>* captures,
+               Site site, std::int64_t layer) {
+  const auto here = [&](const auto& x) { return x.site == site && x.layer == layer; };
+  return std::ranges::any_of(edits, here) ||
+         (captures != nullptr && std::ranges::any_of(*captures, here));
+}
 
 at::Tensor apply_edits(const std::vector<SiteEdit>& edits, std::vector<SiteCapture>* captures,
                        Site site, std::int64_t layer, const at::Tensor& x) {

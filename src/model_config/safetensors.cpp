@@ -75,7 +75,9 @@ void check_overlap(const std::filesystem::path& file, const TensorIndex& tensors
       throw InputError(file.string(), "two tensors share bytes", copy_again);
 }
 
-TensorIndex read_header(const std::filesystem::path& file) {
+}  // namespace
+
+TensorIndex read_safetensors_file(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
   if (!stream || std::filesystem::is_directory(file))
     throw InputError(file.string(), "cannot be read", "model.path needs its weights");
@@ -107,6 +109,8 @@ TensorIndex read_header(const std::filesystem::path& file) {
   return tensors;
 }
 
+namespace {
+
 TensorIndex read_shards(const std::filesystem::path& folder, const std::filesystem::path& index) {
   const json object = parse_json(read_file(index).value_or(""), index.string(), copy_again);
   std::map<std::string, std::string> weight_map;
@@ -126,7 +130,7 @@ TensorIndex read_shards(const std::filesystem::path& folder, const std::filesyst
                        "remove the weights that are not the model's, and the index if it is not");
   TensorIndex all;
   for (const auto& shard : shards) {
-    for (auto& [name, entry] : read_header(folder / shard)) {
+    for (auto& [name, entry] : read_safetensors_file(folder / shard)) {
       const auto listed = weight_map.find(name);
       if (listed == weight_map.end() || listed->second != shard)
         throw InputError(index.string(), "does not list tensor " + name + " of " + shard,
@@ -150,9 +154,7 @@ TensorIndex read_safetensors_index(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(single))
     throw InputError(folder.string(), "holds neither model.safetensors nor its index",
                      "convert the weights to safetensors, or correct model.path");
-  return read_header(single);
+  return read_safetensors_file(single);
 }
-
-TensorIndex read_safetensors_file(const std::filesystem::path& file) { return read_header(file); }
 
 }  // namespace rvsweep

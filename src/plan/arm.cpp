@@ -37,6 +37,19 @@ std::string settings_of(const CacheTarget& cache, Entry entry) {
          (cache.at_step == 0 ? "" : " at_step=" + std::to_string(cache.at_step));
 }
 
+/// What the arms' positions of a kind say.
+template <class Value>
+std::set<Value> values_of(const std::vector<Arm>& arms, PositionsKind kind,
+                          Value Positions::*member) {
+  std::set<Value> values;
+  for (const Arm& arm : arms)
+    for (const Patch& patch : arm.patches)
+      if (const Positions* positions = patch.positions();
+          positions != nullptr && positions->kind == kind)
+        values.insert(positions->*member);
+  return values;
+}
+
 /// The direction in place of a donor, that of the arm in its control too.
 std::string along(const Donor& donor) {
   if (donor.direction.empty()) return "";
@@ -111,23 +124,11 @@ bool reach_beyond_windows(const std::vector<Arm>& arms, std::int64_t window) {
 }
 
 std::set<std::set<std::string>> word_lists(const std::vector<Arm>& arms) {
-  std::set<std::set<std::string>> lists;
-  for (const Arm& arm : arms)
-    for (const Patch& patch : arm.patches)
-      if (const Positions* positions = patch.positions();
-          positions != nullptr && positions->kind == PositionsKind::keywords)
-        lists.insert(positions->words);
-  return lists;
+  return values_of(arms, PositionsKind::keywords, &Positions::words);
 }
 
 std::set<std::string> names_of_spans(const std::vector<Arm>& arms) {
-  std::set<std::string> names;
-  for (const Arm& arm : arms)
-    for (const Patch& patch : arm.patches)
-      if (const Positions* positions = patch.positions();
-          positions != nullptr && positions->kind == PositionsKind::named)
-        names.insert(positions->name);
-  return names;
+  return values_of(arms, PositionsKind::named, &Positions::name);
 }
 
 const Positions* Patch::positions() const {

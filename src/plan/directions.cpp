@@ -28,12 +28,6 @@ bool names_no_file(const std::string& text) {
          std::ranges::find(arm_text::direction, text) != arm_text::direction.end();
 }
 
-/// The name of the mean difference that a patch needs, its control's too; empty where none.
-std::string mean_difference_of(std::string name) {
-  if (name.starts_with(direction::drawn_like)) name.erase(0, direction::drawn_like.size());
-  return name.starts_with(direction::mean_difference) ? name : "";
-}
-
 std::string unit_of(const Plan& plan, PromptIndex place) {
   const PlannedPrompt& prompt = plan.prompts[static_cast<std::size_t>(place.value)];
   const std::string& cluster = plan.cluster(prompt);
@@ -142,6 +136,11 @@ Donor parse_direction(const std::string& text) {
                                  fmt::join(arm_text::direction, ", ")));
   }
   return donor;
+}
+
+std::string mean_difference_of(std::string name) {
+  if (name.starts_with(direction::drawn_like)) name.erase(0, direction::drawn_like.size());
+  return name.starts_with(direction::mean_difference) ? name : "";
 }
 
 std::map<std::string, DirectionFit> direction_fits(const Plan& plan, const ModelConfig& model,

@@ -102,16 +102,12 @@ std::int64_t layer_of(const ConfigValue& value, const char* key, std::int64_t n_
 }  // namespace
 
 Prompt Plan::prompt(std::size_t place) const {
-  const auto found = [&](const std::map<std::size_t, std::string>& of_some) {
-    const auto at = of_some.find(place);
-    return at == of_some.end() ? "" : at->second;
-  };
   return {std::string(prompt_ids[place]),
           texts[place],
           groups[static_cast<std::size_t>(prompts[place].group)],
-          found(openings),
+          text_of(openings, place),
           cluster(prompts[place]),
-          found(spans)};
+          text_of(spans, place)};
 }
 
 std::int64_t Plan::n_refused() const {

@@ -9,13 +9,9 @@
 namespace rvsweep {
 
 Prompt StoredSweep::prompt(std::size_t place) const {
-  const auto found = [&](const std::map<std::size_t, std::string>& of_some) {
-    const auto at = of_some.find(place);
-    return at == of_some.end() ? "" : at->second;
-  };
   return {std::string(prompts.id[place]),    prompts.text[place],
-          std::string(prompts.group[place]), found(prompts.opening),
-          std::string(cluster(place)),       found(prompts.spans)};
+          std::string(prompts.group[place]), text_of(prompts.opening, place),
+          std::string(cluster(place)),       text_of(prompts.spans, place)};
 }
 
 PromptPair StoredSweep::pair(std::size_t place) const {

@@ -112,12 +112,9 @@ void write_prompts(const Handle& file, const Plan& plan) {
   const std::int64_t items = std::ssize(prompts);
   write_values(group, prompt_id, items, [&](auto p) { return std::string(plan.prompt_ids[p]); });
   write_values(group, prompt_text, items, [&](auto p) { return plan.texts[p]; });
-  const auto write_of_some = [&](const ColumnSpec& spec, const auto& of_some) {
-    if (of_some.empty()) return;
-    write_values(group, spec, items, [&](auto p) {
-      const auto found = of_some.find(p);
-      return found == of_some.end() ? std::string() : found->second;
-    });
+  const auto write_of_some = [&](const ColumnSpec& spec, const TextsOfSome& of_some) {
+    if (!of_some.empty())
+      write_values(group, spec, items, [&](auto p) { return text_of(of_some, p); });
   };
   write_of_some(prompt_opening, plan.openings);
   write_of_some(prompt_spans, plan.spans);
@@ -282,7 +279,7 @@ void read_items(const std::filesystem::path& plan, const Handle& file, StoredSwe
       sweep.prompts.cluster = read_text_store(prompts, prompt_cluster);
     h5::read_texts(prompts, prompt_text,
                    [&](const std::string& text) { sweep.prompts.text.add(text); });
-    const auto read_of_some = [&](const ColumnSpec& spec, auto& of_some) {
+    const auto read_of_some = [&](const ColumnSpec& spec, TextsOfSome& of_some) {
       std::size_t place = 0;
       if (h5::has_dataset(prompts, spec.name))
         h5::read_texts(prompts, spec, [&](const std::string& text) {

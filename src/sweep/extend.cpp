@@ -58,7 +58,7 @@ bool same_pair_ids(const StoredSweep& stored, const Plan& asked) {
 
 bool is_fitted(const Arm& arm) {
   return std::ranges::any_of(arm.patches, [](const Patch& patch) {
-    return patch.donor.direction.find(direction::mean_difference) != std::string::npos;
+    return !mean_difference_of(patch.donor.direction).empty();
   });
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <set>
+#include <tuple>
 
 #include "rvsweep/core/builtin_files.hpp"
 #include "rvsweep/core/cores.hpp"
@@ -58,11 +59,13 @@ void add_fingerprints(const SweepConfig& config, const TokenSets& sets, const Pl
 /// What the files of directions hold, which must be what the configuration says.
 DirectionFiles read_directions(const std::vector<Arm>& arms, const ModelConfig& model) {
   DirectionFiles files;
+  std::set<std::tuple<Site, std::string, std::string>> read;  // by many arms
   for (const Arm& arm : arms)
     for (const Patch& patch : arm.patches) {
       const std::string& file = patch.donor.file;
       if (file.empty()) continue;
       const Site site = patch.site()->site;
+      if (!read.emplace(site, file, patch.donor.direction).second) continue;
       const std::string name = direction::file + hex(xxh3(read_file(file).value_or("")));
       if (!patch.donor.direction.ends_with(name))
         throw InputError(file, "no longer holds the direction of this sweep",
@@ -199,8 +202,7 @@ void check_answers(const Plan& plan, const SweepConfig& config, const Tokenizer&
   if (!alike.empty())
     spdlog::warn(
         "{}: the answers of {} of {} pairs begin with the same token, first those of pair {}: "
-        "their "
-        "logit_diff is NaN; give answers whose first tokens differ",
+        "their logit_diff is NaN; give answers whose first tokens differ",
         config.prompts_file.string(), alike.size(), plan.pairs.size(), alike.front());
 }
 

@@ -1,31 +1,27 @@
 #pragma once
 // A small bundle on a random model, and what its rows are compared with.
-#include <filesystem>
-#include <fstream>
-
 #include "experiment/decode.hpp"
 #include "experiment/prefill.hpp"
 #include "plan/arm_forms.hpp"
 #include "rvsweep/experiment/bundle_runner.hpp"
 #include "rvsweep/plan/result_schema.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/tiny_transformer.hpp"
 
 namespace rvsweep::testing {
 
 /// 64 one-letter tokens, as many as the tiny model has; `before` is what each begins with.
 inline Tokenizer letters(const std::string& before = "") {
-  const auto folder = std::filesystem::temp_directory_path() / "rvsweep_bundle_runner_test";
-  std::filesystem::create_directories(folder);
-  std::ofstream file(folder / "tokenizer.json");
-  file << R"({"version":"1.0","added_tokens":[],"normalizer":null,"post_processor":null,)"
-       << R"("pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true},)"
-       << R"("decoder":{"type":"ByteLevel"},"model":{"type":"BPE","merges":[],"vocab":{)";
+  std::string file =
+      R"({"version":"1.0","added_tokens":[],"normalizer":null,"post_processor":null,)"
+      R"("pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true},)"
+      R"("decoder":{"type":"ByteLevel"},"model":{"type":"BPE","merges":[],"vocab":{)";
   const std::string alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,";
   for (std::size_t i = 0; i < 64; ++i)
-    file << (i ? "," : "") << '"' << before << alphabet[i] << "\":" << i;
-  file << "}}}";
-  file.close();
-  return Tokenizer::load(folder);
+    file += (i ? ",\"" : "\"") + before + alphabet[i] + "\":" + std::to_string(i);
+  const TemporaryFolder folder;
+  folder.write("tokenizer.json", file + "}}}");
+  return Tokenizer::load(folder.path());
 }
 
 /// A bundle over two prompts and the arms as rows.

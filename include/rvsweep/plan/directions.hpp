@@ -31,6 +31,10 @@ std::string with_hash(const std::string& text);
 /// only) for what is no direction.
 Donor parse_direction(const std::string& text);
 
+/// The name of the mean difference that a direction of this name needs, drawn like it or not; empty
+/// where it needs none.
+std::string mean_difference_of(std::string name);
+
 /// What the mean differences of the plan's arms are fitted on, by name: of the prompts of each
 /// group half, drawn by `seed`. Prompts of one cluster, or of one text, stay together, and a prompt
 /// of B goes with the first prompt of A that it has a pair with. Throws InputError for groups that

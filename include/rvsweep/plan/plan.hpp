@@ -52,6 +52,15 @@ struct PlannedPrompt {
 /// Tokens of the distinct donor-side prompts, by direction: the sources, the bases.
 using MeanPrompts = std::array<std::vector<std::vector<std::int32_t>>, 2>;
 
+/// Texts that few prompts have, by the prompts' places.
+using TextsOfSome = std::map<std::size_t, std::string>;
+
+/// Empty where the prompt has none.
+inline std::string text_of(const TextsOfSome& texts, std::size_t place) {
+  const auto found = texts.find(place);
+  return found == texts.end() ? "" : found->second;
+}
+
 /// What a mean difference is fitted on, see directions.hpp.
 struct DirectionFit {
   MeanPrompts prompts;          // of A and of B, up to the window's end
@@ -125,10 +134,9 @@ std::size_t place_of(std::int64_t number, const std::vector<Place>& places) {
 struct Plan {
   std::vector<PlannedPrompt> prompts;
   TextStore prompt_ids;
-  SpilledTexts texts;                           // of the prompts; none where they were forgotten
-  std::map<std::size_t, std::string> openings;  // of the prompts that have one, see Prompt
-  std::map<std::size_t, std::string> spans;     // the same
-  TokenStore tokens;                            // of the prompts
+  SpilledTexts texts;           // of the prompts; none where they were forgotten
+  TextsOfSome openings, spans;  // see Prompt
+  TokenStore tokens;            // of the prompts
   std::vector<std::string> groups;
   std::vector<std::string> clusters;
   std::vector<std::string> refusals{""};  // the first: none

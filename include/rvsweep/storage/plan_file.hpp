@@ -76,7 +76,7 @@ struct StoredSweep : SweepFacts, BundleOfItem {
   struct Prompts {                 // [P]
     TextStore id, group, cluster;  // no clusters: where no prompt has one
     SpilledTexts text;
-    std::map<std::size_t, std::string> opening, spans;  // of those that have one
+    TextsOfSome opening, spans;
   } prompts;
   std::string_view cluster(std::size_t prompt) const {
     return prompts.cluster.size() == 0 ? std::string_view() : prompts.cluster[prompt];

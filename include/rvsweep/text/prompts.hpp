@@ -61,8 +61,8 @@ using PromptSink = std::function<void(Prompt)>;
 PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink,
                        const ChatTemplate* chat = nullptr);
 
-/// A bank: {"id", "text", "group"}, none of them empty, with "cluster", "system", "turns" and
-/// "spans" and "answer" where wanted. Throws InputError naming file:line for what text/records.hpp
+/// A bank: {"id", "text", "group"}, none of them empty, with "cluster", "system", "turns", "spans"
+/// and "answer" where wanted. Throws InputError naming file:line for what text/records.hpp
 /// refuses, an empty value, an id or a text of a group used twice, an id with '~' (it joins the ids
 /// of a pair), a file without prompts, listed pairs, answers of another form.
 PromptBank read_bank(const std::filesystem::path& file, const ChatTemplate* chat = nullptr);
