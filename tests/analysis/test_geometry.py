@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+from report_page import numbers
 from synthetic_results import apart
 
 from rvsweep.data.results import read_results
@@ -89,3 +90,25 @@ def test_a_difference_that_only_the_raw_one_shows_is_told(page):
 def test_a_file_without_them_has_the_raw_one_alone(results_file):
     found = prompt_geometry(read_results(results_file()), BOOTSTRAP)
     assert list(found.log_r_v_kinds) == ["raw"] and found.disagreement == ""
+
+
+def test_windows_stand_side_by_side_and_their_disagreement_is_told(page):
+    random = np.random.default_rng(8)
+    pr = random.uniform(2, 3, (40, 3, 30, 3)).astype(
+        np.float32
+    )  # windows 16, 8 and 32, raw, centred, corrected
+    pr[:20, 1, 24] *= 2  # of source prompts, in the shortest window
+    pr[:5, 2] = np.nan  # prompts shorter than the longest
+
+    def edit(columns):
+        columns["prompts/window_pr"] = pr
+
+    _, shown = page(pairs=20, edit=edit, attributes={"config": "[model]\nwindow = 16, 8, 32\n"})
+    lines = shown.table("windows")
+    assert [(w, lines[w][0]) for w in list(lines)[1:]] == [("8", "20"), ("16", "20"), ("32", "15")]
+    logs = np.log(pr[:, :, 24] / pr[:, :, 4])
+    for at, window in ((1, "8"), (0, "16"), (2, "32")):
+        expected = np.nanmean(logs[:20, at] - logs[20:, at], axis=0)
+        assert [numbers(cell)[0] for cell in lines[window][1:]] == pytest.approx(expected, abs=6e-3)
+    said = " ".join(shown.text.split())
+    assert "raw of 8: source above base" in said and "raw of 16: undecided" in said

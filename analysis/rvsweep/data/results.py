@@ -25,7 +25,7 @@ PROMPT_METRICS = (
 R_V_KINDS = ("r_v", "r_v_centred", "r_v_corrected")  # of /prompts, [P]
 
 TEXTS = ("id", "text", "group", "cluster", "reason", "label", "kind", "spec", "stop_reason")
-NUMBERS = ("n_tokens", *R_V_KINDS, *PROMPT_METRICS)
+NUMBERS = ("n_tokens", *R_V_KINDS, *PROMPT_METRICS, "window_pr")
 MOST_LAYERS = 100_000  # of a model or positions of a window: beyond it the number is damage
 
 REQUIRED = {
@@ -65,7 +65,7 @@ class Results:
     early_layer: int
     late_layer: int
     window: int  # W: positions of a spectrum
-    prompts: dict[str, np.ndarray]  # [P] or [P, L]; logprob is the mean per token
+    prompts: dict[str, np.ndarray]  # [P] or [P, L]; window_pr more; logprob is the mean per token
     pairs: dict[str, np.ndarray]  # [N]
     arms: list[Arm]
     rows: dict[str, np.ndarray]  # [R]
@@ -200,8 +200,18 @@ def _check_lengths(path: Path, table: str, columns: dict[str, np.ndarray]) -> No
 
 
 def _read_prompts(path: Path, group: h5py.Group) -> dict[str, np.ndarray]:
-    wanted = ("id", "text", "group", "cluster", "n_tokens", "reason", *R_V_KINDS, *PROMPT_METRICS)
-    dimensions = dict.fromkeys(PROMPT_METRICS, 2)
+    wanted = (
+        "id",
+        "text",
+        "group",
+        "cluster",
+        "n_tokens",
+        "reason",
+        *R_V_KINDS,
+        *PROMPT_METRICS,
+        "window_pr",
+    )
+    dimensions = dict.fromkeys(PROMPT_METRICS, 2) | {"window_pr": 4}
     found = {
         name: _table_column(path, group, name, dimensions.get(name, 1)) for name in wanted if name in group
     }

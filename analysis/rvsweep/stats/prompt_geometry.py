@@ -10,6 +10,7 @@ from rvsweep.stats.multiplicity import MaxStatistic, max_statistic
 from rvsweep.stats.pair_means import natural_log
 from rvsweep.stats.paired import Estimate, PairedDifference, mean_band, mean_with_interval, paired_difference
 from rvsweep.stats.resampling import Bootstrap
+from rvsweep.stats.window_sweep import KINDS, WindowLine, by_window, disagreement, window_lines
 
 METRIC_TITLES = {
     "pr": "Participation ratio (PR)",
@@ -20,9 +21,6 @@ METRIC_TITLES = {
     "stable_rank": "Stable rank",
     "nuclear_ratio": "Nuclear ratio",
 }
-
-
-KINDS = {"r_v": "raw", "r_v_centred": "centred", "r_v_corrected": "corrected"}
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,7 @@ class PromptGeometry:
     lines: list[MetricLine]
     log_r_v: PairedDifference | None
     log_r_v_kinds: dict[str, PairedDifference]  # raw, centred, corrected, where the file has them
+    windows: list[WindowLine]  # of a sweep that measured several
     pr_source: LayerCurve | None
     pr_base: LayerCurve | None
     pr_difference: LayerCurve | None
@@ -72,11 +71,8 @@ class PromptGeometry:
 
     @property
     def disagreement(self) -> str:
-        """What raw, centred and corrected ln R_V say of source less base, where they do not say the same."""
-        said = {kind: _verdict(paired) for kind, paired in self.log_r_v_kinds.items()}
-        if len(set(said.values())) < 2:
-            return ""
-        return ", ".join(f"{kind}: {verdict}" for kind, verdict in said.items())
+        """Of raw, centred and corrected ln R_V, and of windows, on source less base; empty where they agree."""
+        return disagreement(by_window(self.windows) or self.log_r_v_kinds)
 
     def simultaneous_half_width(self) -> np.ndarray:
         """[L] of the band around pr_difference that holds every layer at once, from the max-statistic.
@@ -85,11 +81,6 @@ class PromptGeometry:
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.abs(self.pr_max.critical * self.pr_difference.mean / self.pr_max.t)
-
-
-def _verdict(paired: PairedDifference) -> str:
-    found = paired.difference
-    return "source above base" if found.low > 0 else "source below base" if found.high < 0 else "undecided"
 
 
 def prompt_geometry(results: Results, bootstrap: Bootstrap) -> PromptGeometry:
@@ -120,6 +111,7 @@ def prompt_geometry(results: Results, bootstrap: Bootstrap) -> PromptGeometry:
         lines=lines,
         log_r_v=kinds.get("raw"),
         log_r_v_kinds=kinds,
+        windows=window_lines(results, bootstrap),
         pr_source=curves[0],
         pr_base=curves[1],
         pr_difference=curves[2],
