@@ -74,7 +74,7 @@ class Plots:
             if line.paired:
                 entries.append((line.arm.label, line.arm, line.paired.difference))
                 own = [c for c in table.controls if c.arm.index == line.arm.index]
-                entries += [(f"less {c.control.control}", c.arm, c.paired.difference) for c in own]
+                entries += [(f"less {c.name}", c.arm, c.paired.difference) for c in own]
         if not entries:
             raise ResultsError(f"{results.path}: no arm can be compared in {table.outcome.name}")
         with _drawn(axes, 0.24 * len(entries) + 0.8) as axes:

@@ -34,6 +34,11 @@ class Arm:
         return self.settings.get("control", "") + (f" of patch {patch}" if patch else "")
 
     @property
+    def control_drawn(self) -> str:
+        """The control without the number of its copy: equal for the copies that `NAME*K` asks for."""
+        return re.sub(r":\d+", "", self.control)
+
+    @property
     def patched(self) -> bool:
         return self.kind not in UNPATCHED
 
@@ -97,7 +102,9 @@ def _swapped_by(arm: Arm, swap: Arm) -> bool:
 
 
 def _settings_of_owner(control: Arm) -> dict[str, str]:
-    settings = {key: value for key, value in control.settings.items() if key not in ("control", "patch", "of")}
+    settings = {
+        key: value for key, value in control.settings.items() if key not in ("control", "patch", "of")
+    }
     if control.control == "reverse" and "direction" in settings:
         settings["direction"] = "source_to_base" if control.donor_is_base else "base_to_source"
     if "of" in control.settings:

@@ -81,7 +81,7 @@ def control_forest(table: OutcomeTable, colours: list[str]) -> Drawing:
     for _, of_arm in itertools.groupby(table.controls[:FOREST_LINES], key=lambda line: line.arm.index):
         of_arm = list(of_arm)
         entries.append((of_arm[0].arm.label, None))
-        entries += [(line.control.control, line) for line in of_arm]
+        entries += [(line.name, line) for line in of_arm]
     height = 0.21 * len(entries) + 0.75
     with style.figure(height) as (fig, axes):
         axes.axvline(0, color=style.INK, lw=0.8, zorder=1)
@@ -91,7 +91,7 @@ def control_forest(table: OutcomeTable, colours: list[str]) -> Drawing:
             else:
                 style.row_label(axes, -0.4, y, label, fontsize=8.5)
                 style.bound_box(axes, line.equivalence.bound, (y - 0.4, y + 0.4), upright=False)
-                gid = told(line.control.label, line.paired.difference, line.paired.p)
+                gid = told(line.label, line.paired.difference, line.paired.p)
                 style.estimate_bar(axes, line.paired.difference, y, colours[line.arm.index], gid)
         axes.set_ylim(len(entries) - 0.4, -0.6)
         style.no_y_axis(axes)
@@ -99,7 +99,7 @@ def control_forest(table: OutcomeTable, colours: list[str]) -> Drawing:
         axes.xaxis.set_major_locator(MaxNLocator(5))
         style.grid(axes, "x")
         fig.subplots_adjust(left=0.31, right=0.97, top=1 - 0.05 / height, bottom=0.55 / height)
-        data = columns(table.controls, arm="arm.label", control="control.control")
+        data = columns(table.controls, arm="arm.label", control="name")
         differences = [line.paired.difference for line in table.controls]
         data |= columns(differences, difference="value", low="low", high="high", **COUNTS)
         tests = {"p": "paired.p", "p_holm": "p_holm", "p_tost": "equivalence.p"}

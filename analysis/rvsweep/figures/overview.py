@@ -143,6 +143,6 @@ def _data(effects: list[ArmEffect]) -> dict[str, list]:
     data |= columns(
         [e.line.paired.difference for e in effects], difference="value", low="low", high="high", n="n"
     )
-    data["control"] = [e.control.line.control.label if e.control else "" for e in effects]
+    data["control"] = [e.control.line.label if e.control else "" for e in effects]
     own = [e.control.effect if e.control else NO_ESTIMATE for e in effects]
     return data | columns(own, control_difference="value", control_low="low", control_high="high")

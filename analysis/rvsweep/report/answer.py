@@ -35,7 +35,7 @@ def sentence(overview: Overview | None, geometry: PromptGeometry) -> str:
     own = f"{number(control.effect.value)} {interval(control.effect)}"
     beyond = control.line.paired.difference
     return (
-        f"{text}; its control {control.line.control.control} differs by {own}, "
+        f"{text}; its control {control.line.name} differs by {own}, "
         f"and the arm goes beyond it by {number(beyond.value)} {interval(beyond)} (n = {beyond.counted})."
     )
 

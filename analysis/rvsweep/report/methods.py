@@ -68,7 +68,11 @@ def _procedure(results: Results, config: Config, counts: dict[str, int]) -> list
             f"{'was' if len(arms) == 1 else 'were'} compared with the unpatched prompts."
         )
     if controls:
-        names = sorted({arm.control for arm in controls})
+        drawn = {
+            name: {arm.control for arm in controls if arm.control_drawn == name}
+            for name in sorted({arm.control_drawn for arm in controls})
+        }
+        names = [name + (f" (drawn {len(of)} times)" if len(of) > 1 else "") for name, of in drawn.items()]
         text.append(f"Controls: {', '.join(names)}.")
     samples = len(set(results.rows["sample"].tolist()))
     tokens, temperature = config.last("generation.max_new_tokens"), config.last("generation.temperature")
@@ -104,6 +108,7 @@ def _analysis(results: Results, bootstrap: Bootstrap, margin: Margin) -> list[st
         *text,
         "Pairs that lack a value in one of two arms were left out of their comparison, as if values were missing "
         "at random; nothing was adjusted over read-outs.",
+        *_over_copies(results),
         "Divergences (KL) cannot be below 0 and were tested between arms only.",
         "Effect sizes are d_z (mean difference over the SD of the differences) and d_av (over the mean of the "
         "two SDs), with sample SDs.",
@@ -115,6 +120,16 @@ def _analysis(results: Results, bootstrap: Bootstrap, margin: Margin) -> list[st
         "permuting levels over source prompts.",
         f"Analysis: rvsweep {rvsweep.__version__} with Python {platform.python_version()}, NumPy {np.__version__}, "
         f"SciPy {scipy.__version__}, h5py {h5py.__version__} and Matplotlib {matplotlib.__version__}.",
+    ]
+
+
+def _over_copies(results: Results) -> list[str]:
+    if all(arm.control_drawn == arm.control for arm in results.arms):
+        return []
+    return [
+        "An arm was compared with a control that was drawn several times by each pair’s mean over the draws. To the variance of "
+        "that mean (1 − 1/K) of the variance within pairs / n was added for K donors, as every prompt is the donor of K "
+        "pairs, and the variance between the draws’ means / K for K sets of layers; degrees of freedom are Satterthwaite’s."
     ]
 
 

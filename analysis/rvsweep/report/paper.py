@@ -62,7 +62,7 @@ def paper_tables(outcomes: list[OutcomeTable]) -> list[PaperTable]:
         found.append(
             PaperTable(outcome.name, f"{scale} to the unpatched arm", ["Arm", *shared, "Transfer"], lines, 1)
         )
-        controls = [[line.arm.label, line.control.control, *_numbers(line)] for line in table.controls]
+        controls = [[line.arm.label, line.name, *_numbers(line)] for line in table.controls]
         if controls:
             name, caption = f"{outcome.name}-controls", f"{scale} to the control"
             found.append(PaperTable(name, caption, ["Arm", "Control", *shared], controls, 2))

@@ -28,7 +28,7 @@ def contrasts_table(
                     names | _contrast(line.paired, line.equivalence) | adjusted | _transfer(line.transfer)
                 )
         for line in table.controls:
-            names = {"outcome": outcome.name, "arm": line.arm.label, "versus": line.control.label}
+            names = {"outcome": outcome.name, "arm": line.arm.label, "versus": line.label}
             lines.append(names | _contrast(line.paired, line.equivalence) | {"p_holm": line.p_holm})
     return pd.DataFrame(lines)
 

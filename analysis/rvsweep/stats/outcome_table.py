@@ -8,6 +8,7 @@ import numpy as np
 from rvsweep.data.arms import Arm, controls_of
 from rvsweep.data.outcomes import Outcome, has_values
 from rvsweep.data.results import Results
+from rvsweep.stats.control_copies import mean_of_copies
 from rvsweep.stats.equivalence import Equivalence, Margin, tost
 from rvsweep.stats.multiplicity import holm, max_statistic
 from rvsweep.stats.pair_means import natural_log, per_pair_means
@@ -17,6 +18,9 @@ from rvsweep.stats.paired import (
     column_means,
     paired_difference,
     paired_differences,
+    ratio,
+    sample_sd,
+    t_test_p,
     transfer_percents,
 )
 from rvsweep.stats.resampling import Bootstrap
@@ -45,13 +49,32 @@ class ArmLine:
 
 @dataclass(frozen=True)
 class ControlLine:
-    """An arm less one of its controls, each as its difference to its own recipient."""
+    """An arm less one of its controls, each as its difference to its own recipient.
+
+    Of a control that was drawn several times (`other_base*4`), less each pair's mean over `copies`.
+    """
 
     arm: Arm
-    control: Arm
+    copies: tuple[Arm, ...]  # one, or several that were drawn
     paired: PairedDifference
     p_holm: float  # over all controls of all arms
     equivalence: Equivalence
+
+    @property
+    def name(self) -> str:
+        return self.copies[0].control + self._of_several
+
+    @property
+    def label(self) -> str:
+        return self.copies[0].label + self._of_several
+
+    @property
+    def several(self) -> bool:
+        return len(self.copies) > 1
+
+    @property
+    def _of_several(self) -> str:
+        return f", mean of {len(self.copies)}" if self.several else ""
 
 
 @dataclass(frozen=True)
@@ -208,20 +231,53 @@ def _transfers(means: _Means, arms: list[Arm], bootstrap: Bootstrap) -> dict[int
 
 def _control_lines(means: _Means, bootstrap: Bootstrap, margin: Margin) -> list[ControlLine]:
     arms = means.results.arms
-    pairs = [(arms[index], control) for index, found in controls_of(arms).items() for control in found]
+    drawn: dict[tuple[int, str], list[Arm]] = {}
+    for index, found in controls_of(arms).items():
+        for control in found:
+            drawn.setdefault((index, control.control_drawn), []).append(control)
+    pairs = [(arms[index], tuple(copies)) for (index, _), copies in drawn.items()]
+    single = _less_single_controls(means, [pair for pair in pairs if len(pair[1]) == 1], bootstrap)
+    compared = [single.get(pair) or _less_copies(means, *pair, bootstrap) for pair in pairs]
+    p_holm = holm([paired.p for paired, _ in compared])
+    lines = []
+    for (arm, copies), (paired, values), p in zip(pairs, compared, p_holm, strict=True):
+        if paired.n:
+            drawn = len(copies) > 1 and margin.unit == "gap"  # Fieller's set knows nothing of the draw
+            equivalence = (
+                Equivalence(reason="drawn controls: in d_z alone")
+                if drawn
+                else means.equivalence(paired, values, margin)
+            )
+            lines.append(ControlLine(arm, copies, paired, float(p), equivalence))
+    return lines
+
+
+def _scale(means: _Means, arm: Arm, control: Arm) -> np.ndarray:
+    """[N, A] on which they are compared: of one recipient it cancels, so a missing base arm does no harm."""
+    return means.compared if arm.donor_is_base == control.donor_is_base else means.differences
+
+
+def _less_single_controls(
+    means: _Means, pairs: list[tuple[Arm, tuple[Arm, ...]]], bootstrap: Bootstrap
+) -> dict[tuple[Arm, tuple[Arm, ...]], tuple[PairedDifference, np.ndarray]]:
+    """Arm less control and the differences [N], for each of `pairs`."""
     if not pairs:
-        return []
-    first, second = [], []
-    for arm, control in pairs:
-        # Of one recipient: it cancels, so a missing base arm does no harm.
-        scale = means.compared if arm.donor_is_base == control.donor_is_base else means.differences
-        first.append(scale[:, arm.index])
-        second.append(scale[:, control.index])
-    first, second = np.column_stack(first), np.column_stack(second)
+        return {}
+    scales = [_scale(means, arm, control) for arm, (control,) in pairs]
+    first = np.column_stack([scale[:, arm.index] for scale, (arm, _) in zip(scales, pairs, strict=True)])
+    second = np.column_stack([s[:, control.index] for s, (_, (control,)) in zip(scales, pairs, strict=True)])
     found = paired_differences(first, second, means.results.clusters, bootstrap)
-    p_holm = holm([one.p for one in found])
-    return [
-        ControlLine(arm, control, one, float(p), means.equivalence(one, values, margin))
-        for (arm, control), one, p, values in zip(pairs, found, p_holm, (first - second).T, strict=True)
-        if one.n
-    ]
+    return dict(zip(pairs, zip(found, (first - second).T, strict=True), strict=True))
+
+
+def _less_copies(
+    means: _Means, arm: Arm, copies: tuple[Arm, ...], bootstrap: Bootstrap
+) -> tuple[PairedDifference, np.ndarray]:
+    """Arm less each pair's mean over the copies, and these differences [N]."""
+    scale = _scale(means, arm, copies[0])
+    level, less = scale[:, arm.index], scale[:, [arm.index]] - scale[:, [copy.index for copy in copies]]
+    values, difference = mean_of_copies(less, copies[0], means.results.clusters, bootstrap)
+    rows = np.isfinite(values)
+    mean_sd = (sample_sd(level[rows]) + sample_sd((level - values)[rows])) / 2
+    d_z, d_av = ratio(difference.value, difference.sd), ratio(difference.value, mean_sd)
+    return PairedDifference(difference, d_z, d_av, np.nan, t_test_p(difference), np.nan), values

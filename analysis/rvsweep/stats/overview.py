@@ -6,8 +6,9 @@ import numpy as np
 
 from rvsweep.data.arms import Arm
 from rvsweep.data.clusters import Clusters
+from rvsweep.stats.control_copies import mean_of_copies
 from rvsweep.stats.outcome_table import ArmLine, ControlLine, OutcomeTable
-from rvsweep.stats.paired import Estimate, column_means
+from rvsweep.stats.paired import Estimate
 from rvsweep.stats.resampling import Bootstrap
 
 # Another prompt's state tells most about content, the procedure alone least; reverse and full_swap are no baselines.
@@ -45,21 +46,20 @@ def overview(table: OutcomeTable, clusters: Clusters, bootstrap: Bootstrap) -> O
     if not lines:
         return None
     chosen = {line.arm.index: found for line in lines if (found := _control_of(line.arm, table.controls))}
-    columns = [found.control.index for found in chosen.values()]
-    own = column_means(table.differences[:, columns], clusters, bootstrap) if columns else []
-    controls = {
-        index: Control(effect, found) for (index, found), effect in zip(chosen.items(), own, strict=True)
-    }
+    controls = {}
+    for index, found in chosen.items():
+        own = table.differences[:, [copy.index for copy in found.copies]]
+        controls[index] = Control(mean_of_copies(own, found.copies[0], clusters, bootstrap)[1], found)
     effects = [ArmEffect(line, controls.get(line.arm.index)) for line in lines]
     largest = max(effects, key=lambda effect: abs(effect.line.paired.difference.value))
     return Overview(table, effects, largest)
 
 
 def _control_of(arm: Arm, lines: list[ControlLine]) -> ControlLine | None:
-    """The first of CONTROLS that the arm has; copies of one control count as that control."""
+    """The first of CONTROLS that the arm has."""
 
     def place(line: ControlLine) -> float:
-        return next((at for at, name in enumerate(CONTROLS) if line.control.control.startswith(name)), np.inf)
+        return next((at for at, name in enumerate(CONTROLS) if line.name.startswith(name)), np.inf)
 
     own = [line for line in lines if line.arm.index == arm.index and np.isfinite(place(line))]
     return min(own, key=place, default=None)
