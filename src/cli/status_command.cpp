@@ -19,13 +19,14 @@ void print(const std::filesystem::path& folder, const ordered_json& status) {
       status["rows_done"].get<std::int64_t>(), status["rows_total"].get<std::int64_t>(),
       status["rows_left"].get<std::int64_t>(), status["rows_refused"].get<std::int64_t>(),
       status.value("rows_failed", std::int64_t{0}));
-  if (status.contains("rows_per_second"))
-    std::cout << fmt::format("speed     {:.1f} rows/s", status["rows_per_second"].get<double>());
-  if (status.contains("eta_seconds") && status["state"] == "running")
-    std::cout << ", ETA " << clock_text(status["eta_seconds"].get<double>());
+  if (const double speed = status.value("rows_per_second", 0.0); speed > 0) {
+    std::cout << fmt::format("speed     {:.1f} rows/s", speed);
+    if (status.contains("eta_seconds") && status["state"] == "running")
+      std::cout << ", ETA " << clock_text(status["eta_seconds"].get<double>());
+    std::cout << "\n";
+  }
   if (status.contains("updated"))
-    std::cout << "\nas of     " << status["updated"].get<std::string>();
-  std::cout << "\n";
+    std::cout << "as of     " << status["updated"].get<std::string>() << "\n";
   for (const auto& rank : status.value("ranks", ordered_json::array()))
     std::cout << fmt::format(
         "rank {:<4} {}  {} bundles done, {}, last sign of life {:.0f} s before\n",

@@ -55,9 +55,8 @@ std::string speed(const StatusView& view) {
   Lines parts;
   if (view.rows_per_second)
     parts.push_back(fmt::format("{:.1f} rows/s now", *view.rows_per_second));
-  if (status.contains("rows_per_second"))
-    parts.push_back(
-        fmt::format("{:.1f} rows/s on average", status["rows_per_second"].get<double>()));
+  if (const double average = status.value("rows_per_second", 0.0); average > 0)
+    parts.push_back(fmt::format("{:.1f} rows/s on average", average));
   if (status.contains("eta_seconds") && status["state"] == "running")
     parts.push_back("ETA " + clock_text(status["eta_seconds"].get<double>()));
   return fmt::format("{}", fmt::join(parts, ", "));

@@ -47,6 +47,13 @@ TEST(StatusPage, ShowsBarCountsSpeedAndRanks) {
   EXPECT_FALSE(shows(page, "SILENT"));
 }
 
+TEST(StatusPage, HasNoSpeedWhereNoRowWasComputed) {
+  auto view = sample_view(1);
+  view.rows_per_second = std::nullopt;
+  view.status["rows_per_second"] = 0.0;
+  EXPECT_FALSE(shows(status_page("out", view, 80, 24), "rows/s"));
+}
+
 TEST(StatusPage, MarksRanksThatAreSilent) {
   auto view = sample_view(2);
   view.status["ranks"][1] = rank(1, 61);

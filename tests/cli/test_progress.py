@@ -61,3 +61,5 @@ def test_a_pipe_does_not(sweep, tmp_path, ranks):
     assert re.search(r" failed in \d+:\d\d \(\d+\.\d rows/s\)", said)
     again = call(sweep.words(tmp_path / "out"), ranks).stderr
     assert "failed; none was left to compute" in again and "rows/s" not in again
+    status = sweep.call("status", tmp_path / "out").stdout
+    assert "done, 0 left" in status and "rows/s" not in status
