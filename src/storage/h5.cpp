@@ -1,5 +1,7 @@
 #include "storage/h5.hpp"
 
+#include <hdf5_hl.h>
+
 #include <cstdlib>
 #include <exception>
 
@@ -289,6 +291,17 @@ void reclaim(const Handle& type, const std::vector<hsize_t>& extents, void* valu
   const std::string doing = "giving back what was read";
   const Handle memory = simple_space(extents, doing);
   check(H5Dvlen_reclaim(type.id(), memory.id(), H5P_DEFAULT, values), doing);
+}
+
+void make_scale(const Handle& dataset, const std::string& name) {
+  const std::string doing = "naming an axis " + name;
+  const htri_t is_scale = H5DSis_scale(dataset.id());
+  check(is_scale, doing);
+  if (is_scale == 0) check(H5DSset_scale(dataset.id(), name.c_str()), doing);
+}
+
+void attach_scale(const Handle& dataset, const Handle& scale, unsigned axis) {
+  check(H5DSattach_scale(dataset.id(), scale.id(), axis), "naming an axis of a dataset");
 }
 
 std::string storable_text(std::string_view text) {

@@ -88,6 +88,11 @@ void write_slab(const Handle& dataset, const Handle& type, hsize_t first,
 /// Frees the texts or lists that a read of these extents has allocated.
 void reclaim(const Handle& type, const std::vector<hsize_t>& extents, void* values);
 
+/// Makes a dataset of one axis a dimension scale of this name; nothing where it is one.
+void make_scale(const Handle& dataset, const std::string& name);
+/// Gives an axis of a dataset its scale.
+void attach_scale(const Handle& dataset, const Handle& scale, unsigned axis);
+
 /// Text as an HDF5 string can hold it and every reader decodes it: U+0000, where an HDF5 string
 /// would end, becomes U+2400 (symbol for null), and every byte outside a well-formed UTF-8
 /// character becomes U+FFFD. All other text is returned unchanged.

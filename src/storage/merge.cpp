@@ -16,6 +16,7 @@
 #include "rvsweep/core/phases.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 #include "storage/checked_file.hpp"
+#include "storage/dimension_scales.hpp"
 #include "storage/items_of_bundle.hpp"
 #include "storage/plan_layout.hpp"
 
@@ -210,6 +211,7 @@ void write_results(const Handle& file, const fs::path& sweep_folder, const OpenP
                             return plan.items.number_of_row(row);
                           })});
   write_run_group(file, items, committed, options);
+  attach_dimension_scales(file);
 }
 
 void count_rows(MergeReport& report) {

@@ -952,6 +952,20 @@ FAULTS = [
         "",
         "text Prompts.AnswersAreInTheFingerprintOnlyWhereGiven",
     ),
+    fault(
+        "an axis named by a scale of another length",
+        "storage/dimension_scales.cpp",
+        "fits(scales[axis]) ? scales[axis] : own",
+        "scales[axis].empty() ? own : scales[axis]",
+        "storage DimensionScales.NameEveryAxisAndLeaveOneOfAnotherLengthToItsDataset",
+    ),
+    fault(
+        "a speed of 0 rows a second on the status page",
+        "cli/status_page.cpp",
+        "average > 0)",
+        "average >= 0)",
+        "cli StatusPage.HasNoSpeedWhereNoRowWasComputed",
+    ),
 ]
 
 

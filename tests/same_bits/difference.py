@@ -9,6 +9,7 @@ import numpy as np
 
 IGNORED_GROUP = "run"  # the only place for facts of one particular run
 IGNORED_ATTRIBUTES = ("rvsweep_version", "git_commit")  # of the root group
+ADDRESSES = ("DIMENSION_LIST", "REFERENCE_LIST")  # of dimension scales and what they name, in a file
 LAYOUT = ("shape", "maxshape", "chunks", "compression", "compression_opts", "shuffle", "fletcher32")
 
 
@@ -33,7 +34,7 @@ def _of_objects(old: h5py.Group | h5py.Dataset | None, new: h5py.Group | h5py.Da
         return " is missing" if new is None else " is new"
     if type(old) is not type(new):
         return " is a group in one of them"
-    skipped = IGNORED_ATTRIBUTES if old.name == "/" else ()
+    skipped = (*ADDRESSES, *(IGNORED_ATTRIBUTES if old.name == "/" else ()))
     for key in sorted((set(old.attrs) | set(new.attrs)) - set(skipped)):
         if key not in new.attrs or key not in old.attrs:
             return f"@{key} is {'missing' if key in old.attrs else 'new'}"

@@ -61,6 +61,10 @@ inline void dump_attributes(hid_t object, const std::string& path,
                                            static_cast<hsize_t>(i), H5P_DEFAULT, H5P_DEFAULT);
     char name[256];
     H5Aget_name(attribute, sizeof name, name);
+    if (std::string(name).ends_with("_LIST")) {  // of dimension scales: addresses in the file
+      H5Aclose(attribute);
+      continue;
+    }
     const hid_t type = H5Aget_type(attribute), space = H5Aget_space(attribute);
     dump[path + "@" + name] =
         type_of(type) + shape_of(space) +
