@@ -49,6 +49,12 @@ def test_one_sentence_names_the_strongest_arm_its_interval_its_control_and_n(stu
     assert f"the arm goes beyond it by {against[3]} {against[4]} (n = 8)." in said
 
 
+def test_few_prompts_are_warned_of_with_the_interval_that_they_get(plain, study):
+    for (_, shown), students in ((plain, True), (study, False)):  # 5 pairs and 8
+        assert "few prompts, so intervals are wide" in flat(shown)
+        assert ("So few give Student’s intervals" in flat(shown)) == students
+
+
 def test_the_figure_holds_every_patched_arm_and_the_control(study):
     from test_study_sections import downloads
 
