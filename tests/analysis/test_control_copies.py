@@ -12,7 +12,8 @@ from rvsweep.data.outcomes import all_outcomes
 from rvsweep.data.results import read_results
 from rvsweep.stats.contrasts_table import contrasts_table
 from rvsweep.stats.control_copies import mean_of_copies
-from rvsweep.stats.equivalence import Margin
+from rvsweep.stats.equivalence import Equivalence, Margin
+from rvsweep.stats.outcome_table import ControlLine
 from rvsweep.stats.resampling import Bootstrap
 
 OTHERS, LAYERS = (
@@ -58,6 +59,15 @@ def test_variance_of_the_draw_by_hand():
         assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half))
 
 
+def test_copies_are_named_as_the_configuration_asks_for_them():
+    copies = tuple(
+        Arm(i, f"j | o:{i}", "kv_cache", f"x layers=1 control=other_base{number} patch=2")
+        for i, number in enumerate(("", ":2", ":3", ":4"))
+    )
+    line = ControlLine(copies[0], copies, None, 1.0, Equivalence())
+    assert line.name == "other_base*4 of patch 2" and line.label == "j | o:0, mean of 4"
+
+
 def test_one_line_for_all_copies_in_table_and_page(file, tmp_path):
     results = read_results(file)
     outcome = next(o for o in all_outcomes(results) if o.name == "r_v_prompt")
@@ -79,7 +89,7 @@ def test_one_line_for_all_copies_in_table_and_page(file, tmp_path):
     assert np.isnan(controls["p_sign_flip"].iloc[0]) and np.isfinite(controls["p"]).all()
     _, shown = report_of(file, tmp_path / "report.html")
     lines = {row[1] for row in shown.tables["logprob_source-controls"][1:]}
-    assert lines == {"other_base, mean of 3", "random_layers, mean of 2", "gaussian"}
+    assert lines == {"other_base*3", "random_layers*2", "gaussian"}
     assert "other_base (drawn 3 times)" in shown.text and "drawn several times is one line" in shown.text
 
 

@@ -62,19 +62,17 @@ class ControlLine:
 
     @property
     def name(self) -> str:
-        return self.copies[0].control + self._of_several
+        """As the configuration asks for it: "other_base*4", also "other_base*4 of patch 2"."""
+        word, _, patch = self.copies[0].control.partition(" ")
+        return f"{word}*{len(self.copies)} {patch}".rstrip() if self.several else self.copies[0].control
 
     @property
     def label(self) -> str:
-        return self.copies[0].label + self._of_several
+        return self.copies[0].label + (f", mean of {len(self.copies)}" if self.several else "")
 
     @property
     def several(self) -> bool:
         return len(self.copies) > 1
-
-    @property
-    def _of_several(self) -> str:
-        return f", mean of {len(self.copies)}" if self.several else ""
 
 
 @dataclass(frozen=True)
