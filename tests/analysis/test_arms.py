@@ -73,6 +73,20 @@ def test_settings_of_each_patch_of_a_joint_arm():
     assert found.ranges == ((2, 3), (4, 8)) and found.band is None
 
 
+@pytest.mark.parametrize(
+    ("layers", "ranges"),
+    [
+        ("3", ((3, 4),)),
+        ("8:12+0:4+4:6+5", ((0, 6), (8, 12))),
+        ("5:5", ()),
+        ("0:9+2:4", ((0, 9),)),
+        ("all", ()),
+    ],
+)
+def test_ranges_are_joined_where_they_meet(layers, ranges):
+    assert Arm(0, "", "kv_cache", f"kv_cache layers={layers} entry=refeed").ranges == ranges
+
+
 def test_controls_of_one_patch_belong_to_their_joint_arm():
     moved = JOINT.replace("layers=2 ", "layers=5 ")
     specs = [
@@ -85,7 +99,9 @@ def test_controls_of_one_patch_belong_to_their_joint_arm():
         f"{JOINT.replace('layers=2 ', 'layers=7 ')} control=random_layers:3 patch=2 of=2",
     ]
     arms = [Arm(index, str(index), "kv_cache & v_proj", spec) for index, spec in enumerate(specs)]
-    assert {of: [c.index for c in controls] for of, controls in controls_of(arms).items()} == {0: [2, 3, 4, 5, 6]}
+    assert {of: [c.index for c in controls] for of, controls in controls_of(arms).items()} == {
+        0: [2, 3, 4, 5, 6]
+    }
     assert [arm.control for arm in arms[2:]] == [
         "other_source",
         "other_source of patch 2",

@@ -5,7 +5,7 @@ import fcntl
 import h5py
 import numpy as np
 import pytest
-from synthetic_results import CONFIG, add_read_outs, set_status
+from synthetic_results import ARMS, CONFIG, WHOLE, add_read_outs, set_status
 
 from rvsweep import load
 from rvsweep.data.results import ResultsError, read_results
@@ -176,6 +176,12 @@ ODD = (
     h5py.Empty("f4"),
     np.zeros(2, dtype=[("a", "i4")]),
 )
+
+
+def test_layers_beyond_any_model_are_refused_at_once(results_file):
+    arms = [*ARMS[:2], ("far", "kv_cache", f"kv_cache layers=3:{10**20} entry=hold_last {WHOLE}")]
+    with pytest.raises(ResultsError, match=r"arm far: 3:1000+ are not layers of the model"):
+        read_results(results_file(arms=tuple(arms)))
 
 
 def test_odd_datasets_are_read_or_refused_in_one_line(results_file, tmp_path):

@@ -50,14 +50,18 @@ class Arm:
     @cached_property
     def ranges(self) -> tuple[tuple[int, int], ...]:
         """Half-open layer ranges of all patches, ascending; empty where nothing is patched."""
-        layers = set()
+        spans = []
         for key, text in self.settings.items():
             if key.split(".")[0] == "layers" and _LAYERS.fullmatch(text):
                 for part in (part.split(":") for part in text.split("+")):
-                    layers.update(range(int(part[0]), int(part[-1]) + (len(part) == 1)))
-        starts = sorted(layer for layer in layers if layer - 1 not in layers)
-        ends = sorted(layer + 1 for layer in layers if layer + 1 not in layers)
-        return tuple(zip(starts, ends))
+                    spans.append((int(part[0]), int(part[-1]) + (len(part) == 1)))
+        joined: list[tuple[int, int]] = []
+        for start, end in sorted(span for span in spans if span[0] < span[1]):
+            if joined and start <= joined[-1][1]:
+                joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+            else:
+                joined.append((start, end))
+        return tuple(joined)
 
     @property
     def band(self) -> tuple[int, int] | None:
