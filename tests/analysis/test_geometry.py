@@ -112,3 +112,12 @@ def test_windows_stand_side_by_side_and_their_disagreement_is_told(page):
         assert [numbers(cell)[0] for cell in lines[window][1:]] == pytest.approx(expected, abs=6e-3)
     said = " ".join(shown.text.split())
     assert "raw of 8: source above base" in said and "raw of 16: undecided" in said
+
+
+@pytest.mark.parametrize("windows", ["16", "16, 8, 32", "16, eight", ""])
+def test_windows_that_the_configuration_does_not_name_are_left_out(results_file, windows):
+    def edit(columns):
+        columns["prompts/window_pr"] = np.ones((10, 2, 30, 3))
+
+    path = results_file(edit=edit, attributes={"config": f"[model]\nwindow = {windows}\n"})
+    assert prompt_geometry(read_results(path), BOOTSTRAP).windows == []

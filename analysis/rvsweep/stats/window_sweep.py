@@ -24,7 +24,8 @@ class WindowLine:
 def window_lines(results: Results, bootstrap: Bootstrap) -> list[WindowLine]:
     """From the shortest window to the longest; empty where the sweep measured one alone."""
     pr = results.prompts.get("window_pr")  # [P, windows, L, kinds]
-    windows = (study_config(results).last("model.window") or "").split(",")
+    words = (study_config(results).last("model.window") or "").split(",")
+    windows = [int(word) for word in words if word.strip().isdecimal()]
     if pr is None or pr.shape[1:] != (len(windows), results.n_layers, len(KINDS)):
         return []
     logs = natural_log(pr[:, :, results.late_layer]) - natural_log(pr[:, :, results.early_layer])
@@ -33,9 +34,9 @@ def window_lines(results: Results, bootstrap: Bootstrap) -> list[WindowLine]:
     def line(at: int) -> WindowLine:
         sides = ((source[:, at, kind], base[:, at, kind]) for kind in range(len(KINDS)))
         found = [paired_difference(*side, results.clusters, bootstrap) for side in sides]
-        return WindowLine(int(windows[at]), dict(zip(KINDS.values(), found, strict=True)))
+        return WindowLine(windows[at], dict(zip(KINDS.values(), found, strict=True)))
 
-    lines = [line(at) for at in np.argsort([int(window) for window in windows])]
+    lines = [line(at) for at in np.argsort(windows)]
     return [line for line in lines if line.kinds["raw"].n]
 
 
