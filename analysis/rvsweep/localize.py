@@ -12,7 +12,7 @@ import numpy as np
 from rvsweep.data.arms import Arm
 from rvsweep.data.errors import InputError
 from rvsweep.data.outcomes import KNOWN, Outcome, all_outcomes
-from rvsweep.data.results import STATUSES, Results, read_results
+from rvsweep.data.results import Results, read_results
 from rvsweep.job import Sweep
 from rvsweep.program import call, find_program
 from rvsweep.stats.localization import AXES, Place, check_prompts
@@ -32,7 +32,6 @@ class Job:
     primary: str
     arm: Arm
     whole: Place
-    pairs: int
     rows_of_arm: int
 
     def spec(self, place: Place) -> str:
@@ -86,7 +85,7 @@ def read_job(words: Sequence[str], arm: str, primary: str | None, axes: Sequence
     tokens = max(min(row["source_tokens"], row["base_tokens"]) for row in rows)
     tokens -= planned.settings.get("entry") == "hold_last"  # b[n-1] has no cell then
     whole = _whole(planned, tokens, _heads(planned, config) if "heads" in axes else 1)
-    return Job(config, primary, planned, whole, len({row["pair"] for row in rows}), len(rows))
+    return Job(config, primary, planned, whole, len(rows))
 
 
 def _plan(words: Sequence[str | Path]) -> str:
@@ -156,21 +155,29 @@ def _written(key: str, part: tuple[int, int]) -> str:
 
 
 class Runner:
-    """Measures places by running their arms, unless the folder has their rows already."""
+    """Measures places by running their arms, where the folder has not done so."""
 
     def __init__(self, job: Job, out: Path, ranks: int):
+        """Ends what was begun in the folder; raises ProgramError where that is another job's."""
         self.job, self.out, self.ranks = job, out, ranks
-        self.results = self._committed()
+        self.specs = self._begun()
+        self.results: Results | None = None
+        if self.specs:
+            self._run()
 
     def __call__(self, places: Sequence[Place]) -> np.ndarray:
         """[N, K] as stats.localization.Measure; NaN where a row was refused or failed."""
         wanted = [self.job.spec(place) for place in places]
-        if not self.results or not self._done(self.results, wanted):
-            held = [arm.spec for arm in self.results.arms] if self.results else []
-            sweep = self.job.sweep(list(dict.fromkeys([*held, *UNPATCHED, *wanted])))
-            self.results = sweep.run(self.out, self.ranks, ["--extend"] if held else []).results
+        lacking = [spec for spec in (*UNPATCHED, *wanted) if spec not in self.specs]
+        if lacking:
+            self.specs += lacking
+            self._run()
         index = {arm.spec: arm.index for arm in self.results.arms}
         return differences_of(self.results, self.outcome)[:, [index[spec] for spec in wanted]]
+
+    def _run(self) -> None:
+        options = ["--extend"] if (self.out / "plan.h5").is_file() else []
+        self.results = self.job.sweep(self.specs).run(self.out, self.ranks, options).results
 
     @property
     def outcome(self) -> Outcome:
@@ -187,20 +194,16 @@ class Runner:
             return np.full_like(differences, np.nan) if self.outcome.relative else -differences
         return differences
 
-    def _committed(self) -> Results | None:
-        """What the folder has; of a sweep that was stopped before its first results, the rows so far."""
+    def _begun(self) -> list[str]:
+        """Specs of the arms that the folder's sweep has, finished or not."""
         if not (self.out / "plan.h5").is_file():
-            return None
-        if not (self.out / "results.h5").is_file():
-            call([find_program(), "merge", self.out, "--partial"])
-        results, own = read_results(self.out / "results.h5"), self.job.arm.without(*AXES)
-        for arm in results.arms:
+            return []
+        with tempfile.TemporaryDirectory(prefix="rvsweep-") as folder:
+            file = Path(folder) / "results.h5"
+            call([find_program(), "merge", self.out, "--partial", "-o", file])
+            arms = read_results(file).arms
+        own = self.job.arm.without(*AXES)
+        for arm in arms:
             if arm.spec not in UNPATCHED and arm.without(*AXES) != own:
                 raise InputError(f"--out {self.out}: has another arm's rows, {arm.spec}: give another folder")
-        return results
-
-    def _done(self, results: Results, specs: Sequence[str]) -> bool:
-        index = {arm.spec: arm.index for arm in results.arms}
-        needed = [index.get(spec) for spec in (*UNPATCHED, *specs)]
-        waiting = results.rows["arm"][results.rows["status"] == STATUSES.index("pending")]
-        return None not in needed and not np.isin(needed, waiting).any()
+        return [arm.spec for arm in arms]

@@ -103,8 +103,6 @@ def test_it_goes_on_after_a_kill_and_ends_alike(whole_run, job, tmp_path):
     one, other = (read_results(folder / "results.h5").rows for folder in (out, killed))
     for name in ("row_id", "logprob_source", "text"):
         np.testing.assert_array_equal(one[name], other[name])
-    before = (killed / "results.h5").stat().st_mtime_ns
-    assert localized(job, killed)[0] == record and (killed / "results.h5").stat().st_mtime_ns == before
     (killed / "results.h5").unlink()
     assert localized(job, killed)[0] == record
 
@@ -125,6 +123,26 @@ def test_a_larger_budget_goes_on_in_the_same_folder(whole_run, job, tmp_path):
     assert small["rows"]["used"] == 5 * PAIRS and "budget ended" in small["stopped"] and "not halved" in table
     larger, _ = localized(job, tmp_path / "out")
     assert [one["arm"] for one in larger["tried"]] == [one["arm"] for one in record["tried"]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"more": ["--axes", "layers", "--set", "generation.max_new_tokens=5"]},
+            "generation.max_new_tokens was",
+        ),
+        ({"arm": "kv_cache layers=0:5 what=v"}, "has another arm's rows"),
+    ],
+)
+def test_another_jobs_folder_is_refused_and_stays(whole_run, job, change, message):
+    out, record, _ = whole_run
+    before = (out / "results.h5").read_bytes()
+    done = run_script("localize", *words(job, out, **change))
+    assert done.returncode == 2 and message in done.stderr, done.stderr
+    assert (out / "results.h5").read_bytes() == before and json.loads(
+        (out / "localize.json").read_text()
+    ) == record
 
 
 @pytest.mark.parametrize(
