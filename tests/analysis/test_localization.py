@@ -13,6 +13,9 @@ from synthetic_results import apart
 from rvsweep.data.clusters import Clusters
 from rvsweep.data.errors import InputError
 from rvsweep.stats.localization import BUDGET, NO_HALF, REFINED, Place, Rules, localize, selecting_half
+from rvsweep.stats.multiplicity import max_statistic
+from rvsweep.stats.resampling import Bootstrap
+
 
 WHOLE = Place((0, 32), (0, 4), (0, 16))
 PLANTED = Place((21, 22), (2, 3), (5, 6))
@@ -94,6 +97,20 @@ def test_two_effects_are_found_and_halves_that_need_each_other_are_told():
     both = replace(PLANTED, layers=(15, 17))  # the boundary of the first halves lies within
     found = localize(Readouts(1, 3, (both,)), WHOLE, apart(PAIRS), replace(RULES, axes=("layers",)))
     assert [(one.place, one.why) for one in found.reported] == [(WHOLE, NO_HALF)]
+
+
+def test_p_is_over_all_places_that_are_reported():
+    """So above that of each place alone."""
+    planted = tuple(replace(PLANTED, layers=(layer, layer + 1)) for layer in (3, 12, 21, 30))
+    found = localize(Readouts(1, 0.8, planted), WHOLE, apart(PAIRS), replace(RULES, axes=("layers",)))
+    places, others = [one.place for one in found.tried], ~found.selects
+    columns = [found.differences[others, places.index(one.place)] for one in found.reported]
+    bootstrap = Bootstrap(seed=RULES.seed)
+    alone = np.array(
+        [max_statistic(column[:, None], apart(others.sum()), bootstrap).p[0] for column in columns]
+    )
+    joint = np.array([one.p for one in found.reported])
+    assert len(joint) == 4 and (1.3 * alone < joint).all()
 
 
 def test_the_budget_is_kept_and_what_it_left_undone_is_said():
