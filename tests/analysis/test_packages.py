@@ -21,7 +21,7 @@ USES = {  # package -> those that it may import
     "figures": {"data", "stats"},
     "report": {"data", "stats", "figures"},
     "bank": {"data", "figures", "report"},
-    "cli": {"data", "stats", "figures", "report", "bank", "program"},
+    "cli": {"data", "stats", "figures", "report", "bank", "program", "localize"},
 }
 
 
@@ -58,7 +58,7 @@ def test_files_are_small():
 
 def test_scripts_import_the_package_and_touch_no_search_path():
     scripts = {path.stem for path in ANALYSIS.glob("*.py")}
-    assert scripts == {"report", "compare", "export", "blind", "bank", "chat_template"}
+    assert scripts == {"report", "compare", "export", "blind", "bank", "chat_template", "localize"}
     for name in scripts:
         path = ANALYSIS / f"{name}.py"
         assert (
@@ -67,7 +67,7 @@ def test_scripts_import_the_package_and_touch_no_search_path():
     assert not [path for path in ANALYSIS.rglob("*.py") if "sys.path" in path.read_text("utf-8")]
 
 
-@pytest.mark.parametrize("name", ["report", "compare", "export", "blind", "bank"])
+@pytest.mark.parametrize("name", ["report", "compare", "export", "blind", "bank", "localize"])
 def test_files_run_as_scripts_from_anywhere(name, tmp_path):
     done = run_script(name, "--help", cwd=tmp_path)
     assert done.returncode == 0 and f"usage: {name}.py" in done.stdout

@@ -10,6 +10,7 @@ COMMANDS = {  # name -> module of this package, its function, what it does
     "blind": ("blind", "main", "texts without their arms, for raters"),
     "join-ratings": ("blind", "join_ratings", "ratings of blinded texts by row id"),
     "chat-template": ("chat_template", "main", "a model's own chat template, for prompts.template"),
+    "localize": ("localize", "main", "where in layers, heads and positions an arm's effect is"),
     "power": ("power", "main", "pairs that the next study needs"),
 }
 

@@ -125,21 +125,31 @@ class _Means:
         return tost(paired.difference, values, gap, margin, self.results.clusters)
 
 
+def differences_of(results: Results, outcome: Outcome) -> np.ndarray:
+    """OutcomeTable's differences [N, A] alone."""
+    return _means(results, outcome).differences
+
+
+def _means(results: Results, outcome: Outcome) -> _Means:
+    column = results.rows[outcome.name]
+    values = per_pair_means(results, column)
+    compared = per_pair_means(results, natural_log(column)) if outcome.ratio else values
+    return _Means(results, outcome, values, compared)
+
+
 def outcome_table(
     results: Results, outcome: Outcome, bootstrap: Bootstrap, margin: Margin
 ) -> OutcomeTable | None:
     """None where the file has no such column or no row has a value."""
     if not has_values(results, outcome.name):
         return None
-    column = results.rows[outcome.name]
-    values = per_pair_means(results, column)
-    compared = per_pair_means(results, natural_log(column)) if outcome.ratio else values
+    means = _means(results, outcome)
+    values, compared = means.values, means.compared
     base, source = results.arm_of_kind("base"), results.arm_of_kind("source")
     gap = None
     if base and source:
         both = compared[:, source.index], compared[:, base.index]
         gap = paired_difference(*both, results.clusters, bootstrap)
-    means = _Means(results, outcome, values, compared)
     lines = _arm_lines(means, bootstrap, margin)
     controls = _control_lines(means, bootstrap, margin)
     arms = [line.paired for line in lines if np.isfinite(line.p_holm)]
