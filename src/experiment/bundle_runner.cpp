@@ -29,7 +29,7 @@ std::string unproven(const Arm& arm, const CompiledRow& plan, const RowProof& pr
   std::vector<std::size_t> without_effect;
   // Base has no value at a generated token: what replaces there is a change, zeros too.
   const auto adds = [&](const CompiledSitePatch& patch) {
-    return patch.operation == SiteOperation::replace && patch.generated_in(n_steps) > 0;
+    return replaces(patch.operation) && patch.generated_in(n_steps) > 0;
   };
   for (const CompiledSitePatch& patch : plan.sites)
     if (!patch.neutral && proof[patch.place].change_squared == 0 && patch.steps.from < n_steps &&

@@ -1,15 +1,19 @@
 #include "rvsweep/experiment/directions.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/any.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/logical_and.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
 #include <cmath>
 
 #include "experiment/prompt_batches.hpp"
+#include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/intervention/derived_donors.hpp"
 #include "rvsweep/intervention/site_patch.hpp"
@@ -34,14 +38,29 @@ struct Maker {
 
   /// float64 [L, heads, dim] on the CPU.
   at::Tensor made(Site site, const std::string& name) const {
-    if (name.starts_with(direction::file))
-      return at::tensor(files.at({site, name}), at::kDouble).view(shape(site));
     if (name.starts_with(direction::drawn_like))
       return drawn(site, made(site, name.substr(direction::drawn_like.size())));
+    if (const auto [of, to] = parts_of_direction(name); !to.empty())
+      return orthogonal(name, made(site, of), made(site, to));
+    if (name.starts_with(direction::file))
+      return at::tensor(files.at({site, name}), at::kDouble).view(shape(site));
     if (name == direction::random)
       return drawn(site, at::full(shape(site), 1 / std::sqrt(shape(site)[2]), at::kDouble));
     const MeanPrompts& prompts = fitted_on.at(name);
     return mean_at_last_token(site, prompts[0]) - mean_at_last_token(site, prompts[1]);
+  }
+
+  /// `of` less its components along `to`, by layers and heads, with the norms of `of`.
+  at::Tensor orthogonal(const std::string& name, const at::Tensor& of, const at::Tensor& to) const {
+    constexpr double least = 1e-6;  // of the norm
+    const auto dot = [](const at::Tensor& a, const at::Tensor& b) { return (a * b).sum(-1, true); };
+    const auto safe = [](const at::Tensor& x) { return at::where(x > 0, x, 1); };
+    const at::Tensor left = of - to * (dot(of, to) / safe(dot(to, to)));
+    const at::Tensor norm = dot(of, of).sqrt(), left_norm = dot(left, left).sqrt();
+    if (at::logical_and(norm > 0, left_norm <= norm * least).any().item<bool>())
+      throw InputError("direction=" + name, "leaves nothing in some layer: both lie in one line",
+                       "name two that differ");
+    return left * (norm / safe(left_norm));
   }
 
   at::Tensor drawn(Site site, const at::Tensor& like) const {

@@ -19,6 +19,7 @@ struct Giver {
   std::int64_t m = 0, m_after = 0;
   const Tokens* tokens = nullptr;  // of the prompt whose cells these are; null for other cells
   bool shuffled = false;           // those cells but for the first are moved
+  bool last_row = false;           // the last of them stands for all
   bool zero = false;
 };
 
@@ -32,9 +33,10 @@ Giver giver_of(const RowDonor& donor, const Bundle& bundle, std::int64_t derived
   const DerivedDonor& derived = bundle.derived.at(index - n_contexts);
   Giver giver{static_cast<std::int32_t>(derived_slot + index - n_contexts), derived.tokens};
   giver.shuffled = derived.derivation == Derivation::shuffled;
+  giver.last_row = derived.derivation == Derivation::last_row;
   giver.zero = derived.derivation == Derivation::zero;
   if (derived.of >= 0) giver.m_after = bundle.contexts.at(derived.of).tokens_after_window;
-  if (giver.shuffled) giver.tokens = &bundle.contexts.at(derived.of).tokens;
+  if (giver.shuffled || giver.last_row) giver.tokens = &bundle.contexts.at(derived.of).tokens;
   return giver;
 }
 
@@ -51,11 +53,13 @@ bool writes_equal(const CompiledCachePatch& patch, const Tokens& b, const Giver&
   for (const Cell& cell : patch.cells) {
     const bool same_position = cell.donor + patch.rotate_by == cell.base || !patch.writes_k;
     const bool in_base = cell.base >= 0 && cell.base < std::ssize(b);
+    const std::int64_t token = giver.last_row ? patch.donor_cached - 1 : cell.donor;
     if (only_layer_0 && !giver.shuffled) {
-      if (!same_position || !in_base || s[cell.donor] != b[cell.base]) return false;
+      if (!same_position || !in_base || s[token] != b[cell.base]) return false;
       continue;
     }
-    if (cell.donor != cell.base || (giver.shuffled && cell.donor > 0)) return false;
+    if (cell.donor != cell.base || token != cell.donor || (giver.shuffled && cell.donor > 0))
+      return false;
     prefix = std::max(prefix, cell.donor + 1);
   }
   return std::equal(s.begin(), s.begin() + prefix, b.begin());
@@ -67,7 +71,9 @@ bool writes_equal(const CompiledSitePatch& patch, const Tokens& b, const Giver& 
   const bool precedes_attention = patch.site <= Site::v;
   const bool of_tokens_alone = is_only_layer_0(patch.layers) && precedes_attention;
   const auto same = [&](const Cell& cell) {
-    return of_tokens_alone ? s[cell.donor] == b[cell.base] : cell.donor == cell.base;
+    const std::int64_t token = giver.last_row ? giver.m - 1 : cell.donor;
+    return of_tokens_alone ? s[token] == b[cell.base]
+                           : token == cell.donor && cell.donor == cell.base;
   };
   if (!std::ranges::all_of(patch.cells, same)) return false;
   const std::int64_t prefix = of_tokens_alone ? 0 : patch.cells.back().donor + 1;
@@ -98,7 +104,7 @@ bool is_neutral(const CompiledCachePatch& patch, const CompiledRow& plan, const 
 
 bool is_neutral(const CompiledSitePatch& patch, const CompiledRow& plan, const Tokens& b,
                 const Giver& giver) {
-  if (patch.operation == SiteOperation::replace) return replaces_equal(patch, plan, b, giver);
+  if (replaces(patch.operation)) return replaces_equal(patch, plan, b, giver);
   return patch.weight() == 0 || giver.zero;
 }
 
@@ -154,6 +160,7 @@ std::int64_t CompiledSitePatch::first_layer() const {
 double CompiledSitePatch::weight() const {
   switch (operation) {
     case SiteOperation::replace:
+    case SiteOperation::replace_on_sphere:
       return alpha;
     case SiteOperation::add:
     case SiteOperation::add_of_norm:

@@ -40,6 +40,8 @@ struct Deriver {
         return fill_shuffled(donor, slot);
       case Derivation::mean:
         return fill_mean(donor, slot);
+      case Derivation::last_row:
+        return fill_last_row(donor, slot);
       case Derivation::none:
         break;
     }
@@ -76,13 +78,24 @@ struct Deriver {
   }
 
   void fill_shuffled(const DerivedDonor& donor, std::int64_t slot) {
-    const auto m = donor.tokens;
     const auto order = permutation(xxh3_fields({std::to_string(seed), donor.pair_id, "shuffled"}),
                                    1, static_cast<std::int32_t>(donor.cells));
-    // Cell i takes token from[i], its key turned by i - from[i].
+    move_cells(donor, slot, [&](std::int64_t i) { return order[i]; });
+  }
+
+  void fill_last_row(const DerivedDonor& donor, std::int64_t slot) {
+    move_cells(donor, slot, [&](std::int64_t) { return donor.cells - 1; });
+    for (SiteCapture& record : state.sites)
+      record.values[slot].copy_(record.values[donor.of].narrow(0, record.queries - 1, 1));
+  }
+
+  /// Of the cached cells, i takes token from(i), its key turned by i - from(i).
+  template <class From>
+  void move_cells(const DerivedDonor& donor, std::int64_t slot, From from_of) {
+    const auto m = donor.tokens;
     std::vector<std::int64_t> from, by;
     for (std::int64_t i = 0; i < m; ++i) {
-      from.push_back(i < donor.cells ? order[i] : i);
+      from.push_back(i < donor.cells ? from_of(i) : i);
       by.push_back(i - from.back());
     }
     const at::Tensor index = at::tensor(from, at::kLong).to(model.placement().device);

@@ -286,7 +286,7 @@ PassEdits pass_edits(const Transformer& model, const ContextState& contexts,
       edit.weight = (written * weight).to(device);
       result.edits.push_back(std::move(edit));
       result.captures.push_back({capture.site, capture.layer, queries});
-      if (kind.operation == SiteOperation::replace) {
+      if (replaces(kind.operation)) {
         result.old.push_back(gather_rows(capture.values, map.bases, map.base_from_end, device) *
                              map.in_base.to(device, placement.dtype));
       } else {

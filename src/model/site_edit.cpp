@@ -1,8 +1,11 @@
 #include "rvsweep/model/site_edit.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/atan2.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/lerp.h>
+#include <ATen/ops/logical_and.h>
+#include <ATen/ops/minimum.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
@@ -34,10 +37,31 @@ at::Tensor addition(SiteOperation operation, const at::Tensor& x, const at::Tens
   return v * (along_heads(x, v) / safe) * -1;
 }
 
+at::Tensor norm(const at::Tensor& x) { return along_heads(x, x).sqrt(); }
+
+/// SiteOperation::replace_on_sphere.
+at::Tensor mixed_on_sphere(const at::Tensor& x, const at::Tensor& v, const at::Tensor& weight) {
+  constexpr double least = 1e-3;
+  const at::Tensor x_norm = norm(x), v_norm = norm(v);
+  const at::Tensor a = x / at::where(x_norm > 0, x_norm, 1);
+  const at::Tensor b = v / at::where(v_norm > 0, v_norm, 1);
+  const at::Tensor apart = norm(a - b), together = norm(a + b);
+  const at::Tensor angle = at::atan2(apart, together) * 2;
+  const at::Tensor sine = at::where(angle.sin() > 0, angle.sin(), 1);
+  const at::Tensor left = (angle * (weight * -1 + 1)).sin(), done = (angle * weight).sin();
+  const at::Tensor direction = (a * left + b * done) / sine;
+  const at::Tensor is_arc =
+      at::logical_and(at::minimum(apart, together) > least, at::minimum(x_norm, v_norm) > 0);
+  return at::where(is_arc, direction * at::lerp(x_norm, v_norm, weight), at::lerp(x, v, weight));
+}
+
 at::Tensor edited(const SiteEdit& edit, const at::Tensor& values) {
   const at::Tensor x = values.to(at::kFloat);
   const at::Tensor v = edit.values.defined() ? edit.values.to(at::kFloat) : at::Tensor();
   if (edit.operation == SiteOperation::replace) return at::lerp(x, v, edit.weight);
+  if (edit.operation == SiteOperation::replace_on_sphere)
+    return at::where(edit.weight != 0,
+                     at::where(edit.weight != 1, mixed_on_sphere(x, v, edit.weight), v), x);
   return at::where(edit.weight != 0, x + addition(edit.operation, x, v) * edit.weight, x);
 }
 

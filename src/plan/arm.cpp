@@ -20,7 +20,8 @@ std::string settings_of(const SiteTarget& site, Entry /*entry*/) {
                                        name_of(arm_text::window_policy, site.window_policy));
   if (site.steps.from != 0) text += " from_step=" + std::to_string(site.steps.from);
   if (site.steps.until != Steps::no_end) text += " until_step=" + std::to_string(site.steps.until);
-  if (site.operation == SiteOperation::replace) return text;
+  if (site.operation == SiteOperation::replace_on_sphere) text += " mix=spherical";
+  if (replaces(site.operation)) return text;
   text += " op=" + name_of(arm_text::operation, site.operation);
   if (site.operation == SiteOperation::add) text += fmt::format(" scale={}", site.amount);
   if (site.operation == SiteOperation::add_of_norm) text += fmt::format(" scale={}n", site.amount);
@@ -145,6 +146,7 @@ std::string Arm::canonical() const {
   std::string text =
       join_patches(*this, [&](const Patch& patch) { return canonical_of(patch, entry); }) +
       " direction=" + name_of(arm_text::direction, direction);
+  if (!pairs.empty()) text += " pairs=" + pairs;
   if (!preset.empty()) text += " preset=" + preset;
   if (truncate_at != 0) text += " truncate=" + std::to_string(truncate_at);
   if (control != Control::none) text += " control=" + control_name(*this);

@@ -65,6 +65,12 @@ Setting window_setting() {
           }};
 }
 
+Setting pairs_setting() {
+  return {"pairs", "all", {}, [](Arm& arm, const std::string& text, const ModelConfig&) {
+            if (text != "all") arm.pairs = parse_pairs(text);
+          }};
+}
+
 Setting direction_setting() { return choice("direction", arm_text::direction, &Arm::direction); }
 
 std::vector<Setting> cache_settings() {
@@ -77,7 +83,8 @@ std::vector<Setting> cache_settings() {
           at_step_setting(),
           heads_setting(),
           alpha_setting(),
-          direction_setting()};
+          direction_setting(),
+          pairs_setting()};
 }
 
 /// `heads` means something only where the site has heads.
@@ -89,7 +96,9 @@ std::vector<Setting> site_settings(const SiteInfo& site) {
       choice("window_policy", arm_text::window_policy, &SiteTarget::window_policy),
       site_positions_setting(),
       alpha_setting(),
-      site_direction_setting(direction_setting())};
+      site_direction_setting(direction_setting()),
+      orthogonal_setting(),
+      pairs_setting()};
   for (const Setting& setting : change_settings()) settings.push_back(setting);
   if (site.heads != SiteHeads::none) settings.push_back(heads_setting());
   return settings;
@@ -100,7 +109,7 @@ std::vector<Setting> site_settings(const SiteInfo& site) {
 ArmForm notebook_preset(const std::string& name, Entry entry, const Patch& patch) {
   return {"preset:" + name,
           {.preset = name, .entry = entry, .truncate_at = notebook_truncation, .patches = {patch}},
-          {layers_setting(), direction_setting()}};
+          {layers_setting(), direction_setting(), pairs_setting()}};
 }
 
 std::vector<ArmForm> make_arm_forms() {
@@ -267,7 +276,7 @@ std::vector<Arm> parse_part(const ArmForm& form, std::istringstream& words,
 }
 
 /// Settings of the whole row: written at one of its patches, they hold for all that have them.
-constexpr std::array of_the_row{"entry", "direction", "label"};
+constexpr std::array of_the_row{"entry", "direction", "label", "pairs"};
 
 /// The word of a part that sets `name` for the row, else none.
 std::string written(const std::string& part, const std::string& name) {
@@ -376,6 +385,7 @@ std::vector<Arm> parse_arms(const std::vector<ConfigValue>& lines, const ModelCo
       if (const auto [at, is_new] = label_at.emplace(arm.label, line.where); !is_new)
         throw InputError(line.where, "label \"" + arm.label + "\" is already used at " + at->second,
                          "give one of them another label=");
+      arm.asked_by = {arm.label};
       arms.push_back(std::move(arm));
     }
   }

@@ -6,7 +6,8 @@
 namespace rvsweep::arm_text {
 
 inline const std::vector<std::string> decode{"prefill", "persist"};
-inline const std::vector<std::string> operation{"replace", "add", "add", "project_out", "scale"};
+inline const std::vector<std::string> operation{"replace",     "add",   "add",
+                                                "project_out", "scale", "replace"};
 inline const std::vector<std::string> window_policy{"refuse", "shrink"};
 inline const std::vector<std::string> entry{"hold_last", "refeed"};
 inline const std::vector<std::string> growth{"append", "frozen", "compound"};

@@ -30,6 +30,14 @@ double parse_alpha(const std::string& text) {
   return *alpha;
 }
 
+std::string parse_pairs(const std::string& text) {
+  const auto parts = split(text, '~');
+  if (parts.size() != 2 || parts[0].empty() || parts[1].empty())
+    throw InputError("", "pairs=" + text + " does not name two groups",
+                     "write pairs=SOURCE_GROUP~BASE_GROUP, or name* for all that begin so");
+  return text;
+}
+
 std::int64_t parse_window(const std::string& text) {
   const auto window = parse_number<std::int64_t>(text);
   if (!window || *window < 1)

@@ -13,6 +13,9 @@ std::vector<std::int64_t> parse_heads(const std::string& text, std::int64_t n_he
 /// 0..1.
 double parse_alpha(const std::string& text);
 
+/// SOURCE_GROUP~BASE_GROUP, as it is.
+std::string parse_pairs(const std::string& text);
+
 /// At least 1.
 std::int64_t parse_window(const std::string& text);
 

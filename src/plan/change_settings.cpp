@@ -21,6 +21,19 @@ Setting operation_setting() {
           }};
 }
 
+Setting mix_setting() {
+  return {"mix",
+          "linear",
+          {"linear", "spherical"},
+          [](Arm& arm, const std::string& text, const ModelConfig&) {
+            auto& site = part_of<SiteTarget>(arm);
+            if (text == "linear") return;
+            if (site.operation != SiteOperation::replace)
+              throw InputError("", "mix belongs to op=replace", "remove one of the two");
+            site.operation = SiteOperation::replace_on_sphere;
+          }};
+}
+
 /// The number of an operation, which its default does not set.
 Setting amount_setting(const std::string& name, const std::string& default_value,
                        SiteOperation of) {
@@ -79,9 +92,9 @@ void check_operation(const Patch& patch) {
   const SiteTarget* const site = patch.site();
   if (site == nullptr) return;
   using enum SiteOperation;
-  if (site->operation != replace && patch.alpha != 1)
+  if (!replaces(site->operation) && patch.alpha != 1)
     throw InputError("", "alpha belongs to op=replace", "remove it, or write scale= with op=add");
-  if (!patch.donor.direction.empty() && (site->operation == replace || site->operation == scale))
+  if (!patch.donor.direction.empty() && (replaces(site->operation) || site->operation == scale))
     throw InputError("", "a direction is added or projected out",
                      "write op=add or op=project_out beside it");
 }
@@ -102,7 +115,9 @@ Setting at_step_setting() {
 
 std::vector<Setting> change_settings() {
   return {step_setting("from_step", "0", &Steps::from),
-          step_setting("until_step", "end", &Steps::until), operation_setting(),
+          step_setting("until_step", "end", &Steps::until),
+          operation_setting(),
+          mix_setting(),
           amount_setting("scale", "1", SiteOperation::add),
           amount_setting("factor", "none", SiteOperation::scale)};
 }
@@ -120,6 +135,19 @@ Setting site_direction_setting(const Setting& of_row) {
               of_row.set(arm, text, model);
             else
               arm.patches.back().donor = parse_direction(text);
+          }};
+}
+
+Setting orthogonal_setting() {
+  return {"orthogonal_to", "none", {}, [](Arm& arm, const std::string& text, const ModelConfig&) {
+            if (text == "none") return;
+            Donor& donor = arm.patches.back().donor;
+            if (donor.direction.empty() || is_direction_of_row(text))
+              throw InputError("", "orthogonal_to=" + text + " needs two directions",
+                               "write direction= and orthogonal_to= as vectors");
+            Donor other = parse_direction(text);
+            donor.direction += direction::orthogonal_to + other.direction;
+            donor.files.merge(other.files);
           }};
 }
 

@@ -42,11 +42,13 @@ std::string with_kept(const std::string& arm, std::string_view setting, const Ke
 /// which may move, and the hash of what the file of a direction holds.
 std::string with_content(const std::string& arm) {
   static const std::string list = "keywords:";
-  const std::string words = with_kept(arm, "positions=", [](const std::string& choice) {
+  std::string words = with_kept(arm, "positions=", [](const std::string& choice) {
     if (!choice.starts_with(list) || choice == list) return choice;
     return fmt::format("words:{}", fmt::join(read_word_list(choice.substr(list.size())), "+"));
   });
-  return with_kept(words, "direction=", with_hash);
+  for (const char* setting : {"direction=", "orthogonal_to="})
+    words = with_kept(words, setting, with_hash);
+  return words;
 }
 
 ConfigValue value_of(const ConfigKey& key, const std::string& text, const std::string& where) {

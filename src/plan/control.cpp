@@ -28,13 +28,16 @@ std::optional<LayerSet> wrong_band(const LayerSet& layers, std::int64_t n_layers
   return band;
 }
 
-/// The whole cache swapped, for all arms of one direction and truncation.
+/// The whole cache swapped, for all arms of one direction, truncation and choice of pairs.
 Arm full_swap(const Arm& of, std::int64_t n_layers) {
   Patch patch{CacheTarget{}};
   for (std::int64_t layer = 0; layer < n_layers; ++layer) patch.layers.push_back(layer);
   Arm arm{.direction = of.direction, .truncate_at = of.truncate_at, .patches = {patch}};
+  arm.pairs = of.pairs;
+  arm.asked_by = of.asked_by;
   arm.label = of.direction == Direction::source_to_base ? "full_swap" : "full_swap base_to_source";
   if (of.truncate_at != 0) arm.label += " cut to " + std::to_string(of.truncate_at) + " tokens";
+  if (!of.pairs.empty()) arm.label += " " + of.pairs;
   return arm;
 }
 
@@ -106,7 +109,7 @@ Asked parse_control(const std::string& text, const std::string& where) {
   const auto copies = parse_number<std::int32_t>(trimmed(text.substr(star + 1)));
   if (!info.repeats)
     throw InputError(where, "control " + name + " cannot be asked for several times",
-                     "other_base, other_source and random_layers can");
+                     "other_base, other_source, same_length and random_layers can");
   if (!copies || *copies < 1 || *copies > 1000)
     throw InputError(where, "\"" + text + "\" is not a number of controls",
                      "write " + name + "*K, with K from 1 to 1000");
@@ -180,7 +183,7 @@ bool applies_to(const ControlInfo& info, const Arm& arm, const Limit& only) {
 
 std::span<const ControlInfo> all_controls() {
   using enum Control;
-  static const std::array<ControlInfo, 13> controls{{
+  static const std::array<ControlInfo, 15> controls{{
       {none, "none", {}, true},
       {self, "self", {DonorPrompt::self}, true},
       {full_swap, "full_swap", {}, false},
@@ -194,6 +197,8 @@ std::span<const ControlInfo> all_controls() {
       {wrong_band, "wrong_band", {}, false},
       {reverse, "reverse", {}, true},
       {random_layers, "random_layers", {}, true, true},
+      {same_length, "same_length", {DonorPrompt::same_length}, true, true},
+      {last_row, "last_row", {DonorPrompt::pair, Derivation::last_row}, true},
   }};
   return controls;
 }
@@ -226,7 +231,11 @@ std::vector<Arm> control_arms(const std::vector<ConfigValue>& lines, const std::
         for (std::int32_t copy = 1; copy <= copies; ++copy) {
           Arm control = control_of(arm, only, info, copy, model.n_layers, seed);
           if (!specs.insert(control.canonical()).second) {
-            if (info.control == Control::full_swap) continue;  // one for all arms of a direction
+            if (info.control == Control::full_swap) {  // one for all arms of a direction
+              std::ranges::find(controls, control.label, &Arm::label)
+                  ->asked_by.push_back(arm.label);
+              continue;
+            }
             throw InputError(
                 line.where, "control " + info.name + " of \"" + arm.label + "\" is asked for twice",
                 "remove one of the two");

@@ -127,8 +127,8 @@ Donor parse_direction(const std::string& text) {
   Donor donor{.prompt = DonorPrompt::self, .direction = text};
   const auto at = place_of_hash(text);
   if (at != std::string::npos) {
-    donor.file = text.substr(0, at);
     donor.direction = direction::file + text.substr(at + 1);
+    donor.files[donor.direction] = text.substr(0, at);
   } else if (!names_no_file(text)) {
     throw InputError("", "direction=" + text + " is no file that can be read",
                      fmt::format("write {}, mean_difference:A-B, random, or a safetensors or HDF5 "
@@ -138,9 +138,18 @@ Donor parse_direction(const std::string& text) {
   return donor;
 }
 
-std::string mean_difference_of(std::string name) {
+std::array<std::string, 2> parts_of_direction(const std::string& name) {
+  const auto at = name.find(direction::orthogonal_to);
+  if (at == std::string::npos) return {name, ""};
+  return {name.substr(0, at), name.substr(at + direction::orthogonal_to.size())};
+}
+
+std::vector<std::string> mean_differences_of(std::string name) {
   if (name.starts_with(direction::drawn_like)) name.erase(0, direction::drawn_like.size());
-  return name.starts_with(direction::mean_difference) ? name : "";
+  std::vector<std::string> names;
+  for (const std::string& part : parts_of_direction(name))
+    if (part.starts_with(direction::mean_difference)) names.push_back(part);
+  return names;
 }
 
 std::map<std::string, DirectionFit> direction_fits(const Plan& plan, const ModelConfig& model,
@@ -148,19 +157,18 @@ std::map<std::string, DirectionFit> direction_fits(const Plan& plan, const Model
   std::map<std::string, DirectionFit> fits;
   for (const Arm& arm : plan.arms)
     for (const Patch& patch : arm.patches)
-      if (const std::string name = mean_difference_of(patch.donor.direction);
-          !name.empty() && !fits.contains(name))
-        fits[name] = Fitter{plan, model, std::to_string(seed), name}.fit();
+      for (const std::string& name : mean_differences_of(patch.donor.direction))
+        if (!fits.contains(name))
+          fits[name] = Fitter{plan, model, std::to_string(seed), name}.fit();
   return fits;
 }
 
 std::string untestable(const Plan& plan, const std::string& name, const PromptPair& pair) {
-  const auto fit = plan.direction_fits.find(mean_difference_of(name));
-  if (fit == plan.direction_fits.end()) return "";
-  for (const auto& [prompt, side] : {std::pair(pair.source, "source"), {pair.base, "base"}})
-    if (fit->second.units.contains(unit_of(plan, prompt)))
-      return fmt::format("the pair's {} is one of the prompts that {} is fitted on", side,
-                         fit->first);
+  for (const std::string& fitted : mean_differences_of(name))
+    for (const auto& [prompt, side] : {std::pair(pair.source, "source"), {pair.base, "base"}})
+      if (plan.direction_fits.at(fitted).units.contains(unit_of(plan, prompt)))
+        return fmt::format("the pair's {} is one of the prompts that {} is fitted on", side,
+                           fitted);
   return "";
 }
 

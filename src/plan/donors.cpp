@@ -68,16 +68,23 @@ std::int64_t Donors::length(PromptIndex prompt, std::int64_t truncate_at) const 
 }
 
 /// The bases or sources (as the direction has them) of the pairs that come next, each text once and
-/// none the recipient's: the one of the donor's number.
-std::optional<PromptIndex> Donors::other(PairIndex pair, const Donor& donor, Direction direction,
-                                         PromptIndex recipient) const {
+/// none the recipient's: the one of the donor's number. same_length: on the donor's side, of as
+/// many tokens as the pair's own donor and not its text.
+std::optional<PromptIndex> Donors::other(PairIndex pair, const Donor& donor, const Arm& arm,
+                                         const Roles& roles) const {
   const bool wants_source =
-      (donor.prompt == DonorPrompt::other_source) == (direction == Direction::source_to_base);
-  std::set<std::uint64_t> texts{plan_.prompts[recipient.value].text_hash};
+      (donor.prompt != DonorPrompt::other_base) == (arm.direction == Direction::source_to_base);
+  const bool same_length = donor.prompt == DonorPrompt::same_length;
+  const auto hash_of = [&](PromptIndex prompt) { return plan_.prompts[prompt.value].text_hash; };
+  std::set<std::uint64_t> known{hash_of(roles.base)};
+  if (same_length) known.insert(hash_of(roles.counterpart));
+  const std::int64_t wanted = std::ssize(known) + donor.number;
+  const std::int64_t m = length(roles.counterpart, arm.truncate_at);
   for (std::int32_t p = next_[pair.value]; p != pair.value; p = next_[p]) {
     const PromptIndex prompt = wants_source ? plan_.pairs[p].source : plan_.pairs[p].base;
-    texts.insert(plan_.prompts[prompt.value].text_hash);
-    if (std::ssize(texts) > donor.number) return prompt;
+    if (same_length && length(prompt, arm.truncate_at) != m) continue;
+    known.insert(hash_of(prompt));
+    if (std::ssize(known) == wanted) return prompt;
   }
   return std::nullopt;
 }
@@ -112,10 +119,14 @@ PatchDonor Donors::donor_of(const Patch& patch, const Arm& arm, const Roles& rol
       break;
     case DonorPrompt::other_base:
     case DonorPrompt::other_source:
-      if (const auto found = other(pair, patch.donor, arm.direction, roles.base))
+    case DonorPrompt::same_length:
+      if (const auto found = other(pair, patch.donor, arm, roles))
         donor.prompt = *found;
       else
-        donor.refusal = control_name(arm) + " needs another pair with a prompt of its own";
+        donor.refusal =
+            control_name(arm) + " needs another pair with a prompt of its own" +
+            (patch.donor.prompt == DonorPrompt::same_length ? " and as many tokens as the donor"
+                                                            : "");
       break;
     case DonorPrompt::filler:
       donor.prompt = filler_prompt;

@@ -38,8 +38,8 @@ class Donors {
 
  private:
   PatchDonor donor_of(const Patch& patch, const Arm& arm, const Roles& roles, PairIndex pair) const;
-  std::optional<PromptIndex> other(PairIndex pair, const Donor& donor, Direction direction,
-                                   PromptIndex recipient) const;
+  std::optional<PromptIndex> other(PairIndex pair, const Donor& donor, const Arm& arm,
+                                   const Roles& roles) const;
   std::int64_t length(PromptIndex prompt, std::int64_t truncate_at) const;
 
   std::vector<std::int32_t> tokens_of_span(const std::string& name, PromptIndex prompt) const;

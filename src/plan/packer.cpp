@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -38,6 +39,9 @@ class Packer {
         least_columns_(longest_window(plan.arms, config.longest_window()) +
                        plan.tokens_after_window),
         recorded_(plan.prompts.size()) {
+    first_row_.assign(plan.pairs.size() + 1, 0);
+    for (const PlannedRow& row : plan.rows) ++first_row_[row.pair.value + 1];
+    std::partial_sum(first_row_.begin(), first_row_.end(), first_row_.begin());
     if (before == nullptr) return;
     rows_before_ = std::ssize(before->rows);
     for (std::int32_t place = 0; place < std::ssize(plan.prompts); ++place)
@@ -111,9 +115,8 @@ class Packer {
   }
 
   std::vector<std::int64_t> runnable_rows(std::int32_t pair) const {
-    const auto per_pair = std::ssize(plan_.arms) * config_.generation.samples;
     std::vector<std::int64_t> rows;
-    for (std::int64_t row = pair * per_pair; row < (pair + 1) * per_pair; ++row)
+    for (std::int64_t row = first_row_[pair]; row < first_row_[pair + 1]; ++row)
       if (plan_.rows[row].refusal == 0 && plan_.rows[row].number.value >= rows_before_)
         rows.push_back(row);
     return rows;
@@ -302,7 +305,7 @@ class Packer {
     DerivedDonor donor{patch_donor.derivation, of, patch_donor.m};
     if (donor.of >= 0) donor.pair_id = pair_id;
     if (donor.derivation == Derivation::mean) donor.direction = arm.direction;
-    if (donor.derivation == Derivation::shuffled)
+    if (donor.derivation == Derivation::shuffled || donor.derivation == Derivation::last_row)
       donor.cells = donor.tokens - (arm.entry == Entry::hold_last ? 1 : 0);
     derived_donors_.emplace_back(bundle_.donors.size() - 1, derived(donor));
   }
@@ -364,8 +367,9 @@ class Packer {
   PlannedBundle bundle_;
   std::map<ContextKey, std::int16_t> place_;  // in bundle_.contexts
   std::vector<std::pair<std::size_t, std::int16_t>> derived_donors_;
-  std::vector<bool> recorded_;    // prompts whose geometry some bundle stores
-  std::int64_t rows_before_ = 0;  // rows with a smaller number have their bundle
+  std::vector<std::int64_t> first_row_;  // of each pair, and an end
+  std::vector<bool> recorded_;           // prompts whose geometry some bundle stores
+  std::int64_t rows_before_ = 0;         // rows with a smaller number have their bundle
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "plan/arm_forms.hpp"
+#include "plan/arms_of_pairs.hpp"
 #include "plan/control.hpp"
 #include "plan/donors.hpp"
 #include "plan/extend.hpp"
@@ -29,9 +30,11 @@ void plan_rows(Plan& plan, const SweepConfig& config, const ModelConfig& model,
   NumberedTexts refusals(plan.refusals);
   std::vector<std::string> specs;
   for (const Arm& arm : plan.arms) specs.push_back(arm.canonical());
+  const ArmsOfPairs asked(plan, config.prompts_file.string());
   for (std::int32_t pair = 0; pair < std::ssize(plan.pairs); ++pair) {
     for (std::int32_t a = 0; a < std::ssize(plan.arms); ++a) {
       const Arm& arm = plan.arms[a];
+      if (!asked.is_asked(a, plan.pairs[pair])) continue;
       const Roles roles = donors.roles(arm, PairIndex(pair));
       const std::int32_t refused =
           refusals.number_of(refusal_of(arm, roles, config.generation, model));

@@ -78,8 +78,8 @@ void expect_sound(const StoredSweep& sweep) {
                      sweep.prompt_bundle.size() == id.size(),
                  "the columns of /prompts have one length");
   const auto& pairs = sweep.pairs;
-  for (const TextStore* answers : {&pairs.answer_source, &pairs.answer_base})
-    RVSWEEP_EXPECT(answers->size() == 0 || answers->size() == pairs.id.size(),
+  for (const TextStore* texts : {&pairs.answer_source, &pairs.answer_base, &pairs.arms})
+    RVSWEEP_EXPECT(texts->size() == 0 || texts->size() == pairs.id.size(),
                    "the columns of /pairs have one length");
   RVSWEEP_EXPECT(pairs.source.size() == pairs.id.size() && pairs.base.size() == pairs.id.size() &&
                      all_between(pairs.source, 0, n_prompts) &&

@@ -15,13 +15,14 @@ Prompt StoredSweep::prompt(std::size_t place) const {
 }
 
 PromptPair StoredSweep::pair(std::size_t place) const {
-  const auto answer = [&](const TextStore& answers) {
-    return answers.size() == 0 ? Answer() : parse_answer(std::string(answers[place]), "plan.h5");
+  const auto texts = [&](const TextStore& lists) {
+    return lists.size() == 0 ? Answer() : parse_answer(std::string(lists[place]), "plan.h5");
   };
   return {std::string(pairs.id[place]),
           PromptIndex(pairs.source[place]),
           PromptIndex(pairs.base[place]),
-          {answer(pairs.answer_source), answer(pairs.answer_base)}};
+          {texts(pairs.answer_source), texts(pairs.answer_base)},
+          texts(pairs.arms)};
 }
 
 BundleOfItem bundle_of_item(const Plan& plan) {

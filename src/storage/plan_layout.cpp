@@ -63,6 +63,8 @@ const ColumnSpec pair_answer_source = text(
     "answer_source", "JSON list of the answers to source, of which first tokens count; else empty");
 const ColumnSpec pair_answer_base = text(
     "answer_base", "JSON list of the answers to base, of which first tokens count; else empty");
+const ColumnSpec pair_arms =
+    text("arms", "JSON list of the patched arms that the pair is asked for; empty: all of them");
 const ColumnSpec arm_label = text("label", "name of the arm in tables and figures");
 const ColumnSpec arm_kind = text("kind", "what the arm does: base, source, v_proj, kv_cache");
 const ColumnSpec arm_spec = text("spec", "canonical full text of the arm's settings");
@@ -140,6 +142,8 @@ void write_pairs_and_arms(const Handle& file, const Plan& plan, const SweepFacts
     write_values(group, pair_answer_base, items,
                  [&](auto n) { return answer_json(pairs[n].answers.base); });
   }
+  if (std::ranges::any_of(pairs, [](const PromptPair& pair) { return !pair.arms.empty(); }))
+    write_values(group, pair_arms, items, [&](auto n) { return answer_json(pairs[n].arms); });
   const Handle arms_group = h5::ensure_group(file, "arms");
   h5::write_column(arms_group, arm_label, arms.label, in_plan);
   h5::write_column(arms_group, arm_kind, arms.kind, in_plan);
@@ -253,8 +257,9 @@ void copy_prompt_table(const Handle& plan, const Handle& results) {
 
 void copy_other_tables(const Handle& plan, const Handle& results) {
   copy_columns(plan, results, "pairs", {pair_id, pair_source, pair_base});
-  if (h5::has_dataset(h5::open_group(plan, "pairs"), pair_answer_source.name))
-    copy_columns(plan, results, "pairs", {pair_answer_source, pair_answer_base});
+  for (const ColumnSpec& column : {pair_answer_source, pair_answer_base, pair_arms})
+    if (h5::has_dataset(h5::open_group(plan, "pairs"), column.name))
+      copy_columns(plan, results, "pairs", {column});
   copy_columns(plan, results, "arms", {arm_label, arm_kind, arm_spec});
   copy_columns(plan, results, "rows", {row_id, row_pair, row_arm, row_sample});
 }
@@ -297,6 +302,8 @@ void read_items(const std::filesystem::path& plan, const Handle& file, StoredSwe
       sweep.pairs.answer_source = read_text_store(pairs, pair_answer_source);
       sweep.pairs.answer_base = read_text_store(pairs, pair_answer_base);
     }
+    if (h5::has_dataset(pairs, pair_arms.name))
+      sweep.pairs.arms = read_text_store(pairs, pair_arms);
     const Handle rows = h5::open_group(file, "rows");
     sweep.rows.row_id = h5::read_values<std::uint64_t>(rows, row_id);
     sweep.rows.pair = h5::read_values<std::int32_t>(rows, row_pair);

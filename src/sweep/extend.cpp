@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <span>
+#include <unordered_set>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
@@ -48,6 +49,17 @@ void compare_pairs(const StoredSweep& stored, const Plan& asked, std::vector<std
   }
 }
 
+/// Arms that a pair of `stored` was asked for and is no more, one line each.
+void compare_rows(const StoredSweep& stored, const Plan& asked, std::vector<std::string>& lines) {
+  std::unordered_set<std::uint64_t> ids;
+  for (const PlannedRow& row : asked.rows) ids.insert(row.id.value);
+  for (std::size_t r = 0; r < stored.rows.row_id.size(); ++r)
+    if (stored.rows.sample[r] == 0 && !ids.contains(stored.rows.row_id[r]))
+      lines.push_back(fmt::format("pair {} is no more asked for arm {}",
+                                  stored.pairs.id[stored.rows.pair[r]],
+                                  stored.arms.label[stored.rows.arm[r]]));
+}
+
 bool same_pair_ids(const StoredSweep& stored, const Plan& asked) {
   std::size_t same = 0;
   while (same < std::min(stored.pairs.id.size(), asked.pairs.size()) &&
@@ -58,7 +70,7 @@ bool same_pair_ids(const StoredSweep& stored, const Plan& asked) {
 
 bool is_fitted(const Arm& arm) {
   return std::ranges::any_of(arm.patches, [](const Patch& patch) {
-    return !mean_difference_of(patch.donor.direction).empty();
+    return !mean_differences_of(patch.donor.direction).empty();
   });
 }
 
@@ -67,7 +79,8 @@ bool takes_donors_of_all_pairs(const Plan& plan, const std::string& spec) {
                                 [&](const Arm& a) { return a.canonical() == spec; });
   return arm != plan.arms.end() &&
          (arm->takes_from(DonorPrompt::other_base) || arm->takes_from(DonorPrompt::other_source) ||
-          arm->takes_from(DonorPrompt::donor_side) || is_fitted(*arm));
+          arm->takes_from(DonorPrompt::same_length) || arm->takes_from(DonorPrompt::donor_side) ||
+          is_fitted(*arm));
 }
 
 /// What is not just more pairs, samples and arms.
@@ -100,6 +113,7 @@ std::vector<std::string> obstacles(const StoredSweep& stored, const SweepSetup& 
   if (const auto are = setup.config.generation.samples; are < were)
     lines.push_back(
         Difference{"generation.samples", std::to_string(were), std::to_string(are)}.text());
+  if (lines.empty()) compare_rows(stored, setup.plan, lines);
   return lines;
 }
 
@@ -145,9 +159,12 @@ std::string first_difference(const StoredSweep& stored, const Plan& asked) {
   std::vector<std::string> lines;
   compare_pairs(stored, asked, lines);
   if (!lines.empty()) return lines.front();
-  for (std::size_t n = 0; n < asked.pairs.size(); ++n)
-    if (n >= stored.pairs.id.size() || stored.pairs.id[n] != asked.pairs[n].id)
-      return "pair " + asked.pairs[n].id + " is new or lies elsewhere";
+  for (std::size_t n = 0; n < asked.pairs.size(); ++n) {
+    const PromptPair& pair = asked.pairs[n];
+    if (n >= stored.pairs.id.size() || stored.pairs.id[n] != pair.id)
+      return "pair " + pair.id + " is new or lies elsewhere";
+    if (stored.pair(n).arms != pair.arms) return "pair " + pair.id + " is asked for other arms";
+  }
   if (!stored.generations.empty()) return "";  // its prompts have an order of their own
   for (std::size_t p = 0; p < asked.prompts.size(); ++p)
     if (p >= stored.prompts.id.size() || stored.prompts.id[p] != asked.prompt_ids[p])

@@ -61,18 +61,16 @@ DirectionFiles read_directions(const std::vector<Arm>& arms, const ModelConfig& 
   DirectionFiles files;
   std::set<std::tuple<Site, std::string, std::string>> read;  // by many arms
   for (const Arm& arm : arms)
-    for (const Patch& patch : arm.patches) {
-      const std::string& file = patch.donor.file;
-      if (file.empty()) continue;
-      const Site site = patch.site()->site;
-      if (!read.emplace(site, file, patch.donor.direction).second) continue;
-      const std::string name = direction::file + hex(xxh3(read_file(file).value_or("")));
-      if (!patch.donor.direction.ends_with(name))
-        throw InputError(file, "no longer holds the direction of this sweep",
-                         "put the file back, or give another --out");
-      files[{site, name}] =
-          read_direction(file, model.n_layers, site_heads(site, model) * site_dim(site, model));
-    }
+    for (const Patch& patch : arm.patches)
+      for (const auto& [name, file] : patch.donor.files) {
+        const Site site = patch.site()->site;
+        if (!read.emplace(site, file, name).second) continue;
+        if (name != direction::file + hex(xxh3(read_file(file).value_or(""))))
+          throw InputError(file, "no longer holds the direction of this sweep",
+                           "put the file back, or give another --out");
+        files[{site, name}] =
+            read_direction(file, model.n_layers, site_heads(site, model) * site_dim(site, model));
+      }
   return files;
 }
 

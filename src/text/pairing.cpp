@@ -27,17 +27,15 @@ Members choose_groups(const Members& all, const GroupNames& wanted) {
   for (const auto& [name, members] : all) known.push_back(name);
   Members chosen;
   for (const std::string& name : wanted.names) {
-    const bool is_beginning = name.ends_with('*');
-    const std::string beginning = is_beginning ? name.substr(0, name.size() - 1) : name;
     bool found = false;
     for (const auto& [group, members] : all)
-      if (is_beginning ? group.starts_with(beginning) : group == name) {
+      if (stands_for(name, group)) {
         chosen.emplace(group, members);
         found = true;
       }
     if (!found)
       throw InputError(wanted.where, "the bank has no group \"" + name + "\"",
-                       name_hint(beginning, known));
+                       name_hint(name.substr(0, name.find('*')), known));
   }
   return chosen;
 }
@@ -184,6 +182,10 @@ PromptSet prompt_set(const PromptBank& bank, const std::vector<IndexPair>& pairs
 }
 
 }  // namespace
+
+bool stands_for(std::string_view name, std::string_view group) {
+  return name.ends_with('*') ? group.starts_with(name.substr(0, name.size() - 1)) : group == name;
+}
 
 PromptSet pair_bank(const PromptBank& bank, const Pairing& pairing, std::uint64_t seed,
                     const PromptMeasures& measures) {

@@ -1,5 +1,6 @@
 #include "rvsweep/text/prompts.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
@@ -27,7 +28,8 @@ const RecordForm pair_form{
      {.name = "base_cluster", .default_value = "", .of_both = "cluster"},
      {.name = "spans", .default_value = "null", .is_json = true, .is_later = true},
      {"source_answer", "", true, "answer", true},
-     {"base_answer", "", true, "answer", true}},
+     {"base_answer", "", true, "answer", true},
+     {.name = "arms", .default_value = "null", .is_json = true, .is_later = true}},
     R"(a line reads {"pair": "...", "source": "...", "base": "..."})",
     "text",
     "is a prompt of a bank, not a pair: set prompts.pairing = length_matched, cross or random:K"};
@@ -117,6 +119,17 @@ std::string opening(const ChatTemplate* chat, const json& system, const json& tu
   throw InputError(where, "\"system\" or \"turns\" hold a NUL character", "remove it");
 }
 
+/// PromptPair::arms.
+std::vector<std::string> arm_labels(const std::string& value, const std::string& where) {
+  if (value == "null") return {};  // of nearly all lines
+  const json written = json::parse(value);
+  const json labels = written.is_array() ? written : json::array({written});
+  if (labels.empty() || !std::ranges::all_of(labels, &json::is_string))
+    throw InputError(where, "\"arms\" is " + written.dump(),
+                     R"(write labels of arms, "arms": ["joint"], or leave it out for all)");
+  return labels.get<std::vector<std::string>>();
+}
+
 }  // namespace
 
 std::uint64_t Prompt::text_hash() const {
@@ -154,7 +167,9 @@ PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink
                          source,
                          base,
                          {parse_answer(values[10], ids.at(line) + ", key \"source_answer\""),
-                          parse_answer(values[11], ids.at(line) + ", key \"base_answer\"")}});
+                          parse_answer(values[11], ids.at(line) + ", key \"base_answer\"")},
+                         arm_labels(values[12], ids.at(line)),
+                         line});
   };
   set.fingerprint = read_records(file, pair_form, take);
   if (set.pairs.empty()) throw InputError(file.string(), "holds no pair", pair_form.example);

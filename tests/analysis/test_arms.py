@@ -109,3 +109,17 @@ def test_controls_of_one_patch_belong_to_their_joint_arm():
         "wrong_band",
         "random_layers:3 of patch 2",
     ]
+
+
+def test_arms_of_some_pairs_have_controls_of_their_own():
+    here, there = (f"{FORWARD} pairs={pairs}" for pairs in ("sea~desk", "sky~desk"))
+    specs = [
+        f"kv_cache layers=4:8 {here}",
+        f"kv_cache layers=4:8 {there}",
+        f"kv_cache layers=4:8 {there} control=self",
+        f"kv_cache layers=0:12 {here} control=full_swap",
+    ]
+    arms = [arm(spec, index) for index, spec in enumerate(specs)]
+    assert controls_of(arms) == {1: [arms[2]], 0: [arms[3]]}
+    joint = arm(f"v_proj layers=4 & kv_cache layers=4:8 {here}")
+    assert joint.settings["pairs"] == "sea~desk" and "pairs.2" not in joint.settings

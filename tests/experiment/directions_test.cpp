@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "experiment/study.hpp"
+#include "support/input_error.hpp"
 
 namespace rvsweep {
 namespace {
@@ -60,6 +61,24 @@ TEST(Directions, AreDrawnWithTheNormsOfOthersOrOfOne) {
   EXPECT_TRUE(at::allclose(as_long.norm(2, {-1}), like.norm(2, {-1})));
   EXPECT_TRUE(at::allclose(as_long, unit * like.norm(2, {-1}, true), 1e-4, 1e-6));
   EXPECT_FALSE(at::allclose(unit[0], unit[1], 0.1, 0.1));
+}
+
+TEST(Directions, AreOrthogonalToOthersWithTheirOwnNorms) {
+  const std::string name = "random orthogonal_to=" + mean;
+  Study study({"v_proj layers=1 op=add direction=random orthogonal_to=" + mean,
+               "v_proj layers=1 op=add direction=random",
+               "v_proj layers=1 op=add direction=" + mean});
+  const MeanPrompts prompts{{{some_tokens(9, 1)}, {some_tokens(14, 4)}}};
+  const Directions directions = made(study, prompts);
+  const at::Tensor left = directions.at({Site::v, name}), of = directions.at({Site::v, "random"}),
+                   to = directions.at({Site::v, mean});
+  EXPECT_TRUE(at::allclose(left.norm(2, {-1}), of.norm(2, {-1})));
+  EXPECT_LT((left * to).sum(-1).abs().max().item<double>(), 1e-5);
+  const at::Tensor along = (of * to).sum(-1, true) / (to * to).sum(-1, true);
+  const at::Tensor beside = of - along * to;
+  EXPECT_TRUE(at::allclose(left, beside / beside.norm(2, {-1}, true), 1e-4, 1e-5));
+  study.settings.arms[0].patches[0].donor.direction = mean + " orthogonal_to=" + mean;
+  EXPECT_TRUE(says(refusal_message([&] { made(study, prompts); }), {mean, "leaves nothing"}));
 }
 
 TEST(Directions, ReachTheSiteAtEveryTokenThatIsPatched) {

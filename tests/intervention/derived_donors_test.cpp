@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
@@ -76,6 +77,21 @@ TEST(DerivedDonors, ShuffledMovesTokensAndTurnsTheirKeysToTheNewPosition) {
   EXPECT_TRUE(moved);
   EXPECT_EQ(donors.v(T - m), 10.0);  // the first token stays
   EXPECT_EQ(donors.v(T - 1), 16.0);  // and so does the one that is not cached
+}
+
+TEST(DerivedDonors, TheLastRowStandsForAll) {
+  Donors donors;
+  constexpr std::int64_t m = 5, cached = 4;
+  donors.state.sites.push_back({Site::v, 2, 6, at::randn({3, 6, 2, 16})});
+  for (std::int64_t i = 0; i < m; ++i) donors.put(1, m, i, 10.0 + static_cast<double>(i));
+  donors.derive({Derivation::last_row, 1, m, cached, "pair"});
+  for (std::int64_t i = 0; i < cached; ++i) {
+    EXPECT_EQ(donors.v(T - m + i), 13.0);
+    donors.expect_key(T - m + i, 13.0, static_cast<double>(i));
+  }
+  EXPECT_EQ(donors.v(T - 1), 14.0);  // the one that is not cached
+  const at::Tensor& rows = donors.state.sites[0].values;
+  for (std::int64_t i = 0; i < 6; ++i) EXPECT_TRUE(at::equal(rows[derived_slot][i], rows[1][5]));
 }
 
 TEST(DerivedDonors, MeanAveragesKeysWithoutTheirPositions) {

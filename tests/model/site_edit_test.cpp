@@ -7,6 +7,8 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace rvsweep {
 namespace {
 
@@ -35,6 +37,13 @@ at::Tensor by_definition(SiteOperation operation, const at::Tensor& x, const at:
       return x - v * (weight * x.dot(v).item<double>() / length / length);
     case SiteOperation::scale:
       return x * (1 + weight);
+    case SiteOperation::replace_on_sphere: {
+      const double own = x.norm().item<double>();
+      const double angle = std::acos(x.dot(v).item<double>() / own / length);
+      return (x * (std::sin((1 - weight) * angle) / own) +
+              v * (std::sin(weight * angle) / length)) *
+             (((1 - weight) * own + weight * length) / std::sin(angle));
+    }
   }
   return {};
 }
@@ -61,7 +70,30 @@ TEST_P(Operation, IsItsDefinitionWhereItHasAWeightAndNothingElsewhere) {
 INSTANTIATE_TEST_SUITE_P(SiteEdit, Operation,
                          ::testing::Values(SiteOperation::replace, SiteOperation::add,
                                            SiteOperation::add_of_norm, SiteOperation::project_out,
-                                           SiteOperation::scale));
+                                           SiteOperation::scale, SiteOperation::replace_on_sphere));
+
+TEST(SiteEdit, OnTheSphereWeightsOfOneAndZeroAreExactAndNormsAreMixed) {
+  const at::Tensor old = at::randn({1, 1, 3, 8}) * 5, values = at::randn({1, 1, 3, 8}) * 0.1;
+  at::Tensor weight = at::zeros({1, 1, 3, 1});
+  weight[0][0][1].fill_(1.0F);
+  weight[0][0][2].fill_(0.5F);
+  const SiteEdit edit{Site::z, 1, values, weight, SiteOperation::replace_on_sphere};
+  const at::Tensor now = apply_edits({edit}, nullptr, Site::z, 1, old)[0][0];
+  EXPECT_TRUE(at::equal(now[0], old[0][0][0]));
+  EXPECT_TRUE(at::equal(now[1], values[0][0][1]));
+  const auto norm = [](const at::Tensor& x) { return x.norm().item<double>(); };
+  EXPECT_NEAR(norm(now[2]), (norm(old[0][0][2]) + norm(values[0][0][2])) / 2, 1e-5);
+}
+
+TEST(SiteEdit, OnTheSphereWhatHasNoArcIsMixedInALine) {
+  const at::Tensor x = at::randn({1, 1, 1, 8}), weight = at::zeros({1, 1, 1, 1}) + 0.25;
+  for (const at::Tensor& v : {x * 3, x * -2, x * 0}) {
+    const SiteEdit edit{Site::z, 1, v, weight, SiteOperation::replace_on_sphere};
+    EXPECT_TRUE(at::allclose(apply_edits({edit}, nullptr, Site::z, 1, x), x * 0.75 + v * 0.25));
+  }
+  const SiteEdit edit{Site::z, 1, x, weight, SiteOperation::replace_on_sphere};
+  EXPECT_TRUE(at::allclose(apply_edits({edit}, nullptr, Site::z, 1, x * 0), x * 0.25));
+}
 
 TEST(SiteEdit, ADirectionOfZerosChangesNothing) {
   const at::Tensor old = at::randn({1, 1, 1, 4}), weight = at::zeros({1, 1, 1, 1}) + 1;

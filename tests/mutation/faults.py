@@ -198,7 +198,7 @@ FAULTS = [
     fault(
         "what an operation changed compared with unpatched base",
         "intervention/site_patch.cpp",
-        "if (kind.operation == SiteOperation::replace) {",
+        "if (replaces(kind.operation)) {",
         "if (kind.operation != SiteOperation::scale) {",
         "experiment BundleRunner.WhatAnOperationChangesIsProvenByWhatStoodThere",
     ),
@@ -864,8 +864,8 @@ FAULTS = [
     fault(
         "the same other prompt for every copy of a control",
         "plan/donors.cpp",
-        "std::ssize(texts) > donor.number",
-        "std::ssize(texts) > 1",
+        "std::ssize(known) + donor.number;",
+        "std::ssize(known) + 1;",
         "plan PlannedControls.SeveralDonorsOfAPairAreDistinctAndEachGivesToEachPairOnce",
     ),
     fault(
@@ -941,8 +941,8 @@ FAULTS = [
     fault(
         "answers lost between plan.h5 and a resumed sweep",
         "storage/plan_file.cpp",
-        "return answers.size() == 0 ?",
-        "return answers.size() != 1 ?",
+        "return lists.size() == 0 ?",
+        "return lists.size() != 1 ?",
         "storage PlanFile.KeepsEveryPartOfTheSweep",
     ),
     fault(
@@ -965,6 +965,55 @@ FAULTS = [
         "average > 0)",
         "average >= 0)",
         "cli StatusPage.HasNoSpeedWhereNoRowWasComputed",
+    ),
+    fault(
+        "an arm of some groups planned for all pairs",
+        "plan/arms_of_pairs.cpp",
+        "return plan_.arms[arm].pairs.empty() || allowed_[arm].contains(groups_of(pair));",
+        "return arm >= 0 || groups_of(pair).first >= 0;",
+        "plan ArmsOfPairs.AreThoseOfTheGroupsThatAnArmNames",
+    ),
+    fault(
+        "full_swap for the pairs that ask for its first arm alone",
+        "plan/control.cpp",
+        "->asked_by.push_back(arm.label);",
+        "->asked_by.size();",
+        "plan ArmsOfPairs.GiveTheirControlsTheSame",
+    ),
+    fault(
+        "the last row of a pair left out of its bundle",
+        "plan/packer.cpp",
+        "row < first_row_[pair + 1]; ++row",
+        "row + 1 < first_row_[pair + 1]; ++row",
+        "plan ArmsOfPairs.AreAllPackedOnce",
+    ),
+    fault(
+        "a donor of the same length that is the pair's own",
+        "plan/donors.cpp",
+        "known.insert(hash_of(roles.counterpart));",
+        "known.insert(hash_of(roles.base));",
+        "plan Donors.OfTheSameLengthAreOthersOfTheirSide",
+    ),
+    fault(
+        "a spherical mix with the norm that was there",
+        "model/site_edit.cpp",
+        "direction * at::lerp(x_norm, v_norm, weight)",
+        "direction * x_norm",
+        "model SiteEdit.OnTheSphereWeightsOfOneAndZeroAreExactAndNormsAreMixed",
+    ),
+    fault(
+        "an orthogonal direction left as short as it became",
+        "experiment/directions.cpp",
+        "return left * (norm / safe(left_norm));",
+        "return left;",
+        "experiment Directions.AreOrthogonalToOthersWithTheirOwnNorms",
+    ),
+    fault(
+        "the last row of a site left out of the donor that repeats it",
+        "intervention/derived_donors.cpp",
+        "record.values[donor.of].narrow(0, record.queries - 1, 1)",
+        "record.values[donor.of]",
+        "intervention DerivedDonors.TheLastRowStandsForAll",
     ),
 ]
 

@@ -100,7 +100,7 @@ TEST(Directions, OfAFileAreKnownByItsContent) {
     EXPECT_EQ(with_hash(text), text);
   const Donor donor = parse_direction(with_hash(file));
   EXPECT_EQ(donor.direction, "file:" + hash);
-  EXPECT_EQ(donor.file, file);
+  EXPECT_EQ(donor.files, (std::map<std::string, std::string>{{"file:" + hash, file}}));
   EXPECT_EQ(parse_direction("random").direction, "random");
   EXPECT_TRUE(says(refusal_message([] { parse_direction("missing.h5"); }),
                    {"missing.h5", "mean_difference:A-B"}));
@@ -123,6 +123,27 @@ TEST(Directions, OfAnArmAreInItsTextAndDrawnForItsControl) {
   config.controls = {{"self", "here"}};
   EXPECT_TRUE(
       says(refusal_message([&] { all_arms(config, sample_model()); }), {"applies to no arm"}));
+}
+
+TEST(Directions, MayBeOrthogonalToAnother) {
+  const auto parse = [](const std::string& settings) {
+    return parse_arms({{steering + settings, "here"}}, sample_model(), 4).at(0);
+  };
+  const Arm arm = parse("mean_difference:a-b orthogonal_to=random");
+  EXPECT_TRUE(says(arm.canonical(), {" along=mean_difference:a-b orthogonal_to=random "}));
+  const std::string name = arm.patches[0].donor.direction;
+  EXPECT_EQ(parts_of_direction(name),
+            (std::array<std::string, 2>{"mean_difference:a-b", "random"}));
+  EXPECT_EQ(mean_differences_of("gaussian:random orthogonal_to=mean_difference:a-b"),
+            (std::vector<std::string>{"mean_difference:a-b"}));
+  TemporaryFolder folder;
+  const std::string a = with_hash(folder.write("a.h5", "a").string()),
+                    b = with_hash(folder.write("b.h5", "b").string());
+  EXPECT_EQ(parse(a + " orthogonal_to=" + b).patches[0].donor.files.size(), 2u);
+  for (const std::string settings :
+       {"base_to_source orthogonal_to=random", "random orthogonal_to=source_to_base",
+        "random orthogonal_to=missing.h5"})
+    EXPECT_TRUE(says(refusal_message([&] { parse(settings); }), {"here", "direction="}));
 }
 
 TEST(Directions, WhatIsOnlyScaledHasNoControlOfItsDonor) {

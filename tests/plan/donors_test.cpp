@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <span>
+
 #include "plan/arm_forms.hpp"
 #include "plan/sample_plan.hpp"
 #include "support/input_error.hpp"
@@ -107,6 +110,35 @@ TEST(Donors, WindowsEndWhereThePromptsDo) {
   const Roles roles = cast.donors.roles(arm, PairIndex(0));
   EXPECT_EQ(roles.n_window, 16);
   EXPECT_EQ(roles.donors.at(0).m_window, 29);
+}
+
+TEST(Donors, OfTheSameLengthAreOthersOfTheirSide) {
+  std::vector<std::pair<std::string, std::string>> texts;
+  for (const char letter : std::string("abcdef"))
+    texts.emplace_back(std::string(letter < 'e' ? 30 : 31, letter), std::string(30, letter + 10));
+  texts.push_back({texts[0].first, std::string(22, 'x')});
+  texts.push_back({std::string(44, 'y'), texts[1].first});
+  SweepConfig config = sample_config({"kv_cache layers=1"});
+  config.controls = {{"same_length*3", "here"}};
+  const SamplePlan plan = sample_plan(config, prompt_set(texts));
+  const Donors donors(plan, 1, sample_text());
+  const auto text_of = [&](PromptIndex prompt) { return plan.texts[prompt.value]; };
+  for (std::int32_t pair = 0; pair < std::ssize(plan.pairs); ++pair) {
+    const std::string own = texts[pair].first;
+    std::set<std::string> others, found;
+    for (const auto& [source, base] : texts)
+      if (source.size() == own.size() && source != own && source != texts[pair].second)
+        others.insert(source);
+    for (const Arm& arm : std::span(plan.arms).subspan(1)) {
+      const PatchDonor donor = donors.roles(arm, PairIndex(pair)).donors.at(0);
+      if (donor.refusal.empty())
+        EXPECT_TRUE(found.insert(text_of(donor.prompt)).second) << pair;
+      else
+        EXPECT_TRUE(says(donor.refusal, {"same_length", "as many tokens as the donor"}));
+    }
+    EXPECT_EQ(found.size(), std::min<std::size_t>(3, others.size())) << pair;
+    for (const std::string& text : found) EXPECT_TRUE(others.contains(text)) << pair << text;
+  }
 }
 
 TEST(Donors, WithoutAnyAreRefused) {

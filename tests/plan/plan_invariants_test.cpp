@@ -65,6 +65,10 @@ Sweep random_sweep(unsigned seed) {
     pairs.emplace_back(source, a_text());
   }
   sweep.prompts = prompt_set(pairs);
+  const std::vector<Arm> planned = all_arms(sweep.config, sweep.model);
+  for (PromptPair& pair : sweep.prompts.pairs)
+    for (const Arm& arm : planned)
+      if (&pair - sweep.prompts.pairs.data() >= 20 && up_to(2) == 0) pair.arms.push_back(arm.label);
   sweep.plan = sample_plan(sweep.config, sweep.prompts, sweep.model);
   return sweep;
 }
@@ -98,7 +102,13 @@ class PlanInvariants : public ::testing::TestWithParam<unsigned> {
 TEST_P(PlanInvariants, RowIdsAreUnique) {
   std::set<std::uint64_t> ids;
   for (const auto& row : plan.rows) ids.insert(row.id.value);
-  EXPECT_EQ(ids.size(), plan.pairs.size() * plan.arms.size() * sweep.config.generation.samples);
+  std::size_t asked = 0;
+  for (const PromptPair& pair : plan.pairs)
+    for (const Arm& arm : plan.arms)
+      asked += !arm.is_patched() || pair.arms.empty() ||
+               std::ranges::find(pair.arms, arm.label) != pair.arms.end();
+  EXPECT_EQ(ids.size(), asked * sweep.config.generation.samples);
+  EXPECT_EQ(ids.size(), plan.rows.size());
 }
 
 TEST_P(PlanInvariants, RowsAreRefusedForTheReasonOfTheirLengths) {

@@ -14,7 +14,8 @@ from philox import key64, permutation
 from row_spec import Pair, Prompt, Refusal, RowSpec, joint
 
 OF_SITES = ("self", "other_base", "other_source", "gaussian", "zero", "reverse", "random_layers")
-SEVERAL = ("other_base", "other_source", "random_layers")  # a config may ask for NAME*K; copy k > 1 is called NAME:k
+LATER = ("same_length", "last_row")  # of sites too
+SEVERAL = ("other_base", "other_source", "random_layers", "same_length")  # a config may ask for NAME*K; copy k > 1 is called NAME:k
 WITHOUT_DONOR = ("reverse", "random_layers")
 OF_KV_CACHE = (*OF_SITES, "full_swap", "filler", "shuffled", "mean", "wrong_band")
 
@@ -135,9 +136,12 @@ def reversed_direction(direction: str) -> str:
 
 
 def along(study: Study, row: RowSpec, pair: Pair, recipient: Prompt, control: str) -> Donor | Refusal:
-    if directions.untestable(study.pairs, study.seed, pair, row.along):
+    if any(directions.untestable(study.pairs, study.seed, pair, name) for name in (row.along, row.orthogonal_to)):
         return Refusal("the direction is fitted on this pair")
     vectors = directions.vectors(study.model, study.pairs, study.seed, row.kind, row.along)
+    if row.orthogonal_to != "none":
+        to = directions.vectors(study.model, study.pairs, study.seed, row.kind, row.orthogonal_to)
+        vectors = [directions.orthogonal(*both) for both in zip(vectors, to)]
     if control == "gaussian":
         vectors = directions.drawn(row.kind, study.seed, vectors)
     return directions.donor(study.model, vectors, row.kind, recipient)
@@ -149,7 +153,7 @@ def control_donor(
     model = study.model
     if control == "self":
         return donors.of_prompt(model, recipient)
-    if control in ("other_base", "other_source"):
+    if control in ("other_base", "other_source", "same_length"):
         other = next_pair_prompt(study, pair, row.direction, recipient, control, number)
         return Refusal("no other pair's prompt differs") if other is None else _of(model, other)
     if control == "filler":
@@ -164,6 +168,9 @@ def control_donor(
         return donor
     if control == "gaussian":
         return donors.gaussian(donor, row.kind, study.seed, pair.id)
+    if control == "last_row":
+        n_cells = donor.n_tokens - (1 if row.entry == "hold_last" else 0)
+        return donors.last_row(model, donor, n_cells) if n_cells else donor
     if control == "shuffled":
         n_cells = donor.n_tokens - (1 if row.entry == "hold_last" else 0)
         return donors.shuffled(model, donor, n_cells, study.seed, pair.id) if n_cells else donor
@@ -178,13 +185,16 @@ def next_pair_prompt(
     study: Study, pair: Pair, direction: str, recipient: Prompt, control: str, number: int
 ) -> Prompt | None:
     """Of the pairs in a random cyclic order: the next ones' prompts of that side, each text once and none the
-    recipient's; the `number`-th of them."""
+    recipient's; the `number`-th of them. Of the same length: of the donor's side, none its text."""
+    donor = pair.roles(direction)[1]
     order = permutation(key64(study.seed, "derangement"), 0, len(study.pairs) - 1)
     place = next(i for i, index in enumerate(order) if study.pairs[index].id == pair.id)
     found = {recipient.text: recipient}
     for step in range(1, len(order)):
         roles = study.pairs[order[(place + step) % len(order)]].roles(direction)
         other = roles[0 if control == "other_base" else 1]
+        if control == "same_length" and (other.text == donor.text or len(other.tokens) != len(donor.tokens)):
+            continue
         found.setdefault(other.text, other)
         if len(found) > number:
             return other

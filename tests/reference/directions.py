@@ -35,6 +35,13 @@ def vectors(model: ExplicitModel, pairs: Sequence[Pair], seed: int, site: str, n
     return list((sums[0] - sums[1]).float())
 
 
+def orthogonal(of: Tensor, to: Tensor) -> Tensor:
+    """What is left of `of` [heads, size] beside `to`, stretched to its norm."""
+    x, axis = of.double(), torch.nn.functional.normalize(to.double(), dim=-1, eps=1e-300)
+    left = x - (x * axis).sum(-1, keepdim=True) * axis
+    return (torch.nn.functional.normalize(left, dim=-1, eps=1e-300) * x.norm(dim=-1, keepdim=True)).float()
+
+
 def drawn(site: str, seed: int, like: Sequence[Tensor]) -> list[Tensor]:
     """Normal directions with the norms of every layer's and head's vector."""
     out = []
@@ -54,7 +61,7 @@ def mean(model: ExplicitModel, prompts: Sequence[Prompt], site: str) -> list[Ten
 def fitted_on(pairs: Sequence[Pair], seed: int, sides: Sequence[str]) -> dict[str, list[Prompt]]:
     """Half of the first group's texts, and of the second's those that first occur in a pair with one of them.
 
-    Sides are "base" and "source"; a text of both follows the first group.
+    Sides are "base" and "source", those of their own group; a text of both follows the first group.
     """
     chosen: dict[str, bool] = {}
 
@@ -63,11 +70,16 @@ def fitted_on(pairs: Sequence[Pair], seed: int, sides: Sequence[str]) -> dict[st
         left.sort(key=lambda unit: key64(seed, "direction", unit))
         chosen.update({unit: place < len(left) // 2 for place, unit in enumerate(left)})
 
-    first, second = ([getattr(pair, side) for pair in pairs if getattr(pair, side).tokens] for side in sides)
+    def is_of(pair: Pair, side: str) -> bool:
+        return side in pair.groups
+
+    first, second = (
+        [getattr(pair, side) for pair in pairs if is_of(pair, side) and getattr(pair, side).tokens] for side in sides
+    )
     halve({p.text for p in first})
     for pair in pairs:
         of_first, of_second = (text_unit(getattr(pair, side).text) for side in sides)
-        if of_first in chosen:
+        if of_first in chosen and all(is_of(pair, side) for side in sides):
             chosen.setdefault(of_second, chosen[of_first])
     halve({p.text for p in second})
     out = {}

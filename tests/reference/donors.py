@@ -67,6 +67,15 @@ def shuffled(model: ExplicitModel, donor: Donor, n_cells: int, seed: int, pair_i
     return replace(donor, cells=cells)
 
 
+def last_row(model: ExplicitModel, donor: Donor, n_cells: int) -> Donor:
+    """The last of `n_cells` cached cells at each of their positions, and the last row of every site at each token."""
+    last = torch.full((n_cells,), n_cells - 1)
+    turn = torch.arange(n_cells) - last
+    cells = [Cells(model.rotate(l, c.keys[last], turn), c.values[last]) for l, c in enumerate(donor.cells)]
+    activations = {site: [x[-1:].expand_as(x) for x in xs] for site, xs in donor.activations.items()}
+    return replace(donor, cells=cells, activations=activations)
+
+
 @lru_cache(maxsize=8)
 def mean(model: ExplicitModel, prompts: tuple[Prompt, ...]) -> Donor:
     """Mean over prompts of distinct text, right-aligned over the tokens that all have."""

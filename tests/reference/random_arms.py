@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from controls import LATER as LATER_CONTROLS
 from controls import OF_KV_CACHE, OF_SITES, SEVERAL, WITHOUT_DONOR, caches_conflict
 from explicit_model import SITES
 from family_spec import FamilySpec
@@ -19,7 +20,9 @@ POSITIONS = ("all", "last", "span", "first", "bos", "not_bos", "keywords", "name
 SPAN = "part"  # marked in most prompts
 KEYWORDS = ("the", "you", "recursive", "attention", "of", "a", "language", "naïve", "describe")
 SWEEP_SEED = 1
-LATER = ("at_step", "from_step", "until_step", "op", "scale", "factor")  # settings that are left out at their default
+OTHER = "other"  # the group of the second pair's base
+PAIRS = ("source~base", f"source~{OTHER}", "so*~*", f"*~{OTHER[:2]}*")
+LATER = ("at_step", "from_step", "until_step", "op", "mix", "scale", "factor", "orthogonal_to")  # settings that are left out at their default
 COPIES = 3  # of every control that may be asked for several times
 
 
@@ -34,12 +37,13 @@ class Features:
     heads: bool = True  # some of them
     alphas: tuple[float, ...] = (0.0, 0.25, 0.5, 0.8)  # beside 1
     controls: tuple[str, ...] = OF_KV_CACHE
-    later: bool = True  # steps, operations and directions, which older programs lack
+    pairs: bool = True  # arms of some pairs alone
+    later: bool = True  # steps, operations, directions and controls, which older programs lack
     readouts: tuple[str, ...] = ("first_token", "forced", "step_trace", "logit_lens")
 
 
 ALL = Features()
-WHOLE_CACHES = Features(("v_proj",), ("all",), False, ("kv",), False, (), (), False, ())
+WHOLE_CACHES = Features(("v_proj",), ("all",), False, ("kv",), False, (), (), pairs=False, later=False, readouts=())
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Row:
     arm: RowSpec
     control: str | None = None
     only: int = 0  # the one patch of the arm that the control changes, from 1; 0: all
+    of: str = ""  # label of the arm
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Job:
     rows: list[Row]
     window: int
     lengths: list[tuple[int, int]]  # (n, m) of every pair
+    asked: tuple[str, ...] = ()  # arms of the third pair; none: all of every pair
 
 
 def random_job(seed: int, spec: FamilySpec, size, folder: Path, features: Features = ALL) -> Job:
@@ -67,6 +73,8 @@ def random_job(seed: int, spec: FamilySpec, size, folder: Path, features: Featur
     Writes the list of key words into `folder`.
     """
     rng, later = random.Random(seed), random.Random(f"{seed}, settings that came later")
+    mixes = random.Random(f"{seed}, mixes")
+    some, of_some = random.Random(f"{seed}, of some pairs"), features.pairs and size.n_pairs > 3
     words = folder / "words.txt"
     words.write_text("".join(word + "\n" for word in KEYWORDS), encoding="utf-8")
     window = rng.choice((4, 6, 8))
@@ -78,19 +86,29 @@ def random_job(seed: int, spec: FamilySpec, size, folder: Path, features: Featur
         arm = replace(random_arm(rng, spec, features), window=window) if alone else random_joint(rng, arms[: size.n_arms])
         if alone and features.later:
             arm = with_operation(later, with_steps(later, arm), folder, spec)
+            arm = with_mix(mixes, arm, folder, spec)
         if arm in arms:
             continue
         arms.append(arm)
-        rows.append(Row(f"a{len(arms):02d}", arm))
-        lines.append(f"{' & '.join(arm_line(patch, words, window) for patch in arm.patches)} label={rows[-1].label}")
+        label = f"a{len(arms):02d}"
+        if of_some and some.random() < 0.2:
+            arm = replace(arm, pairs=some.choice(PAIRS))
+        rows.append(Row(label, arm, of=label))
+        lines.append(f"{' & '.join(arm_line(patch, words, window) for patch in arm.patches)} label={label}")
     controls = random_controls(rng, rows[2:], size.n_controls, features)
     lines_of_controls = [control_line(row) for row in controls if ":" not in row.control]
     for row in controls:
         if row.control == "full_swap":  # once for each direction, whatever the arm
             suffix = "" if row.arm.direction == "source_to_base" else " base_to_source"
+            suffix += "" if row.arm.pairs == "all" else f" {row.arm.pairs}"
             row = replace(row, label="full_swap" + suffix)
         rows.append(row)
-    return Job(lines, lines_of_controls, rows, window, random_lengths(rng, window, size.n_pairs))
+    able = [row.of for row in rows if row.control is None and row.arm.pairs in ("all", "source~base", "so*~*")][2:]
+    asked = tuple(some.sample(able, len(able) // 2)) if of_some else ()
+    lengths = random_lengths(rng, window, size.n_pairs)
+    if features.later:  # the third donor is as long as the second
+        lengths[2] = max(lengths[2][0], lengths[1][1] + 1), lengths[1][1]
+    return Job(lines, lines_of_controls, rows, window, lengths, asked)
 
 
 def random_joint(rng: random.Random, arms: Sequence[RowSpec]) -> RowSpec:
@@ -128,8 +146,9 @@ def random_lengths(rng: random.Random, window: int, n_pairs: int) -> list[tuple[
 def random_controls(rng: random.Random, arms: Sequence[Row], count: int, features: Features) -> list[Row]:
     """Every control in turn, of an arm or one patch of it that has it; full_swap of one arm for each direction at most."""
     rows: list[Row] = []
-    for index in range(count if features.controls else 0):
-        control = features.controls[index % len(features.controls)]
+    names = features.controls + (LATER_CONTROLS if features.later else ())
+    for index in range(count if names else 0):
+        control = names[index % len(names)]
         taken = {row.label for row in rows}
         swapped = {row.arm.direction for row in rows if row.control == "full_swap"}
         able = []
@@ -139,13 +158,13 @@ def random_controls(rng: random.Random, arms: Sequence[Row], count: int, feature
                 changed = patches if only == 0 else patches[only - 1 : only]
                 label = row.label + (f".{only}" if only else "") + f" | {control}"
                 if (
-                    (control in OF_SITES or all(patch.kind == "kv_cache" for patch in changed))
+                    (control in (*OF_SITES, *LATER_CONTROLS) or all(patch.kind == "kv_cache" for patch in changed))
                     and all(takes(patch, control) for patch in changed)
                     and label not in taken
                     and (control != "full_swap" or row.arm.direction not in swapped)
                     and not (only and control in ("full_swap", "reverse"))
                 ):
-                    able.append(Row(label, row.arm, control, only))
+                    able.append(Row(label, row.arm, control, only, row.label))
         if able:
             of = rng.choice(able)
             copies = [control, *(f"{control}:{copy}" for copy in range(2, COPIES + 1) if control in SEVERAL)]
@@ -224,6 +243,19 @@ def with_operation(rng: random.Random, arm: RowSpec, folder: Path, spec: FamilyS
     return replace(arm, along=along, direction="source_to_base")
 
 
+def with_mix(rng: random.Random, arm: RowSpec, folder: Path, spec: FamilySpec) -> RowSpec:
+    """Some replacements on the sphere, some directions without another's component."""
+    if arm.along and rng.random() < 0.5:
+        others = [n for n in ("random", "mean_difference:source-base", "file") if n.split(":")[0] not in arm.along]
+        other = rng.choice([n for n in others if n != "file" or not Path(arm.along).is_file()])
+        if other == "file":
+            other = direction_file(folder / f"{arm.kind}.safetensors", spec.n_layers, spec.width_of(arm.kind))
+        return replace(arm, orthogonal_to=other)
+    if arm.kind == "kv_cache" or arm.op != "replace" or rng.random() < 0.6:
+        return arm
+    return replace(arm, mix="spherical", alpha=rng.choice((0.0, 0.25, 0.5, 0.8, 1.0)))
+
+
 def direction_file(path: Path, n_layers: int, dim: int) -> str:
     """Written once."""
     if not path.exists():
@@ -276,6 +308,8 @@ def arm_line(arm: RowSpec, words: Path, window: int) -> str:
             parts.append(f"{name.removeprefix('site_')}={text}" + (f":{words}" if text == "keywords" else ""))
     if has_window(arm) and arm.window != window:
         parts.append(f"window={arm.window}")
+    if arm.pairs != "all":
+        parts.append(f"pairs={arm.pairs}")
     if arm.heads is not None:
         parts.append("heads=" + "+".join(map(str, arm.heads)))
     return " ".join(parts)

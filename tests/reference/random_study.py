@@ -20,7 +20,7 @@ from explicit_model import ExplicitModel
 from family_spec import FamilySpec
 from parity_study import NEAR_TIE, LoadedModel
 from prompt_texts import pairs_of_lengths, text_of_length, write_pairs
-from random_arms import ALL, SPAN, SWEEP_SEED, Features, Job, Row, random_job
+from random_arms import ALL, OTHER, SPAN, SWEEP_SEED, Features, Job, Row, random_job
 from reference_run import Trajectory, run
 from row_spec import Pair, Prompt, Refusal, RowSpec, read_prompt
 from rvsweep_cli import Results, read_results, write_config
@@ -77,7 +77,12 @@ class RandomStudy:
     def rows(self) -> list[Compared]:
         labels = list(self.results.arms["label"])
         places = [(row, labels.index(row.label)) for row in self.job.rows]
-        return [self._compared(row, arm, pair) for row, arm in places for pair in self.study.pairs]
+        return [
+            self._compared(row, arm, pair)
+            for row, arm in places
+            for pair in self.study.pairs
+            if pair.is_asked(row.arm, row.of)
+        ]
 
     @property
     def ran(self) -> list[Compared]:
@@ -232,6 +237,9 @@ def write_random_job(folder: Path, loaded: LoadedModel, name: str, seed: int, fe
     texts = pairs_of_lengths(loaded.tokenizer, job.lengths, seed_of(name, seed))
     if SIZES[name].n_pairs > 3:
         texts.append({"pair": "equal", "base": texts[0]["base"], "source": texts[0]["base"]})
+    if job.asked:
+        texts[1]["base_group"] = OTHER
+        texts[2]["arms"] = job.asked
     if "first_token" in features.readouts:
         texts = [text | {"answer": answer} for text, answer in zip(texts, itertools.cycle(ANSWERS))]
     filler = text_of_length(loaded.tokenizer, 34, seed=seed_of(name, seed) + 500)  # shorter than the longest donors
@@ -288,7 +296,12 @@ def run_written(
         prompt, part = read(loaded.tokenizer, text[side]), span_of(text[side])
         return replace(prompt, named=((SPAN, part),) if part else ())
 
-    pairs = [Pair(t["pair"], *(read_side(t, side) for side in ("base", "source"))) for t in written.texts]
+    def read_pair(text: dict) -> Pair:
+        base, source = (read_side(text, side) for side in ("base", "source"))
+        groups = "source", text.get("base_group", "base")
+        return Pair(text["pair"], base, source, groups, tuple(text.get("arms", ())))
+
+    pairs = [read_pair(text) for text in written.texts]
     filler = read_prompt(loaded.tokenizer, written.filler)
     study = Study(loaded.explicit, pairs, SWEEP_SEED, filler)
     return RandomStudy(

@@ -229,7 +229,8 @@ class SitePatch:
     def _changed(self, x: Tensor, d: Tensor) -> Tensor:
         row = self.row
         if row.op == "replace":
-            return (1 - row.alpha) * x + row.alpha * d
+            linear = (1 - row.alpha) * x + row.alpha * d
+            return torch.where(*on_sphere(x.double(), d.double(), row.alpha), linear) if row.mix == "spherical" else linear
         if row.op == "scale":
             return row.factor * x
         unit = torch.nn.functional.normalize(d.double(), dim=-1, eps=1e-30).float()
@@ -238,6 +239,14 @@ class SitePatch:
         if isinstance(row.scale, str):
             return x + float(row.scale.removesuffix("n")) * x.norm(dim=-1, keepdim=True) * unit
         return x + row.scale * d
+
+
+def on_sphere(x: Tensor, d: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Whether head vectors have an arc between them, and what lies there: norms mixed, the angle shared out."""
+    x_norm, d_norm = x.norm(dim=-1, keepdim=True), d.norm(dim=-1, keepdim=True)
+    angle = torch.acos(((x * d).sum(-1, keepdim=True) / (x_norm * d_norm)).clamp(-1, 1))
+    toward = (torch.sin((1 - alpha) * angle) * x / x_norm + torch.sin(alpha * angle) * d / d_norm) / torch.sin(angle)
+    return torch.sin(angle) > 1e-3, (((1 - alpha) * x_norm + alpha * d_norm) * toward).float()
 
 
 class CachePatch:

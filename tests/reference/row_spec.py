@@ -23,9 +23,11 @@ class RowSpec:
     from_step: int = 0
     until_step: int | None = None  # None: to the end
     op: str = "replace"  # replace | add | project_out | scale
+    mix: str = "linear"  # linear | spherical: of replace
     scale: float | str = 1.0  # of add; "0.5n": times the norm of the values themselves
     factor: float | None = None  # of scale
     along: str = ""  # in place of a donor: mean_difference:A-B, random, or a file of drawn vectors
+    orthogonal_to: str = "none"  # another one, which `along` loses its component along
     window: int = 16
     window_policy: str = "refuse"  # refuse | shrink
     site_positions: str = "window"  # else as `positions`, of all tokens
@@ -37,7 +39,8 @@ class RowSpec:
     positions: str = "all"
     at_step: int = 0
     words: frozenset[str] = frozenset()  # of positions=keywords:FILE
-    # the row's further patches, of the same direction and entry
+    pairs: str = "all"  # SOURCE_GROUP~BASE_GROUP: of these pairs alone
+    # the row's further patches, of the same direction, entry and pairs
     more: tuple[RowSpec, ...] = ()
 
     @property
@@ -75,11 +78,24 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Pair:
-    """The prompts' groups are "base" and "source"."""
+    """`arms`: labels of the patched arms that it is asked for; none: all."""
 
     id: str
     base: Prompt
     source: Prompt
+    groups: tuple[str, str] = ("source", "base")  # of source and of base
+    arms: tuple[str, ...] = ()
+
+    def is_asked(self, arm: RowSpec, label: str) -> bool:
+        """`label`: of the arm, for a control that of its arm."""
+        if not arm.patched:
+            return True
+        wanted = self.groups if arm.pairs == "all" else arm.pairs.split("~")
+        in_groups = all(
+            group.startswith(name[:-1]) if name.endswith("*") else group == name
+            for name, group in zip(wanted, self.groups)
+        )
+        return in_groups and (not self.arms or label in self.arms)
 
     def roles(self, direction: str) -> tuple[Prompt, Prompt]:
         """Recipient and donor."""

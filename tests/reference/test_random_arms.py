@@ -11,7 +11,7 @@ import torch
 import geometry
 import random_arms
 import readouts
-from controls import OF_KV_CACHE, SEVERAL
+from controls import LATER, OF_KV_CACHE, SEVERAL
 from explicit_model import SITES
 from family_spec import read_family_spec
 from parity_study import load
@@ -40,6 +40,14 @@ def test_the_same_rows_are_refused(study):
         assert row.status == expected, f"{row.name}; rvsweep: {reasons[0]!r}; the reference: {reasons[1]!r}"
         assert row.status == "ok" or study.results.rows["reason"][row.index], row.name
     assert len(study.ran) > len(study.rows) / 2
+
+
+def test_rows_are_those_that_are_asked_for(study):
+    arms, pairs = (list(getattr(study.results, table)[name]) for table, name in (("arms", "label"), ("pairs", "id")))
+    planned = {(row.label, pair.id) for row in study.job.rows for pair in study.study.pairs if pair.is_asked(row.arm, row.of)}
+    rows = study.results.rows
+    assert len(rows["arm"]) == len(planned)
+    assert {(arms[arm], pairs[pair]) for arm, pair in zip(rows["arm"], rows["pair"])} == planned
 
 
 def test_tokens_are_the_references(study, parity_notes):
@@ -166,7 +174,7 @@ def test_the_jobs_cover_the_settings(tiny_model, demo_model, tmp_path):
     (demo,) = jobs_of(["demo"], tiny_model, demo_model, tmp_path)
     assert len({row.arm for row in demo.rows if row.arm.patched and row.control is None}) >= 30
     copies = {f"{name}:{copy}" for name in SEVERAL for copy in range(2, random_arms.COPIES + 1)}
-    assert {row.control for row in rows} == {None, *OF_KV_CACHE, *copies}
+    assert {row.control for row in rows} == {None, *OF_KV_CACHE, *LATER, *copies}
     arms = [row.arm for row in rows if row.control is None]
     caches = [arm for arm in arms if arm.kind == "kv_cache"]
     assert {arm.kind for arm in arms} == {"kv_cache", *SITES}
@@ -182,10 +190,14 @@ def test_the_jobs_cover_the_settings(tiny_model, demo_model, tmp_path):
     assert {a.at_step for a in arms} == {0, 1, 2, 5}
     assert {a.from_step for a in arms} >= {0, 1, 2, 4} and {a.until_step for a in arms} >= {None, 1, 3, 5}
     assert {a.op for a in arms} == {"replace", "add", "project_out", "scale"}
+    assert {(a.mix, a.alpha) for a in arms} >= {("spherical", alpha) for alpha in (0, 0.25, 0.5, 0.8, 1)}
     assert {type(a.scale) for a in arms if a.op == "add"} == {float, str} and {a.factor for a in arms} >= {0, 0.5, 1.5}
     along = {a.along.split(":")[0].split(".")[-1] for a in arms}
     assert along == {"", "random", "mean_difference", "safetensors"}
+    others = {a.orthogonal_to.split(":")[0].split(".")[-1] for a in arms}
+    assert others == {"none", "random", "mean_difference", "safetensors"}
     several = [a for a in arms if a.decode == "persist" and len(a.layers) > 1]
     assert any(a.heads for a in several) and any(a.alpha < 1 for a in several)
+    assert {row.arm.pairs for row in rows if row.control} == {row.arm.pairs for row in rows} == {"all", *random_arms.PAIRS}
     lengths = [(n > m) - (n < m) for job in jobs for n, m in job.lengths]
     assert set(lengths) == {-1, 0, 1}

@@ -105,7 +105,7 @@ def write_tiny_work(folder: Path) -> list[Entry]:
         Path("drawn/config.json").write_text(json.dumps(facts))
         for model, seed in RANDOM_JOBS:
             loaded = load(demo if model == "demo" else Path("tiny") / model)
-            words = write_random_job(Path("random") / f"{model}-{seed}", loaded, model, seed, Features(site_positions=False, later=False)).words
+            words = write_random_job(Path("random") / f"{model}-{seed}", loaded, model, seed, Features(site_positions=False, pairs=False, later=False)).words
             name = f"random arms {model}-{seed}"
             work += [(name, ["plan", *words], []), (name, ["run", *words, *settings(["sweep.bundle_rows=48"])], [])]
         Path("sweep").mkdir()

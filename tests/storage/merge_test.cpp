@@ -151,6 +151,8 @@ TEST(Merge, HoldsTheStaticTablesAndAttributes) {
   EXPECT_EQ(column("pairs", "base", ColumnType::int32), ColumnValues(sweep.pairs.base));
   EXPECT_EQ(column("pairs", "answer_source", ColumnType::utf8),
             ColumnValues(std::vector<std::string>{"[\" Köln\"]", "", ""}));
+  EXPECT_EQ(column("pairs", "arms", ColumnType::utf8),
+            ColumnValues(std::vector<std::string>{"[\"v\"]", "", "[\"base\",\"v\"]"}));
   EXPECT_EQ(column("arms", "spec", ColumnType::utf8), ColumnValues(sweep.arms.spec));
   EXPECT_EQ(column("rows", "row_id", ColumnType::uint64), ColumnValues(sweep.rows.row_id));
   EXPECT_EQ(column("rows", "pair", ColumnType::int32), ColumnValues(sweep.rows.pair));

@@ -78,6 +78,8 @@ void expect_round_trip(const sample::Sweep& written) {
   EXPECT_EQ(read.pairs.base, written.pairs.base);
   for (std::size_t n = 0; n < written.pairs.answers.size(); ++n)
     EXPECT_EQ(read.pair(n).answers, written.pairs.answers[n]);
+  for (std::size_t n = 0; n < written.pairs.arms.size(); ++n)
+    EXPECT_EQ(read.pair(n).arms, written.pairs.arms[n]);
   EXPECT_EQ(read.rows.row_id, written.rows.row_id);
   EXPECT_EQ(read.rows.pair, written.rows.pair);
   EXPECT_EQ(read.rows.arm, written.rows.arm);
@@ -103,6 +105,15 @@ TEST(PlanFile, HasNoClustersWhereNoPromptHasOne) {
   sample::write_plan(folder.path(), sweep);
   EXPECT_EQ(read_plan_file(folder.path()).prompts.cluster.size(), 0u);
   EXPECT_EQ(read_plan_file(folder.path()).cluster(1), "");
+}
+
+TEST(PlanFile, HasNoListsOfArmsWhereNoPairHasOne) {
+  sample::Sweep sweep = sample::sweep();
+  sweep.pairs.arms.assign(sweep.pairs.id.size(), {});
+  const TemporaryFolder folder;
+  sample::write_plan(folder.path(), sweep);
+  EXPECT_EQ(read_plan_file(folder.path()).pairs.arms.size(), 0u);
+  EXPECT_TRUE(read_plan_file(folder.path()).pair(1).arms.empty());
 }
 
 TEST(PlanFile, HasNoAnswersWhereNoPairHasOne) {

@@ -23,6 +23,7 @@ struct Sweep : SweepFacts, BundleOfItem {
     std::vector<std::string> id;
     std::vector<std::int32_t> source, base;
     std::vector<PairAnswers> answers;
+    std::vector<std::vector<std::string>> arms;
   } pairs;
   struct Rows {
     std::vector<std::uint64_t> row_id;
@@ -46,8 +47,11 @@ inline Sweep sweep(std::int32_t n_bundles = 4) {
   s.prompts.cluster = {"", "template 1", "", "", "vorlage ü"};
   s.prompts.reason = {"", "the prompt is empty", "", "", ""};
   s.prompts.tokens = {{1, 2, 3}, {}, {49151, 0}, {7}, {5, 6, 7, 8, 9}};
-  s.pairs = {
-      {"p0", "p1", "p2"}, {0, 2, 3}, {4, 1, 4}, {{{" Köln"}, {"a", "\"b\""}}, {{}, {" x"}}, {}}};
+  s.pairs = {{"p0", "p1", "p2"},
+             {0, 2, 3},
+             {4, 1, 4},
+             {{{" Köln"}, {"a", "\"b\""}}, {{}, {" x"}}, {}},
+             {{"v"}, {}, {"base", "v"}}};
   s.arms = {{"base", "v"}, {"base", "v_proj"}, {"base", "v_proj layers=2:3 decode=persist"}};
   for (std::int32_t pair = 0; pair < 3; ++pair) {
     for (std::int32_t arm = 0; arm < 2; ++arm) {
@@ -123,7 +127,8 @@ inline Plan plan_of(const Sweep& sweep) {
   }
   for (std::size_t n = 0; n < sweep.pairs.id.size(); ++n)
     plan.pairs.push_back({sweep.pairs.id[n], PromptIndex(sweep.pairs.source[n]),
-                          PromptIndex(sweep.pairs.base[n]), sweep.pairs.answers[n]});
+                          PromptIndex(sweep.pairs.base[n]), sweep.pairs.answers[n],
+                          sweep.pairs.arms[n]});
   for (std::size_t r = 0; r < sweep.rows.row_id.size(); ++r) {
     const RowIndex number(sweep.number_of_row(r));
     plan.rows.push_back({RowId(sweep.rows.row_id[r]), PairIndex(sweep.rows.pair[r]),

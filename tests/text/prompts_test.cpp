@@ -104,6 +104,23 @@ TEST_F(Prompts, SpansAreOfEachSide) {
   EXPECT_EQ(read(one + "\n" + two).prompts.size(), 4u);
 }
 
+TEST_F(Prompts, MayListTheirArms) {
+  const std::string begin = R"({"pair": "one", "source": "S", "base": "B")";
+  const auto arms = [&](const std::string& written) {
+    return read(first + "\n" + R"({"pair": "2", "source": "S", "base": "B", "arms": )" + written +
+                "}")
+        .pairs[1];
+  };
+  EXPECT_EQ(arms(R"(["x", "y z"])").arms, (std::vector<std::string>{"x", "y z"}));
+  EXPECT_EQ(arms(R"("x")").arms, (std::vector<std::string>{"x"}));
+  EXPECT_TRUE(arms("null").arms.empty());
+  EXPECT_EQ(arms(R"("x")").line, 2);
+  EXPECT_EQ(read(begin + R"(, "arms": null})").fingerprint, read(begin + "}").fingerprint);
+  EXPECT_NE(read(begin + R"(, "arms": "x"})").fingerprint, read(begin + "}").fingerprint);
+  for (const std::string written : {"[]", "[1]", R"({"x": 1})"})
+    EXPECT_TRUE(says(refusal_message([&] { arms(written); }), {at(2), "\"arms\" is"}));
+}
+
 TEST_F(Prompts, TakesAnswersOfEachSide) {
   const auto answers = [&](const std::string& written) {
     return read(R"({"pair": "one", "source": "S", "base": "B", )" + written + "}").pairs[0].answers;

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 UNPATCHED = ("base", "source")
-OF_THE_ARM = ("direction", "preset", "truncate", "control", "patch", "of")  # not of one of its patches
+OF_THE_ARM = ("direction", "pairs", "preset", "truncate", "control", "patch", "of")  # not of one of its patches
 _LAYERS = re.compile(r"\d+(:\d+)?(\+\d+(:\d+)?)*")
 
 
@@ -101,8 +101,8 @@ def controls_of(arms: list[Arm]) -> dict[int, list[Arm]]:
 
 
 def _swapped_by(arm: Arm, swap: Arm) -> bool:
-    same_truncation = arm.settings.get("truncate") == swap.settings.get("truncate")
-    return arm.donor_is_base == swap.donor_is_base and same_truncation
+    same = all(arm.settings.get(name) == swap.settings.get(name) for name in ("truncate", "pairs"))
+    return arm.donor_is_base == swap.donor_is_base and same
 
 
 def _settings_of_owner(control: Arm) -> dict[str, str]:

@@ -15,8 +15,14 @@ enum class Site { resid_pre, q, k, v, z, attn_out, mlp_out, resid_post };
 enum class SiteHeads { none, kv, query };
 
 /// What becomes of values x of a site where v is given, by heads: (1 - w) x + w v, x + w v,
-/// x + w |x| v / |v|, x - w (x v / v v) v, x + w x.
-enum class SiteOperation { replace, add, add_of_norm, project_out, scale };
+/// x + w |x| v / |v|, x - w (x v / v v) v, x + w x. On the sphere the norm (1 - w) |x| + w |v| in
+/// the direction a share w of the way along the arc from x to v; (1 - w) x + w v where it has no
+/// length, because x or v is 0 or both lie in one line (to 0.001 of a unit vector).
+enum class SiteOperation { replace, add, add_of_norm, project_out, scale, replace_on_sphere };
+
+inline bool replaces(SiteOperation operation) {
+  return operation == SiteOperation::replace || operation == SiteOperation::replace_on_sphere;
+}
 
 struct SiteInfo {
   Site site;

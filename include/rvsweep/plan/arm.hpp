@@ -3,6 +3,7 @@
 // settings and defaults, is one table in arm_forms.cpp; controls are one in control.cpp.
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -24,18 +25,19 @@ enum class What { kv, k, v };                    // the components written
 enum class Direction { source_to_base, base_to_source };
 
 /// Whose values a patch writes: of the pair's other prompt, of base itself, of the next pair's base
-/// or source, of the filler text, or of all prompts on the donor's side.
-enum class DonorPrompt { pair, self, other_base, other_source, filler, donor_side };
+/// or source, of the next prompt on the donor's side with as many tokens, of the filler text, or of
+/// all prompts on the donor's side.
+enum class DonorPrompt { pair, self, other_base, other_source, same_length, filler, donor_side };
 
 /// What those values are replaced by first (see intervention/derived_donors.hpp).
-enum class Derivation { none, zero, gaussian, shuffled, mean };
+enum class Derivation { none, zero, gaussian, shuffled, mean, last_row };
 
 struct Donor {
   DonorPrompt prompt = DonorPrompt::pair;
   Derivation derivation = Derivation::none;
-  std::int32_t number = 1;     // other_*: of the prompts that follow, from 1
+  std::int32_t number = 1;     // other_*, same_length: of the prompts that follow, from 1
   std::string direction = {};  // name of the vectors that are given instead, see directions.hpp
-  std::string file = {};       // that holds them
+  std::map<std::string, std::string> files = {};  // that hold vectors of it, by their names
 };
 
 /// What an arm is a control by (see control.cpp).
@@ -52,7 +54,9 @@ enum class Control {
   mean,
   wrong_band,
   reverse,
-  random_layers
+  random_layers,
+  same_length,
+  last_row
 };
 
 /// Steps [from, until) of generation. Step 0 is the pass over the prompt, b[n-1] included, from
@@ -113,7 +117,9 @@ struct Arm {
   std::int32_t copy = 1;           // of a control that is asked for several times, from 1
   std::string control_of = {};     // with other layers: those of the arm that it belongs to
   std::int64_t control_patch = 0;  // the only patch that the control changes, from 1; 0: all
-  std::string refusal = {};        // why no row of this arm can run; empty where some can
+  std::string pairs = {};          // "A~B": see arms_of_pairs; empty: of all pairs
+  std::vector<std::string> asked_by = {};  // labels in PromptPair::arms: its own, or its arm's
+  std::string refusal = {};                // why no row of this arm can run; empty where some can
 
   bool is_patched() const { return !patches.empty(); }
   /// Whether some patch writes what such a prompt gives.

@@ -43,9 +43,9 @@ struct BundleContext {
 /// Cells that follow from those of a context, or from all prompts of the donor side (mean).
 struct DerivedDonor {
   Derivation derivation = Derivation::none;
-  std::int32_t of = -1;      // into contexts: gaussian and shuffled; else -1
+  std::int32_t of = -1;      // into contexts: gaussian, shuffled, last_row; else -1
   std::int64_t tokens = 0;   // m, the donor's length
-  std::int64_t cells = 0;    // shuffled: the cached cells that are permuted, m'
+  std::int64_t cells = 0;    // shuffled, last_row: the cached cells, which are moved, m'
   std::string pair_id = {};  // keys the random numbers of gaussian and shuffled
   Direction direction = Direction::source_to_base;  // mean: whose donor side is averaged
   bool operator==(const DerivedDonor&) const = default;

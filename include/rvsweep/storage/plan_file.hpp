@@ -85,6 +85,7 @@ struct StoredSweep : SweepFacts, BundleOfItem {
     TextStore id;
     std::vector<std::int32_t> source, base;
     TextStore answer_source, answer_base;  // see answer_json; none: where no pair has one
+    TextStore arms;                        // labels, as answers are
   } pairs;
   PromptPair pair(std::size_t place) const;
   struct Rows {  // [R] in plan order; pair and arm are indices

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "rvsweep/text/prompts.hpp"
@@ -17,7 +18,10 @@ enum class PairingKind {
   matched          // one-to-one, alike in tokens and log-probability
 };
 
-/// Groups of a bank by name; a name that ends in `*` stands for all that begin so.
+/// Whether `name` stands for a group: its own name, or one that ends in `*` and begins so.
+bool stands_for(std::string_view name, std::string_view group);
+
+/// Groups of a bank by name, see stands_for.
 struct GroupNames {
   std::vector<std::string> names;
   std::string where;  // file:line or option that says so

@@ -30,6 +30,8 @@ struct PromptPair {
   PromptIndex source;  // donor
   PromptIndex base;    // recipient
   PairAnswers answers = {};
+  std::vector<std::string> arms = {};  // labels of the patched arms that are asked for; empty: all
+  std::int32_t line = 0;               // of the file; 0 of a pair that it does not list
 };
 
 /// Equal (text, group, opening, cluster, spans) is one prompt, however many pairs use it.
@@ -54,10 +56,11 @@ using PromptSink = std::function<void(Prompt)>;
 /// {"source", "base"}; "system": text, and "turns": [{"role": "user", "content": text}, {"role":
 /// "assistant", "content": text}, ...] for both prompts, or {"source": ..., "base": ...}, which
 /// `chat` writes; "spans": see read_spans; "source_answer" and "base_answer", a text or a list, as
-/// "answer": {"source", "base"}. Streams the prompts to `sink`, and the set has none of them: a
-/// million texts take more memory than the plan of their rows. Throws InputError naming file:line
-/// for what text/records.hpp refuses, an empty pair id or one used twice, a file without pairs, a
-/// bank, turns, spans or answers of another form, and what `chat` cannot write.
+/// "answer": {"source", "base"}; "arms": a label or a list of them. Streams the prompts to `sink`,
+/// and the set has none of them: a million texts take more memory than the plan of their rows.
+/// Throws InputError naming file:line for what text/records.hpp refuses, an empty pair id or one
+/// used twice, a file without pairs, a bank, turns, spans, answers or arms of another form, and
+/// what `chat` cannot write.
 PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink,
                        const ChatTemplate* chat = nullptr);
 
