@@ -200,7 +200,9 @@ class _Stages:
         return [one for one in found if one.kept]
 
     def _decision(self, mean: float, p: float) -> str:
-        if not p <= self.rules.error:
+        if np.isnan(p):
+            return "not to be tested: no values, or all alike"
+        if p > self.rules.error:
             return "no effect seen"
         whole = self.tried[0].mean if self.tried else mean
         return KEPT if abs(mean) >= self.rules.least * abs(whole) else "too small a part"
