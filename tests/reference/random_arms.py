@@ -34,7 +34,7 @@ class Features:
     heads: bool = True  # some of them
     alphas: tuple[float, ...] = (0.0, 0.25, 0.5, 0.8)  # beside 1
     controls: tuple[str, ...] = OF_KV_CACHE
-    later: bool = True  # steps, operations and directions, which older programs lack
+    later: bool = True  # steps, operations, directions and some read-outs, which older programs lack
     readouts: tuple[str, ...] = ("first_token", "forced", "step_trace", "logit_lens")
 
 
