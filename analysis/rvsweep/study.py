@@ -80,12 +80,17 @@ class Study:
 
     @cached_property
     def layers(self) -> pd.DataFrame:
-        """[R * windows * L] metrics of the rows' own spectra; empty where the file has none.
+        """[R * windows * L] metrics of the rows' own spectra, of V and of other sites; empty where the file has none.
 
         Of a large sweep a long table: to_xarray holds the spectra themselves, read as they are used.
         """
         parts = list(tables.layer_tables(self.results))
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+    @cached_property
+    def attention(self) -> pd.DataFrame:
+        """[R * L * KV heads] where each row attends as its first token is drawn; empty where the file has none."""
+        return tables.attention_table(self.results)
 
     def to_xarray(self):
         """An xarray Dataset over `row` and `prompt`, in the file's own types: NaN or -1 where there is no value.

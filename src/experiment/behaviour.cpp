@@ -2,6 +2,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/metrics/keywords.hpp"
+#include "rvsweep/metrics/malformed.hpp"
 #include "rvsweep/metrics/ngrams.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 
@@ -35,6 +36,7 @@ std::map<std::size_t, std::string> fill_behaviour(const std::vector<TextOfRow>& 
   fill(columns::repetitive, [&](Of row) {
     return column(table, columns::repeated_ngrams)[row.row] >= repetitive_from ? 1 : 0;
   });
+  fill(columns::malformed, [](Of row) { return is_malformed(row.text, row.is_cut) ? 1 : 0; });
   fill(columns::answer_in_text, [](Of row) {
     return row.answer.empty() ? -1 : occurs_in(row.answer, row.text) ? 1 : 0;
   });

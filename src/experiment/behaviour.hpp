@@ -1,5 +1,6 @@
 #pragma once
-// Read-outs of the generated texts: keywords, regex families, copying, repetition and answers.
+// Read-outs of the generated texts: keywords, regex families, copying, repetition, answers
+// and what is no text.
 #include <map>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@ struct TextOfRow {
   std::string_view text;    // generated, without special tokens
   std::string_view prompt;  // the donor's prompt; of a row without donor its own
   Answer answer = {};       // to the pair's source
+  bool is_cut = false;      // ends because there may be no more tokens
 };
 
 /// Fills the behaviour columns that the table has. Returns the rows with a text that a family

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "experiment/attention_readouts.hpp"
 #include "experiment/behaviour.hpp"
 #include "experiment/distinct_rows.hpp"
 #include "experiment/forced.hpp"
@@ -117,14 +118,15 @@ void fill_texts(const BundleRunner& runner, const Bundle& bundle, ItemTable& tab
   if (N == 0) return;
   const auto& tokens = column(table, columns::tokens);  // [rows, N]
   const auto& n_generated = column(table, columns::n_generated);
+  const auto& stop_reason = column(table, columns::stop_reason);
   auto& text = column(table, columns::text);
   std::vector<TextOfRow> texts;
   for (std::size_t r = 0; r < bundle.rows.size(); ++r) {
     if (n_generated[r] < 0) continue;
     text[r] = runner.tokenizer.decode(
         {&tokens[r * static_cast<std::size_t>(N)], static_cast<std::size_t>(n_generated[r])});
-    texts.push_back(
-        {r, text[r], donor_text(bundle, bundle.rows[r]), bundle.rows[r].answers.source});
+    texts.push_back({r, text[r], donor_text(bundle, bundle.rows[r]), bundle.rows[r].answers.source,
+                     stop_reason[r] == "length"});
   }
   for (const auto& [r, reason] : fill_behaviour(texts, runner.settings.families, table)) {
     column(table, columns::status)[r] = failed;
@@ -147,10 +149,12 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
   if (bundle.rows.empty()) return;
   const auto steps = std::max<std::int64_t>(1, settings.generation.max_new_tokens);
   const DistinctRows distinct = distinct_rows(prepared);
-  auto rows =
-      timed(Phase::prefill, [&] { return prepare_rows(prepared, distinct.batch.compiled, steps); });
+  auto rows = timed(Phase::prefill, [&] {
+    return prepare_rows(prepared, distinct.batch.compiled, steps, /*measures=*/true);
+  });
   DecodeOptions options{.generation = settings.generation,
-                        .logit_lens_layers = settings.logit_lens_layers};
+                        .logit_lens_layers = settings.logit_lens_layers,
+                        .attention_layers = settings.attention_layers};
   if (runner.observe_step)
     options.observe_step = [&](std::int64_t step, const at::Tensor& logits) {
       runner.observe_step(step, by_row(logits, distinct));
@@ -171,6 +175,7 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
   fill_first_token(prepared, batch, result.rows);
   fill_answers(runner.tokenizer, prepared, batch, result.rows);
   fill_logit_lens(runner.model, batch, result.rows);
+  fill_attention(batch, settings.attention_layers, result.rows);
   fill_forced(prepared, batch, result.rows);
   fill_reencoded(runner.tokenizer, prepared, batch, result.rows);
 }

@@ -9,8 +9,10 @@
 #include <numeric>
 #include <set>
 
+#include "experiment/attention_readouts.hpp"
 #include "experiment/sampler.hpp"
 #include "rvsweep/core/philox.hpp"
+#include "rvsweep/intervention/measured_sites.hpp"
 #include "rvsweep/intervention/prompt_cache.hpp"
 #include "rvsweep/intervention/site_patch.hpp"
 #include "rvsweep/intervention/visibility.hpp"
@@ -110,6 +112,14 @@ Step first_step(const PreparedBundle& prepared, const RowBatch& batch,
           .occurred = tokens_of_prompts(prepared, batch, generation)};
 }
 
+/// The rows whose prompts end with the token that step 0 feeds, as rows of its pass.
+std::vector<CapturedRow> rows_that_hold_back(const RowBatch& batch) {
+  std::vector<CapturedRow> rows;
+  for (std::int64_t r = 0; r < std::ssize(batch.compiled); ++r)
+    if (!batch.compiled[static_cast<std::size_t>(r)].refeeds) rows.push_back({r, r});
+  return rows;
+}
+
 /// Feeds one token of every row. Returns their residual stream [R, hidden]; undefined where nobody
 /// wants logits.
 at::Tensor feed(const PreparedBundle& prepared, const RowBatch& batch, const DecodeOptions& options,
@@ -118,9 +128,14 @@ at::Tensor feed(const PreparedBundle& prepared, const RowBatch& batch, const Dec
   if (step.new_edits.contains(step.t)) step.edits = edits_of_step(prepared, batch, step.t);
   const PassEdits& edits = step.edits;
   std::vector<SiteCapture> captures = edits.captures;
-  if (step.t == 0)
+  std::vector<QueryCapture> queries;
+  if (step.t == 0) {
     for (const std::int64_t layer : options.logit_lens_layers)
       captures.push_back({Site::resid_post, layer, 1});
+    for (const SiteCapture& of_site : decoded.measured)
+      captures.push_back({of_site.site, of_site.layer, 1});
+    for (const std::int64_t layer : options.attention_layers) queries.push_back({layer});
+  }
   const bool wants_logits =
       options.generation.max_new_tokens > 0 || prepared.settings.readouts.first_token;
   ForwardInput input;
@@ -130,12 +145,20 @@ at::Tensor feed(const PreparedBundle& prepared, const RowBatch& batch, const Dec
   input.seen = &step.seen;
   input.edits = edits.edits;
   input.captures = &captures;
+  input.query_captures = &queries;
   input.last_kv_layer = wants_logits ? L : last_layer_for(captures, L);
   input.outputs = wants_logits ? Outputs::last_query : Outputs::none;
   const at::Tensor residual = prepared.model.forward(input, decoded.cache);
   step.changes.push_back(edits.empty() ? at::Tensor() : edits.change(captures));
-  if (step.t == 0)
-    decoded.residuals.assign(captures.begin() + std::ssize(edits.captures), captures.end());
+  if (step.t == 0) {
+    const auto read = std::span(captures).subspan(edits.captures.size()),
+               lens = read.first(options.logit_lens_layers.size());
+    decoded.residuals.assign(lens.begin(), lens.end());
+    put_captured(read.subspan(lens.size()), rows_that_hold_back(batch), decoded.measured);
+    if (!queries.empty())
+      decoded.attention = attention_measures(prepared.model.config(), batch.compiled, step.seen,
+                                             queries, decoded.cache, input.column);
+  }
   return residual;
 }
 
@@ -144,7 +167,7 @@ at::Tensor feed(const PreparedBundle& prepared, const RowBatch& batch, const Dec
 ArgMax next_tokens(const Transformer& model, const DecodeOptions& options, const Step& step,
                    const at::Tensor& residual, DecodedBatch& decoded) {
   const auto t = step.t;
-  const auto& [generation, lens, observe_step] = options;
+  const auto& [generation, lens, attended, observe_step] = options;
   const bool penalises = step.occurred.defined();
   if (t > 0 && generation.temperature == 0 && !penalises && !observe_step)
     return model.argmax(residual);
@@ -216,7 +239,8 @@ DecodedBatch decode(const PreparedBundle& prepared, const RowBatch& batch, Prepa
   DecodedBatch decoded{.cache = std::move(rows.cache),
                        .slots = std::vector<std::int64_t>(batch.compiled.size()),
                        .rows = std::vector<Generated>(batch.rows.size()),
-                       .proofs = std::move(rows.proofs)};
+                       .proofs = std::move(rows.proofs),
+                       .measured = std::move(rows.measured)};
   std::iota(decoded.slots.begin(), decoded.slots.end(), 0);
   Step step = first_step(prepared, batch, options.generation);
   for (bool going_on = true; going_on; ++step.t) {

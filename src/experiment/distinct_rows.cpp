@@ -67,7 +67,9 @@ DecodedBatch whole_batch(DecodedBatch batch, const DistinctRows& distinct,
                       .rows = of_rows(batch.rows, distinct.slot_of),
                       .proofs = of_rows(batch.proofs, distinct.slot_of),
                       .first_logits = whole(batch.first_logits),
-                      .residuals = std::move(batch.residuals)};
+                      .residuals = std::move(batch.residuals),
+                      .measured = std::move(batch.measured),
+                      .attention = std::move(batch.attention)};
   result.slots.resize(static_cast<std::size_t>(shape.rows), 0);
   for (SiteCapture& record : result.residuals) record.values = whole(record.values);
   return result;

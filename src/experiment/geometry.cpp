@@ -18,16 +18,16 @@
 namespace rvsweep {
 namespace {
 
-/// Where the windows' cells lie in any layer's V [rows, n_kv_heads, columns, head_dim], as rows of
-/// head_dim elements: int64 [windows * W * n_kv_heads] on V's device.
-at::Tensor cells_of(const at::Tensor& v, const std::vector<VWindow>& windows, std::int64_t W) {
-  const auto n_kv_heads = v.size(1), columns = v.size(2);
+/// Where the windows' cells lie in any layer's values [rows, heads, columns, dim], as rows of dim
+/// elements: int64 [windows * W * heads] on their device.
+at::Tensor cells_of(const at::Tensor& v, const std::vector<Window>& windows, std::int64_t W) {
+  const auto heads = v.size(1), columns = v.size(2);
   std::vector<std::int64_t> cells;
-  cells.reserve(windows.size() * static_cast<std::size_t>(W * n_kv_heads));
+  cells.reserve(windows.size() * static_cast<std::size_t>(W * heads));
   for (const auto& [row, end] : windows)
     for (std::int64_t column = end - W; column < end; ++column)
-      for (std::int64_t head = 0; head < n_kv_heads; ++head)
-        cells.push_back((row * n_kv_heads + head) * columns + std::max<std::int64_t>(column, 0));
+      for (std::int64_t head = 0; head < heads; ++head)
+        cells.push_back((row * heads + head) * columns + std::max<std::int64_t>(column, 0));
   return at::tensor(cells, at::kLong).to(v.device());
 }
 
@@ -61,14 +61,20 @@ DistinctBlocks distinct_blocks(const at::Tensor& blocks) {
 
 }  // namespace
 
-WindowGeometry window_geometry(const KvCache& cache, const std::vector<VWindow>& windows,
+WindowGeometry window_geometry(const KvCache& cache, const std::vector<Window>& windows,
                                std::int64_t W, const HasCells& has_cells) {
+  return window_geometry(cache.v.unbind(), windows, W, has_cells);
+}
+
+WindowGeometry window_geometry(const std::vector<at::Tensor>& layers,
+                               const std::vector<Window>& windows, std::int64_t W,
+                               const HasCells& has_cells) {
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-  const auto n_layers = cache.v.size(0);
+  const auto n_layers = std::ssize(layers);
   const std::size_t n = windows.size(), width = static_cast<std::size_t>(W);
   WindowGeometry result{std::vector<double>(n * n_layers * width, nan),
                         std::vector<double>(n * n_layers * gram_sums, nan)};
-  const at::Tensor cells = cells_of(cache.v[0], windows, W);
+  const at::Tensor cells = cells_of(layers.front(), windows, W);
   std::vector<at::Tensor> sums;  // [distinct, gram_sums] of the layers read
   std::vector<std::pair<std::size_t, std::size_t>>
       places;  // of them all: a window's and its item's
@@ -77,7 +83,7 @@ WindowGeometry window_geometry(const KvCache& cache, const std::vector<VWindow>&
     bool wanted = false;
     for (std::size_t i = 0; i < n; ++i) wanted |= has_cells(i, layer);
     if (!wanted) continue;
-    const at::Tensor v = cache.v[layer];
+    const at::Tensor& v = layers[static_cast<std::size_t>(layer)];
     const auto [blocks, index_of] = distinct_blocks(
         v.reshape({-1, v.size(3)}).index_select(0, cells).view({std::ssize(windows), W, -1}));
     const at::Tensor sigma = singular_values(blocks).contiguous();  // [distinct, min(W, D)]

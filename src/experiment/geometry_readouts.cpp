@@ -53,9 +53,21 @@ ParticipationRatios participation_ratios(const WindowGeometry& geometry, std::in
 /// Cells that window i may reach back over at a layer.
 using CellsBefore = std::function<std::int64_t(std::size_t window, std::int64_t layer)>;
 
+/// Stores PR of the windows of length k of K: [windows, K, L, 3].
+void store_window_pr(const ParticipationRatios& pr, std::size_t k, std::size_t K, std::size_t L,
+                     std::vector<float>& stored) {
+  for (std::size_t i = 0; i * L < pr.raw.size(); ++i)
+    for (std::size_t l = 0; l < L; ++l) {
+      float* const out = &stored[((i * K + k) * L + l) * 3];
+      out[0] = static_cast<float>(pr.raw[i * L + l]);
+      out[1] = static_cast<float>(pr.centred[i * L + l]);
+      out[2] = static_cast<float>(pr.corrected[i * L + l]);
+    }
+}
+
 /// PR of windows of every length that end alike; nothing where one length alone is asked for.
 void fill_window_pr(const SweepSettings& settings, const KvCache& cache,
-                    const std::vector<VWindow>& ends, const CellsBefore& cells_before,
+                    const std::vector<Window>& ends, const CellsBefore& cells_before,
                     ColumnKey<float> key, ItemTable& table) {
   auto* stored = find_column(table, key);
   if (stored == nullptr) return;
@@ -66,13 +78,7 @@ void fill_window_pr(const SweepSettings& settings, const KvCache& cache,
         window_geometry(cache, ends, W,
                         [&](std::size_t i, std::int64_t l) { return cells_before(i, l) >= W; }),
         W);
-    for (std::size_t i = 0; i < ends.size(); ++i)
-      for (std::size_t l = 0; l < L; ++l) {
-        float* const out = &(*stored)[((i * K + k) * L + l) * 3];
-        out[0] = static_cast<float>(pr.raw[i * L + l]);
-        out[1] = static_cast<float>(pr.centred[i * L + l]);
-        out[2] = static_cast<float>(pr.corrected[i * L + l]);
-      }
+    store_window_pr(pr, k, K, L, *stored);
   }
 }
 
@@ -84,9 +90,52 @@ void fill_r_v(const SweepSettings& settings, const std::vector<double>& pr,
     r_v[i] = pr[i * L + settings.late_layer] / pr[i * L + settings.early_layer];
 }
 
+/// Prompt tokens that a sites' window may hold: the last of row `values` of the captures but
+/// `after` of them, `length` in all.
+struct SiteWindow {
+  std::int64_t values = 0, after = 0, length = 0;
+};
+
+/// What V's columns are in a table.
+struct SiteKeys {
+  ColumnKey<float> spectra, window_pr;
+  ColumnKey<double> r_v;
+};
+
+/// Spectra, PR by window and R_V of every site that is measured, from its captures layer by layer.
+void fill_sites(const SweepSettings& settings, const std::vector<SiteCapture>& captures,
+                const std::vector<SiteWindow>& items, const SiteKeys& keys, ItemTable& table) {
+  const auto& sites = settings.readouts.spectra_sites;
+  const auto windows = settings.windows.empty() ? std::vector{settings.window} : settings.windows;
+  for (std::size_t s = 0; s < sites.size(); ++s) {
+    const auto values = [&](auto key) -> auto& {
+      const std::string name = of_site(key.name, sites[s]);
+      key.name = name.c_str();
+      return column(table, key);
+    };
+    const std::size_t L = captures.size() / sites.size();
+    std::vector<at::Tensor> layers;  // [rows, heads, queries, dim]
+    for (std::size_t l = 0; l < L; ++l)
+      layers.push_back(captures[s * L + l].values.transpose(1, 2));
+    std::vector<Window> ends;
+    for (const SiteWindow& item : items)
+      ends.push_back({item.values, layers.front().size(2) - item.after});
+    for (std::size_t k = 0; k < windows.size(); ++k) {
+      const auto geometry = window_geometry(
+          layers, ends, windows[k],
+          [&](std::size_t i, std::int64_t) { return items[i].length >= windows[k]; });
+      const auto pr = participation_ratios(geometry, windows[k]);
+      store_window_pr(pr, k, windows.size(), L, values(keys.window_pr));
+      if (k > 0) continue;
+      std::ranges::copy(geometry.spectra, values(keys.spectra).begin());
+      fill_r_v(settings, pr.raw, values(keys.r_v));
+    }
+  }
+}
+
 /// Of every row's window; nothing where they are off.
 void fill_window(const PreparedBundle& prepared, const DecodedBatch& batch,
-                 const WindowColumns& keys, const std::vector<VWindow>& windows,
+                 const WindowColumns& keys, const std::vector<Window>& windows,
                  const CellsBefore& cells_before, ItemTable& table) {
   auto* stored = find_column(table, keys.spectra);
   if (stored == nullptr) return;
@@ -137,14 +186,16 @@ void fill_prompts(const PreparedBundle& prepared, ItemTable& table) {
   const ContextState& contexts = prepared.contexts;
   const KvCache& cache = contexts.cache;
   const auto W = settings.window;
-  std::vector<VWindow> windows;
+  std::vector<Window> windows;
   std::vector<std::int64_t> lengths;
+  std::vector<SiteWindow> of_sites;
   for (std::size_t c = 0; c < prepared.bundle.contexts.size(); ++c) {
     const BundleContext& context = prepared.bundle.contexts[c];
     if (!context.records_prompt) continue;
     const auto after = context.tokens_after_window;
     windows.push_back({contexts.slots[c].row, contexts.slots[c].end - after});
     lengths.push_back(std::ssize(context.tokens) - after);
+    of_sites.push_back({static_cast<std::int64_t>(c), after, lengths.back()});
   }
   const auto geometry = window_geometry(
       cache, windows, W, [&](std::size_t i, std::int64_t) { return lengths[i] >= W; });
@@ -160,6 +211,8 @@ void fill_prompts(const PreparedBundle& prepared, ItemTable& table) {
   fill_r_v(settings, pr.raw, column(table, columns::r_v));
   fill_r_v(settings, pr.centred, column(table, columns::r_v_centred));
   fill_r_v(settings, pr.corrected, column(table, columns::r_v_corrected));
+  fill_sites(settings, contexts.measured, of_sites,
+             {columns::spectra, columns::window_pr, columns::r_v}, table);
   const auto fill_metric = [&](ColumnKey<double> key, double (*metric)(std::span<const double>)) {
     auto& values = column(table, key);  // [prompts, L]
     for (std::size_t i = 0; i < values.size(); ++i)
@@ -174,8 +227,9 @@ void fill_prompts(const PreparedBundle& prepared, ItemTable& table) {
 void fill_geometry(const PreparedBundle& prepared, const DecodedBatch& batch, ItemTable& table) {
   const auto T = prepared.bundle.shape.prompt_length;
   auto& reasons = column(table, columns::geometry_reason);
-  std::vector<VWindow> prompt, generated;
+  std::vector<Window> prompt, generated;
   std::vector<std::int64_t> fed;
+  std::vector<SiteWindow> of_sites;
   for (std::size_t r = 0; r < batch.rows.size(); ++r) {
     const CompiledRow& plan = prepared.rows[r];
     const std::int64_t slot = batch.slots[r];
@@ -183,6 +237,7 @@ void fill_geometry(const PreparedBundle& prepared, const DecodedBatch& batch, It
     // Column T holds V of b[n-1] as it was fed; a refed b[n-1] is in the prompt's cells already.
     prompt.push_back({slot, (plan.refeeds ? T : T + 1) - plan.n_after});
     generated.push_back({slot, T + 1 + fed.back()});
+    of_sites.push_back({slot, plan.n_after, has_result(batch, r) ? plan.n - plan.n_after : 0});
     if (has_result(batch, r)) reasons[r] = geometry_gap(prepared, plan, fed.back());
   }
   const CellsBefore prompt_before = [&](std::size_t r, std::int64_t layer) {
@@ -203,6 +258,8 @@ void fill_geometry(const PreparedBundle& prepared, const DecodedBatch& batch, It
                columns::r_v_generated_centred, columns::r_v_generated_corrected,
                columns::window_pr_generated},
               generated, generated_before, table);
+  fill_sites(prepared.settings, batch.measured, of_sites,
+             {columns::spectra_prompt, columns::window_pr_prompt, columns::r_v_prompt}, table);
 }
 
 void fill_step_trace(const PreparedBundle& prepared, const DecodedBatch& batch, ItemTable& table) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "experiment/prefill.hpp"
+#include "rvsweep/intervention/measured_sites.hpp"
 #include "rvsweep/intervention/prompt_cache.hpp"
 #include "rvsweep/intervention/site_patch.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
@@ -35,6 +36,17 @@ at::Tensor with_slots(const at::Tensor& values, std::int64_t more) {
 /// How many last tokens of a prompt hold all that windows of site patches reach.
 std::int64_t patched_tokens(const SweepSettings& settings) {
   return longest_window(settings.arms, settings.window) + settings.tokens_after_window;
+}
+
+/// Of every layer of the sites whose spectra are asked for, the tokens that windows reach.
+std::vector<SiteCapture> measured_sites(const SweepSettings& settings, std::int64_t n_layers) {
+  const auto longest =
+      settings.windows.empty() ? settings.window : std::ranges::max(settings.windows);
+  std::vector<SiteCapture> captures;
+  for (const Site site : settings.readouts.spectra_sites)
+    for (std::int64_t layer = 0; layer < n_layers; ++layer)
+      captures.push_back({site, layer, longest + settings.tokens_after_window});
+  return captures;
 }
 
 /// Feeds the prompts of a bundle of short ones, a row each.
@@ -90,6 +102,8 @@ void run_prompts(PreparedBundle& prepared) {
   std::vector<SiteCapture> captures = captures_for(prepared.rows, queries);
   const auto n_sites = std::ssize(captures);
   for (const SiteCapture& stream : streams_for(prepared.rows, queries)) captures.push_back(stream);
+  const auto n_patched = std::ssize(captures);
+  for (const SiteCapture& site : measured_sites(settings, L)) captures.push_back(site);
   const bool wants_first = prepared.settings.readouts.first_token && !bundle.rows.empty(),
              wants_all = prepared.settings.readouts.prompt_logprob;
   ForwardInput input;
@@ -105,7 +119,8 @@ void run_prompts(PreparedBundle& prepared) {
     prepared.first_logits =
         model.unembed(wants_all ? residual.select(1, -1).contiguous() : residual).to(at::kFloat);
   contexts.sites.assign(captures.begin(), captures.begin() + n_sites);
-  contexts.streams.assign(captures.begin() + n_sites, captures.end());
+  contexts.streams.assign(captures.begin() + n_sites, captures.begin() + n_patched);
+  contexts.measured.assign(captures.begin() + n_patched, captures.end());
 }
 
 }  // namespace
@@ -154,20 +169,24 @@ std::vector<RowPiece> pieces_of(const std::vector<CompiledRow>& rows, const Bund
 }
 
 PreparedRows prepare_rows(const PreparedBundle& prepared, const std::vector<CompiledRow>& rows,
-                          std::int64_t steps) {
+                          std::int64_t steps, bool measures) {
   const Transformer& model = prepared.model;
   const ContextState& contexts = prepared.contexts;
   PreparedRows result;
   result.cache = KvCache::allocate(model.config(), model.placement(), std::ssize(rows),
                                    contexts.columns + steps);
+  if (measures) result.measured = measured_of_bases(contexts, rows);
   for (const RowPiece& piece : pieces_of(rows, prepared.bundle.shape)) {
     KvCache cache = result.cache.some_rows(piece.first, std::ssize(piece.rows));
     std::vector<RowProof> proofs;
     for (const CompiledRow& row : piece.rows) proofs.emplace_back(row.n_patches());
+    std::vector<SiteCapture> measured = result.measured;
+    for (SiteCapture& of_site : measured)
+      of_site.values = of_site.values.narrow(0, piece.first, std::ssize(piece.rows));
     copy_base_cells(contexts, piece.rows, cache);
     // What the patch reaches up to b[n-1], which is the first fed token.
     run_patched_suffix(model, prepared.contexts, piece.rows, patched_tokens(prepared.settings),
-                       cache, proofs);
+                       cache, measured, proofs);
     patch_prompt_caches(model, contexts, piece.rows, cache, proofs);
     result.proofs.insert(result.proofs.end(), proofs.begin(), proofs.end());
   }

@@ -54,8 +54,10 @@ std::vector<RowPiece> pieces_of(const std::vector<CompiledRow>& rows, const Bund
 struct PreparedRows {
   KvCache cache;                 // columns [0, T) prompt cells, patched; T + t the t-th fed token
   std::vector<RowProof> proofs;  // of what was written so far
+  std::vector<SiteCapture> measured = {};  // see intervention/measured_sites.hpp
 };
+/// `measures`: with what the sites of readouts.spectra_sites gave.
 PreparedRows prepare_rows(const PreparedBundle& prepared, const std::vector<CompiledRow>& rows,
-                          std::int64_t steps);
+                          std::int64_t steps, bool measures = false);
 
 }  // namespace rvsweep

@@ -115,7 +115,7 @@ void fill_reencoded(const Tokenizer& tokenizer, const PreparedBundle& prepared,
   for (const auto& [key, readings] : readings_of(tokenizer, prepared, batch)) {
     const KvCache cache = read_texts(prepared.model, contexts, readings, key.first,
                                      std::max(settings.early_layer, settings.late_layer));
-    std::vector<VWindow> windows;
+    std::vector<Window> windows;
     for (const Reading& reading : readings)
       windows.push_back(
           {static_cast<std::int64_t>(reading.slot), contexts.columns + reading.fed()});

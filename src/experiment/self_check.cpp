@@ -232,7 +232,7 @@ void observe_sampling(Observations& all, const Transformer& model) {
 }
 
 void observe_spectra(Observations& all, const KvCache& cache) {
-  std::vector<VWindow> windows;
+  std::vector<Window> windows;
   for (std::int64_t r = 0; r < cache.rows(); ++r) windows.push_back({r, prompt_columns + n_fed});
   const auto everywhere = [](std::size_t, std::int64_t) { return true; };
   observe(all, "spectra", at::tensor(window_geometry(cache, windows, window, everywhere).spectra));

@@ -179,9 +179,14 @@ at::Tensor stream_of(const SiteCapture& stream, const std::vector<CompiledRow>& 
 /// The suffix of the rows whose patches begin at `stream.layer`.
 void run_from(const SiteCapture& stream, const Transformer& model, const ContextState& contexts,
               const std::vector<CompiledRow>& plans, std::vector<std::int64_t> row_index,
-              std::int64_t queries, KvCache& rows, std::vector<RowProof>& proofs) {
+              std::int64_t queries, KvCache& rows, std::vector<SiteCapture>& measured,
+              std::vector<RowProof>& proofs) {
   std::vector<CompiledRow> patched;
-  for (const std::int64_t r : row_index) patched.push_back(plans[r]);
+  std::vector<CapturedRow> captured_rows;
+  for (const std::int64_t r : row_index) {
+    captured_rows.push_back({std::ssize(patched), r, plans[r].n - plans[r].cached});
+    patched.push_back(plans[r]);
+  }
   const auto n_patched = std::ssize(patched);
   // Padding rows repeat the first row; their results are dropped.
   patched.resize(static_cast<std::size_t>(padded_rows(n_patched, contexts.columns)),
@@ -203,6 +208,8 @@ void run_from(const SiteCapture& stream, const Transformer& model, const Context
   const LayerVisibility seen = causal_visibility(model.config().n_layers, suffix.lengths, T);
   const PassEdits edits = pass_edits(model, contexts, patched, suffix.first_token, queries);
   std::vector<SiteCapture> captures = edits.captures;
+  for (const SiteCapture& of_site : measured)
+    if (of_site.layer >= stream.layer) captures.push_back({of_site.site, of_site.layer, queries});
   ForwardInput input;
   input.positions = suffix.positions;
   input.column = T - queries;
@@ -216,6 +223,7 @@ void run_from(const SiteCapture& stream, const Transformer& model, const Context
   const at::Tensor to = from.narrow(0, 0, n_patched);
   run_layers(rows.k).index_copy_(1, to, run_layers(batch.k).narrow(1, 0, n_patched));
   run_layers(rows.v).index_copy_(1, to, run_layers(batch.v).narrow(1, 0, n_patched));
+  put_captured(std::span(captures).subspan(edits.captures.size()), captured_rows, measured);
   if (edits.empty()) return;  // windows of one row reach b[n-1] alone
   const at::Tensor change = edits.change(captures).to(at::kCPU);
   for (std::int64_t p = 0; p < n_patched; ++p)
@@ -312,7 +320,7 @@ std::vector<SiteCapture> streams_for(const std::vector<CompiledRow>& plans, std:
 
 void run_patched_suffix(const Transformer& model, const ContextState& contexts,
                         const std::vector<CompiledRow>& plans, std::int64_t tokens, KvCache& rows,
-                        std::vector<RowProof>& proofs) {
+                        std::vector<SiteCapture>& measured, std::vector<RowProof>& proofs) {
   for (const SiteCapture& stream : contexts.streams) {
     std::map<std::int64_t, std::vector<std::int64_t>> begin_here;  // by the number of queries
     for (std::size_t r = 0; r < plans.size(); ++r) {
@@ -322,7 +330,8 @@ void run_patched_suffix(const Transformer& model, const ContextState& contexts,
       begin_here[plan.refeeds ? reached : reached - 1].push_back(static_cast<std::int64_t>(r));
     }
     for (auto& [queries, row_index] : begin_here)
-      run_from(stream, model, contexts, plans, std::move(row_index), queries, rows, proofs);
+      run_from(stream, model, contexts, plans, std::move(row_index), queries, rows, measured,
+               proofs);
   }
 }
 

@@ -100,6 +100,9 @@ at::Tensor Transformer::attention_half(const Pass& pass, std::int64_t layer,
   }
   const CacheCells cells = pass.cache.cells(layer, pass.input.column + T);
   operations_->rotate_and_write(qkv, pass.rotations[config_.is_local(layer) ? 1 : 0], cells);
+  if (pass.input.query_captures != nullptr)
+    for (QueryCapture& capture : *pass.input.query_captures)
+      if (capture.layer == layer) capture.values = qkv.select(1, T - 1).narrow(1, 0, nh).clone();
   if (layer == pass.input.last_kv_layer) return {};
   const AttentionBias& bias = pass.bias[pass.input.seen->class_of_layer[layer]];
   const at::Tensor z = operations_->attention(

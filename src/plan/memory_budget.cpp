@@ -7,6 +7,7 @@
 
 #include "rvsweep/model_config/parameters.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
+#include "rvsweep/plan/result_schema.hpp"
 
 namespace rvsweep {
 namespace {
@@ -121,7 +122,9 @@ double patches(const BundleNeeds& needs, double rows, std::int64_t T) {
   if (needs.site_width > 0) {
     const std::int64_t queries = reached_tokens(needs, T) - 1;
     const double stream = 2 * b * rows * static_cast<double>(queries * needs.model.hidden_size);
-    const double suffix = stream + pass(needs, {rows, queries, T, 1, needs.suffix_width});
+    const double captured = b * rows * static_cast<double>(queries) * needs.measured_width;
+    const double suffix =
+        stream + captured + pass(needs, {rows, queries, T, 1, needs.suffix_width});
     most = kv(needs, rows, T) + std::max(kv(needs, rows, T) / 2, suffix);
   }
   // Base, donor and mixture, and their squared difference in float64.
@@ -129,8 +132,17 @@ double patches(const BundleNeeds& needs, double rows, std::int64_t T) {
   return most;
 }
 
+/// What the measured sites gave at the last tokens of `rows` prompts.
+double measured(const BundleNeeds& needs, double rows) {
+  const auto tokens = static_cast<double>(needs.window + needs.tokens_after_window);
+  return needs.element * rows * tokens * needs.measured_width;
+}
+
 double spectra(const BundleNeeds& needs, double windows) {
-  const auto W = static_cast<double>(needs.window), D = static_cast<double>(needs.model.kv_dim());
+  std::int64_t widest = needs.model.kv_dim();
+  for (const Site site : needs.readouts.spectra_sites)
+    widest = std::max(widest, site_heads(site, needs.model) * site_dim(site, needs.model));
+  const auto W = static_cast<double>(needs.window), D = static_cast<double>(widest);
   return windows * W * (D * (2 * needs.element + 24) + 32 * W);
 }
 
@@ -141,10 +153,26 @@ double prompt_logprob(const BundleNeeds& needs, std::int64_t T) {
   return vocabulary(needs, columns) * (needs.element + 16);
 }
 
+/// Of one layer at step 0: queries and keys in float32, scores, weights and what they are summed
+/// by.
+double attention(const BundleNeeds& needs, double rows, std::int64_t T) {
+  const ModelConfig& m = needs.model;
+  const auto layers =
+      static_cast<double>(attention_layers(needs.readouts, needs.model.n_layers).size());
+  if (layers == 0) return 0;
+  const auto cells = static_cast<double>(T + 1);
+  const auto Q = static_cast<double>(m.n_heads * m.head_dim), D = static_cast<double>(m.kv_dim());
+  const double in_float32 = needs.element < 4 ? 4 * (Q + cells * D) : 4 * cells * D;
+  const double of_head =
+      4 * cells * (3 * static_cast<double>(m.n_heads) + 4 * static_cast<double>(m.n_kv_heads));
+  return rows * (needs.element * Q * layers + in_float32 + of_head);
+}
+
 double decoding(const BundleNeeds& needs, double rows, std::int64_t T, bool samples) {
   const Fed fed{rows,           1, T + needs.new_tokens, needs.classes, 2 * needs.site_width,
                 needs.compounds};
-  return std::max(pass(needs, fed), sampling(needs, rows, samples));
+  return std::max({pass(needs, fed) + needs.element * rows * needs.measured_width,
+                   sampling(needs, rows, samples), attention(needs, rows, T)});
 }
 
 double step_trace(const BundleNeeds& needs, double rows, std::int64_t T) {
@@ -222,6 +250,7 @@ BundleNeeds bundle_needs(const ModelConfig& model, const SweepConfig& config,
                     .penalises = config.generation.repetition_penalty != 1,
                     .readouts = config.readouts,
                     .window = config.longest_window(),
+                    .tokens_after_window = tokens_after_window,
                     .patched_tokens = longest_window(arms, config.window) + tokens_after_window,
                     .reach_beyond = reach_beyond_windows(arms, config.window)};
   Sites sites;
@@ -248,6 +277,10 @@ BundleNeeds bundle_needs(const ModelConfig& model, const SweepConfig& config,
     if (!of_arm.empty()) beginning_at[first].insert(of_arm.begin(), of_arm.end());
   }
   needs.site_width = width_of(sites, model);
+  Sites measured;
+  for (const Site site : config.readouts.spectra_sites)
+    for (std::int64_t layer = 0; layer < model.n_layers; ++layer) measured.emplace(site, layer);
+  needs.measured_width = width_of(measured, model);
   for (const auto& [first, of_layer] : beginning_at)
     needs.suffix_width = std::max(needs.suffix_width, width_of(of_layer, model));
   needs.first_layers = std::ssize(beginning_at);
@@ -270,7 +303,7 @@ BundleMemory bundle_memory(const BundleNeeds& needs, const BundleShape& shape,
   memory.contexts =
       (are_long(T) ? kv(needs, 1, shape.slot_columns) : kv(needs, slots, T)) +
       b * static_cast<double>(reached_tokens(needs, T)) * (slots * needs.site_width + C * streams) +
-      8 / b * kv(needs, static_cast<double>(needs.mean_donors), T);
+      measured(needs, C) + 8 / b * kv(needs, static_cast<double>(needs.mean_donors), T);
   if (needs.readouts.first_token && R > 0) memory.contexts += kept_logits(needs, C);
   double most = 0;
   const auto take = [&](const char* phase, double temporaries) {
@@ -284,12 +317,13 @@ BundleMemory bundle_memory(const BundleNeeds& needs, const BundleShape& shape,
   const double prefill = are_long(T) ? alone(needs, shape) : pass(needs, {prompts, T, T});
   take("prefill", stream + std::max(prefill, stream));
   if (stream > 0) take("prompt_logprob", stream + prompt_logprob(needs, T));
+  take("prefill", measured(needs, C));  // joined from the passes
   take("prefill", spectra(needs, C));
   if (R == 0) {
     memory.temporaries = most;
     return memory;
   }
-  memory.rows = kv(needs, R, T + N) + kept_logits(needs, R);
+  memory.rows = kv(needs, R, T + N) + kept_logits(needs, R) + measured(needs, R);
   most = std::max(0.0, most - memory.rows);
   take("patches", patches(needs, rows, T));
   take("decoding", decoding(needs, R, T, needs.samples));

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <set>
 
+#include "plan/activation_columns.hpp"
 #include "plan/answer_columns.hpp"
 #include "plan/define_column.hpp"
 #include "rvsweep/core/error.hpp"
@@ -42,6 +43,10 @@ ColumnSpec window_pr_of(ColumnKey<float> key, const SweepConfig& config, std::in
 }
 
 }  // namespace
+
+std::string of_site(const std::string& column, Site site) {
+  return column + "_" + info_of(site).name;
+}
 
 std::vector<ColumnSpec> prompt_columns(const SweepConfig& config, const ModelConfig& model) {
   const auto L = model.n_layers, W = config.window;
@@ -90,6 +95,7 @@ std::vector<ColumnSpec> prompt_columns(const SweepConfig& config, const ModelCon
   };
   if (!config.windows.empty())
     result.push_back(window_pr_of(columns::window_pr, config, L, "spectra"));
+  std::ranges::move(site_columns(config, L), std::back_inserter(result));
   if (config.readouts.prompt_logprob)
     result.push_back(define(
         columns::logprob,
@@ -294,22 +300,25 @@ std::vector<ColumnSpec> forced_columns(ColumnKey<double> kl, ColumnKey<double> l
   };
 }
 
-std::vector<ColumnSpec> logit_lens_columns(std::int64_t n_layers) {
-  const std::vector<std::int64_t> shape{n_layers, logit_lens_top};
-  return {
-      define(columns::logit_lens_token,
-             {.shape = shape,
-              .units = "token id",
-              .description = "logit lens at the first generated position: the most likely tokens "
-                             "when the residual stream after each chosen layer goes through the "
-                             "final norm and the head, by layer as in readouts.logit_lens, "
-                             "descending"}),
-      define(columns::logit_lens_logprob,
-             {.shape = shape,
-              .units = "nats",
-              .description = "log-probabilities of logit_lens_token",
-              .definition = "logit_lens/1: log_softmax(head(norm(resid_post)))"}),
-  };
+std::vector<ColumnSpec> malformed_columns() {
+  return {define(columns::malformed,
+                 {.description = "1 where the generated tokens are not the bytes of a text, else 0",
+                  .definition = "malformed/1: the text holds U+FFFD, which stands for bytes that "
+                                "are no UTF-8; those that end a text of stop_reason length, which "
+                                "may be cut inside a character, do not count"})};
+}
+
+LayerSet layers_of(const char* key, const ConfigValue& value, std::int64_t n_layers) {
+  if (value.text == "none") return {};
+  try {
+    std::set<std::int64_t> layers;
+    for (const std::string& part : split(value.text, ','))
+      for (const LayerSet& set : parse_layer_sets(part, n_layers))
+        layers.insert(set.begin(), set.end());
+    return {layers.begin(), layers.end()};
+  } catch (const InputError& error) {
+    throw InputError(value.where, std::string(key) + ": " + error.what());
+  }
 }
 
 std::vector<ColumnSpec> step_trace_columns(std::int64_t L, std::int64_t N) {
@@ -324,17 +333,14 @@ std::vector<ColumnSpec> step_trace_columns(std::int64_t L, std::int64_t N) {
 }  // namespace
 
 LayerSet logit_lens_layers(const ReadoutsConfig& readouts, std::int64_t n_layers) {
-  if (readouts.logit_lens.text == "none") return {};
-  try {
-    std::set<std::int64_t> layers;
-    for (const std::string& part : split(readouts.logit_lens.text, ','))
-      for (const LayerSet& set : parse_layer_sets(part, n_layers))
-        layers.insert(set.begin(), set.end());
-    return {layers.begin(), layers.end()};
-  } catch (const InputError& error) {
-    throw InputError(readouts.logit_lens.where,
-                     std::string("readouts.logit_lens: ") + error.what());
-  }
+  return layers_of("readouts.logit_lens", readouts.logit_lens, n_layers);
+}
+
+LayerSet attention_layers(const ReadoutsConfig& readouts, std::int64_t n_layers) {
+  ConfigValue value = readouts.attention;
+  if (value.text == "true") value.text = "each";
+  if (value.text == "false") value.text = "none";
+  return layers_of("readouts.attention", value, n_layers);
 }
 
 std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig& model,
@@ -360,6 +366,7 @@ std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig
     add({window_pr_of(columns::window_pr_prompt, config, L, "spectra_prompt")});
   if (readouts.spectra_generated && generates && !config.windows.empty())
     add({window_pr_of(columns::window_pr_generated, config, L, "spectra_generated")});
+  add(row_site_columns(config, L));
   if (readouts.reencode && generates) add(reencoded_columns());
   if (notebook_b) add(notebook_columns());
   if (readouts.keywords && generates) add(keyword_columns(families));
@@ -371,7 +378,9 @@ std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig
     add(forced_columns(columns::kl_forced_source, columns::logprob_source, "pair's other prompt"));
     add(forced_columns(columns::kl_forced_base, columns::logprob_base, "reference prompt"));
   }
+  if (readouts.malformed && generates) add(malformed_columns());
   if (lens > 0) add(logit_lens_columns(lens));
+  if (!attention_layers(readouts, L).empty()) add(attention_columns(model));
   if (readouts.step_trace && generates) add(step_trace_columns(L, N));
   return result;
 }

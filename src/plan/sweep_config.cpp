@@ -139,10 +139,32 @@ std::string chat_template(const Values& values) {
   return values.choice(key, choices);
 }
 
+/// "none", or names of sites with commas between.
+std::vector<Site> parse_sites(const std::string& key, const ConfigValue& value) {
+  std::vector<Site> sites;
+  if (value.text == "none") return sites;
+  for (const std::string& part : split(value.text, ',')) {
+    const auto found = std::ranges::find(all_sites(), trimmed(part), &SiteInfo::name);
+    if (found == all_sites().end()) {
+      std::vector<std::string> names;
+      for (const SiteInfo& site : all_sites()) names.push_back(site.name);
+      Values::refuse(
+          key, value,
+          fmt::format("must be none, or of {}, with commas between", fmt::join(names, ", ")));
+    }
+    if (std::ranges::count(sites, found->site) > 0)
+      Values::refuse(key, value, "names a site twice");
+    sites.push_back(found->site);
+  }
+  return sites;
+}
+
 ReadoutsConfig parse_readouts(const Values& values) {
   ReadoutsConfig readouts;
   readouts.spectra_prompt = values.yes_or_no("readouts.spectra_prompt");
   readouts.spectra_generated = values.yes_or_no("readouts.spectra_generated");
+  readouts.spectra_sites =
+      parse_sites("readouts.spectra_sites", values.text("readouts.spectra_sites"));
   readouts.keywords = values.yes_or_no("readouts.keywords");
   readouts.first_token = values.yes_or_no("readouts.first_token");
   readouts.prompt_logprob = values.yes_or_no("readouts.prompt_logprob");
@@ -151,7 +173,9 @@ ReadoutsConfig parse_readouts(const Values& values) {
   readouts.families = values.text("readouts.families").text;
   readouts.forced = values.yes_or_no("readouts.forced");
   readouts.step_trace = values.yes_or_no("readouts.step_trace");
+  readouts.malformed = values.yes_or_no("readouts.malformed");
   readouts.logit_lens = values.text("readouts.logit_lens");
+  readouts.attention = values.text("readouts.attention");
   return readouts;
 }
 

@@ -51,13 +51,15 @@ double prompts_of(const Estimate& estimate, const PlannedBundle& bundle) {
   return seconds;
 }
 
-/// Read-outs that feed tokens again: texts, and with `forced` two continuations to rows and
-/// contexts, which generate one.
+/// Spectra of sites, and read-outs that feed tokens again: texts, and with `forced` two
+/// continuations to rows and contexts, which generate one.
 double read_outs(const Estimate& estimate, const BundleShape& shape) {
   const auto R = static_cast<double>(shape.rows), C = static_cast<double>(shape.contexts);
   const auto N = static_cast<double>(estimate.needs.new_tokens);
   const ReadoutsConfig& readouts = estimate.needs.readouts;
-  double seconds = 0;
+  const auto W = static_cast<double>(estimate.needs.window);
+  // Two Gram matrices of every window of a site, in float64.
+  double seconds = 8 * W * W * (R + C) * estimate.needs.measured_width / estimate.speed.products;
   if (readouts.reencode) seconds += estimate.fed(R * N, false);
   if (readouts.forced && R > 0)
     seconds += estimate.decoding(C, shape.prompt_length) + estimate.fed(2 * (R + C) * N, true);

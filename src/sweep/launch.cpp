@@ -75,6 +75,7 @@ SweepSettings sweep_settings(const SweepConfig& config, const ModelConfig& model
     settings.families = parse_regex_families(launch.families, "readouts.families").families;
   settings.token_sets = launch.token_sets;
   settings.logit_lens_layers = logit_lens_layers(config.readouts, model.n_layers);
+  settings.attention_layers = attention_layers(config.readouts, model.n_layers);
   settings.arms = all_arms(config, model);
   if (config.generation.stop_at_eos) {
     std::set<std::int32_t> stop(model.eos_token_ids.begin(), model.eos_token_ids.end());

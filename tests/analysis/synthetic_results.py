@@ -260,6 +260,18 @@ def add_read_outs(columns: dict) -> None:
     columns["rows/step_pr"] = random.uniform(3, 6, (rows, 30, 10)).astype(np.float32)
 
 
+def with_sites_and_attention(columns):
+    """Of a file whose row 5 broke."""
+    random = np.random.default_rng(3)
+    add_read_outs(columns)
+    rows = len(columns["rows/pair"])
+    columns["rows/spectra_prompt_resid_pre"] = random.uniform(1, 2, (rows, 30, 16)).astype(np.float32)
+    for name in ("bos", "donor", "base", "fed", "entropy"):
+        columns[f"rows/attention_{name}"] = random.uniform(0, 1, (rows, 30, 2)).astype(np.float32)
+        columns[f"rows/attention_{name}"][:, 7] = np.nan
+    set_status(columns, [5], 2, "broke")
+
+
 def cross(columns: dict) -> None:
     """Four pairs become two source by two base prompts."""
     columns["pairs/source"] = np.array([0, 0, 1, 1], dtype=np.int32)

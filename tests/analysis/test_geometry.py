@@ -4,12 +4,13 @@ import h5py
 import numpy as np
 import pytest
 from report_page import numbers
-from synthetic_results import apart
+from synthetic_results import apart, with_sites_and_attention
 
 from rvsweep.data.results import read_results
 from rvsweep.stats.paired import mean_with_interval
 from rvsweep.stats.prompt_geometry import prompt_geometry
 from rvsweep.stats.resampling import Bootstrap
+from rvsweep.stats.row_geometry import attention_curves
 
 BOOTSTRAP = Bootstrap(resamples=500)
 
@@ -121,3 +122,20 @@ def test_windows_that_the_configuration_does_not_name_are_left_out(results_file,
 
     path = results_file(edit=edit, attributes={"config": f"[model]\nwindow = {windows}\n"})
     assert prompt_geometry(read_results(path), BOOTSTRAP).windows == []
+
+
+def test_other_sites_and_attention_have_figures_where_the_file_has_them(page, plain):
+    path, found = page("--bootstrap", "100", edit=with_sites_and_attention)
+    names = {attributes.get("data-name", "") for _, attributes in found.elements}
+    assert names >= {"layers-prompt_resid_pre", "attention-donor", "attention-bos"}
+    assert not any("attention" in str(attributes.get("data-name")) for _, attributes in plain[1].elements)
+    results = read_results(path)
+    with h5py.File(path) as file:
+        arm, pair = file["rows/arm"][...], file["rows/pair"][...]
+        ok, mass = file["rows/status"][...] == 0, file["rows/attention_donor"][..., 3, :].mean(axis=1)
+    curves = attention_curves(results, "donor", BOOTSTRAP)
+    for place, of in enumerate(curves.arms):
+        by_pair = [mass[ok & (arm == of.index) & (pair == p)] for p in set(pair)]
+        expected = np.mean([values.mean() for values in by_pair if len(values)])
+        assert curves.mean[place, 3] == pytest.approx(expected)
+    assert np.isnan(curves.mean[:, 7]).all()  # a layer that was left out

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_results import add_read_outs, layer_scan, set_status
+from synthetic_results import add_read_outs, layer_scan, set_status, with_sites_and_attention
 
 from rvsweep import load
 from rvsweep.cli import export
@@ -83,6 +83,38 @@ def test_layers_hold_every_metric_of_every_spectrum(results_file, monkeypatch):
         assert found[metrics].to_numpy()[0] == pytest.approx(expected)
         assert found["depth"].item() == layer / 30
     assert layers[layers["row_id"].isin([ids[3], ids[5]])][metrics].isna().all().all()
+
+
+def test_spectra_of_other_sites_are_layers_too(results_file):
+    path = results_file(pairs=2, samples=1, edit=with_sites_and_attention)
+    layers = load(path).layers
+    assert {*zip(layers["window"], layers["site"])} == {("generated", "V"), ("prompt", "resid_pre")}
+    found = layers[layers["site"] == "resid_pre"].reset_index(drop=True)
+    with h5py.File(path) as file:
+        squares = file["rows/spectra_prompt_resid_pre"][...].astype(np.float64) ** 2
+    pr = squares.sum(-1) ** 2 / (squares**2).sum(-1)
+    pr[5] = np.nan
+    assert found["pr"].to_numpy() == pytest.approx(pr.ravel(), nan_ok=True)
+    assert load(path).to_xarray()["spectra_prompt_resid_pre"].dims == ("row", "layer", "rank")
+
+
+def test_attention_is_a_table_by_layer_and_head(results_file, tmp_path):
+    path = results_file(pairs=2, samples=1, edit=with_sites_and_attention)
+    study = load(path)
+    table = study.attention.set_index(["row_id", "layer", "kv_head"])
+    with h5py.File(path) as file:
+        ids = [f"{i:016x}" for i in file["rows/row_id"][...]]
+        donor = file["rows/attention_donor"][...]
+    assert len(table) == donor.size and table.loc[ids[5]].iloc[:, 3:].isna().all().all()
+    assert table.loc[(ids[4], 29, 1), "donor"] == donor[4, 29, 1] and np.isnan(table.loc[(ids[4], 7, 0), "bos"])
+    assert study.to_xarray()["attention_bos"].dims == ("row", "layer", "kv_head")
+    words = [str(path), "-o", str(tmp_path / "out"), "--bootstrap", "100"]
+    assert export.main(words) == 0
+    assert len(pd.read_csv(tmp_path / "out" / "attention.csv")) == donor.size
+
+
+def test_without_attention_there_is_no_table_of_it(study_file):
+    assert load(study_file).attention.empty
 
 
 def test_a_spectrum_of_rank_one_has_the_least_of_everything(results_file):

@@ -18,7 +18,7 @@ KvCache random_cache() {
   return {values(), values()};
 }
 
-at::Tensor block_of(const KvCache& cache, std::int64_t layer, const VWindow& window) {
+at::Tensor block_of(const KvCache& cache, std::int64_t layer, const Window& window) {
   return cache.v[layer][window.row].narrow(1, window.end - W, W).transpose(0, 1).flatten(1);
 }
 
@@ -36,7 +36,7 @@ TEST(WindowSpectra, AreThoseOfEveryWindowAlsoWhereRowsShareCells) {
   const KvCache cache = random_cache();
   cache.v[0][2].copy_(cache.v[0][0]);
   cache.v[1][3].copy_(cache.v[1][1]);
-  const std::vector<VWindow> windows{{0, 10}, {2, 10}, {1, 7}, {3, 7}, {0, 4}, {2, 9}, {0, 10}};
+  const std::vector<Window> windows{{0, 10}, {2, 10}, {1, 7}, {3, 7}, {0, 4}, {2, 9}, {0, 10}};
   const auto found =
       window_geometry(cache, windows, W, [](std::size_t, std::int64_t) { return true; });
   ASSERT_EQ(found.spectra.size(), windows.size() * layers * W);
@@ -56,7 +56,7 @@ TEST(WindowSpectra, AreThoseOfEveryWindowAlsoWhereRowsShareCells) {
 
 TEST(WindowSpectra, AreNaNWhereCellsAreMissing) {
   const KvCache cache = random_cache();
-  const std::vector<VWindow> windows{{0, 10}, {1, 2}, {2, 10}};
+  const std::vector<Window> windows{{0, 10}, {1, 2}, {2, 10}};
   const auto [found, sums] = window_geometry(
       cache, windows, W,
       [](std::size_t i, std::int64_t layer) { return i == 0 || (i == 2 && layer == 1); });

@@ -90,7 +90,8 @@ struct Study {
     }
     rows = KvCache::allocate(tiny_config(), {}, std::ssize(plans), T);
     copy_base_cells(contexts, plans, rows);
-    run_patched_suffix(model, contexts, plans, W, rows, proofs);
+    std::vector<SiteCapture> measured;
+    run_patched_suffix(model, contexts, plans, W, rows, measured, proofs);
   }
 
   std::vector<std::vector<SiteCapture>> records_of_slot;

@@ -67,6 +67,29 @@ TEST(PromptColumns, AreMoreWithLogProbabilitiesAndSeveralWindows) {
     expect_column(rows(config), name, ColumnType::float32, {2, 8, 3});
 }
 
+TEST(RowColumns, AreMoreWithOtherSitesAndAttention) {
+  auto config = sample_config({});
+  config.readouts.spectra_sites = {Site::resid_pre};
+  config.readouts.attention = {"2,50%:100%", "test"};
+  config.readouts.malformed = true;
+  const auto of_prompts = by_name(prompt_columns(config, sample_model())), of_rows = rows(config);
+  for (const auto& [columns, name] : {std::pair(of_prompts, ""), std::pair(of_rows, "_prompt")}) {
+    const auto of_site = [&](const char* column) { return column + (name + std::string("_resid_pre")); };
+    expect_column(columns, of_site("spectra"), ColumnType::float32, {8, 16});
+    expect_column(columns, of_site("window_pr"), ColumnType::float32, {1, 8, 3});
+    expect_column(columns, of_site("r_v"), ColumnType::float64, {});
+  }
+  const auto heads = sample_model().n_kv_heads;
+  for (const char* measure : {"bos", "donor", "base", "fed", "entropy"})
+    expect_column(of_rows, std::string("attention_") + measure, ColumnType::float32, {8, heads});
+  expect_column(of_rows, "malformed", ColumnType::int32, {});
+  EXPECT_EQ(attention_layers(config.readouts, 8), (LayerSet{2, 4, 5, 6, 7}));
+  config.readouts.attention = {"true", "test"};
+  EXPECT_EQ(attention_layers(config.readouts, 3), (LayerSet{0, 1, 2}));
+  config.readouts.attention = {"false", "test"};
+  EXPECT_EQ(attention_layers(config.readouts, 3), LayerSet());
+}
+
 TEST(ReadoutNames, AreTheNumbersOfARowThatAStudyMayBeAbout) {
   auto config = sample_config({});
   config.readouts.forced = false;

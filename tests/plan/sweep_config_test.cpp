@@ -100,6 +100,8 @@ TEST(SweepConfig, TakesWhatIsWritten) {
   EXPECT_EQ(parsed("run.device_memory", "80GB").device_memory, 80e9);
   EXPECT_EQ(parsed("run.device_memory", "auto").device_memory, 0);
   EXPECT_FALSE(parsed("readouts.spectra_prompt", "false").readouts.spectra_prompt);
+  EXPECT_EQ(parsed("readouts.spectra_sites", "k_proj, resid_pre").readouts.spectra_sites,
+            (std::vector{Site::k, Site::resid_pre}));
   EXPECT_FALSE(parsed("readouts.spectra_generated", "false").readouts.spectra_generated);
   EXPECT_FALSE(parsed("readouts.keywords", "false").readouts.keywords);
   EXPECT_TRUE(parsed("readouts.reencode", "true").readouts.reencode);
@@ -183,6 +185,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"readouts.spectra_prompt", "1", "true, false"},
         BadValue{"readouts.spectra_generated", "on", "true, false"},
         BadValue{"readouts.keywords", "True", "true, false"},
+        BadValue{"readouts.malformed", "yes", "true, false"},
+        BadValue{"readouts.spectra_sites", "resid", "resid_pre, q_proj, k_proj"},
+        BadValue{"readouts.spectra_sites", "z,", "resid_pre, q_proj, k_proj"},
+        BadValue{"readouts.spectra_sites", "z, z", "twice"},
         BadValue{"readouts.reencode", "", "true, false"},
         BadValue{"sweep.seed", "-1", "0 to 18446744073709551615"},
         BadValue{"sweep.seed", "18446744073709551616", "0 to 18446744073709551615"},

@@ -38,7 +38,7 @@ class Features:
     alphas: tuple[float, ...] = (0.0, 0.25, 0.5, 0.8)  # beside 1
     controls: tuple[str, ...] = OF_KV_CACHE
     pairs: bool = True  # arms of some pairs alone
-    later: bool = True  # steps, operations, directions and controls, which older programs lack
+    later: bool = True  # steps, operations, directions, controls and some read-outs, which older programs lack
     readouts: tuple[str, ...] = ("first_token", "forced", "step_trace", "logit_lens")
 
 

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 import readouts
 from controls import Compiled, Study, compiled
-from explicit_model import ExplicitModel
+from explicit_model import SITES, ExplicitModel
 from family_spec import FamilySpec
 from parity_study import NEAR_TIE, LoadedModel
 from prompt_texts import pairs_of_lengths, text_of_length, write_pairs
@@ -39,6 +39,31 @@ TOKEN_SETS = {"recursive": ["a", "e", "the", "you"], "task": ["b", "i", "of", "i
 def lens_layers(loaded: LoadedModel) -> tuple[int, ...]:
     """Two inner layers, and the last one, whose logit lens are the logits themselves."""
     return 0, 2, loaded.n_layers - 1
+
+
+@dataclass(frozen=True)
+class Readouts:
+    """Drawn for a whole job."""
+
+    sites: tuple[str, ...] = ()
+    windows: tuple[int, ...] = ()  # the job's first
+    attention: tuple[int, ...] = ()  # layers
+
+    def settings(self, n_layers: int) -> list[str]:
+        every = len(self.attention) == n_layers
+        return [
+            f"readouts.spectra_sites={','.join(self.sites)}",
+            f"model.window={','.join(map(str, self.windows))}",
+            f"readouts.attention={'true' if every else ','.join(map(str, self.attention))}",
+            "readouts.malformed=true",
+        ]
+
+
+def random_readouts(seed: int, n_layers: int, window: int) -> Readouts:
+    rng = random.Random(f"{seed}, read-outs")
+    sites = tuple(rng.sample(SITES, rng.choice((1, 2, 3))))
+    windows = (window, *rng.choice(((), (window - 1,), (window + 3, window - 2))))
+    return Readouts(sites, windows, rng.choice((tuple(range(n_layers)), (0, n_layers - 1))))
 
 
 @dataclass(frozen=True)
@@ -67,6 +92,7 @@ class RandomStudy:
     max_new_tokens: int
     results: Results
     texts: list[dict]  # the pairs as they were written
+    readouts: Readouts = Readouts()
     unpatched_runs: dict[tuple, Trajectory] = field(default_factory=dict)
 
     @property
@@ -196,6 +222,7 @@ class Written:
     filler: str
     max_new_tokens: int
     words: list[str]  # of the command line, after `run`
+    readouts: Readouts = Readouts()
 
 
 def job_of(name: str, seed: int, spec: FamilySpec, folder: Path, features: Features = ALL) -> Job:
@@ -243,7 +270,12 @@ def write_random_job(folder: Path, loaded: LoadedModel, name: str, seed: int, fe
     if "first_token" in features.readouts:
         texts = [text | {"answer": answer} for text, answer in zip(texts, itertools.cycle(ANSWERS))]
     filler = text_of_length(loaded.tokenizer, 34, seed=seed_of(name, seed) + 500)  # shorter than the longest donors
-    return write_job(folder, loaded, job, texts, filler, SIZES[name].max_new_tokens, features)
+    if not features.later:
+        return write_job(folder, loaded, job, texts, filler, SIZES[name].max_new_tokens, features)
+    drawn = random_readouts(seed_of(name, seed), loaded.n_layers, job.window)
+    settings = drawn.settings(loaded.n_layers)
+    written = write_job(folder, loaded, job, texts, filler, SIZES[name].max_new_tokens, features, settings)
+    return replace(written, readouts=drawn)
 
 
 def write_job(
@@ -304,6 +336,7 @@ def run_written(
     pairs = [read_pair(text) for text in written.texts]
     filler = read_prompt(loaded.tokenizer, written.filler)
     study = Study(loaded.explicit, pairs, SWEEP_SEED, filler)
+    results = read_results(out / "results.h5")
     return RandomStudy(
-        loaded, study, written.job, written.max_new_tokens, read_results(out / "results.h5"), written.texts
+        loaded, study, written.job, written.max_new_tokens, results, written.texts, written.readouts
     )

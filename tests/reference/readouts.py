@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.special import entr
 from torch import Tensor
 
 from explicit_model import ExplicitModel
@@ -82,6 +83,24 @@ def step_trace(row: Trajectory, window: int) -> np.ndarray:
             if len(seen) >= window:
                 trace[layer, step] = participation_ratio(seen[-window:])
     return trace
+
+
+def attention(row: Trajectory, n_kv_heads: int) -> dict[str, np.ndarray]:
+    """[L, n_kv_heads] of the query that g_1 is drawn from: sums and entropies of its heads' attention, then means."""
+    out: dict[str, list[np.ndarray]] = {name: [] for name in ("bos", "donor", "base", "fed", "entropy")}
+    for weights, written in zip(row.attention, row.written):
+        heads = weights.double().numpy().reshape(n_kv_heads, -1, weights.shape[-1])  # [KV heads, query heads of each, C]
+        given = written.numpy()[:, None]
+        masses = {
+            "bos": heads[..., 0],
+            "donor": np.where(given, heads, 0)[..., :-1].sum(-1),
+            "base": np.where(given, 0, heads)[..., :-1].sum(-1),
+            "fed": heads[..., -1],
+            "entropy": entr(heads).sum(-1),
+        }
+        for name, of_heads in masses.items():
+            out[name].append(of_heads.mean(-1))
+    return {name: np.stack(layers) for name, layers in out.items()}
 
 
 def logit_lens(model: ExplicitModel, row: Trajectory, layer: int, count: int = 5) -> tuple[list[int], list[float]]:

@@ -61,6 +61,10 @@ class Trajectory:
     v_refed: list[Tensor] | None = None  # entry=refeed: the row of the last token fed again
     replaced_at: dict[int, int] = field(default_factory=dict)  # by layer: the step at which its prompt cells changed
     first_residuals: list[Tensor] = field(default_factory=list)  # resid_post where g_1 is drawn, per layer [hidden]
+    sites: dict[str, list[Tensor]] = field(default_factory=dict)  # what each gave at the prompt, per layer [n, width]
+    attention: list[Tensor] = field(default_factory=list)  # where g_1 is drawn, per layer [n_heads, C]
+    # Per layer [n_kv_heads, C]: which of these cells a patch has written, the fed token's own (the last) left out.
+    written: list[Tensor] = field(default_factory=list)
 
     @property
     def logits(self) -> Tensor:
@@ -156,6 +160,11 @@ def _flat(values: Tensor) -> Tensor:
     return values.flatten(1)
 
 
+def _rows_of_sites(activations: dict[str, list[Tensor]], count: int | None = None) -> dict[str, list[Tensor]]:
+    """Of the first `count` tokens."""
+    return {site: [_flat(x[:count]) for x in layers] for site, layers in activations.items()}
+
+
 class Plain:
     """An unpatched run: `first` is what g_1 is drawn from, `feed` what each further token sees."""
 
@@ -167,6 +176,10 @@ class Plain:
         self.v_prompt = [_flat(c.values) for c in self.cells]
         self.v_refed = None
         self.replaced_at: dict[int, int] = {}
+        self.sites = _rows_of_sites(self.first.activations)
+
+    def written(self, layer: int) -> Tensor:
+        return torch.zeros(self.model.n_kv_heads, len(self.v_prompt[layer]), dtype=torch.bool)
 
     def feed(self, token: int) -> Pass:
         passed = self.model.forward([token], [self.position], self.cells)
@@ -262,8 +275,13 @@ class CachePatch:
         self.shift = last_to - last_from if row.align == "rerotate" and chosen.rotated else 0
         self.donor = [cells[:m_cells] for cells in donor.cells]
         self.plain = [cells[: n - held] for cells in unpatched(model, recipient.tokens).cells]
+        self.heads = list(range(model.n_kv_heads) if row.heads is None else row.heads)
         if "k" in row.what:
             proof.future_keys = sum(j + self.shift > n - held + row.at_step for j, _ in chosen.written)
+
+    def places(self, count: int) -> list[int]:
+        """Cells that it has written in a layer that now has so many."""
+        return [j if self.row.positions == "all" and count == len(self.donor[0]) else i for j, i in self.chosen.written]
 
     def applied(self, base: Cells, layer: int) -> Cells:
         row, donor = self.row, self.donor[layer]
@@ -273,7 +291,7 @@ class CachePatch:
         n_heads = self.model.n_kv_heads if row.heads is None else len(row.heads)
         self.proof.cells_changed += len(self.chosen.written) * n_heads
         self.proof.cells_dropped += self.chosen.dropped * n_heads
-        heads = list(range(self.model.n_kv_heads) if row.heads is None else row.heads)
+        heads = self.heads
         whole = row.positions == "all" and len(donor) != len(base)  # the donor's cells, as many as there are
         js, to = (torch.tensor(side) for side in zip(*self.chosen.written))
         inside = (to >= 0) & (to < len(base))
@@ -308,7 +326,7 @@ class Patched:
         caches: Sequence[CachePatch],
         proofs: list[Proof],
     ):
-        self.model, self.sites, self.caches, self.proofs = model, sites, caches, proofs
+        self.model, self.patched_sites, self.caches, self.proofs = model, sites, caches, proofs
         n, held = len(recipient.tokens), 1 if row.entry == "hold_last" else 0
         self.position = n - held  # of the token fed next
         self.token = n - 1  # which one that is, of the row's
@@ -317,6 +335,10 @@ class Patched:
         self.replaced_at: dict[int, int] = {}
         self.fed: list[list[Cells]] = [[] for _ in range(model.n_layers)]
         self.first = self.feed(recipient.tokens[-1])
+        self.n_seen = [len(cells) for cells in self.prompt_cells]
+        if held:
+            first = _rows_of_sites(self.first.activations)
+            self.sites = {site: [torch.cat(both) for both in zip(xs, first[site])] for site, xs in self.sites.items()}
         self.own = [_flat(c.values) for c in self.first.cells]
         self.v_refed = None if held else self.own
 
@@ -329,14 +351,31 @@ class Patched:
     def _prompt_cells(self, tokens: Sequence[int]) -> list[Cells]:
         """Of the tokens before the one fed next, after the sites' patches."""
         where = range(self.position)
-        if self.sites and self.position > 0:
-            return list(self.model.forward(tokens[: self.position], where, None, self._edit(where)).cells)
-        return [cells[: self.position] for cells in unpatched(self.model, tokens).cells]
+        if self.patched_sites and self.position > 0:
+            passed = self.model.forward(tokens[: self.position], where, None, self._edit(where))
+        else:
+            passed = unpatched(self.model, tokens)
+        self.sites = _rows_of_sites(passed.activations, self.position)
+        return [cells[: self.position] for cells in passed.cells]
+
+    def written(self, layer: int) -> Tensor:
+        """As step 0 has them."""
+        marks = torch.zeros(self.model.n_kv_heads, self.n_seen[layer] + 1, dtype=torch.bool)
+        for cache in self.caches:
+            if layer in cache.row.layers and cache.row.at_step == 0:
+                for i in cache.places(self.n_seen[layer]):
+                    marks[cache.heads, i] = True
+        for patch in self.patched_sites:
+            if patch.row.kind in ("k_proj", "v_proj") and layer in patch.row.layers and patch.row.from_step == 0:
+                for i in patch.giver:
+                    if i < self.n_seen[layer]:
+                        marks[patch.heads, i] = True
+        return marks
 
     def _edit(self, tokens: range) -> Edit:
         def edit(site: str, layer: int, own: Tensor) -> Tensor:
             proofs, before = [], own
-            for patch in self.sites:
+            for patch in self.patched_sites:
                 own, proof = patch.edited(site, layer, own, before, tokens)
                 proofs.append(proof)
             for proof in proofs:
@@ -380,6 +419,9 @@ def decode_row(
 ) -> Trajectory:
     out = Trajectory(proofs=state.proofs, v_refed=state.v_refed)
     out.first_residuals = [x[-1].flatten() for x in state.first.activations["resid_post"]]
+    out.sites = state.sites
+    out.attention = [weights[:, -1] for weights in state.first.attention]
+    out.written = [state.written(layer) for layer in range(model.n_layers)]
     fed: list[Pass] = []
     logits = state.first.logits
     while not out.stop_reason:

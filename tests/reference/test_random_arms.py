@@ -15,7 +15,18 @@ from controls import LATER, OF_KV_CACHE, SEVERAL
 from explicit_model import SITES
 from family_spec import read_family_spec
 from parity_study import load
-from random_study import JOBS, SIZES, RandomStudy, job_of, lens_layers, near_ties, run_written, write_random_job
+from random_study import (
+    JOBS,
+    SIZES,
+    RandomStudy,
+    job_of,
+    lens_layers,
+    near_ties,
+    random_readouts,
+    run_written,
+    seed_of,
+    write_random_job,
+)
 from reference_run import Trajectory
 from row_spec import named_span
 
@@ -91,6 +102,67 @@ def test_spectra(study, window):
             assert study.results.rows["n_generated_v"][row.index] == len(rows[0]), row.name
 
 
+def expected_pr(rows: np.ndarray, window: int) -> list[float]:
+    """Raw, centred, corrected of the last `window` rows [T, width]; NaN where there are fewer."""
+    if len(rows) < window:
+        return [np.nan] * 3
+    last = rows[-window:].astype(np.float64)
+    raw = geometry.metrics(np.linalg.svd(last, compute_uv=False))["pr"]
+    corrected = geometry.corrected_pr(last) if window >= 4 else np.nan
+    return [float(raw), geometry.centred_pr(last), corrected]
+
+
+def test_spectra_of_sites(study):
+    """To a thousandth, as test_spectra; PR, whose centred forms lose digits, to a hundredth at two layers."""
+    early, late = study.loaded.early_layer, study.loaded.late_layer
+    for row in study.ran:
+        for site in study.readouts.sites:
+            rows = [x.numpy() for x in row.reference.sites[site]]
+            expected = geometry.window_spectra(rows, study.job.window)
+            column = lambda name: study.results.rows[f"{name}_prompt_{site}"][row.index]
+            floor = 1e-4 * np.nan_to_num(expected).max()
+            name = f"{row.name}: {site}"
+            np.testing.assert_allclose(column("spectra"), expected, rtol=1e-3, atol=floor, err_msg=name)
+            np.testing.assert_allclose(column("r_v"), geometry.r_v(expected, early, late), rtol=2e-3, err_msg=name)
+            of_windows = column("window_pr")
+            for place, window in enumerate(study.readouts.windows):
+                for layer in (early, late):
+                    pr = expected_pr(rows[layer], window)
+                    np.testing.assert_allclose(of_windows[place, layer], pr, rtol=1e-2, err_msg=f"{name} {window}")
+
+
+def test_spectra_of_sites_of_prompts(study):
+    for pair in study.study.pairs:
+        for side in ("base", "source"):
+            index = study.results.prompt(pair.id, side)
+            rows = study.unpatched(pair, side).sites
+            for site in study.readouts.sites:
+                expected = geometry.window_spectra([x.numpy() for x in rows[site]], study.job.window)
+                actual = study.results.prompts[f"spectra_{site}"][index]
+                floor = 1e-4 * np.nan_to_num(expected).max()
+                np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=floor, err_msg=f"{pair.id} {side} {site}")
+
+
+def test_attention(study):
+    layers = list(study.readouts.attention)
+    for row in study.ran:
+        expected = readouts.attention(row.reference, study.model.n_kv_heads)
+        for name, values in expected.items():
+            actual = study.results.rows[f"attention_{name}"][row.index]
+            np.testing.assert_allclose(actual[layers], values[layers], atol=1e-4, err_msg=f"{row.name}: {name}")
+            assert np.isnan(np.delete(actual, layers, axis=0)).all()
+
+
+def test_malformed(study):
+    """The tokens' bytes, but for those of a last character that the row's end cut."""
+    found = study.results.rows["malformed"]
+    for row in study.ran:
+        text = study.loaded.tokenizer.decode(row.tokens, skip_special_tokens=True)
+        if row.reference.stop_reason == "length":
+            text = text.rstrip("\N{REPLACEMENT CHARACTER}")
+        assert found[row.index] == ("\N{REPLACEMENT CHARACTER}" in text), row.name
+
+
 def assert_columns(study: RandomStudy, row, expected: dict[str, float]) -> None:
     for name, value in expected.items():
         actual = study.results.rows[name][row.index]
@@ -158,6 +230,16 @@ def jobs_of(names, tiny_model, demo_model, tmp_path):
         spec = read_family_spec(demo_model if name == "demo" else tiny_model(name))
         for seed in SIZES[name].seeds:
             yield job_of(name, seed, spec, tmp_path)
+
+
+def test_the_jobs_cover_the_readouts(tiny_model, demo_model, tmp_path):
+    drawn = []
+    for name, seed in JOBS:
+        spec = read_family_spec(demo_model if name == "demo" else tiny_model(name))
+        drawn.append((spec.n_layers, random_readouts(seed_of(name, seed), spec.n_layers, 4)))
+    assert {site for _, one in drawn for site in one.sites} == set(SITES)
+    assert {len(one.windows) for _, one in drawn} == {1, 2, 3}
+    assert {len(one.attention) == n_layers for n_layers, one in drawn} == {True, False}
 
 
 def kind_of(positions: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM
 
 import donors
 import hf_kv_reference as hf_kv
@@ -495,3 +496,13 @@ def test_refusals(study, pairs):
     assert isinstance(go(study, RowSpec("v_proj", (1,)), short), Refusal)
     shrunk = go(study, RowSpec("v_proj", (1,), window_policy="shrink"), short)
     assert shrunk.proof.cells_changed == 9 * study.model.n_kv_heads
+
+
+def test_attention(folder, model, pairs):
+    """transformers' eager attention over a whole prompt."""
+    eager = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    for pair in pairs[:2]:
+        theirs = eager(torch.tensor([pair.base.tokens]), output_attentions=True).attentions
+        ours = donors.unpatched(model, pair.base.tokens).attention
+        for layer, (expected, found) in enumerate(zip(theirs, ours, strict=True)):
+            torch.testing.assert_close(found, expected[0], atol=1e-5, rtol=1e-4, msg=f"layer {layer}")

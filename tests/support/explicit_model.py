@@ -48,6 +48,7 @@ class Pass:
     cells: list[Cells]  # per layer, of these tokens alone
     activations: dict[str, list[Tensor]]  # site -> per layer [T, heads, size], edits included
     logits: Tensor  # [vocab] of the last token
+    attention: list[Tensor]  # per layer [n_heads, T, C], over the cells of `past` and then these tokens'
 
 
 class ExplicitModel:
@@ -106,15 +107,19 @@ class ExplicitModel:
         first, second, rest = x.double().split([half, half, x.shape[-1] - 2 * half], dim=-1)
         return torch.cat((first * cos - second * sin, second * cos + first * sin, rest), dim=-1).to(x.dtype)
 
-    def attend(self, queries: Tensor, seen: Cells, bias: Tensor) -> Tensor:
-        """queries [T, n_heads, head_dim] over cells, `bias` [T, C] added to the scores -> [T, n_heads, head_dim]."""
+    def attend(self, queries: Tensor, seen: Cells, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """queries [T, n_heads, head_dim] over cells, `bias` [T, C] added to the scores.
+
+        What they read, [T, n_heads, head_dim], and how much of each cell, [n_heads, T, C].
+        """
         group = self.spec.n_heads // self.spec.n_kv_heads
         keys = seen.keys.repeat_interleave(group, dim=1)
         values = seen.values.repeat_interleave(group, dim=1)
         scores = torch.einsum("thd,chd->htc", queries, keys) / math.sqrt(self.spec.query_scalar)
         if self.spec.score_cap:
             scores = self.spec.score_cap * torch.tanh(scores / self.spec.score_cap)
-        return torch.einsum("htc,chd->thd", torch.softmax(scores + bias, dim=-1), values)
+        attention = torch.softmax(scores + bias, dim=-1)
+        return torch.einsum("htc,chd->thd", attention, values), attention
 
     def forward(
         self,
@@ -132,7 +137,7 @@ class ExplicitModel:
         where = torch.tensor(list(positions))
         causal = torch.full((count, count), -math.inf).triu(1)
         activations: dict[str, list[Tensor]] = {site: [] for site in SITES}
-        cells = []
+        cells, attention = [], []
 
         def at(site: str, x: Tensor) -> Tensor:
             """x [T, heads * size] edited; kept by head."""
@@ -162,7 +167,9 @@ class ExplicitModel:
             seen = own if past is None else joined((past[index], own))
             counted = torch.zeros(len(seen) - count) if copies is None else copies[index].log()
             bias = torch.cat((counted.expand(count, -1), causal), dim=1)
-            z = at("z", self.attend(self.rotate(index, queries, where, scale), seen, bias).flatten(1))
+            read, weights = self.attend(self.rotate(index, queries, where, scale), seen, bias)
+            attention.append(weights)
+            z = at("z", read.flatten(1))
             out = normed("attention adds", self.linear(block + ".self_attn.o_proj", z.flatten(1)))
             x = x + at("attn_out", out).flatten(1)
             h = normed("mlp reads", before if self.spec.parallel else x)
@@ -170,7 +177,7 @@ class ExplicitModel:
             inner = self.activate(self.linear(f"{block}.mlp.gate_proj", h)) * up if self.spec.family.gated else self.activate(up)
             x = x + at("mlp_out", normed("mlp adds", self.linear(block + ".mlp.down_proj", inner))).flatten(1)
             x = at("resid_post", x).flatten(1)
-        return Pass(cells, activations, self.unembed(x[-1]))
+        return Pass(cells, activations, self.unembed(x[-1]), attention)
 
     def unembed(self, x: Tensor) -> Tensor:
         """Final norm and head: logits of a residual stream [..., hidden]."""

@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="made if it is not there"
     )
     parser.add_argument("--format", choices=("csv", "parquet"), default="csv", help="default: csv")
-    about = "leave out the longest table, a line for each layer of each row"
+    about = "leave out the longest tables, with a line for each layer of each row"
     parser.add_argument("--no-layers", action="store_true", help=about)
     common.add_ratings_option(parser)
     common.add_statistics_options(parser)
@@ -37,6 +37,7 @@ def _export(options: argparse.Namespace) -> None:
     parts: dict[str, Iterable[pd.DataFrame]] = {
         "rows": [tables.rows_table(results)],
         "layers": () if options.no_layers else tables.layer_tables(results),
+        "attention": () if options.no_layers else _filled(tables.attention_table(results)),
         "prompt_layers": [tables.prompt_layers_table(results)],
         "pairs": [tables.pairs_table(results)],
         "arms": [tables.arms_table(results)],
@@ -50,6 +51,10 @@ def _export(options: argparse.Namespace) -> None:
                 print(path)
     except OSError as error:
         raise ResultsError(f"{options.output}: cannot be written ({error.strerror or error})") from error
+
+
+def _filled(table: pd.DataFrame) -> list[pd.DataFrame]:
+    return [] if table.empty else [table]
 
 
 def _write_csv(path: Path, frames: Iterable[pd.DataFrame]) -> bool:

@@ -10,7 +10,7 @@ from xarray.core import indexing
 
 from rvsweep.data.ratings import row_id_text
 from rvsweep.data.results import STATUSES, Results, open_results
-from rvsweep.data.spectra import WINDOWS
+from rvsweep.data.spectra import ATTENTION, WINDOWS, measured_sites
 
 # Dimensions beyond the first, by the name of a dataset.
 _AXES = {
@@ -18,6 +18,7 @@ _AXES = {
     **dict.fromkeys(("spectra", *(f"spectra_{window}" for window in WINDOWS)), ("layer", "rank")),
     "tokens": ("step",),
     "step_pr": ("layer", "step"),
+    **dict.fromkeys((f"attention_{name}" for name in ATTENTION), ("layer", "kv_head")),
 }
 
 
@@ -78,8 +79,11 @@ def to_xarray(results: Results) -> xr.Dataset:
 def _sizes(results: Results, file: h5py.File) -> dict[str, int]:
     tokens = file["rows"].get("tokens")
     known = isinstance(tokens, h5py.Dataset) and len(tokens.shape or ()) == 2
-    steps = {"step": tokens.shape[1]} if known else {}
-    return {"layer": results.n_layers, "rank": results.window, **steps}
+    sizes = {"step": tokens.shape[1]} if known else {}
+    attention = file["rows"].get("attention_bos")
+    if isinstance(attention, h5py.Dataset) and len(attention.shape or ()) == 3:
+        sizes["kv_head"] = attention.shape[2]
+    return {"layer": results.n_layers, "rank": results.window, **sizes}
 
 
 def _windows(results: Results, rows: h5py.Group) -> list[str]:
@@ -106,7 +110,9 @@ def _stored_variable(results: Results, file: h5py.File, name: str, dimension: st
         return None
     if dataset.ndim == 1:
         return xr.Variable(dimension, dataset[...], notes)
-    axes, sizes = _AXES.get(short, ()), _sizes(results, file)
+    sites = measured_sites(results)
+    of_site = short in {f"spectra{table}_{site}" for table in ("", "_prompt") for site in sites}
+    axes, sizes = ("layer", "rank") if of_site else _AXES.get(short, ()), _sizes(results, file)
     fits = tuple(sizes.get(axis) for axis in axes) == dataset.shape[1:]
     axes = axes if fits else tuple(f"{short}_{at}" for at in range(1, dataset.ndim))
     return _variable((dimension, *axes), _Stored(results.path, [name], dataset, windows=False), notes)

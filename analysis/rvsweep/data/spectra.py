@@ -7,6 +7,7 @@ import numpy as np
 from rvsweep.data.results import ROWS_AT_ONCE, Results, open_results
 
 WINDOWS = ("prompt", "generated")
+ATTENTION = ("bos", "donor", "base", "fed", "entropy")  # attention_* of /rows, [R, L, KV heads]
 
 
 def participation_ratio(sigma: np.ndarray) -> np.ndarray:
@@ -43,6 +44,24 @@ def row_spectra(results: Results, window: str) -> Iterator[tuple[int, np.ndarray
             part = dataset[start : start + ROWS_AT_ONCE].astype(np.float64)
             part[~results.ok[start : start + ROWS_AT_ONCE]] = np.nan
             yield start, part
+
+
+def measured_sites(results: Results) -> list[str]:
+    """Sites beside V whose spectra the file has."""
+    known = {note.path for note in results.datasets}
+    prefix = "/rows/spectra_prompt_"
+    return sorted(path.removeprefix(prefix) for path in known if path.startswith(prefix))
+
+
+def row_attention(results: Results, measure: str) -> np.ndarray | None:
+    """[R, L, KV heads] float32 of one of ATTENTION; NaN where a row is not ok; None where the file has none."""
+    with open_results(results.path) as file:
+        dataset = file["rows"].get(f"attention_{measure}")
+        if dataset is None or dataset.ndim != 3 or dataset.shape[:2] != (len(results.ok), results.n_layers):
+            return None
+        found = dataset[...]
+    found[~results.ok] = np.nan
+    return found
 
 
 def row_pr(results: Results, window: str) -> np.ndarray | None:

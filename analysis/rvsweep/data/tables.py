@@ -7,7 +7,14 @@ import pandas as pd
 
 from rvsweep.data.ratings import row_id_text
 from rvsweep.data.results import STATUSES, Results
-from rvsweep.data.spectra import WINDOWS, row_spectra, spectral_metrics
+from rvsweep.data.spectra import (
+    ATTENTION,
+    WINDOWS,
+    measured_sites,
+    row_attention,
+    row_spectra,
+    spectral_metrics,
+)
 
 
 def rows_table(results: Results) -> pd.DataFrame:
@@ -58,24 +65,43 @@ def arms_table(results: Results) -> pd.DataFrame:
 
 
 def layer_tables(results: Results) -> Iterator[pd.DataFrame]:
-    """Parts of the long table: one row per (row, window, layer) with every metric of its spectrum."""
-    rows, layers = results.rows, results.n_layers
-    labels = np.array([arm.label for arm in results.arms], dtype=object)
-    ids = _row_ids(results) if "row_id" in rows else None
-    for window in WINDOWS:
-        for start, sigma in row_spectra(results, window):
-            chosen = slice(start, start + len(sigma))
-            columns = {} if ids is None else {"row_id": np.repeat(ids[chosen], layers)}
-            columns |= {
-                "pair": np.repeat(results.pairs["id"][rows["pair"][chosen]], layers),
-                "arm": np.repeat(labels[rows["arm"][chosen]], layers),
-                "sample": np.repeat(rows["sample"][chosen], layers),
-                "window": window,
-                "layer": np.tile(np.arange(layers), len(sigma)),
-                "depth": np.tile(np.arange(layers) / layers, len(sigma)),
-            }
+    """Parts of the long table: one row per (row, window, site, layer) with every metric of its spectrum.
+
+    `site` is V for the cells that the window's tokens have in the row's cache, else what gave the values.
+    """
+    layers = np.arange(results.n_layers)
+    sites = [("prompt", site) for site in measured_sites(results)]
+    for window, site in [*((window, "V") for window in WINDOWS), *sites]:
+        for start, sigma in row_spectra(results, window if site == "V" else f"{window}_{site}"):
+            columns = _of_rows(results, slice(start, start + len(sigma)), len(layers))
+            columns |= {"window": window, "site": site, "layer": np.tile(layers, len(sigma))}
+            columns["depth"] = columns["layer"] / len(layers)
             metrics = spectral_metrics(sigma)
             yield pd.DataFrame(columns | {name: values.ravel() for name, values in metrics.items()})
+
+
+def attention_table(results: Results) -> pd.DataFrame:
+    """One row per (row, layer, KV head) with every attention_*, layers that were left out too; empty without them."""
+    found = {name: row_attention(results, name) for name in ATTENTION}
+    if any(values is None for values in found.values()):
+        return pd.DataFrame()
+    rows, layers, heads = found["bos"].shape
+    columns = _of_rows(results, slice(rows), layers * heads)
+    columns["layer"] = np.tile(np.repeat(np.arange(layers), heads), rows)
+    columns["kv_head"] = np.tile(np.arange(heads), rows * layers)
+    return pd.DataFrame(columns | {name: values.ravel() for name, values in found.items()})
+
+
+def _of_rows(results: Results, chosen: slice, lines: int) -> dict[str, np.ndarray]:
+    """What names a row, `lines` times each."""
+    rows, labels = results.rows, np.array([arm.label for arm in results.arms], dtype=object)
+    columns = {"row_id": _row_ids(results)[chosen]} if "row_id" in rows else {}
+    columns |= {
+        "pair": results.pairs["id"][rows["pair"][chosen]],
+        "arm": labels[rows["arm"][chosen]],
+        "sample": rows["sample"][chosen],
+    }
+    return {name: np.repeat(values, lines) for name, values in columns.items()}
 
 
 def prompt_layers_table(results: Results) -> pd.DataFrame:

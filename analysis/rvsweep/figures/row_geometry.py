@@ -1,4 +1,4 @@
-"""Figures of the rows' own geometry: by layer and by generation step."""
+"""Figures of the rows' own geometry and attention: by layer and by generation step."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,7 +8,9 @@ from matplotlib.ticker import MaxNLocator
 from rvsweep.figures import style
 from rvsweep.figures.drawing import Drawing, drawing
 from rvsweep.figures.heat_map import heat_map, height, mark_found
-from rvsweep.stats.row_geometry import LayerEffects, StepCurves
+from rvsweep.stats.row_geometry import Curves, LayerEffects
+
+ATTENDED = {"donor": "cells that the patch wrote", "bos": "the first cell"}
 
 
 def layer_effects(effects: LayerEffects, name: str, colours: list[str]) -> Drawing:
@@ -26,7 +28,7 @@ def layer_effects(effects: LayerEffects, name: str, colours: list[str]) -> Drawi
         return drawing(fig, name, about, data)
 
 
-def steps(curves: StepCurves, colours: list[str]) -> Drawing:
+def steps(curves: Curves, colours: list[str]) -> Drawing:
     """ln R_V of the sliding window at every step, mean over pairs. `colours` by index of the arm."""
     with style.figure(_height(curves), layout="constrained") as (fig, axes):
         _draw(fig, axes, curves, colours, "ln $R_V$ of the sliding window")
@@ -35,14 +37,26 @@ def steps(curves: StepCurves, colours: list[str]) -> Drawing:
         return drawing(fig, "steps", "ln R_V of the sliding window by generation step", data)
 
 
-def _height(curves: LayerEffects | StepCurves) -> float:
+def attention(curves: Curves, measure: str, colours: list[str]) -> Drawing:
+    """Attention on the cells of ATTENDED by layer, mean over pairs. `colours` by index of the arm."""
+    cells = ATTENDED[measure]
+    with style.figure(_height(curves), layout="constrained") as (fig, axes):
+        _draw(fig, axes, curves, colours, f"attention on {cells}")
+        axes.set_xlabel("layer")
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        data = _curve_data(curves, "layer") | {"n": curves.n.ravel()}
+        about = f"Attention on {cells} by layer, where the first token is drawn"
+        return drawing(fig, f"attention-{measure}", about, data)
+
+
+def _height(curves: LayerEffects | Curves) -> float:
     """Inches: a legend or a map has a line for each arm."""
     if len(curves.arms) > style.MOST_CURVES:
         return height(curves.arms)
     return 3.1 + style.LEGEND_LINE * len(curves.arms)
 
 
-def _draw(fig: Figure, axes: Axes, curves: LayerEffects | StepCurves, colours: list[str], scale: str) -> bool:
+def _draw(fig: Figure, axes: Axes, curves: LayerEffects | Curves, colours: list[str], scale: str) -> bool:
     """Means with bands, or of many arms a heat map; returns whether it is one."""
     if len(curves.arms) > style.MOST_CURVES:
         heat_map(fig, axes, curves.arms, curves.mean, scale)
@@ -57,7 +71,7 @@ def _draw(fig: Figure, axes: Axes, curves: LayerEffects | StepCurves, colours: l
     return False
 
 
-def _curve_data(curves: LayerEffects | StepCurves, x: str) -> dict[str, np.ndarray]:
+def _curve_data(curves: LayerEffects | Curves, x: str) -> dict[str, np.ndarray]:
     arms, count = curves.mean.shape
     data = {"arm": np.repeat([arm.label for arm in curves.arms], count), x: np.tile(np.arange(count), arms)}
     return data | {name: getattr(curves, name).ravel() for name in ("mean", "low", "high")}

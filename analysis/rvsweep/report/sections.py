@@ -13,6 +13,7 @@ from rvsweep.data import diagnostics, outcomes
 from rvsweep.data.keywords import NOTEBOOK_KEYWORDS
 from rvsweep.data.results import Results
 from rvsweep.data.settings import is_notebook, study_question, study_title, summary
+from rvsweep.data.spectra import WINDOWS, measured_sites
 from rvsweep.data.texts import PairTexts, recount, texts_by_pair
 from rvsweep.figures import outcome_table as outcome_figures
 from rvsweep.figures import prompt_geometry as prompt_figures
@@ -33,7 +34,7 @@ from rvsweep.stats.paired import FEWEST_RESAMPLED, observed_power
 from rvsweep.stats.power import TABLE_PAIRS, PowerLine, power_table
 from rvsweep.stats.prompt_geometry import PromptGeometry, prompt_geometry
 from rvsweep.stats.resampling import EXACT_SIGN_FLIP_PAIRS, Bootstrap
-from rvsweep.stats.row_geometry import LayerEffects, layer_effects, step_curves
+from rvsweep.stats.row_geometry import LayerEffects, attention_curves, layer_effects, step_curves
 from rvsweep.stats.scans import Scan, scans
 
 
@@ -305,22 +306,25 @@ class Layers:
 
     windows: list[tuple[LayerEffects, Drawing]]
     steps: Drawing | None
+    attention: list[Drawing]
 
 
 def layers(sweep: Sweep) -> Layers | None:
     results, bootstrap = sweep.results, sweep.options.bootstrap
-    windows = [layer_effects(results, window, bootstrap) for window in ("prompt", "generated")]
+    names = [*WINDOWS, *(f"prompt_{site}" for site in measured_sites(results))]
     drawn = [
-        (found, row_figures.layer_effects(found, f"layers-{found.window}", sweep.colours))
-        for found in windows
-        if found
+        (found, row_figures.layer_effects(found, f"layers-{window}", sweep.colours))
+        for window in names
+        if (found := layer_effects(results, window, bootstrap))
     ]
     curves = step_curves(results, bootstrap)
-    return (
-        Layers(drawn, row_figures.steps(curves, sweep.colours) if curves else None)
-        if drawn or curves
-        else None
-    )
+    attention = [
+        row_figures.attention(found, measure, sweep.colours)
+        for measure in row_figures.ATTENDED
+        if (found := attention_curves(results, measure, bootstrap))
+    ]
+    steps = row_figures.steps(curves, sweep.colours) if curves else None
+    return Layers(drawn, steps, attention) if drawn or steps or attention else None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The rows' own V by layer and by step: does the geometry of a patched run follow the patch?"""
+"""The rows' own V and other sites by layer and by step, and their attention: does a patched run follow the patch?"""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from rvsweep.data.arms import Arm
 from rvsweep.data.results import Results
-from rvsweep.data.spectra import row_pr, step_pr
+from rvsweep.data.spectra import row_attention, row_pr, step_pr
 from rvsweep.stats.multiplicity import max_statistic
 from rvsweep.stats.pair_means import natural_log, per_pair_means
 from rvsweep.stats.paired import mean_band
@@ -17,7 +17,7 @@ from rvsweep.stats.resampling import Bootstrap
 class LayerEffects:
     """PR by layer, arm less its recipient, [A, L] each; p_max is adjusted for all arms and layers jointly."""
 
-    window: str
+    window: str  # prompt, generated, or of another site prompt_SITE
     arms: list[Arm]
     pairs: list[str]  # with a value at some layer, by arm: counted as Clusters.counted
     mean: np.ndarray
@@ -33,8 +33,8 @@ class LayerEffects:
 
 
 @dataclass(frozen=True)
-class StepCurves:
-    """ln R_V of the sliding window after each fed token, mean over pairs, [A, steps] each."""
+class Curves:
+    """Of values by step or layer, mean over pairs, [A, steps or layers] each."""
 
     arms: list[Arm]
     mean: np.ndarray
@@ -74,18 +74,28 @@ def layer_effects(results: Results, window: str, bootstrap: Bootstrap) -> LayerE
     )
 
 
-def step_curves(results: Results, bootstrap: Bootstrap) -> StepCurves | None:
-    """None where the file has no step trace with a value."""
+def step_curves(results: Results, bootstrap: Bootstrap) -> Curves | None:
+    """ln R_V of the sliding window after each fed token; None where the file has no step trace with a value."""
     trace = step_pr(results)
     if trace is None:
         return None
-    log_r_v = natural_log(trace[:, 1]) - natural_log(trace[:, 0])
-    if not np.isfinite(log_r_v).any():
+    return _curves(results, natural_log(trace[:, 1]) - natural_log(trace[:, 0]), bootstrap)
+
+
+def attention_curves(results: Results, measure: str, bootstrap: Bootstrap) -> Curves | None:
+    """A mass by layer, mean over KV heads, of the layers that were asked for; None where the file has no attention."""
+    found = row_attention(results, measure)
+    return None if found is None else _curves(results, found.astype(np.float64).mean(axis=2), bootstrap)
+
+
+def _curves(results: Results, values: np.ndarray, bootstrap: Bootstrap) -> Curves | None:
+    """Of values [R, steps or layers], without controls; None where no value is finite."""
+    if not np.isfinite(values).any():
         return None
-    by_pair = per_pair_means(results, log_r_v)
+    by_pair = per_pair_means(results, values)
     arms = [arm for arm in results.arms if not arm.control and np.isfinite(by_pair[:, arm.index]).any()]
     bands = [mean_band(by_pair[:, arm.index], results.clusters, bootstrap) for arm in arms]
-    return StepCurves(
+    return Curves(
         arms,
         *(np.stack([band[part] for band in bands]) for part in range(3)),
         n=np.stack([np.isfinite(by_pair[:, arm.index]).sum(axis=0) for arm in arms]),

@@ -1,5 +1,5 @@
 #pragma once
-// Singular spectra of windows of V in a cache.
+// Singular spectra of windows of V, or of another site, of consecutive tokens.
 #include <functional>
 #include <vector>
 
@@ -7,8 +7,8 @@
 
 namespace rvsweep {
 
-/// Columns [end - W, end) of one row of a cache.
-struct VWindow {
+/// Columns [end - W, end) of one row.
+struct Window {
   std::int64_t row = 0;
   std::int64_t end = 0;
 };
@@ -22,7 +22,11 @@ struct WindowGeometry {
   std::vector<double> spectra;  // [windows, n_layers, W] singular values
   std::vector<double> sums;     // [windows, n_layers, gram_sums]
 };
-WindowGeometry window_geometry(const KvCache& cache, const std::vector<VWindow>& windows,
+/// `layers`: a site's values by layer, [rows, heads, columns, dim]; V as KvCache::v has it.
+WindowGeometry window_geometry(const std::vector<at::Tensor>& layers,
+                               const std::vector<Window>& windows, std::int64_t W,
+                               const HasCells& has_cells);
+WindowGeometry window_geometry(const KvCache& cache, const std::vector<Window>& windows,
                                std::int64_t W, const HasCells& has_cells);
 
 /// PR of columns [first + t, first + t + W) for t = 0..steps-1, from the Gram matrix in float64, of

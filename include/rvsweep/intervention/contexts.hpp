@@ -28,6 +28,8 @@ struct ContextState {
   std::vector<SiteCapture> sites = {};  // last tokens at every (site, layer) that some row patches
   std::vector<SiteCapture> streams = {};   // resid_pre of the prompts' last tokens, where the site
                                            // patches of some row begin
+  std::vector<SiteCapture> measured = {};  // last tokens at every layer of the sites whose spectra
+                                           // are asked for
   const Directions* directions = nullptr;  // of the sweep
 
   /// Empty slots of so many columns each.

@@ -5,6 +5,7 @@
 
 #include "rvsweep/intervention/compiled_row.hpp"
 #include "rvsweep/intervention/contexts.hpp"
+#include "rvsweep/intervention/measured_sites.hpp"
 #include "rvsweep/intervention/proof.hpp"
 #include "rvsweep/model/transformer.hpp"
 
@@ -48,9 +49,10 @@ PassEdits pass_edits(const Transformer& model, const ContextState& contexts,
 /// Feeds those of the last `tokens` prompt tokens, or of all where a row's patches reach further
 /// back, whose cells precede the first feed (refeed: b[n-1] too), with the rows' edits, and puts
 /// their keys and values into the rows' caches. Earlier positions and layers before the first
-/// patched one keep base's cells: no patch reaches them. Adds to proofs[r].
+/// patched one keep base's cells, and `measured` base's values: no patch reaches them. Adds to
+/// proofs[r].
 void run_patched_suffix(const Transformer& model, const ContextState& contexts,
                         const std::vector<CompiledRow>& plans, std::int64_t tokens, KvCache& rows,
-                        std::vector<RowProof>& proofs);
+                        std::vector<SiteCapture>& measured, std::vector<RowProof>& proofs);
 
 }  // namespace rvsweep

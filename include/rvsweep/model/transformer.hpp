@@ -16,6 +16,12 @@ namespace rvsweep {
 /// Which queries' residual stream the caller wants after the last block.
 enum class Outputs { none, last_query, every_query };
 
+/// Asks for the last query's heads of a layer as attention takes them, normed and rotated.
+struct QueryCapture {
+  std::int64_t layer = 0;
+  at::Tensor values = {};  // [rows, n_heads, head_dim], filled by the forward pass
+};
+
 /// Tokens to feed and where; `queries` of them per row.
 struct ForwardInput {
   at::Tensor tokens;        // [rows, queries] int64; unused where `residual` is given
@@ -24,6 +30,7 @@ struct ForwardInput {
   const LayerVisibility* seen = nullptr;
   std::vector<SiteEdit> edits;
   std::vector<SiteCapture>* captures = nullptr;
+  std::vector<QueryCapture>* query_captures = nullptr;
   /// The pass begins at this layer with this residual stream, [rows, queries, hidden]; undefined:
   /// at layer 0 with the tokens' embeddings.
   std::int64_t first_layer = 0;

@@ -36,11 +36,13 @@ struct BundleNeeds {
   bool samples = false, filters = false;  // temperature > 0; by top_k or top_p
   bool penalises = false;                 // tokens that have occurred
   ReadoutsConfig readouts;
-  std::int64_t window = 0;          // W, tokens
+  std::int64_t window = 0;               // W, tokens; the longest
+  std::int64_t tokens_after_window = 0;  // the most of any prompt
   std::int64_t patched_tokens = 0;  // last tokens of a prompt that windows of site patches reach
   bool reach_beyond = false;        // site patches may write tokens before those
   double site_width = 0;            // elements a token of all (site, layer) that some arm patches
-  double suffix_width = 0;  // of those that arms whose patches begin at one layer patch, at most
+  double suffix_width = 0;    // of those that arms whose patches begin at one layer patch, at most
+  double measured_width = 0;  // of readouts.spectra_sites in all layers
   std::int64_t first_layers = 0;  // at which the site patches of some arm begin
   std::int64_t classes = 1;       // of layers, at most
   bool patches_cache = false, compounds = false;

@@ -54,7 +54,7 @@ inline constexpr ColumnKey<double> r_v_prompt{"r_v_prompt"},
 
 // /rows: behaviour
 inline constexpr ColumnKey<std::int32_t> keyword_count{"keyword_count"},
-    keyword_count_new{"keyword_count_new"}, repetitive{"repetitive"};
+    keyword_count_new{"keyword_count_new"}, repetitive{"repetitive"}, malformed{"malformed"};
 inline constexpr ColumnKey<double> keyword_rate{"keyword_rate"}, copied_ngrams{"copied_ngrams"},
     repeated_ngrams{"repeated_ngrams"};
 
@@ -69,18 +69,27 @@ inline constexpr ColumnKey<std::int32_t> answer_rank_source{"answer_rank_source"
 inline constexpr ColumnKey<std::int32_t> logit_lens_token{"logit_lens_token"};
 inline constexpr ColumnKey<float> logit_lens_logprob{"logit_lens_logprob"};
 
+// /rows: attention
+inline constexpr ColumnKey<float> attention_bos{"attention_bos"},
+    attention_donor{"attention_donor"}, attention_base{"attention_base"},
+    attention_fed{"attention_fed"}, attention_entropy{"attention_entropy"};
+
 }  // namespace columns
 
-/// /prompts: spectra [L,W] and, per layer, the metrics of its singular values; r_v; logprob by
-/// token where it is on.
+/// The column that has of a site what `column` has of V.
+std::string of_site(const std::string& column, Site site);
+
+/// /prompts: spectra [L,W] and, per layer, the metrics of its singular values; r_v; spectra, PR and
+/// r_v of the sites that are asked for; logprob by token where it is on.
 std::vector<ColumnSpec> prompt_columns(const SweepConfig& config, const ModelConfig& model);
 
 /// Tokens that the logit lens keeps of every layer.
 inline constexpr std::int64_t logit_lens_top = 5;
 
-/// The layers of readouts.logit_lens, ascending; none where it is off. Throws InputError naming the
-/// key and its place.
+/// The layers of readouts.logit_lens and readouts.attention, ascending; none where it is off. Throw
+/// InputError naming the key and its place.
 LayerSet logit_lens_layers(const ReadoutsConfig& readouts, std::int64_t n_layers);
+LayerSet attention_layers(const ReadoutsConfig& readouts, std::int64_t n_layers);
 
 /// /rows: status and reason, tokens and text, and the read-outs that are on; one column per regex
 /// family with the keywords; those of answers where some pair has one.
