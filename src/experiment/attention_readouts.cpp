@@ -17,14 +17,14 @@
 namespace rvsweep {
 namespace {
 
-/// Columns [first[r], C) of row r are seen: float32 [R, nkv, g, C].
+/// Columns [seen_from[r], C) of row r are seen: float32 [R, nkv, g, C].
 at::Tensor attention_weights(const ModelConfig& config, const at::Tensor& queries,
-                             const at::Tensor& keys, const at::Tensor& first) {
+                             const at::Tensor& keys, const at::Tensor& seen_from) {
   const auto R = keys.size(0), nkv = keys.size(1), C = keys.size(2), hd = keys.size(3);
   const at::Tensor q = queries.to(at::kFloat).view({R, nkv, -1, hd});
   at::Tensor scores = q.matmul(keys.to(at::kFloat).transpose(2, 3)).mul_(config.attention_scale());
   if (const double cap = config.attention_soft_cap; cap > 0) scores.div_(cap).tanh_().mul_(cap);
-  const at::Tensor hidden = at::arange(C, first.options()) < first.view({R, 1, 1, 1});
+  const at::Tensor hidden = at::arange(C, seen_from.options()) < seen_from.view({R, 1, 1, 1});
   return scores.masked_fill_(hidden, -std::numeric_limits<double>::infinity()).softmax(-1);
 }
 
@@ -58,12 +58,17 @@ at::Tensor attention_measures(const ModelConfig& config, const std::vector<Compi
   std::vector<at::Tensor> by_layer;  // [R, 5, nkv]
   for (const auto& [layer, values] : queries) {
     const auto device = values.device();
-    std::vector<std::int64_t> first_seen;
-    for (const RowVisibility& row : seen.classes[seen.class_of_layer[layer]].rows)
-      first_seen.push_back(row.first);
-    const at::Tensor first = at::tensor(first_seen, at::kLong).to(device);
+    Visibility of_layer = seen.classes[seen.class_of_layer[layer]];
+    of_layer.window = config.window(layer);
+    std::vector<std::int64_t> firsts, seen_from;
+    for (const RowVisibility& row : of_layer.rows) {
+      firsts.push_back(row.first);
+      seen_from.push_back(first_seen(of_layer, row, column));
+    }
+    const at::Tensor first = at::tensor(firsts, at::kLong).to(device);
     const at::Tensor weights =
-        attention_weights(config, values, cache.cells(layer, column + 1).keys, first);
+        attention_weights(config, values, cache.cells(layer, column + 1).keys,
+                          at::tensor(seen_from, at::kLong).to(device));
     const at::Tensor mean = weights.mean(2), of_prompt = mean.narrow(2, 0, column);
     const at::Tensor written =
         written_cells(plans, layer, nkv, column).narrow(2, 0, column).to(device);

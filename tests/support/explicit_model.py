@@ -129,7 +129,8 @@ class ExplicitModel:
         edit: Edit | None = None,
         copies: Sequence[Tensor] | None = None,
     ) -> Pass:
-        """Tokens that see all of `past` (per layer), each other causally, and themselves.
+        """Tokens that see all of `past` (per layer), each other causally, and themselves; of these cells the last ones
+        alone in layers with a sliding window.
 
         A cell of `past` counts as often as `copies` (per layer [C]) says: ln of it is added to its score.
         """
@@ -167,6 +168,9 @@ class ExplicitModel:
             seen = own if past is None else joined((past[index], own))
             counted = torch.zeros(len(seen) - count) if copies is None else copies[index].log()
             bias = torch.cat((counted.expand(count, -1), causal), dim=1)
+            if self.spec.windows[index]:
+                apart = torch.arange(len(seen) - count, len(seen))[:, None] - torch.arange(len(seen))
+                bias = bias.masked_fill(apart >= self.spec.windows[index], -math.inf)
             read, weights = self.attend(self.rotate(index, queries, where, scale), seen, bias)
             attention.append(weights)
             z = at("z", read.flatten(1))
