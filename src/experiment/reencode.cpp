@@ -88,7 +88,7 @@ Readings readings_of(const Tokenizer& tokenizer, const PreparedBundle& prepared,
         tokenizer.encode(reading.prompt->text + " " + tokenizer.decode(batch.rows[r].tokens));
     if (reading.tokens.size() > notebook_truncation) reading.tokens.resize(notebook_truncation);
     const auto length = std::ssize(reading.tokens);
-    if (length < settings.window || length > prepared.model.config().max_length()) continue;
+    if (length < settings.window || length > prepared.model.config().max_positions) continue;
     const auto& prompt = reading.prompt->tokens;
     reading.shared =
         std::mismatch(prompt.begin(), prompt.end(), reading.tokens.begin(), reading.tokens.end())

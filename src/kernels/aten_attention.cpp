@@ -22,6 +22,8 @@ namespace {
 constexpr std::int64_t float32_rows = 8;
 /// Its largest transient, in elements.
 constexpr std::int64_t float32_scores = 1 << 24;
+/// Queries of causal attention that share the mask of their windows.
+constexpr std::int64_t windowed_queries = 512;
 
 /// q [B, T, nh, hd] -> [B, nkv, g*T, hd], so that K and V are read as they lie in the cache.
 at::Tensor stack_groups(const at::Tensor& q, std::int64_t n_kv_heads) {
@@ -49,38 +51,55 @@ at::Tensor sdpa(const at::Tensor& q, const CacheCells& cells, const at::Tensor& 
 /// whose strides are not multiples of 8.
 at::Tensor visible_mask(const Visibility& seen, const QueryColumns& queries,
                         const Placement& placement) {
-  const auto C = queries.end();
-  std::vector<std::int64_t> of_rows;  // a row sees [first, hidden_from) and its own column
-  for (const RowVisibility& row : seen.rows) of_rows.push_back(row.first);
-  for (const RowVisibility& row : seen.rows) of_rows.push_back(row.frozen ? seen.fed : C);
-  const at::Tensor limits =
-      at::tensor(of_rows, at::kLong).to(placement.device).view({2, -1, 1, 1, 1});
-  const at::Tensor cell = at::arange(C, limits.options());
+  const auto C = queries.end(), B = std::ssize(seen.rows);
+  const auto limits = seen.window == 0 ? 1 : queries.queries;  // of the queries of a row
+  std::vector<std::int64_t> firsts, ends;  // a query sees [first, end) and its own column
+  for (const RowVisibility& row : seen.rows) {
+    for (std::int64_t t = 0; t < limits; ++t)
+      firsts.push_back(first_seen(seen, row, queries.column + t));
+    ends.push_back(row.frozen ? seen.fed : C);
+  }
+  const auto on_device = [&](const std::vector<std::int64_t>& of_queries) {
+    return at::tensor(of_queries, at::kLong).to(placement.device).view({B, 1, -1, 1});
+  };
+  const at::Tensor first = on_device(firsts), end = on_device(ends);
+  const at::Tensor cell = at::arange(C, first.options());
   const at::Tensor own = cell.narrow(0, queries.column, queries.queries).unsqueeze(1);  // [T, 1]
-  const at::Tensor outside = (cell < limits[0]).logical_or_(cell >= limits[1]);  // [B, 1, 1, C]
+  const at::Tensor outside = (cell < first).logical_or_(cell >= end);  // [B, 1, limits, C]
   const at::Tensor hidden = (cell != own).logical_and(outside).logical_or_(cell > own);
-  const at::Tensor mask = at::zeros({std::ssize(seen.rows), 1, queries.queries, aligned(C)},
-                                    limits.options().dtype(placement.dtype))
-                              .narrow(3, 0, C);
+  const at::Tensor mask =
+      at::zeros({B, 1, queries.queries, aligned(C)}, first.options().dtype(placement.dtype))
+          .narrow(3, 0, C);
   return mask.masked_fill_(hidden, -std::numeric_limits<double>::infinity());
 }
 
-/// ln n of the columns [0, fed) of compound rows, 0 of other rows: float32 [B, 1, T, 1].
+/// ln n of the columns [0, fed) of compound rows, 0 of other rows: float32 [B, 1, T, 1] or, where a
+/// window cuts copies off, [B, 1, T, fed].
 at::Tensor ln_times_counted(const Visibility& seen, const QueryColumns& queries) {
+  const auto columns = seen.window == 0 ? 1 : seen.fed;
   std::vector<float> ln_times;
   for (const RowVisibility& row : seen.rows)
     for (auto p = queries.column; p < queries.end(); ++p)
-      ln_times.push_back(
-          row.compound ? static_cast<float>(std::log(static_cast<double>(p - seen.fed + 1))) : 0);
-  return at::tensor(ln_times, at::kFloat).view({-1, 1, queries.queries, 1});
+      for (std::int64_t c = 0; c < columns; ++c) {
+        const bool is_seen = seen.window == 0 || c >= first_seen(seen, row, p);
+        const auto times = is_seen ? times_seen(seen, row, p, c) : 1;
+        ln_times.push_back(static_cast<float>(std::log(static_cast<double>(times))));
+      }
+  return at::tensor(ln_times, at::kFloat)
+      .view({std::ssize(seen.rows), 1, queries.queries, columns});
 }
 
-/// The mask of causal attention for queries [first, first + n): [n, C].
-at::Tensor causal_mask(std::int64_t first, std::int64_t n, std::int64_t C,
+/// The mask of causal attention for n queries whose own cells are [own, own + n) of C: [n, C], rows
+/// of memory padded as in visible_mask.
+at::Tensor causal_mask(std::int64_t own, std::int64_t n, std::int64_t C, std::int64_t window,
                        const at::TensorOptions& options) {
   const at::Tensor cell = at::arange(C, options.dtype(at::kLong));
-  const at::Tensor hidden = cell > cell.narrow(0, first, n).unsqueeze(1);
-  return at::zeros({n, C}, options).masked_fill_(hidden, -std::numeric_limits<double>::infinity());
+  const at::Tensor owns = cell.narrow(0, own, n).unsqueeze(1);
+  const at::Tensor hidden = cell > owns;
+  if (window > 0) hidden.logical_or_(cell <= owns - window);
+  return at::zeros({n, aligned(C)}, options)
+      .narrow(1, 0, C)
+      .masked_fill_(hidden, -std::numeric_limits<double>::infinity());
 }
 
 /// Writes the attention of `rows` (int64) to z, scores and weights in float32.
@@ -101,7 +120,7 @@ void attend_in_float32(const at::Tensor& q, const CacheCells& cells, const Atten
       if (how.soft_cap > 0) scores.div_(how.soft_cap).tanh_().mul_(how.soft_cap);
       scores.view({-1, nkv, nh / nkv, n, C})
           .add_(mask.defined() ? mask.narrow(2, t, n).unsqueeze(2)
-                               : causal_mask(t, n, C, scores.options()));
+                               : causal_mask(t, n, C, bias.window, scores.options()));
       const at::Tensor mixed = unstack_groups(scores.softmax(-1).matmul(values), n);
       z.narrow(1, t, n).index_copy_(0, some, mixed.to(z.scalar_type()));
     }
@@ -122,11 +141,27 @@ at::Tensor attention_by_head(const at::Tensor& q, const CacheCells& cells, const
   return z;
 }
 
+/// Causal attention of a block of queries at a time over the cells that it sees.
+at::Tensor windowed_attention(const at::Tensor& q, const CacheCells& cells, double scale,
+                              std::int64_t window) {
+  const auto T = q.size(1);
+  at::Tensor z = at::empty(q.sizes(), q.options());
+  for (std::int64_t t = 0; t < T; t += windowed_queries) {
+    const auto n = std::min(windowed_queries, T - t);
+    const auto first = std::max<std::int64_t>(t - window + 1, 0), C = t + n - first;
+    const at::Tensor mask = causal_mask(t - first, n, C, window, q.options());
+    z.narrow(1, t, n).copy_(attention_by_head(
+        q.narrow(1, t, n), {cells.keys.narrow(2, first, C), cells.values.narrow(2, first, C)},
+        mask.unsqueeze(0).unsqueeze(0), scale));
+  }
+  return z;
+}
+
 }  // namespace
 
 AttentionBias attention_bias(const Visibility& seen, const QueryColumns& queries, std::int64_t,
                              const Placement& placement) {
-  if (seen.rows.empty()) return {};
+  if (seen.rows.empty()) return {.mask = {}, .window = seen.window};
   AttentionBias bias{.mask = visible_mask(seen, queries, placement), .fed = seen.fed};
   std::vector<std::int64_t> compound;
   for (std::int64_t r = 0; r < std::ssize(seen.rows); ++r)
@@ -156,9 +191,11 @@ at::Tensor float32_attention(const at::Tensor& q, const CacheCells& cells,
   return z;
 }
 
-at::Tensor causal_attention(const at::Tensor& q, const CacheCells& cells, double scale) {
+at::Tensor causal_attention(const at::Tensor& q, const CacheCells& cells, double scale,
+                            std::int64_t window) {
   const auto B = q.size(0), T = q.size(1), nh = q.size(2), hd = q.size(3);
   RVSWEEP_EXPECT(cells.keys.size(2) == T, "causal attention begins with the first cell");
+  if (window > 0) return windowed_attention(q, cells, scale, window);
   const auto nkv = cells.keys.size(1);
   const auto of_heads = [&](const at::Tensor& x) {  // for every query head, [B, nh, T, hd]
     return x.unsqueeze(2).expand({B, nkv, nh / nkv, T, hd}).reshape({B, nh, T, hd});
@@ -176,7 +213,7 @@ at::Tensor attention(const at::Tensor& q, const CacheCells& cells, const Attenti
   // No fused kernel takes a soft cap, or heads of such sizes.
   if (scores.soft_cap > 0 || q.size(3) * q.element_size() % 16 != 0)
     return float32_attention(q, cells, bias, scores);
-  if (!bias.mask.defined()) return causal_attention(q, cells, scores.scale);
+  if (!bias.mask.defined()) return causal_attention(q, cells, scores.scale, bias.window);
   at::Tensor z = q.size(1) == 1 ? stacked_attention(q, cells, bias.mask, scores.scale)
                                 : attention_by_head(q, cells, bias.mask, scores.scale);
   if (bias.compound_rows.defined())

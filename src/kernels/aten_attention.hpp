@@ -6,7 +6,8 @@ namespace rvsweep::aten {
 
 /// mask [B, 1, T, C] of the placement's dtype: 0 where a cell is seen, -inf where not; in float32
 /// ln n where it counts n times. 16 bits do not hold ln n: rows that need it are told apart. None
-/// where attention is causal: it would grow by the square of the prompt.
+/// where attention is causal: it would grow by the square of the prompt, but for blocks of queries
+/// that see a window.
 AttentionBias attention_bias(const Visibility& seen, const QueryColumns& queries,
                              std::int64_t group, const Placement& placement);
 
@@ -25,7 +26,9 @@ at::Tensor float32_attention(const at::Tensor& q, const CacheCells& cells,
 at::Tensor stacked_attention(const at::Tensor& q, const CacheCells& cells, const at::Tensor& mask,
                              double scale);
 
-/// SDPA of as many queries as there are cells, each of which sees those up to its own.
-at::Tensor causal_attention(const at::Tensor& q, const CacheCells& cells, double scale);
+/// SDPA of as many queries as there are cells, each of which sees those up to its own, the last
+/// `window` of them (0: all).
+at::Tensor causal_attention(const at::Tensor& q, const CacheCells& cells, double scale,
+                            std::int64_t window);
 
 }  // namespace rvsweep::aten

@@ -4,6 +4,9 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/scalar_tensor.h>
 
+#include <algorithm>
+#include <map>
+
 #include "model/rotary.hpp"
 #include "rvsweep/core/error.hpp"
 
@@ -16,8 +19,8 @@ namespace rvsweep {
 struct Transformer::Pass {
   const ForwardInput& input;
   KvCache& cache;
-  std::vector<Rotation> rotations;  // [B, T, rotary_dim/2], as inverse_frequencies_
-  std::vector<AttentionBias> bias;  // by class of layers
+  std::vector<AttentionBias> bias;       // by layer
+  std::vector<Rotation> rotations = {};  // [B, T, rotary_dim/2], as inverse_frequencies_
 
   /// x [B, T, heads, dim] at a site, after its edits.
   at::Tensor at_site(Site site, std::int64_t layer, const at::Tensor& x) const {
@@ -51,7 +54,11 @@ Transformer::Transformer(ModelConfig config, Weights weights, const Placement& p
 }
 
 Rotation Transformer::turn(std::int64_t layer, const at::Tensor& positions) const {
-  return rotation_at(positions, inverse_frequencies_[config_.is_local(layer) ? 1 : 0]);
+  return rotation_at(positions, inverse_frequencies_[rotation_of(layer)]);
+}
+
+std::size_t Transformer::rotation_of(std::int64_t layer) const {
+  return config_.local_rope && config_.is_local(layer) ? 1 : 0;
 }
 
 at::Tensor Transformer::embed(const at::Tensor& tokens) const {
@@ -99,11 +106,11 @@ at::Tensor Transformer::attention_half(const Pass& pass, std::int64_t layer,
     norm_heads(nh, nkv, weights_.layers[layer].k_norm);
   }
   const CacheCells cells = pass.cache.cells(layer, pass.input.column + T);
-  operations_->rotate_and_write(qkv, pass.rotations[config_.is_local(layer) ? 1 : 0], cells);
+  operations_->rotate_and_write(qkv, pass.rotations[rotation_of(layer)], cells);
   if (layer == pass.input.last_kv_layer) return {};
-  const AttentionBias& bias = pass.bias[pass.input.seen->class_of_layer[layer]];
-  const at::Tensor z = operations_->attention(
-      qkv.narrow(2, 0, nh), cells, bias, {config_.attention_scale(), config_.attention_soft_cap});
+  const at::Tensor z =
+      operations_->attention(qkv.narrow(2, 0, nh), cells, pass.bias[layer],
+                             {config_.attention_scale(), config_.attention_soft_cap});
   return pass.at_site(Site::z, layer, z).reshape({B, T, nh * hd});
 }
 
@@ -123,13 +130,35 @@ void Transformer::add_output(const Pass& pass, Site site, std::int64_t layer, co
     operations_->add_product(x, matrix, stream);
 }
 
+/// By layer. Layers of one class share theirs where nothing lies beyond a window: no column, nor
+/// any copy of one.
+std::vector<AttentionBias> Transformer::attention_biases(const LayerVisibility& seen,
+                                                         const QueryColumns& queries) const {
+  std::map<std::pair<std::size_t, std::int64_t>, AttentionBias> known;
+  std::vector<AttentionBias> of_layers;
+  for (std::int64_t layer = 0; layer < config_.n_layers; ++layer) {
+    const auto class_of = seen.class_of_layer[layer];
+    const bool hides = config_.window(layer) < queries.end() ||
+                       std::ranges::any_of(seen.classes[class_of].rows, &RowVisibility::compound);
+    const auto window = hides ? config_.window(layer) : 0;
+    const auto [bias, is_new] = known.try_emplace({class_of, window});
+    if (is_new) {
+      Visibility of_class = seen.classes[class_of];
+      of_class.window = window;
+      bias->second = operations_->attention_bias(of_class, queries, config_.group(), placement_);
+    }
+    of_layers.push_back(bias->second);
+  }
+  return of_layers;
+}
+
 at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const {
   const QueryColumns queries{input.column, input.positions.size(1)};
   RVSWEEP_EXPECT(queries.end() <= cache.columns() && input.positions.size(0) == cache.rows(),
                  "the cache must hold the batch");
   RVSWEEP_EXPECT(input.outputs == Outputs::none || input.last_kv_layer == config_.n_layers,
                  "outputs need the whole model");
-  Pass pass{input, cache, {}, {}};
+  Pass pass{input, cache, attention_biases(*input.seen, queries)};
   for (std::size_t i = 0; i < inverse_frequencies_.size(); ++i) {
     Rotation rotation = rotation_at(input.positions, inverse_frequencies_[i]);
     const double scale = (i == 0 ? config_.rope : *config_.local_rope).scale;
@@ -139,8 +168,6 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
     }
     pass.rotations.push_back(std::move(rotation));
   }
-  for (const Visibility& seen : input.seen->classes)
-    pass.bias.push_back(operations_->attention_bias(seen, queries, config_.group(), placement_));
 
   at::Tensor stream =  // [B, T, H], the residual stream
       input.residual.defined() ? input.residual.clone() : embed(input.tokens);

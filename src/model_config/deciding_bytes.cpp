@@ -1,5 +1,7 @@
 #include "rvsweep/model_config/deciding_bytes.hpp"
 
+#include <algorithm>
+
 #include "rvsweep/core/wire.hpp"
 
 namespace rvsweep {
@@ -28,7 +30,9 @@ std::string deciding_bytes(const ModelConfig& config) {
           attention_soft_cap, logit_soft_cap, eos_ids, eos_token);
   put_rope(rope);
   if (local_rope) put_rope(*local_rope);
-  for (const bool is_local : local_layers) put_all(is_local);
+  // Where all are alike, the window tells.
+  if (std::ranges::count(local_layers, true) < std::ssize(local_layers))
+    for (const bool is_local : local_layers) put_all(is_local);
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 

@@ -9,6 +9,48 @@ namespace {
 
 using nlohmann::json;
 
+Family mistral() {
+  return {.model_type = "mistral",
+          .name = "Mistral",
+          .window = Window::all_layers,
+          .defaults = {{"num_key_value_heads", 8}, {"sliding_window", 4096}}};
+}
+
+Family ministral() {
+  Family family = mistral();
+  family.model_type = "ministral";
+  family.name = "Ministral";
+  family.window = Window::by_type;
+  family.defaults["max_position_embeddings"] = 131072;
+  return family;
+}
+
+Family olmo2() {
+  return {.model_type = "olmo2",
+          .name = "OLMo-2",
+          .qkv_bias = Bias::by_attention_bias,
+          .o_bias = Bias::by_attention_bias,
+          .qk_norm = QkNorm::all_heads,
+          .norm = NormKind::rms_float,
+          .norms_before = false,
+          .norms_after = true,
+          .defaults = {{"rms_norm_eps", 1e-5}}};
+}
+
+Family olmo3() {
+  Family family = olmo2();
+  family.model_type = "olmo3";
+  family.name = "OLMo-3";
+  family.window = Window::by_type;
+  family.honours = {"rope_local_base_freq"};
+  family.defaults = {{"rms_norm_eps", 1e-5},
+                     {"sliding_window", 4096},
+                     {"sliding_window_pattern", 4},
+                     {"rope_theta", 5e5},
+                     {"rope_local_base_freq", 5e5}};
+  return family;
+}
+
 Family gemma2() {
   return {.model_type = "gemma2",
           .name = "Gemma 2",
@@ -67,10 +109,8 @@ std::span<const Family> all_families() {
        .o_bias = Bias::by_attention_bias,
        .honours = {"mlp_bias"},
        .defaults = {{"max_position_embeddings", 2048}}},
-      {.model_type = "mistral",
-       .name = "Mistral",
-       .window = Window::all_layers,
-       .defaults = {{"num_key_value_heads", 8}, {"sliding_window", 4096}}},
+      mistral(),
+      ministral(),
       {.model_type = "qwen2",
        .name = "Qwen2",
        .qkv_bias = Bias::always,
@@ -83,15 +123,8 @@ std::span<const Family> all_families() {
        .window = Window::by_use,
        .qk_norm = QkNorm::each_head,
        .defaults = {{"num_key_value_heads", 32}, {"head_dim", 128}, {"sliding_window", 4096}}},
-      {.model_type = "olmo2",
-       .name = "OLMo-2",
-       .qkv_bias = Bias::by_attention_bias,
-       .o_bias = Bias::by_attention_bias,
-       .qk_norm = QkNorm::all_heads,
-       .norm = NormKind::rms_float,
-       .norms_before = false,
-       .norms_after = true,
-       .defaults = {{"rms_norm_eps", 1e-5}}},
+      olmo2(),
+      olmo3(),
       gemma2(),
       gemma3("gemma3_text"),
       gemma3("gemma3"),

@@ -13,12 +13,13 @@ namespace rvsweep {
 /// Whether a projection has a bias; by_attention_bias: where config.json's attention_bias says so.
 enum class Bias { never, always, by_attention_bias };
 
-/// Which layers see no further back than config.json's sliding_window.
+/// Which layers see the cells of config.json's sliding_window alone.
 enum class Window {
   none,  // whatever the key says
   all_layers,
   by_use,  // those of use_sliding_window with layer_types or, without these, max_window_layers
-  by_type  // those of layer_types or, without these, all but every sliding_window_pattern-th
+  by_type  // those of layer_types or, without these, all but every sliding_window_pattern-th, if
+           // any
 };
 
 /// What families differ in. A field exists only where two of them differ in it.

@@ -174,7 +174,8 @@ std::string describe(const ModelConfig& m, const Family& family) {
   add(m.attention_soft_cap > 0, fmt::format("scores capped at {}", m.attention_soft_cap));
   add(m.logit_soft_cap > 0, fmt::format("logits capped at {}", m.logit_soft_cap));
   add(m.sliding_window.has_value(),
-      fmt::format("sliding window of {}, never exceeded", m.sliding_window.value_or(0)));
+      fmt::format("sliding window of {} in {} of {} layers", m.sliding_window.value_or(0),
+                  std::ranges::count(m.local_layers, true), m.n_layers));
   return text;
 }
 
@@ -220,16 +221,16 @@ double ModelConfig::attention_scale() const {
 }
 
 bool ModelConfig::is_local(std::int64_t layer) const {
-  return local_rope && local_layers.at(static_cast<std::size_t>(layer));
+  return !local_layers.empty() && local_layers.at(static_cast<std::size_t>(layer));
+}
+
+std::int64_t ModelConfig::window(std::int64_t layer) const {
+  return is_local(layer) ? sliding_window.value_or(0) : 0;
 }
 
 std::int64_t ModelConfig::rotary_dim() const {
   return learned_positions ? 0
                            : static_cast<std::int64_t>(static_cast<double>(head_dim) * rope.share);
-}
-
-std::int64_t ModelConfig::max_length() const {
-  return sliding_window ? std::min(max_positions, *sliding_window) : max_positions;
 }
 
 void check_token(std::int32_t token, const ModelConfig& model, const std::string& where) {

@@ -124,7 +124,9 @@ std::vector<bool> read_local_layers(const JsonPlace& config, const Family& famil
   if (family.window == Window::by_use && !config.get<bool>("use_sliding_window", false))
     return local;
   if (!by_type && family.window != Window::by_use) return local;
-  const auto pattern = by_type ? config.positive("sliding_window_pattern") : 1;
+  const auto pattern = config.has("sliding_window_pattern")
+                           ? config.positive("sliding_window_pattern")
+                           : n_layers + 1;
   const auto first = config.get<std::int64_t>("max_window_layers", 28);
   for (std::int64_t layer = 0; layer < n_layers; ++layer)
     local[layer] = by_type ? (layer + 1) % pattern != 0 : layer >= first;
@@ -142,17 +144,17 @@ std::vector<bool> read_local_layers(const JsonPlace& config, const Family& famil
 
 void read_positions(const JsonPlace& config, const Family& family, ModelConfig& m) {
   m.learned_positions = family.learned_positions;
-  const std::vector<bool> local = read_local_layers(config, family, m.n_layers);
-  const bool has_local = std::ranges::find(local, true) != local.end();
-  if (has_local && config.has("sliding_window"))
+  const bool rotates_locally = family.honours.contains("rope_local_base_freq");
+  std::vector<bool> local = read_local_layers(config, family, m.n_layers);
+  if (std::ranges::count(local, true) > 0 && config.has("sliding_window"))
     m.sliding_window = config.positive("sliding_window");
+  if (m.sliding_window || rotates_locally) m.local_layers = std::move(local);
   if (family.learned_positions) return;
-  if (family.honours.contains("rope_local_base_freq")) {
+  if (rotates_locally) {
     m.rope = read_rope(config, family, "full_attention");
     m.local_rope = config.has("rope_parameters")
                        ? read_rope(config, family, "sliding_attention")
                        : RopeConfig{.theta = config.get<double>("rope_local_base_freq")};
-    m.local_layers = local;
   } else {
     m.rope = read_rope(config, family);
   }

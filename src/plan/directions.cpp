@@ -62,7 +62,7 @@ struct Fitter {
     for (std::int32_t p = 0; p < std::ssize(plan.prompts); ++p) {
       const PlannedPrompt& prompt = plan.prompts[p];
       if (prompt.group == group && prompt.n_tokens > prompt.tokens_after_window &&
-          prompt.n_tokens <= model.max_length())
+          prompt.n_tokens <= model.max_positions)
         places.emplace_back(p);
     }
     return places;

@@ -28,8 +28,8 @@ double width_of(const Sites& sites, const ModelConfig& model) {
 struct Fed {
   double rows = 0;
   std::int64_t queries = 1, columns = 0;
-  std::int64_t classes = 1;  // of layers
-  double width = 0;          // of the patched sites
+  double width = 0;      // of the patched sites
+  bool patched = false;  // caches, in some layers
   bool compounds = false;
   bool causal =
       false;  // without a mask, keys and values repeated for the query heads that share them
@@ -44,14 +44,30 @@ double kv(const BundleNeeds& needs, double rows, std::int64_t columns) {
          static_cast<double>(needs.model.n_layers * needs.model.kv_dim() * columns);
 }
 
+/// Those of its layers; 0: none.
+std::set<std::int64_t> windows_of(const ModelConfig& model) {
+  std::set<std::int64_t> windows;
+  for (std::int64_t layer = 0; layer < model.n_layers; ++layer) windows.insert(model.window(layer));
+  return windows;
+}
+
 /// Float32 logits that are kept beside those in the model's dtype.
 double kept_logits(const BundleNeeds& needs, double rows) { return vocabulary(needs, rows) * 4; }
 
 /// Masks of the visible cells. A GPU's have the model's dtype and one row for all heads.
 double masks(const BundleNeeds& needs, const Fed& fed) {
-  if (fed.causal) return 0;
+  const std::int64_t window = needs.model.sliding_window.value_or(fed.columns);
+  const bool outgrown = window < fed.columns || (fed.compounds && needs.model.sliding_window);
+  if (fed.causal) {  // of a block of queries and its window
+    constexpr std::int64_t block = 512;
+    return outgrown ? needs.element * static_cast<double>(block * (block + window)) : 0;
+  }
   const std::int64_t padded = (fed.columns + 63) / 64 * 64;
-  const double cells = fed.rows * static_cast<double>(fed.queries * padded * fed.classes);
+  const std::int64_t kinds = outgrown ? std::ssize(windows_of(needs.model)) : 1;
+  const std::int64_t classes = !fed.patched ? kinds
+                               : outgrown   ? needs.window_classes
+                                            : needs.classes;
+  const double cells = fed.rows * static_cast<double>(fed.queries * padded * classes);
   const auto group = static_cast<double>(needs.model.group());
   return cells * (needs.gpu ? needs.element : fed.queries > 1 ? 4 * group : 4);
 }
@@ -121,7 +137,7 @@ double patches(const BundleNeeds& needs, double rows, std::int64_t T) {
   if (needs.site_width > 0) {
     const std::int64_t queries = reached_tokens(needs, T) - 1;
     const double stream = 2 * b * rows * static_cast<double>(queries * needs.model.hidden_size);
-    const double suffix = stream + pass(needs, {rows, queries, T, 1, needs.suffix_width});
+    const double suffix = stream + pass(needs, {rows, queries, T, needs.suffix_width});
     most = kv(needs, rows, T) + std::max(kv(needs, rows, T) / 2, suffix);
   }
   // Base, donor and mixture, and their squared difference in float64.
@@ -142,8 +158,7 @@ double prompt_logprob(const BundleNeeds& needs, std::int64_t T) {
 }
 
 double decoding(const BundleNeeds& needs, double rows, std::int64_t T, bool samples) {
-  const Fed fed{rows,           1, T + needs.new_tokens, needs.classes, 2 * needs.site_width,
-                needs.compounds};
+  const Fed fed{rows, 1, T + needs.new_tokens, 2 * needs.site_width, true, needs.compounds};
   return std::max(pass(needs, fed), sampling(needs, rows, samples));
 }
 
@@ -157,7 +172,7 @@ double step_trace(const BundleNeeds& needs, double rows, std::int64_t T) {
 /// Rows with their continuations, `rows` of them at a time.
 double continuations(const BundleNeeds& needs, double rows, std::int64_t T) {
   const std::int64_t columns = T + needs.new_tokens;
-  const Fed fed{rows, needs.new_tokens, columns, needs.classes, needs.site_width, needs.compounds};
+  const Fed fed{rows, needs.new_tokens, columns, needs.site_width, true, needs.compounds};
   return kv(needs, rows, columns) + pass(needs, fed);
 }
 
@@ -252,6 +267,10 @@ BundleNeeds bundle_needs(const ModelConfig& model, const SweepConfig& config,
     needs.suffix_width = std::max(needs.suffix_width, width_of(of_layer, model));
   needs.first_layers = std::ssize(beginning_at);
   needs.classes = std::ssize(std::set(patched.begin(), patched.end()));
+  std::set<std::pair<std::set<std::size_t>, std::int64_t>> of_windows;
+  for (std::int64_t layer = 0; layer < model.n_layers; ++layer)
+    of_windows.emplace(patched[static_cast<std::size_t>(layer)], model.window(layer));
+  needs.window_classes = std::ssize(of_windows);
   needs.mean_donors = std::ssize(means);
   return needs;
 }

@@ -33,7 +33,7 @@ class Packer {
         donors_(donors),
         limit_(limit),
         model_(model),
-        max_length_(model.max_length()),
+        max_length_(model.max_positions),
         compares_logits_(config.readouts.first_token || config.readouts.forced),
         least_columns_(longest_window(plan.arms, config.longest_window()) +
                        plan.tokens_after_window),

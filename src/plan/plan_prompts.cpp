@@ -57,9 +57,9 @@ Block begin_to_encode(std::vector<Prompt> prompts, const PlanText& text) {
 std::string geometry_refusal(const PlannedPrompt& prompt, const PlanInput& input) {
   const std::int64_t n = prompt.n_tokens, n_window = n - prompt.tokens_after_window;
   if (n == 0) return "the prompt is empty";
-  if (n > input.model.max_length())
+  if (n > input.model.max_positions)
     return "the prompt of " + std::to_string(n) + " tokens exceeds the model's " +
-           std::to_string(input.model.max_length()) + " positions";
+           std::to_string(input.model.max_positions) + " positions";
   if (n_window < input.config.window)
     return "the prompt has " + std::to_string(n_window) + " tokens" +
            (n_window < n ? " up to the user's last" : "") + ", fewer than the window of " +

@@ -43,19 +43,6 @@ bool replaces_prompt(const CacheTarget& cache, const Patch& patch) {
          patch.heads.empty() && patch.alpha == 1;
 }
 
-/// Cells that the last of `fed` tokens sees in a patched layer, its own among them.
-std::int64_t most_cells(Growth growth, std::int64_t patched, std::int64_t fed) {
-  switch (growth) {
-    case Growth::append:
-      return patched + fed;
-    case Growth::frozen:
-      return patched + 1;
-    case Growth::compound:
-      return fed * (patched + 1);
-  }
-  RVSWEEP_UNREACHABLE("no growth");
-}
-
 /// What hinders a patch of the cache.
 std::string refusal_at(const CacheTarget& cache, const Patch& patch, const Arm& arm,
                        const Roles& roles, const PatchDonor& donor) {
@@ -74,19 +61,6 @@ std::string refusal_at(const CacheTarget& cache, const Patch& patch, const Arm& 
   return "";
 }
 
-/// Windows count cells of the cache, whatever positions their keys have.
-std::string refusal_by_window(const Patch& patch, const Arm& arm, const Roles& roles,
-                              const PatchDonor& donor, std::int64_t new_tokens,
-                              const ModelConfig& model) {
-  if (patch.cache() == nullptr || !model.sliding_window) return "";
-  const std::int64_t held = arm.entry == Entry::refeed ? 0 : 1;
-  const auto n = replaces_prompt(*patch.cache(), patch) ? donor.m : roles.n;
-  const auto cells = most_cells(patch.cache()->growth, n - held, new_tokens);
-  if (cells <= *model.sliding_window) return "";
-  return "the patched layers' cache grows to " + std::to_string(cells) +
-         " cells, more than the model's sliding window of " + std::to_string(*model.sliding_window);
-}
-
 /// The setting that says at which step a patch begins, and that step.
 std::pair<const char*, std::int64_t> beginning(const Patch& patch) {
   if (const SiteTarget* site = patch.site()) return {"from_step", site->steps.from};
@@ -94,11 +68,11 @@ std::pair<const char*, std::int64_t> beginning(const Patch& patch) {
 }
 
 std::string refusal_of(const Patch& patch, const Arm& arm, const Roles& roles,
-                       const PatchDonor& donor, std::int64_t new_tokens, const ModelConfig& model) {
+                       const PatchDonor& donor, const ModelConfig& model) {
   if (donor.m == 0) return "the donor prompt is empty";
-  if (donor.m > model.max_length())
+  if (donor.m > model.max_positions)
     return "the donor prompt of " + tokens(donor.m) + " exceeds the model's " +
-           std::to_string(model.max_length()) + " positions";
+           std::to_string(model.max_positions) + " positions";
   const CacheTarget* const cache = patch.cache();
   if (cache != nullptr && cache->align == Align::rerotate && model.learned_positions)
     return "align=rerotate means nothing to a model with learned positions, whose keys are not "
@@ -106,9 +80,7 @@ std::string refusal_of(const Patch& patch, const Arm& arm, const Roles& roles,
   const std::string refusal =
       std::visit([&](const auto& target) { return refusal_at(target, patch, arm, roles, donor); },
                  patch.target);
-  if (!refusal.empty()) return refusal;
-  const std::string by_window = refusal_by_window(patch, arm, roles, donor, new_tokens, model);
-  return by_window.empty() ? donor.refusal : by_window;
+  return refusal.empty() ? donor.refusal : refusal;
 }
 
 }  // namespace
@@ -120,20 +92,16 @@ std::string refusal_of(const Arm& arm, const Roles& roles, const GenerationConfi
   const std::int64_t positions =
       roles.n + generation.max_new_tokens - (arm.entry == Entry::refeed ? 0 : 1);
   if (roles.n == 0) return "the prompt is empty";
-  if (positions > model.max_length())
+  if (positions > model.max_positions)
     return "a prompt of " + tokens(roles.n) + " and " + tokens(generation.max_new_tokens) +
-           " to generate exceed the model's " + std::to_string(model.max_length()) +
-           (model.sliding_window && *model.sliding_window < model.max_positions
-                ? " positions of its sliding window"
-                : " positions");
+           " to generate exceed the model's " + std::to_string(model.max_positions) + " positions";
   for (std::size_t p = 0; p < arm.patches.size(); ++p) {
     const auto [setting, first_step] = beginning(arm.patches[p]);
     const std::int64_t n_steps = std::max<std::int64_t>(generation.max_new_tokens, 1);
     if (first_step >= n_steps)
       return fmt::format("{}={} is never reached: max_new_tokens={} has steps 0 to {}", setting,
                          first_step, generation.max_new_tokens, n_steps - 1);
-    const std::string refusal = refusal_of(arm.patches[p], arm, roles, roles.donors.at(p),
-                                           generation.max_new_tokens, model);
+    const std::string refusal = refusal_of(arm.patches[p], arm, roles, roles.donors.at(p), model);
     if (!refusal.empty()) return refusal;
   }
   return "";

@@ -17,11 +17,21 @@ struct Estimate {
   double fed(double tokens, bool with_head) const {
     return 2 * tokens * (layers + (with_head ? head : 0)) / speed.products;
   }
-  /// Causal attention of one prompt over itself.
+  /// Attention of `tokens` queries to so many keys each.
   double attention(double tokens, double keys) const {
     const ModelConfig& m = needs.model;
     const auto width = static_cast<double>(m.n_layers * m.n_heads * m.head_dim);
     return 4 * width * tokens * keys / speed.attention;
+  }
+  /// Causal attention of a prompt alone over itself, half of its keys or a window.
+  double causal_attention(double tokens) const {
+    double seconds = 0;
+    for (std::int64_t layer = 0; layer < needs.model.n_layers; ++layer) {
+      const auto window = static_cast<double>(needs.model.window(layer));
+      const double keys = window > 0 ? std::min(tokens / 2, window) : tokens / 2;
+      seconds += attention(tokens, keys) / static_cast<double>(needs.model.n_layers);
+    }
+    return seconds;
   }
   /// Rows that generate, beside prompts of T columns: few rows take as long as the matrices do to
   /// be read.
@@ -46,7 +56,7 @@ double prompts_of(const Estimate& estimate, const PlannedBundle& bundle) {
   for (const PlannedContext& context : bundle.contexts) {
     const auto n = static_cast<double>(
         std::max<std::int64_t>(context.n_tokens, estimate.needs.patched_tokens));
-    seconds += estimate.fed(n, false) + estimate.attention(n, n / 2);
+    seconds += estimate.fed(n, false) + estimate.causal_attention(n);
   }
   return seconds;
 }

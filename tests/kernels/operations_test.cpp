@@ -13,9 +13,11 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <span>
+#include <vector>
 
 #include "kernels/tables.hpp"
 #include "rvsweep/core/error.hpp"
@@ -175,14 +177,19 @@ struct AttentionInputs {
   Visibility seen;
 };
 
-/// How often the query in column p counts cell c, from the words of visibility.hpp.
-double times_counted(const Visibility& seen, const RowVisibility& row, std::int64_t p,
-                     std::int64_t c) {
-  if (c > p) return 0;
-  if (c == p) return 1;
-  if (c < row.first) return 0;
-  if (c >= seen.fed) return row.frozen ? 0 : 1;
-  return row.compound ? static_cast<double>(p - seen.fed + 1) : 1;
+/// The cells that the query in column p sees, as concatenation has them: its own is the last.
+std::vector<std::int64_t> cells_seen(const Visibility& seen, const RowVisibility& row,
+                                     std::int64_t p) {
+  std::vector<std::int64_t> cells;
+  const auto fed = std::min(seen.fed, p);
+  for (auto copies = row.compound ? p - seen.fed + 1 : 1; copies > 0; --copies)
+    for (std::int64_t c = row.first; c < fed; ++c) cells.push_back(c);
+  for (auto c = std::max<std::int64_t>(row.first, fed); c < p && !row.frozen; ++c)
+    cells.push_back(c);
+  cells.push_back(p);
+  if (seen.window > 0 && seen.window < std::ssize(cells))
+    cells.erase(cells.begin(), cells.end() - seen.window);
+  return cells;
 }
 
 at::Tensor exact_scores(const at::Tensor& products, const Scores& how) {
@@ -199,9 +206,9 @@ at::Tensor exact_attention(const AttentionInputs& in, const Scores& how = scale)
   at::Tensor times = at::zeros({in.q.size(0), 1, in.q.size(1), keys.size(2)}, at::kDouble);
   for (std::int64_t r = 0; r < times.size(0); ++r)
     for (std::int64_t t = 0; t < times.size(2); ++t)
-      for (std::int64_t c = 0; c < times.size(3); ++c)
-        times[r][0][t][c] = times_counted(in.seen, in.seen.rows[static_cast<std::size_t>(r)],
-                                          in.queries.column + t, c);
+      for (const std::int64_t c :
+           cells_seen(in.seen, in.seen.rows[static_cast<std::size_t>(r)], in.queries.column + t))
+        times[r][0][t][c] += 1;
   const at::Tensor weights = exact_scores(at::matmul(q, keys.transpose(2, 3)), how).exp() * times;
   return at::matmul(weights / weights.sum(-1, true), values).transpose(1, 2);
 }
@@ -236,6 +243,35 @@ TEST_P(Attention, ARowsBitsDependOnNothingButItself) {
     for (std::int64_t r = 0; r < shape.rows; ++r)
       EXPECT_TRUE(at::equal(in.row(r).run(ops)[0], all[r]));
   }
+}
+
+TEST_P(Attention, AWindowShowsTheLastCells) {
+  for (const Shape& shape : shapes)
+    for (const std::int64_t window : {1, 2, 5, 14, 40}) {
+      AttentionInputs in(shape, dtype);
+      in.seen.window = window;
+      for (const Scores& how : {scale, Scores{0.3, 2.0}}) {
+        const at::Tensor error = in.run(ops, how).to(at::kDouble) - exact_attention(in, how);
+        EXPECT_LT(error.abs().max().item<double>(),
+                  dtype == at::kFloat ? 1e-5 : 2.5 * GetParam().unit())
+            << window;
+      }
+    }
+}
+
+/// By blocks of queries, of which the longest prompt has three.
+TEST_P(Attention, AWindowOfACausalPromptNeedsNoMaskOfIt) {
+  for (const auto& [length, window] : {std::pair{33, 1}, {33, 32}, {130, 40}, {1100, 513}})
+    for (const Scores& how : {scale, Scores{0.3, 2.0}}) {
+      AttentionInputs in({1, 2, 1, length, 16, length}, dtype);
+      in.seen = {.window = window};
+      EXPECT_FALSE(ops.attention_bias(in.seen, in.queries, 2, {at::kCPU, dtype}).mask.defined());
+      const at::Tensor z = in.run(ops, how).to(at::kDouble);
+      in.seen.rows.resize(1);
+      EXPECT_LT((z - exact_attention(in, how)).abs().max().item<double>(),
+                dtype == at::kFloat ? 1e-5 : 2.5 * GetParam().unit())
+          << length << " " << window;
+    }
 }
 
 /// Rows without padding are seen without a mask, by the definition with every first cell 0.

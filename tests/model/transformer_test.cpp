@@ -72,6 +72,26 @@ TEST(Transformer, LayersOfSlidingAttentionRotateByTheirOwn) {
   EXPECT_FALSE(at::equal(turn(0), turn(1)));
 }
 
+/// A window shows the last token what a prompt of so many tokens would, in a model of one layer.
+TEST(Transformer, LayersOfSlidingAttentionSeeTheirWindow) {
+  ModelConfig config = testing::tiny_config();
+  const auto prompt = some_tokens(9, 1);
+  const at::Tensor whole = feed(testing::tiny_transformer(7, config), {prompt}, 9).logits;
+  config.sliding_window = 5;
+  config.local_layers = {false, false, false, true};
+  const Transformer last = testing::tiny_transformer(7, config);
+  const at::Tensor windowed = feed(last, {prompt}, 9).logits;
+  EXPECT_TRUE(at::equal(windowed[0].narrow(0, 0, 5), whole[0].narrow(0, 0, 5)));
+  for (std::int64_t t = 5; t < 9; ++t)
+    EXPECT_FALSE(at::allclose(windowed[0][t], whole[0][t], 1e-3, 1e-3));
+  config.local_layers = {false, false, true, false};
+  const KvCache plain =
+                    feed(testing::tiny_transformer(7, testing::tiny_config()), {prompt}, 9).cache,
+                cache = feed(testing::tiny_transformer(7, config), {prompt}, 9).cache;
+  EXPECT_TRUE(at::equal(cache.k[2], plain.k[2]));
+  EXPECT_FALSE(at::equal(cache.k[3], plain.k[3]));
+}
+
 TEST(Transformer, KeysAreScaledByTheRotationOnce) {
   ModelConfig scaled = testing::tiny_config();
   scaled.rope.scale = 1.5;

@@ -64,8 +64,8 @@ TEST(Families, AreFoundByModelType) {
 
 TEST(Families, AreListedInWords) {
   EXPECT_EQ(supported_families(),
-            "rvsweep runs dense Llama, Mistral, Qwen2, Qwen3, OLMo-2, Gemma 2, Gemma 3, GPT-NeoX, "
-            "GPT-2 and Phi-3 models");
+            "rvsweep runs dense Llama, Mistral, Ministral, Qwen2, Qwen3, OLMo-2, OLMo-3, Gemma 2, "
+            "Gemma 3, GPT-NeoX, GPT-2 and Phi-3 models");
 }
 
 }  // namespace

@@ -82,7 +82,7 @@ TEST_F(Config, ReadsAModelAsTransformers4WritesIt) {
   EXPECT_EQ(m.group(), 4);
   EXPECT_EQ(m.vocab_size, 128256);
   EXPECT_EQ(m.max_positions, 8192);
-  EXPECT_EQ(m.max_length(), 8192);
+  EXPECT_EQ(m.max_positions, 8192);
   EXPECT_EQ(m.norm_eps, 1e-5);
   EXPECT_EQ(m.rope.type, RopeType::default_);
   EXPECT_EQ(m.rope.theta, 500000.0);
@@ -167,6 +167,7 @@ TEST_F(Config, TakesFromItsFamilyWhatFamiliesDifferIn) {
   for (const Case& expected : {Case{"llama", false, false, false, {}, 32, 64, QkNorm::none},
                                {"llama", true, true, true, {}, 32, 64, QkNorm::none},
                                {"mistral", true, false, false, 4096, 8, 64, QkNorm::none},
+                               {"ministral", true, false, false, 4096, 8, 64, QkNorm::none},
                                {"qwen2", false, true, false, {}, 32, 64, QkNorm::none},
                                {"qwen2", true, true, false, {}, 32, 64, QkNorm::none},
                                {"qwen3", false, false, false, {}, 32, 128, QkNorm::each_head},
@@ -182,7 +183,9 @@ TEST_F(Config, TakesFromItsFamilyWhatFamiliesDifferIn) {
                                 NormKind::rms_float,
                                 false,
                                 true,
-                                1e-5}}) {
+                                1e-5},
+                               {"olmo3", true, true, true, 4096, 32, 64, QkNorm::all_heads,
+                                NormKind::rms_float, false, true, 1e-5}}) {
     const json family =
         without(without(with(llama3, "model_type", expected.model_type), "num_key_value_heads"),
                 "rms_norm_eps");
@@ -240,13 +243,44 @@ TEST_F(Config, ReadsTheTokenizersEosTokenInBothWritings) {
   EXPECT_EQ(load(llama3).eos_token, "");
 }
 
-TEST_F(Config, ASlidingWindowBoundsTheLength) {
+TEST_F(Config, LayerTypesTellWhichLayersHaveTheWindow) {
+  std::vector<std::string> mixed(32, "sliding_attention");
+  mixed[5] = "full_attention";
+  for (const char* type : {"ministral", "olmo3"}) {
+    const json family = with(with(llama3, "model_type", type), "sliding_window", 100);
+    const ModelConfig listed = load(with(family, "layer_types", mixed)), usual = load(family);
+    for (std::int64_t layer = 0; layer < 32; ++layer) {
+      EXPECT_EQ(listed.window(layer), layer == 5 ? 0 : 100);
+      EXPECT_EQ(usual.window(layer), std::string(type) == "olmo3" && layer % 4 == 3 ? 0 : 100);
+    }
+  }
+}
+
+/// transformers: layers of sliding attention keep the family's own theta.
+TEST_F(Config, OnlyFullAttentionOfOlmo3IsScaled) {
+  json olmo = with(with(llama3, "model_type", "olmo3"), "rope_theta", 1e6);
+  olmo["rope_scaling"] = {
+      {"rope_type", "yarn"}, {"factor", 8.0}, {"original_max_position_embeddings", 8192}};
+  const ModelConfig m = load(olmo);
+  EXPECT_EQ(m.rope.type, RopeType::yarn);
+  EXPECT_EQ(m.rope.theta, 1e6);
+  EXPECT_EQ(m.local_rope, (RopeConfig{.theta = 5e5}));
+}
+
+TEST_F(Config, ASlidingWindowIsOfItsLayers) {
   const json mistral = with(llama3, "model_type", "mistral");
-  EXPECT_FALSE(load(with(mistral, "sliding_window", nullptr)).sliding_window);
+  const ModelConfig without_window = load(with(mistral, "sliding_window", nullptr));
+  EXPECT_FALSE(without_window.sliding_window);
+  EXPECT_EQ(without_window.window(0), 0);
   const ModelConfig narrow = load(with(mistral, "sliding_window", 4096));
-  EXPECT_EQ(narrow.sliding_window, 4096);
-  EXPECT_EQ(narrow.max_length(), 4096);
-  EXPECT_EQ(load(with(mistral, "sliding_window", 100000)).max_length(), 8192);
+  EXPECT_EQ(narrow.max_positions, 8192);
+  for (std::int64_t layer = 0; layer < 32; ++layer) EXPECT_EQ(narrow.window(layer), 4096);
+  EXPECT_TRUE(says(narrow.description, {"sliding window of 4096 in 32 of 32 layers"}));
+  const ModelConfig qwen =
+      load(with(with(with(llama3, "model_type", "qwen2"), "use_sliding_window", true),
+                "max_window_layers", 28));
+  for (std::int64_t layer = 0; layer < 32; ++layer)
+    EXPECT_EQ(qwen.window(layer), layer < 28 ? 0 : 4096);
 }
 
 TEST_F(Config, EachFamilyHasItsOwnWindowKeys) {
@@ -432,8 +466,11 @@ TEST_F(Config, ReadsTheTextModelOfAMultimodalOne) {
   EXPECT_EQ(m.rope.theta, 1e6);
   EXPECT_EQ(m.local_rope->type, RopeType::default_);
   EXPECT_EQ(m.local_rope->theta, 1e4);
-  for (std::int64_t layer = 0; layer < 34; ++layer) EXPECT_EQ(m.is_local(layer), layer % 6 != 5);
-  EXPECT_EQ(m.max_length(), 1024);
+  for (std::int64_t layer = 0; layer < 34; ++layer) {
+    EXPECT_EQ(m.is_local(layer), layer % 6 != 5);
+    EXPECT_EQ(m.window(layer), layer % 6 != 5 ? 1024 : 0);
+  }
+  EXPECT_EQ(m.max_positions, 131072);
   EXPECT_EQ(m.eos_token_ids, (Ids{1, 106}));
   EXPECT_TRUE(m.notes.empty());
 }
@@ -511,7 +548,7 @@ TEST_F(Config, LongropeEndsWithItsOriginalContext) {
                          {"short_factor", std::vector<double>(64, 1.5)},
                          {"long_factor", std::vector<double>(64, 3.0)}};
   const ModelConfig m = load(phi);
-  EXPECT_EQ(m.max_length(), 4096);
+  EXPECT_EQ(m.max_positions, 4096);
   EXPECT_EQ(m.rope.divisors.size(), 64u);
   EXPECT_EQ(m.rope.scale, std::sqrt(1 + std::log(32.0) / std::log(4096.0)));
   EXPECT_TRUE(m.fused);

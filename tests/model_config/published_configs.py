@@ -144,6 +144,12 @@ olmo-2-7b 4096 11008 32 32 32 100352 4096
 olmo-2-13b 5120 13824 40 40 40 100352 4096
 olmo-2-32b 5120 27648 64 40 8 100352 4096
 """, rms_norm_eps=1e-6, rope_theta=5e5, attention_bias=False)  # fmt: skip
+YARN = {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 8192, "beta_fast": 32, "beta_slow": 1,
+        "attention_factor": 1.2079441541679836}  # fmt: skip
+add("olmo3", "silu", """
+olmo-3-7b 4096 11008 32 32 32 100278 65536
+olmo-3-32b 5120 27648 64 40 8 100278 65536
+""", rms_norm_eps=1e-6, rope_theta=5e5, rope_scaling=YARN, attention_bias=False, sliding_window=4096)  # fmt: skip
 add("gemma2", "gelu_pytorch_tanh", """
 gemma-2-2b 2304 9216 26 8 4 256000 8192 head_dim=256 query_pre_attn_scalar=256
 gemma-2-9b 3584 14336 42 16 8 256000 8192 head_dim=256 query_pre_attn_scalar=256
@@ -191,6 +197,7 @@ for name, width, layers, heads in (
                        "summary_type": "cls_index", "attn_pdrop": 0.1}  # fmt: skip
 add("phi3", "silu", """
 phi-3-mini-4k 3072 8192 32 32 32 32064 4096 sliding_window=2047 original_max_position_embeddings=4096
+phi-3-mini-128k 3072 8192 32 32 32 32064 131072 sliding_window=262144 rope_scaling={"type":"longrope","short_factor":SHORT,"long_factor":LONG} original_max_position_embeddings=4096
 phi-3-medium-4k 5120 17920 40 40 10 32064 4096 sliding_window=2047 original_max_position_embeddings=4096
 phi-4 5120 17920 40 40 10 100352 16384 sliding_window=None rope_theta=250000 original_max_position_embeddings=16384
 phi-4-reasoning 5120 17920 40 40 10 100352 32768 sliding_window=None rope_theta=500000 original_max_position_embeddings=32768

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 from transformers import Gemma2Config, Gemma3Config, Gemma3TextConfig, GenerationConfig, GPT2Config, GPTNeoXConfig
-from transformers import LlamaConfig, MistralConfig, Olmo2Config, Phi3Config, Qwen2Config, Qwen3Config
+from transformers import LlamaConfig, MinistralConfig, MistralConfig, Olmo2Config, Olmo3Config, Phi3Config
+from transformers import Qwen2Config, Qwen3Config
 
 FOLDER = Path(__file__).parents[2] / "src" / "model_config"
 SOURCE = (FOLDER / "config_keys.cpp").read_text()
 READER = (FOLDER / "model_config.cpp").read_text() + (FOLDER / "positions.cpp").read_text()
 FAMILIES = (FOLDER / "families.cpp").read_text()
 CLASSES = [LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config, Olmo2Config, Gemma2Config, Gemma3Config]
-CLASSES += [Gemma3TextConfig, GPTNeoXConfig, GPT2Config, Phi3Config]
+CLASSES += [Gemma3TextConfig, GPTNeoXConfig, GPT2Config, Phi3Config, MinistralConfig, Olmo3Config]
 
 
 OF_THE_CLASS = {"base_model_tp_plan", "base_model_pp_plan", "keys_to_ignore_at_inference", "attribute_map"}

@@ -7,7 +7,8 @@ import shutil
 import pytest
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GPT2Config, GPTNeoXConfig
-from transformers import LlamaConfig, MistralConfig, Olmo2Config, Phi3Config, Qwen2Config, Qwen3Config
+from transformers import LlamaConfig, MinistralConfig, MistralConfig, Olmo2Config, Olmo3Config
+from transformers import Phi3Config, Qwen2Config, Qwen3Config
 
 import tiny_models
 from processes import call
@@ -27,6 +28,8 @@ CONFIGS = {
     "qwen3": Qwen3Config(**SHAPE),
     "qwen3 with biases and a tied head": Qwen3Config(**SHAPE, attention_bias=True, tie_word_embeddings=True),
     "llama with biases in the MLP": LlamaConfig(**SHAPE, mlp_bias=True),
+    "ministral": MinistralConfig(**SHAPE),
+    "olmo3": Olmo3Config(**tiny_models.COMMON),
     "olmo2 with biases": Olmo2Config(**tiny_models.COMMON, attention_bias=True),
     "gemma2": Gemma2Config(**SHAPE),
     "gemma2 with biases and its own head": Gemma2Config(**SHAPE, attention_bias=True, tie_word_embeddings=False),

@@ -54,7 +54,7 @@ def parameters_in_transformers(folder: Path) -> int:
 
 
 # One of each shape of a family.
-SOME = ["llama-3.2-1b", "granite-code-3b", "mistral-nemo-12b", "qwen2-0.5b", "qwen3-0.6b", "olmo-2-1b", "gemma-2-2b",
+SOME = ["llama-3.2-1b", "granite-code-3b", "mistral-nemo-12b", "qwen2-0.5b", "qwen3-0.6b", "olmo-2-1b", "olmo-3-7b", "gemma-2-2b",
         "gemma-3-1b", "gemma-3-27b", "pythia-70m", "gpt2", "phi-3-mini-4k", "phi-4-mini"]  # fmt: skip
 
 

@@ -33,11 +33,39 @@ FAULTS = [
         "experiment BundleRunner.ZerosAtGeneratedTokensAreAChange",
     ),
     fault(
-        "cells of a compound cache counted once against the sliding window",
-        "plan/refusal.cpp",
-        "return fed * (patched + 1);",
-        "return patched + fed;",
-        "plan RefusalOf.PatchedCachesThatOutgrowTheSlidingWindow",
+        "sliding windows one cell too wide",
+        "kernels/aten_attention.cpp",
+        "first_seen(seen, row, queries.column + t)",
+        "first_seen(seen, row, queries.column + t - 1)",
+        "kernels Tables/Attention.AWindowShowsTheLastCells/cpu_float32",
+    ),
+    fault(
+        "sliding windows forgotten where one token is fed",
+        "kernels/cpu/operations.cpp",
+        "std::min(first_seen(seen, row, own), own)",
+        "std::min<std::int64_t>(row.first, own)",
+        "kernels Tables/Attention.AWindowShowsTheLastCells/cpu_float32",
+    ),
+    fault(
+        "all copies of a compound cache within the sliding window",
+        "kernels/cpu/operations.cpp",
+        "double>(times_seen(seen, row, own, c))",
+        "double>(own - seen.fed + 1)",
+        "kernels Tables/Attention.AWindowShowsTheLastCells/cpu_float32",
+    ),
+    fault(
+        "blocks of a long prompt that begin behind their window",
+        "kernels/aten_attention.cpp",
+        "std::max<std::int64_t>(t - window + 1, 0)",
+        "std::max<std::int64_t>(t - window + 2, 0)",
+        "kernels Tables/Attention.AWindowOfACausalPromptNeedsNoMaskOfIt/cpu_float32",
+    ),
+    fault(
+        "the sliding window of the layer before",
+        "model/transformer.cpp",
+        "hides ? config_.window(layer) : 0",
+        "hides ? config_.window(std::max<std::int64_t>(layer - 1, 0)) : 0",
+        "model Transformer.LayersOfSlidingAttentionSeeTheirWindow",
     ),
     fault(
         "1 of 1 + weight forgotten",
@@ -63,7 +91,7 @@ FAULTS = [
     fault(
         "layers of sliding attention rotated like the others",
         "model/transformer.cpp",
-        "pass.rotations[config_.is_local(layer) ? 1 : 0]",
+        "pass.rotations[rotation_of(layer)]",
         "pass.rotations[0]",
         "model Transformer.LayersOfSlidingAttentionRotateByTheirOwn",
     ),
@@ -114,8 +142,8 @@ FAULTS = [
     fault(
         "a family's own sliding window forgotten",
         "model_config/families.cpp",
-        '{{"num_key_value_heads", 8}, {"sliding_window", 4096}}',
-        '{{"num_key_value_heads", 8}}',
+        '.defaults = {{"num_key_value_heads", 8}, {"sliding_window", 4096}}};',
+        '.defaults = {{"num_key_value_heads", 8}}};',
         "model_config Config.TakesFromItsFamilyWhatFamiliesDifferIn",
     ),
     fault(
@@ -366,15 +394,15 @@ FAULTS = [
     fault(
         "compound growth adds ln t instead of ln(t + 1)",
         "kernels/cpu/operations.cpp",
-        "own - seen.fed + 1)",
-        "own - seen.fed)",
+        "times_seen(seen, row, own, c)",
+        "times_seen(seen, row, own - 1, c)",
         "kernels Tables/Attention.IsTheSoftmaxOfScoresTimesValues/cpu_float32",
     ),
     fault(
         "compound growth of tokens fed at once adds ln t",
         "kernels/aten_attention.cpp",
-        "p - seen.fed + 1)",
-        "p - seen.fed)",
+        "times_seen(seen, row, p, c)",
+        "times_seen(seen, row, p - 1, c)",
         "kernels Tables/Attention.IsTheSoftmaxOfScoresTimesValues/aten_float32",
     ),
     fault(
@@ -562,8 +590,8 @@ FAULTS = [
     fault(
         "mask of libtorch's attention in float32 beside queries in 16 bits",
         "kernels/aten_attention.cpp",
-        "limits.options().dtype(placement.dtype)",
-        "limits.options().dtype(at::kFloat)",
+        "first.options().dtype(placement.dtype)",
+        "first.options().dtype(at::kFloat)",
         "kernels AtenAttention.MasksHaveTheDtypeOfQueriesAlignedRowsAndOneHead",
     ),
     fault(

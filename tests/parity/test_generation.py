@@ -193,7 +193,7 @@ def test_presets_cut_prompts_to_512_tokens(rvsweep, tiny_model, tmp_path):
         near_ties(row)
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen2"])
+@pytest.mark.parametrize("family", ["llama", "qwen2", "mistral", "gemma3_text"])
 def test_long_prompts(rvsweep, tiny_model, tmp_path, family):
     """Alone in a pass, beside short ones, as donors, and read for their geometry alone."""
     loaded = load(tiny_model(family))

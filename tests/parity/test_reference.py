@@ -158,7 +158,7 @@ def logits_written_out(model: ExplicitModel, base, source, layers, entry, growth
     """Logits [len(path), vocab] of a kv_cache arm whose generated tokens are `path`.
 
     rerotate reads the donor at positions moved by n-m, which is the same as turning its keys afterwards; compound counts
-    each of the donor's cells t times, which is the same as repeating them.
+    each of the donor's cells t times, which is the same as repeating them; where a sliding window counts cells, they are.
     """
     cut = -1 if entry == "hold_last" else None
     cells = token_by_token(model, base[:cut])
@@ -169,9 +169,11 @@ def logits_written_out(model: ExplicitModel, base, source, layers, entry, growth
         seen, copies = [], []
         for l, (kept, later) in enumerate(zip(prompt, fed)):
             hidden = l in layers and growth == "frozen"
-            seen.append(kept if hidden else joined([kept, *later]))
+            compound = t if l in layers and growth == "compound" else 1
+            repeats = compound if model.spec.windows[l] else 1
+            seen.append(kept if hidden else joined([*[kept] * repeats, *later]))
             copies.append(torch.ones(len(seen[l]), dtype=torch.float64))
-            if l in layers and growth == "compound":
+            if repeats < compound:
                 copies[l][: len(kept)] = t
         passed = model.forward([token], [len(base[:cut]) + t - 1], seen, copies=copies)
         logits.append(passed.logits)
@@ -206,8 +208,8 @@ def test_presets_are_the_notebooks_loop(model, folder, growth):
     base, source = prompts(folder, 20, 31)
     layers = [2, 3]
     with torch.no_grad():
-        source_kv = model(torch.tensor([source]), use_cache=True).past_key_values
-        cells = list(model(torch.tensor([base]), use_cache=True).past_key_values)
+        read = lambda tokens: model(torch.tensor([tokens]), use_cache=True, past_key_values=DynamicCache()).past_key_values
+        source_kv, cells = read(source), list(read(base))
         cells = [(list(source_kv)[l] if l in layers else cell)[:2] for l, cell in enumerate(cells)]
         tokens, logits = list(base), []
         for _ in range(STEPS):

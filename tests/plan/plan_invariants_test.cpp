@@ -49,7 +49,6 @@ Sweep random_sweep(unsigned seed) {
   sweep.config.readouts.first_token = up_to(1) == 1;
   sweep.config.readouts.forced = up_to(1) == 1;
   sweep.model = sample_model(500 + up_to(300));
-  if (up_to(3) == 0) sweep.model.sliding_window = 300 + up_to(400);
   std::vector<std::string> texts;
   const auto a_text = [&] {
     if (!texts.empty() && up_to(3) == 0)
@@ -91,7 +90,7 @@ class PlanInvariants : public ::testing::TestWithParam<unsigned> {
   }
   bool usable(std::size_t prompt) const {
     const auto n = std::ssize(sweep.prompts.prompts[prompt].text);
-    return n > 0 && n <= sweep.model.max_length();
+    return n > 0 && n <= sweep.model.max_positions;
   }
 };
 

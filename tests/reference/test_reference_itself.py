@@ -362,9 +362,9 @@ def test_copies_are_ln_t_on_the_logits_of_p(study, pairs, entry, monkeypatch):
         plain = ExplicitModel.attend
 
         def attend(self, queries, seen, bias):
+            seen = seen[int(bias.isinf().sum()) :]  # cells beyond a sliding window come first
             cells = torch.cat((seen.keys.flatten(1), seen.values.flatten(1)), 1).numpy()
             _, first, copies = np.unique(cells, axis=0, return_index=True, return_counts=True)
-            assert (bias == 0).all()
             return plain(self, queries, Cells(seen.keys[first], seen.values[first]), torch.tensor(copies).float().log())
 
         made = compiled(study, row, pair)  # prompts are read before the attention is exchanged

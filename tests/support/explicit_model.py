@@ -124,7 +124,8 @@ class ExplicitModel:
         edit: Edit | None = None,
         copies: Sequence[Tensor] | None = None,
     ) -> Pass:
-        """Tokens that see all of `past` (per layer), each other causally, and themselves.
+        """Tokens that see all of `past` (per layer), each other causally, and themselves; of these cells the last ones
+        alone in layers with a sliding window.
 
         A cell of `past` counts as often as `copies` (per layer [C]) says: ln of it is added to its score.
         """
@@ -162,6 +163,9 @@ class ExplicitModel:
             seen = own if past is None else joined((past[index], own))
             counted = torch.zeros(len(seen) - count) if copies is None else copies[index].log()
             bias = torch.cat((counted.expand(count, -1), causal), dim=1)
+            if self.spec.windows[index]:
+                before = torch.arange(len(seen) - count, len(seen))[:, None] - torch.arange(len(seen))
+                bias = bias.masked_fill(before >= self.spec.windows[index], -math.inf)
             z = at("z", self.attend(self.rotate(index, queries, where, scale), seen, bias).flatten(1))
             out = normed("attention adds", self.linear(block + ".self_attn.o_proj", z.flatten(1)))
             x = x + at("attn_out", out).flatten(1)

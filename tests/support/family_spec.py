@@ -1,7 +1,6 @@
 """A family's arithmetic as data, read from a model folder's config.json by the definitions of transformers.
 
-New families add an entry of FAMILIES, and a field where they differ from those before. Sliding windows need none: a row
-ends before it reaches one.
+New families add an entry of FAMILIES, and a field where they differ from those before.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from torch import Tensor
 QKV = ("q_proj", "k_proj", "v_proj")
 ATTENTION = (*QKV, "o_proj")
 MLP = ("gate_proj", "up_proj", "down_proj")
+NEVER_FULL = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Family:
     gated: bool = True
     scaled_embedding: bool = False
     soft_caps: tuple[str, ...] = ()  # keys of config.json that have an effect
-    window_pattern: int = 0  # every so-manyth layer is of full attention, the others of sliding attention
+    window_pattern: int = 0  # every so-manyth layer is of full attention, the others of sliding attention; 0: all full
     own_rotations: bool = False  # of layers of sliding attention
     layout: str = ""  # of the files, where it is not Llama's: "fused", "gpt_neox" or "gpt2"
     names: Mapping[str, str] = field(default_factory=dict)  # Llama's key -> its own
@@ -43,10 +43,12 @@ GEMMA3 = Family((), ATTENTION, "rms of 1 + weight", "each head", norms_after=Tru
                 soft_caps=("final_logit_softcapping",), own_rotations=True, names={"hidden_act": "hidden_activation"})  # fmt: skip
 FAMILIES = {
     "llama": Family((), ATTENTION),
-    "mistral": Family(),
+    "mistral": Family(window_pattern=NEVER_FULL),
+    "ministral": Family(window_pattern=NEVER_FULL),
     "qwen2": Family(QKV),
     "qwen3": Family((), ATTENTION, qk_norm="each head"),
     "olmo2": Family((), ATTENTION, qk_norm="all heads", norms_before=False, norms_after=True),
+    "olmo3": Family((), ATTENTION, qk_norm="all heads", norms_before=False, norms_after=True, window_pattern=4, own_rotations=True),
     "gemma2": GEMMA2,
     "gemma3_text": GEMMA3,
     "gemma3": GEMMA3,
@@ -55,7 +57,7 @@ FAMILIES = {
     "gpt2": Family((*ATTENTION, "up_proj", "down_proj"), (), "layer", gated=False, layout="gpt2", names={
         "rms_norm_eps": "layer_norm_epsilon", "hidden_act": "activation_function", "hidden_size": "n_embd",
         "num_attention_heads": "n_head", "num_hidden_layers": "n_layer"}),  # fmt: skip
-    "phi3": Family(layout="fused"),
+    "phi3": Family(window_pattern=NEVER_FULL, layout="fused"),
 }
 
 
@@ -69,6 +71,7 @@ class FamilySpec:
     hidden_size: int
     epsilon: float  # of every norm
     ropes: tuple[Mapping[str, object], ...]  # per layer: rope_type, rope_theta and what the type needs; none where learned
+    windows: tuple[int, ...]  # per layer: cells that a query sees at most, its own among them; 0: all
     longest: int
     biases: tuple[str, ...]
     tied_head: bool
@@ -215,6 +218,7 @@ def read_family_spec(folder: Path) -> FamilySpec:
         hidden_size=get("hidden_size"),
         epsilon=get("rms_norm_eps"),
         ropes=() if family.layout == "gpt2" else read_ropes(config, family, n_layers),
+        windows=tuple(get("sliding_window") or 0 if kind == "sliding_attention" else 0 for kind in kinds_of(config, family, n_layers)),
         longest=get("max_position_embeddings", 0),
         biases=(*family.biases, *more, *(MLP if get("mlp_bias") else ())),
         tied_head=get("tie_word_embeddings", family.layout == "gpt2"),
@@ -227,12 +231,19 @@ def read_family_spec(folder: Path) -> FamilySpec:
     )
 
 
+def kinds_of(config: Mapping, family: Family, n_layers: int) -> list[str]:
+    """The kind of attention of every layer."""
+    if not family.window_pattern:
+        return ["full_attention"] * n_layers
+    usual = ["sliding_attention" if (i + 1) % family.window_pattern else "full_attention" for i in range(n_layers)]
+    return config.get("layer_types") or usual
+
+
 def read_ropes(config: Mapping, family: Family, n_layers: int) -> tuple[dict[str, object], ...]:
     """transformers 5 writes rope_parameters, 4 rope_theta and rope_scaling, whose oldest name for the type is "type"."""
     if not family.own_rotations:
         return (read_rope(config),) * n_layers
-    usual = ["full_attention" if (i + 1) % family.window_pattern == 0 else "sliding_attention" for i in range(n_layers)]
-    kinds = config.get("layer_types") or usual
+    kinds = kinds_of(config, family, n_layers)
     if "rope_parameters" in config:
         return tuple(dict(config["rope_parameters"][kind]) for kind in kinds)
     local = {"rope_type": "default", "rope_theta": config["rope_local_base_freq"]}

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM, DynamicCache
-from transformers.masking_utils import eager_mask
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import eager_mask, sdpa_mask
 from transformers.models.gemma2.modeling_gemma2 import eager_attention_forward
 
 WINDOW = 16
@@ -49,21 +50,30 @@ class VRecorder:
         return np.concatenate(self.rows[index])
 
 
-def attend_eagerly(module, query, key, value, attention_mask, **settings):
-    """Of models with soft caps, which SDPA has not."""
-    mask = None if query.shape[2] == 1 else attention_mask
-    return eager_attention_forward(module, query, key, value, mask, **settings)
+def by_cells(attend):
+    """Attention in which a single query sees its layer's cache, or the last cells of it, whatever other layers hold."""
+
+    def attend_by_cells(module, query, key, value, attention_mask, sliding_window=None, **settings):
+        if query.shape[2] == 1:
+            attention_mask = None
+            if sliding_window:
+                key, value = key[:, :, -sliding_window:], value[:, :, -sliding_window:]
+        return attend(module, query, key, value, attention_mask, **settings)
+
+    return attend_by_cells
 
 
-AttentionInterface.register("eager_without_masks_of_one_query", attend_eagerly)
-AttentionMaskInterface.register("eager_without_masks_of_one_query", eager_mask)
+AttentionInterface.register("sdpa_by_cells", by_cells(sdpa_attention_forward))
+AttentionMaskInterface.register("sdpa_by_cells", sdpa_mask)
+AttentionInterface.register("eager_by_cells", by_cells(eager_attention_forward))  # with soft caps, which SDPA has not
+AttentionMaskInterface.register("eager_by_cells", eager_mask)
 
 
 def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
-    """A model in which a single query needs no mask, whatever each layer's cache holds: it sees all of it."""
+    """A model in which a single query needs no mask, whatever each layer's cache holds."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="eager")
     capped = getattr(model.config, "attn_logit_softcapping", None) and model.config.model_type == "gemma2"
-    model.set_attn_implementation("eager_without_masks_of_one_query" if capped else "sdpa")
+    model.set_attn_implementation("eager_by_cells" if capped else "sdpa_by_cells")
     return model.eval()
 
 

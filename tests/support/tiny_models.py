@@ -16,6 +16,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import Gemma2Config, Gemma2ForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig
 from transformers import GPT2Config, GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForCausalLM
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import MinistralConfig, MinistralForCausalLM, Olmo3Config, Olmo3ForCausalLM
 from transformers import Olmo2Config, Olmo2ForCausalLM, Phi3Config, Phi3ForCausalLM
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
@@ -160,12 +161,24 @@ def llama_linear_v4(folder: Path) -> Path:
 
 
 def mistral(folder: Path) -> Path:
-    """No sliding window, more query heads per KV head, weights stored as bfloat16, no BOS."""
+    """A sliding window that most rows outgrow, more query heads per KV head, weights stored as bfloat16, no BOS."""
     shape = COMMON | {"num_key_value_heads": 1}
-    config = MistralConfig(**shape, sliding_window=None, rope_parameters={"rope_type": "default", "rope_theta": 1e6})
+    config = MistralConfig(**shape, sliding_window=20, rope_parameters={"rope_type": "default", "rope_theta": 1e6})
     model = MistralForCausalLM(config)
     randomise(model)
     return save(folder, model.to(torch.bfloat16), [1, *range(140, 152)], bos_by_template=False)
+
+
+MIXED_LAYERS = ["sliding_attention", "sliding_attention", "full_attention", "sliding_attention", "full_attention"]
+
+
+def ministral(folder: Path) -> Path:
+    """Sliding windows in three of five layers, rotated like the others."""
+    rope = {"rope_type": "default", "rope_theta": 1e6}
+    config = MinistralConfig(**COMMON, head_dim=32, sliding_window=12, layer_types=MIXED_LAYERS, rope_parameters=rope)
+    model = MinistralForCausalLM(config)
+    randomise(model)
+    return save(folder, model, [1, *range(60, 72)], bos_by_template=True)
 
 
 def qwen2(folder: Path) -> Path:
@@ -196,7 +209,19 @@ def olmo2(folder: Path) -> Path:
     return save(folder, model, [1, *range(60, 72)], bos_by_template=False)
 
 
-GEMMA = COMMON | {"head_dim": 24, "sliding_window": 2048, "query_pre_attn_scalar": 40}
+def olmo3(folder: Path) -> Path:
+    """The same with sliding windows in three of five layers, of which the others are rotated by YaRN."""
+    rope = {
+        "full_attention": {"rope_type": "yarn", "rope_theta": 5e5, "factor": 4.0, "original_max_position_embeddings": 64},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 5e5},
+    }
+    shape = COMMON | {"sliding_window": 12, "layer_types": MIXED_LAYERS}
+    model = Olmo3ForCausalLM(Olmo3Config(**shape, rope_parameters=rope))
+    randomise(model)
+    return save(folder, model, [1, *range(60, 72)], bos_by_template=False)
+
+
+GEMMA = COMMON | {"head_dim": 24, "sliding_window": 20, "query_pre_attn_scalar": 40}
 
 
 def gemma2(folder: Path) -> Path:
@@ -213,8 +238,7 @@ def gemma3_text(folder: Path) -> Path:
         "full_attention": {"rope_type": "linear", "rope_theta": 1e6, "factor": 8.0},
         "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
     }
-    kinds = ["sliding_attention", "sliding_attention", "full_attention", "sliding_attention", "full_attention"]
-    config = Gemma3TextConfig(**GEMMA, rope_parameters=rope, layer_types=kinds, final_logit_softcapping=8.0)
+    config = Gemma3TextConfig(**GEMMA, rope_parameters=rope, layer_types=MIXED_LAYERS, final_logit_softcapping=8.0)
     model = Gemma3ForCausalLM(config)
     randomise(model)
     return save(folder, model, [1, *range(60, 72)], bos_by_template=True)
@@ -256,7 +280,7 @@ def llama_yarn(folder: Path) -> Path:
     return save(folder, model, [1, *range(60, 72)], bos_by_template=True)
 
 
-MAKERS = (llama, llama31, llama31_v4, llama_linear, llama_linear_v4, mistral, qwen2, qwen3, olmo2)
+MAKERS = (llama, llama31, llama31_v4, llama_linear, llama_linear_v4, mistral, ministral, qwen2, qwen3, olmo2, olmo3)
 MAKERS += (gemma2, gemma3_text, gpt_neox, gpt2, phi3, llama_yarn)
 FAMILIES: dict[str, Callable[[Path], Path]] = {maker.__name__: maker for maker in MAKERS}
 

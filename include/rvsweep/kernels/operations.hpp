@@ -53,7 +53,8 @@ struct AttentionBias {
   // Beside a mask in 16 bits, where some row counts columns [0, fed) several times:
   std::int64_t fed = 0;
   at::Tensor compound_rows = {};  // int64: these rows, perhaps repeated
-  at::Tensor ln_times = {};       // float32 [B, 1, T, 1], what their scores there rise by
+  at::Tensor ln_times = {};       // float32 [B, 1, T, 1 or fed], what their scores there rise by
+  std::int64_t window = 0;        // see Visibility, where there is no mask
 };
 
 /// aten_operations() fills every entry by libtorch and is the reference of the others; a device

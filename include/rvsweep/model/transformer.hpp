@@ -66,6 +66,9 @@ class Transformer {
 
  private:
   struct Pass;
+  std::size_t rotation_of(std::int64_t layer) const;  // index into inverse_frequencies_
+  std::vector<AttentionBias> attention_biases(const LayerVisibility& seen,
+                                              const QueryColumns& queries) const;
   at::Tensor norm(const at::Tensor& x, const Norm& norm) const;
   at::Tensor attention_half(const Pass& pass, std::int64_t layer, const at::Tensor& x) const;
   at::Tensor mlp_half(std::int64_t layer, const at::Tensor& x) const;

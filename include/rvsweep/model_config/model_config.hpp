@@ -49,7 +49,8 @@ struct ModelConfig {
   std::int64_t head_dim = 0;
   std::int64_t vocab_size = 0;
   std::int64_t max_positions = 0;
-  std::optional<std::int64_t> sliding_window;  // rows that would outgrow it are refused
+  std::optional<std::int64_t> sliding_window;  // cells that queries of local_layers see, their own
+                                               // among them
   NormKind norm = NormKind::rms;               // every norm's
   double norm_eps = 1e-6;
   bool norms_before = true;  // of what attention and MLP read
@@ -57,8 +58,8 @@ struct ModelConfig {
   QkNorm qk_norm = QkNorm::none;
   double initializer_range = 0.02;  // standard deviation of weights that are drawn
   RopeConfig rope;
-  std::optional<RopeConfig> local_rope;  // of local_layers
-  std::vector<bool> local_layers;        // empty: none
+  std::optional<RopeConfig> local_rope;  // of local_layers, where it is another
+  std::vector<bool> local_layers;        // of sliding attention; empty: none
   bool learned_positions = false;        // added to embeddings; nothing is rotated
   bool tied_head = false;                // the embedding serves as head
   Naming naming = Naming::llama;
@@ -73,7 +74,7 @@ struct ModelConfig {
   double query_scalar = 0;          // scores are divided by its root; 0: head_dim
   double attention_soft_cap = 0.0;  // of scores and of logits; 0: none
   double logit_soft_cap = 0.0;
-  double repetition_penalty = 1;  // that generation_config.json asks for
+  double repetition_penalty = 1;            // that generation_config.json asks for
   std::vector<std::int32_t> eos_token_ids;  // config.json and generation_config.json, sorted
   std::string eos_token;           // as tokenizer_config.json writes it; "" where it does not
   std::string description;         // for people: family and what is unusual about it
@@ -82,10 +83,9 @@ struct ModelConfig {
   std::int64_t kv_dim() const { return n_kv_heads * head_dim; }  // width of V: D in the docs
   std::int64_t group() const { return n_heads / n_kv_heads; }    // query heads per KV head
   double attention_scale() const;                                // of queries times keys
-  bool is_local(std::int64_t layer) const;                       // rotates by local_rope
-  std::int64_t rotary_dim() const;  // elements of a head that are rotated; even
-  /// The longest sequence a row may reach: positions, and the sliding window where there is one.
-  std::int64_t max_length() const;
+  bool is_local(std::int64_t layer) const;                       // of sliding attention
+  std::int64_t window(std::int64_t layer) const;  // sliding_window of such a layer; 0: none
+  std::int64_t rotary_dim() const;                // elements of a head that are rotated; even
 };
 
 /// Throws InputError of `where` when the embedding has no row for `token`.

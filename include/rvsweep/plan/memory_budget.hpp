@@ -42,7 +42,8 @@ struct BundleNeeds {
   double site_width = 0;            // elements a token of all (site, layer) that some arm patches
   double suffix_width = 0;  // of those that arms whose patches begin at one layer patch, at most
   std::int64_t first_layers = 0;  // at which the site patches of some arm begin
-  std::int64_t classes = 1;       // of layers, at most
+  // Of layers that rows see differently, at most, and where some see a sliding window alone:
+  std::int64_t classes = 1, window_classes = 1;
   bool patches_cache = false, compounds = false;
   std::int64_t mean_donors = 0;  // directions in which the mean control averages
 };

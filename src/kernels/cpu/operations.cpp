@@ -35,19 +35,19 @@ at::Tensor norm(const at::Tensor& x, const Norm& norm) {
 /// float32 in every dtype: [B, C] of one query, [B, 1, g*T, C] of several; none where causal.
 AttentionBias attention_bias(const Visibility& seen, const QueryColumns& queries,
                              std::int64_t group, const Placement&) {
-  if (seen.rows.empty()) return {};
+  if (seen.rows.empty()) return {.mask = {}, .window = seen.window};
   if (queries.queries > 1)
     return {aten::attention_bias(seen, queries, group, {at::kCPU, at::kFloat})
                 .mask.repeat({1, 1, group, 1})};
   constexpr float hidden = -std::numeric_limits<float>::infinity();
   const auto own = queries.column, C = queries.end();
-  const auto ln_times = static_cast<float>(std::log(static_cast<double>(own - seen.fed + 1)));
   const at::Tensor bias = at::zeros({std::ssize(seen.rows), C}, at::kFloat);
   auto* of_row = bias.data_ptr<float>();
   for (const RowVisibility& row : seen.rows) {
-    const auto first = std::min<std::int64_t>(row.first, own);
+    const auto first = std::min(first_seen(seen, row, own), own);
     std::fill(of_row, of_row + first, hidden);
-    if (row.compound && first < seen.fed) std::fill(of_row + first, of_row + seen.fed, ln_times);
+    for (std::int64_t c = first; row.compound && c < seen.fed; ++c)
+      of_row[c] = static_cast<float>(std::log(static_cast<double>(times_seen(seen, row, own, c))));
     if (row.frozen && seen.fed < own) std::fill(of_row + seen.fed, of_row + own, hidden);
     of_row += C;
   }
@@ -62,7 +62,7 @@ at::Tensor attention(const at::Tensor& q, const CacheCells& cells, const Attenti
     return aten::float32_attention(
         q, cells, bias.mask.defined() ? AttentionBias{bias.mask.narrow(2, 0, q.size(1))} : bias,
         scores);
-  if (!bias.mask.defined()) return aten::causal_attention(q, cells, scores.scale);
+  if (!bias.mask.defined()) return aten::causal_attention(q, cells, scores.scale, bias.window);
   return aten::stacked_attention(q, cells, bias.mask, scores.scale);
 }
 
