@@ -72,7 +72,7 @@ TEST(Transformer, LayersOfSlidingAttentionRotateByTheirOwn) {
   EXPECT_FALSE(at::equal(turn(0), turn(1)));
 }
 
-/// A window shows the last token what a prompt of so many tokens would, in a model of one layer.
+/// Tokens beyond the window see less in those layers, and keys differ in the layers above alone.
 TEST(Transformer, LayersOfSlidingAttentionSeeTheirWindow) {
   ModelConfig config = testing::tiny_config();
   const auto prompt = some_tokens(9, 1);

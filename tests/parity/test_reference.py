@@ -158,7 +158,8 @@ def logits_written_out(model: ExplicitModel, base, source, layers, entry, growth
     """Logits [len(path), vocab] of a kv_cache arm whose generated tokens are `path`.
 
     rerotate reads the donor at positions moved by n-m, which is the same as turning its keys afterwards; compound counts
-    each of the donor's cells t times, which is the same as repeating them; where a sliding window counts cells, they are.
+    each of the donor's cells t times, which is the same as repeating them, as is done where a sliding window counts
+    them.
     """
     cut = -1 if entry == "hold_last" else None
     cells = token_by_token(model, base[:cut])
@@ -208,8 +209,10 @@ def test_presets_are_the_notebooks_loop(model, folder, growth):
     base, source = prompts(folder, 20, 31)
     layers = [2, 3]
     with torch.no_grad():
-        read = lambda tokens: model(torch.tensor([tokens]), use_cache=True, past_key_values=DynamicCache()).past_key_values
-        source_kv, cells = read(source), list(read(base))
+        source_kv, base_kv = DynamicCache(), DynamicCache()  # of all cells, also where windows are sliding
+        for tokens, cache in ((source, source_kv), (base, base_kv)):
+            model(torch.tensor([tokens]), use_cache=True, past_key_values=cache)
+        cells = list(base_kv)
         cells = [(list(source_kv)[l] if l in layers else cell)[:2] for l, cell in enumerate(cells)]
         tokens, logits = list(base), []
         for _ in range(STEPS):

@@ -48,7 +48,8 @@ FAMILIES = {
     "qwen2": Family(QKV),
     "qwen3": Family((), ATTENTION, qk_norm="each head"),
     "olmo2": Family((), ATTENTION, qk_norm="all heads", norms_before=False, norms_after=True),
-    "olmo3": Family((), ATTENTION, qk_norm="all heads", norms_before=False, norms_after=True, window_pattern=4, own_rotations=True),
+    "olmo3": Family((), ATTENTION, qk_norm="all heads", norms_before=False, norms_after=True, window_pattern=4,
+                    own_rotations=True),  # fmt: skip
     "gemma2": GEMMA2,
     "gemma3_text": GEMMA3,
     "gemma3": GEMMA3,
@@ -218,7 +219,7 @@ def read_family_spec(folder: Path) -> FamilySpec:
         hidden_size=get("hidden_size"),
         epsilon=get("rms_norm_eps"),
         ropes=() if family.layout == "gpt2" else read_ropes(config, family, n_layers),
-        windows=tuple(get("sliding_window") or 0 if kind == "sliding_attention" else 0 for kind in kinds_of(config, family, n_layers)),
+        windows=read_windows(config, family, n_layers),
         longest=get("max_position_embeddings", 0),
         biases=(*family.biases, *more, *(MLP if get("mlp_bias") else ())),
         tied_head=get("tie_word_embeddings", family.layout == "gpt2"),
@@ -237,6 +238,11 @@ def kinds_of(config: Mapping, family: Family, n_layers: int) -> list[str]:
         return ["full_attention"] * n_layers
     usual = ["sliding_attention" if (i + 1) % family.window_pattern else "full_attention" for i in range(n_layers)]
     return config.get("layer_types") or usual
+
+
+def read_windows(config: Mapping, family: Family, n_layers: int) -> tuple[int, ...]:
+    size = config.get("sliding_window") or 0
+    return tuple(size if kind == "sliding_attention" else 0 for kind in kinds_of(config, family, n_layers))
 
 
 def read_ropes(config: Mapping, family: Family, n_layers: int) -> tuple[dict[str, object], ...]:
