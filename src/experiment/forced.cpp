@@ -188,9 +188,9 @@ Comparison plan_comparison(const Bundle& bundle, const std::vector<Generated>& g
 /// The contexts as unpatched rows: what rows are compared with.
 struct Unpatched {
   RowBatch batch;
-  KvCache cache;
-  std::vector<std::int64_t> slots;
-  std::vector<Generated> greedy;  // of every context
+  KvCache cache = {};
+  std::vector<std::int64_t> slots = {};
+  std::vector<Generated> greedy = {};  // of every context
 };
 
 Unpatched run_unpatched(const PreparedBundle& prepared) {

@@ -53,16 +53,15 @@ at::Tensor visible_mask(const Visibility& seen, const QueryColumns& queries,
                         const Placement& placement) {
   const auto C = queries.end(), B = std::ssize(seen.rows);
   const auto limits = seen.window == 0 ? 1 : queries.queries;  // of the queries of a row
-  std::vector<std::int64_t> firsts, ends;  // a query sees [first, end) and its own column
+  std::vector<std::int64_t> seen_cells;  // of a row: [first, end) beside each query's own column
   for (const RowVisibility& row : seen.rows) {
     for (std::int64_t t = 0; t < limits; ++t)
-      firsts.push_back(first_seen(seen, row, queries.column + t));
-    ends.push_back(row.frozen ? seen.fed : C);
+      seen_cells.push_back(first_seen(seen, row, queries.column + t));
+    seen_cells.push_back(row.frozen ? seen.fed : C);
   }
-  const auto on_device = [&](const std::vector<std::int64_t>& of_queries) {
-    return at::tensor(of_queries, at::kLong).to(placement.device).view({B, 1, -1, 1});
-  };
-  const at::Tensor first = on_device(firsts), end = on_device(ends);
+  const at::Tensor on_device =
+      at::tensor(seen_cells, at::kLong).to(placement.device).view({B, 1, limits + 1, 1});
+  const at::Tensor first = on_device.narrow(2, 0, limits), end = on_device.narrow(2, limits, 1);
   const at::Tensor cell = at::arange(C, first.options());
   const at::Tensor own = cell.narrow(0, queries.column, queries.queries).unsqueeze(1);  // [T, 1]
   const at::Tensor outside = (cell < first).logical_or_(cell >= end);  // [B, 1, limits, C]

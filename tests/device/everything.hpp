@@ -20,6 +20,7 @@ inline std::vector<std::string> all_arms() {
           "resid_pre layers=2 decode=persist op=add scale=2",
           "resid_pre layers=2 op=add scale=0.5n",
           "resid_pre layers=2 op=project_out",
+          "mlp_out layers=2 alpha=0.5 mix=spherical",
           "resid_post layers=3 decode=persist window_policy=shrink",
           "v_proj layers=1 direction=base_to_source",
           "kv_cache layers=1:3",
@@ -40,19 +41,26 @@ inline std::vector<std::string> all_arms() {
           "preset:notebook_c_v2 layers=2:4"};
 }
 
-/// All arms in one bundle, then a cache and a site patched by every derived donor, by the row's
-/// own state and by another pair's prompt.
+/// All arms in one bundle with every read-out, then a cache and a site patched by every derived
+/// donor, by the row's own state and by another pair's prompt.
 inline Study study_of_everything() {
   Study study(all_arms());
+  ReadoutsConfig& readouts = study.config.readouts;
+  readouts.spectra_sites = {Site::resid_pre, Site::k};
+  readouts.attention = {"0:100%", "test"};
+  study.settings.readouts = readouts;
+  study.settings.attention_layers = {0, 1, 2, 3};
   Bundle& bundle = study.bundle;
   bundle.contexts.push_back({PromptIndex(2), some_tokens(30, 5), "other text", true});
   bundle.derived = {{Derivation::gaussian, 1, 23, 0, "pair"},
                     {Derivation::shuffled, 1, 23, 22, "pair"},
                     {Derivation::zero, -1, 23},
-                    {Derivation::mean, -1, 23}};
+                    {Derivation::mean, -1, 23},
+                    {Derivation::last_row, 1, 23, 22}};
   const auto n_contexts = static_cast<std::int32_t>(std::ssize(bundle.contexts));
-  for (const std::int32_t arm : {3, 15})  // v_proj, kv_cache
-    for (std::int32_t donor = 0; donor < n_contexts + 4; ++donor)
+  const auto n_donors = n_contexts + static_cast<std::int32_t>(std::ssize(bundle.derived));
+  for (const std::int32_t arm : {3, 16})  // v_proj, kv_cache
+    for (std::int32_t donor = 0; donor < n_donors; ++donor)
       if (donor != 1) {
         study.add_row(arm, 0, 1);
         bundle.rows.back().donors = {{donor}};

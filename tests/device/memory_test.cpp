@@ -29,6 +29,14 @@ ModelConfig model(std::int64_t n_layers, std::int64_t vocabulary = 128) {
   return config;
 }
 
+/// Every other layer has a sliding window.
+ModelConfig windowed_model() {
+  ModelConfig config = model(4);
+  config.sliding_window = 24;
+  config.local_layers = {true, false, true, false};
+  return config;
+}
+
 /// A bundle whose rows repeat `arms`; the phase that is to need most of its memory.
 struct Case {
   std::string phase;
@@ -42,7 +50,8 @@ struct Case {
 
 std::vector<Case> cases() {
   const ReadoutsConfig forced{.forced = true}, trace{.step_trace = true}, again{.reencode = true},
-      logprob{.prompt_logprob = true};
+      logprob{.prompt_logprob = true}, sites{.spectra_sites = {Site::resid_pre, Site::k}},
+      attention{.attention = {"0:100%", "test"}};
   const std::vector<std::string> mixed{"base", "source", "v_proj layers=1 decode=persist",
                                        "kv_cache layers=1:2"},
       site{"v_proj layers=1"}, anywhere{"v_proj layers=1 positions=all"},
@@ -54,6 +63,9 @@ std::vector<Case> cases() {
           {"patches", model(4), site, {8, 96, 48}, 8},
           {"patches", model(4), anywhere, {8, 96, 48}, 8},
           {"patches", model(1), cache, {8, 96, 48}, 8},
+          {"patches", model(4), site, {8, 32, 48}, 8, sites},
+          {"patches", windowed_model(), anywhere, {8, 96, 48}, 8},
+          {"decoding", model(4), mixed, {8, 256, 32, 8, 8}, 4, attention},
           {"decoding", model(4, 4096), mixed, {8, 64, 32, 8, 8}, 16},
           {"decoding", model(4, 4096), mixed, {8, 64, 32, 8, 8}, 16, {}, {.top_p = 0.9}},
           {"decoding", model(4, 4096), mixed, {64, 64, 32, 8, 8}, 16, {}, {.temperature = 0}},
@@ -83,6 +95,7 @@ Study study_of(const Case& of, const Placement& placement) {
   config.readouts = of.readouts;
   config.readouts.logit_lens = {"none", "test"};
   study.settings.logit_lens_layers = {};
+  study.settings.attention_layers = attention_layers(of.readouts, of.config.n_layers);
   study.settings.generation = config.generation;
   study.settings.readouts = config.readouts;
   std::vector<ConfigValue> lines;

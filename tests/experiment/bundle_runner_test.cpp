@@ -476,15 +476,18 @@ TEST(BundleRunner, EveryWindowIsMeasuredAsIfItWereTheSweeps) {
         EXPECT_NEAR(of_prompts[at], raw[i * 4 + layer], 1e-5);
         const double expected_corrected = corrected[i * 4 + layer];
         EXPECT_EQ(std::isnan(of_prompts[at + 2]), std::isnan(expected_corrected));
-        if (!std::isnan(expected_corrected))
+        if (!std::isnan(expected_corrected)) {
           EXPECT_NEAR(of_prompts[at + 2] / expected_corrected, 1, 1e-5);
+        }
       }
     for (std::size_t r = 0; r < 2; ++r) {
       const auto prompt = item(result, columns::window_pr_prompt, r);
       const auto generated = item(result, columns::window_pr_generated, r);
       const auto at = [&](std::size_t layer) { return (k * 4 + layer) * 3 + 1; };  // centred
       const double expected_r_v = column(expected.rows, columns::r_v_prompt_centred)[r];
-      if (k < 2) EXPECT_NEAR(prompt[at(3)] / prompt[at(1)], expected_r_v, 1e-5);
+      if (k < 2) {
+        EXPECT_NEAR(prompt[at(3)] / prompt[at(1)], expected_r_v, 1e-5);
+      }
       EXPECT_EQ(std::isnan(generated[at(0)]), k == 2);
     }
   }

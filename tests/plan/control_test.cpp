@@ -177,8 +177,9 @@ TEST(Controls, RandomLayersAreAsManyAndNeverTheSame) {
     for (const Arm& arm : controls({"kv_cache layers=" + layers}, {asked})) {
       EXPECT_EQ(arm.control_of, layers);
       sets.push_back(arm.refusal.empty() ? format_layers(arm.patches[0].layers) : "");
-      if (arm.refusal.empty())
+      if (arm.refusal.empty()) {
         EXPECT_EQ(arm.patches[0].layers.size(), parse_layer_sets(layers, 8)[0].size());
+      }
     }
     return sets;
   };

@@ -47,8 +47,9 @@ TEST(Directions, AreFittedOnHalfOfThePairsAndTestedOnTheOthers) {
   for (const PlannedRow& row : plan.rows) {
     const bool is_fitted = lengths.contains(20 + static_cast<std::size_t>(row.pair.value));
     EXPECT_EQ(plan.refusal(row) != "", row.arm.value == 1 && is_fitted);
-    if (row.refusal != 0)
+    if (row.refusal != 0) {
       EXPECT_TRUE(says(plan.refusal(row), {"fitted on", "mean_difference:rec-a-base"}));
+    }
   }
 }
 

@@ -70,7 +70,9 @@ TEST(RowsAtOnce, TakeASixteenthOfAGpuAndAtLeastOne) {
     EXPECT_GE(rows, std::max<std::int64_t>(before, 1));
     EXPECT_EQ(canonical_rows(rows), rows);
     const BundleMemory of_pass = bundle_memory(needs, {rows, 512, 0, rows, rows}, 0);
-    if (rows > 1) EXPECT_LE(of_pass.temporaries, memory / 16);
+    if (rows > 1) {
+      EXPECT_LE(of_pass.temporaries, memory / 16);
+    }
     before = rows;
   }
   EXPECT_EQ(rows_at_once(needs, 512, 1e9), 1);

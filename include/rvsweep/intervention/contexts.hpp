@@ -22,8 +22,8 @@ struct CacheSlot {
 /// A prompt's slot is its index in the bundle; derived donors come after the bundle's padded number
 /// of prompts.
 struct ContextState {
-  KvCache cache;                        // [n_layers, rows, n_kv_heads, columns, head_dim]
-  std::vector<CacheSlot> slots;         // a row each, or one after the other in one row
+  KvCache cache = {};                   // [n_layers, rows, n_kv_heads, columns, head_dim]
+  std::vector<CacheSlot> slots = {};    // a row each, or one after the other in one row
   std::int64_t columns = 0;             // T, into which the rows' prompts are aligned at their ends
   std::vector<SiteCapture> sites = {};  // last tokens at every (site, layer) that some row patches
   std::vector<SiteCapture> streams = {};   // resid_pre of the prompts' last tokens, where the site

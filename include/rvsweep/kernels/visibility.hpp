@@ -19,7 +19,7 @@ struct RowVisibility {
 struct Visibility {
   std::int64_t fed = 0;  // column of the first token fed after the prompts
   /// [B]; none where every query sees all columns up to its own, the first query's being 0.
-  std::vector<RowVisibility> rows;
+  std::vector<RowVisibility> rows = {};
   /// Of all those cells, each as often as it counts, a query sees the last so many, its own among
   /// them; 0: all. Copies of [first, fed) stand before the cells fed, as concatenation has them.
   std::int64_t window = 0;

@@ -30,13 +30,13 @@ struct ReadoutsConfig {
   bool keywords = true;
   bool first_token = true;  // logits that the first token is drawn from
   bool reencode = false;
-  std::vector<Site> spectra_sites;   // beside V
-  bool prompt_logprob = false;       // of every token of the prompts
-  bool copying = false;              // and repetition
-  std::string families = "builtin";  // or the path of a file, see text/regex_families.hpp
-  bool forced = false;               // logits along the prompts' greedy continuations
-  bool step_trace = false;           // PR of the sliding window, step by step
-  bool malformed = false;            // texts whose bytes are no UTF-8
+  std::vector<Site> spectra_sites = {};  // beside V
+  bool prompt_logprob = false;           // of every token of the prompts
+  bool copying = false;                  // and repetition
+  std::string families = "builtin";      // or the path of a file, see text/regex_families.hpp
+  bool forced = false;                   // logits along the prompts' greedy continuations
+  bool step_trace = false;               // PR of the sliding window, step by step
+  bool malformed = false;                // texts whose bytes are no UTF-8
   ConfigValue logit_lens = {"none", "default"};  // layers whose residual stream is unembedded
   ConfigValue attention = {"none", "default"};   // layers whose attention is measured
 };
