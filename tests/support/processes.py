@@ -131,7 +131,10 @@ def outside_run(path: Path) -> dict[str, object]:
             if name == "run" or name.startswith("run/"):
                 return
             for key, value in node.attrs.items():
-                content[f"{name}@{key}"] = (getattr(value, "dtype", type(value)), np.asarray(value).tolist())
+                if key == "DIMENSION_LIST":  # of addresses in the file
+                    content[f"{name}@{key}"] = [[file[scale].name for scale in scales] for scales in value]
+                elif key != "REFERENCE_LIST":  # the same the other way round
+                    content[f"{name}@{key}"] = (getattr(value, "dtype", type(value)), np.asarray(value).tolist())
             if isinstance(node, h5py.Dataset):
                 content[name] = (str(node.dtype), node.shape, _bits(node))
 
