@@ -168,19 +168,19 @@ double prompt_logprob(const BundleNeeds& needs, std::int64_t T) {
   return vocabulary(needs, columns) * (needs.element + 16);
 }
 
-/// Of one layer at step 0: queries and keys in float32, scores, weights and what they are summed
-/// by.
+/// Of one layer at step 0: queries and keys in float32 beside scores; then scores, weights and what
+/// they are summed by.
 double attention(const BundleNeeds& needs, double rows, std::int64_t T) {
   const ModelConfig& m = needs.model;
   const auto layers =
       static_cast<double>(attention_layers(needs.readouts, needs.model.n_layers).size());
   if (layers == 0) return 0;
+  const auto nh = static_cast<double>(m.n_heads), nkv = static_cast<double>(m.n_kv_heads);
+  const auto Q = nh * static_cast<double>(m.head_dim), D = static_cast<double>(m.kv_dim());
   const auto cells = static_cast<double>(T + 1);
-  const auto Q = static_cast<double>(m.n_heads * m.head_dim), D = static_cast<double>(m.kv_dim());
-  const double in_float32 = needs.element < 4 ? 4 * (Q + cells * D) : 4 * cells * D;
-  const double of_head =
-      4 * cells * (3 * static_cast<double>(m.n_heads) + 4 * static_cast<double>(m.n_kv_heads));
-  return rows * (needs.element * Q * layers + in_float32 + of_head);
+  const double scoring = cells * (D + nh) + (needs.element < 4 ? Q : 0);
+  const double summing = cells * (3 * nh + 4 * nkv);
+  return rows * (needs.element * Q * layers + 4 * std::max(scoring, summing));
 }
 
 double decoding(const BundleNeeds& needs, double rows, std::int64_t T, bool samples) {

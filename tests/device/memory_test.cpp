@@ -65,7 +65,7 @@ std::vector<Case> cases() {
           {"patches", model(1), cache, {8, 96, 48}, 8},
           {"patches", model(4), site, {8, 32, 48}, 8, sites},
           {"patches", windowed_model(), anywhere, {8, 96, 48}, 8},
-          {"decoding", model(4), mixed, {8, 256, 32, 8, 8}, 4, attention},
+          {"decoding", model(4), mixed, {8, 256, 192, 8, 8}, 4, attention},
           {"decoding", model(4, 4096), mixed, {8, 64, 32, 8, 8}, 16},
           {"decoding", model(4, 4096), mixed, {8, 64, 32, 8, 8}, 16, {}, {.top_p = 0.9}},
           {"decoding", model(4, 4096), mixed, {64, 64, 32, 8, 8}, 16, {}, {.temperature = 0}},
