@@ -209,7 +209,7 @@ ONE = Size(seeds=(1,), n_arms=40, n_joint=10, n_controls=14, n_pairs=4, max_new_
 SIZES = {"llama": TINY, "llama31": ONE, "mistral": ONE, "qwen2": replace(ONE, seeds=(2,)), "demo": DEMO, "qwen3": TINY}
 SIZES |= dict.fromkeys(("olmo2", "gemma2", "gemma3_text", "gpt_neox", "gpt2", "phi3", "llama_yarn"), ONE)
 SIZES |= dict.fromkeys(("ministral", "olmo3"), replace(ONE, seeds=(2,)))
-LONG = ("llama", 9)  # some prompts are too long to be padded
+LONG = ("llama", 10)  # some prompts are too long to be padded
 LONGER = 560  # tokens of these
 JOBS = [*((model, seed) for model, size in SIZES.items() for seed in size.seeds), LONG]
 
