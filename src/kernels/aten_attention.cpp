@@ -12,18 +12,15 @@
 #include <limits>
 #include <vector>
 
+#include "rvsweep/core/attention_blocks.hpp"
 #include "rvsweep/core/error.hpp"
 
 namespace rvsweep::aten {
 namespace {
 
-/// Rows whose attention is computed by attend_in_float32 at once. A batch of fewer than so many of
-/// them is filled up: cuBLAS may choose another product for another number of rows.
-constexpr std::int64_t float32_rows = 8;
-/// Its largest transient, in elements.
-constexpr std::int64_t float32_scores = 1 << 24;
-/// Queries of causal attention that share the mask of their windows.
-constexpr std::int64_t windowed_queries = 512;
+using attention_blocks::float32_rows;
+using attention_blocks::float32_scores;
+using attention_blocks::windowed_queries;
 
 /// q [B, T, nh, hd] -> [B, nkv, g*T, hd], so that K and V are read as they lie in the cache.
 at::Tensor stack_groups(const at::Tensor& q, std::int64_t n_kv_heads) {

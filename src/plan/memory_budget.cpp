@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "rvsweep/core/attention_blocks.hpp"
 #include "rvsweep/model_config/parameters.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
 #include "rvsweep/plan/result_schema.hpp"
@@ -60,7 +61,7 @@ double masks(const BundleNeeds& needs, const Fed& fed) {
   const std::int64_t window = needs.model.sliding_window.value_or(fed.columns);
   const bool outgrown = window < fed.columns || (fed.compounds && needs.model.sliding_window);
   if (fed.causal) {  // of a block of queries and its window
-    constexpr std::int64_t block = 512;
+    constexpr std::int64_t block = attention_blocks::windowed_queries;
     return outgrown ? needs.element * static_cast<double>(block * (block + window)) : 0;
   }
   const std::int64_t padded = (fed.columns + 63) / 64 * 64;
@@ -73,13 +74,13 @@ double masks(const BundleNeeds& needs, const Fed& fed) {
   return cells * (needs.gpu ? needs.element : fed.queries > 1 ? 4 * group : 4);
 }
 
-/// Where attention is computed in float32, 8 rows and 16 million scores at a time: with a soft cap,
-/// and on a GPU for rows with growth=compound in 16 bits, whose ln t a mask of that dtype would
-/// round.
+/// Where attention is computed in float32, some rows and scores at a time: with a soft cap, and on
+/// a GPU for rows with growth=compound in 16 bits, whose ln t a mask of that dtype would round.
 double float32_attention(const BundleNeeds& needs, const Fed& fed) {
   const bool exact_growth = needs.gpu && needs.element < 4 && fed.compounds;
   if (needs.model.attention_soft_cap == 0 && !exact_growth) return 0;
-  constexpr double rows = 8, most_scores = 1 << 24;
+  constexpr double rows = attention_blocks::float32_rows,
+                   most_scores = attention_blocks::float32_scores;
   const auto nh = static_cast<double>(needs.model.n_heads);
   const auto Q = nh * static_cast<double>(needs.model.head_dim);
   const auto D = static_cast<double>(needs.model.kv_dim());

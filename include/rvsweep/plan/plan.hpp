@@ -129,9 +129,9 @@ std::size_t place_of(std::int64_t number, const std::vector<Place>& places) {
 }
 
 /// Rows lie pair by pair, arm by arm, sample by sample, those of arms that a pair is asked for
-/// (arms_of_pairs.hpp); that order is /rows'. Bundles, and with
-/// them segments, name prompts and rows by number: the place, unless the plan extends another. Then
-/// the items that the other had keep their numbers and new ones count on in plan order.
+/// (arms_of_pairs.hpp); that order is /rows'. Bundles, and with them segments, name prompts and
+/// rows by number: the place, unless the plan extends another. Then the items that the other had
+/// keep their numbers and new ones count on in plan order.
 struct Plan {
   std::vector<PlannedPrompt> prompts;
   TextStore prompt_ids;
