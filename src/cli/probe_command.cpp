@@ -99,10 +99,10 @@ int probe_command(const Arguments& arguments) {
   if (tokens.empty()) throw InputError("--text", "is empty", "give a text");
   for (const std::int32_t token : tokens) check_token(token, config, "--text");
   if (std::ssize(tokens) > config.max_positions)
-    throw InputError("--text",
-                     "has " + std::to_string(tokens.size()) + " tokens, the model has " +
-                         std::to_string(config.max_positions) + " positions",
-                     "give a shorter text");
+    throw InputError(
+        "--text",
+        "has " + std::to_string(tokens.size()) + " tokens, the model has " + positions_text(config),
+        "give a shorter text");
   const std::string device = resolve_device((*options)["device"].as<std::string>());
   const std::string dtype = resolve_dtype((*options)["dtype"].as<std::string>(), device);
   std::optional<std::uint64_t> seed;

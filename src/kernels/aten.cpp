@@ -25,7 +25,8 @@ at::Tensor norm(const at::Tensor& x, const Norm& norm) {
 void rotate_and_write(const at::Tensor& qkv, const Rotation& rotation, const CacheCells& cells) {
   const auto nkv = cells.keys.size(1), nh = qkv.size(2) - 2 * nkv, T = qkv.size(1);
   const at::Tensor rotated = qkv.narrow(2, 0, nh + nkv);
-  rotated.copy_(rotate(rotated, {rotation.cos.unsqueeze(2), rotation.sin.unsqueeze(2)}));
+  rotated.copy_(
+      rotate(rotated, {rotation.cos.unsqueeze(2), rotation.sin.unsqueeze(2), rotation.in_float32}));
   const auto write = [&](std::int64_t first_head, const at::Tensor& to) {
     to.narrow(2, to.size(2) - T, T).copy_(qkv.narrow(2, first_head, nkv).transpose(1, 2));
   };

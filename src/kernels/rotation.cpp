@@ -7,6 +7,8 @@
 namespace rvsweep {
 
 at::Tensor rotate(const at::Tensor& x, const Rotation& rotation) {
+  if (rotation.in_float32 && x.scalar_type() != at::kFloat)
+    return rotate(x.to(at::kFloat), rotation).to(x.scalar_type());
   const auto half = rotation.cos.size(-1), rest = x.size(-1) - 2 * half;
   const at::Tensor cos = rotation.cos.to(x.scalar_type());
   const at::Tensor sin = rotation.sin.to(x.scalar_type());

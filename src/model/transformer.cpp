@@ -54,7 +54,14 @@ Transformer::Transformer(ModelConfig config, Weights weights, const Placement& p
 }
 
 Rotation Transformer::turn(std::int64_t layer, const at::Tensor& positions) const {
-  return rotation_at(positions, inverse_frequencies_[rotation_of(layer)]);
+  const std::size_t which = rotation_of(layer);
+  Rotation rotation = rotation_at(positions, inverse_frequencies_[which]);
+  rotation.in_float32 = rope(which).in_float32;
+  return rotation;
+}
+
+const RopeConfig& Transformer::rope(std::size_t rotation) const {
+  return rotation == 0 ? config_.rope : *config_.local_rope;
 }
 
 std::size_t Transformer::rotation_of(std::int64_t layer) const {
@@ -123,14 +130,18 @@ at::Tensor Transformer::mlp_half(std::int64_t layer, const at::Tensor& x) const 
                                         {config_.activation, config_.gated_mlp});
 }
 
-/// Adds what a half gives, x times `matrix`, normed where `out_norm` is there, to the stream
-/// [B, T, H].
+/// What a half adds to the stream, [B, T, H]: x times `matrix`, normed where `out_norm` is there.
+at::Tensor Transformer::output(const Pass& pass, Site site, std::int64_t layer, const at::Tensor& x,
+                               const Matrix& matrix, const Norm& out_norm) const {
+  return pass.at_stream_site(site, layer, norm(operations_->product(x, matrix), out_norm));
+}
+
 void Transformer::add_output(const Pass& pass, Site site, std::int64_t layer, const at::Tensor& x,
-                             const Matrix& matrix, const Norm& out_norm, at::Tensor& stream) const {
+                             const Matrix& matrix, const Norm& out_norm, at::Tensor& sum) const {
   if (out_norm.weight.defined() || has_edits(pass.input.edits, pass.input.captures, site, layer))
-    stream.add_(pass.at_stream_site(site, layer, norm(operations_->product(x, matrix), out_norm)));
+    sum.add_(output(pass, site, layer, x, matrix, out_norm));
   else
-    operations_->add_product(x, matrix, stream);
+    operations_->add_product(x, matrix, sum);
 }
 
 /// By layer. Layers of one class share theirs where nothing lies beyond a window: no column, nor
@@ -164,8 +175,8 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
   Pass pass{input, cache, attention_biases(*input.seen, queries)};
   for (std::size_t i = 0; i < inverse_frequencies_.size(); ++i) {
     Rotation rotation = rotation_at(input.positions, inverse_frequencies_[i]);
-    const double scale = (i == 0 ? config_.rope : *config_.local_rope).scale;
-    if (scale != 1) {
+    rotation.in_float32 = rope(i).in_float32;
+    if (const double scale = rope(i).scale; scale != 1) {
       rotation.cos.mul_(scale);
       rotation.sin.mul_(scale);
     }
@@ -181,10 +192,18 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
     stream = pass.at_stream_site(Site::resid_pre, layer, stream);
     const at::Tensor z = attention_half(pass, layer, norm(stream, w.input_norm));
     if (!z.defined()) return {};
-    const at::Tensor beside = config_.parallel_residual ? norm(stream, w.mlp_norm) : at::Tensor();
-    add_output(pass, Site::attn_out, layer, z, w.o, w.attention_out_norm, stream);
-    const at::Tensor gated = mlp_half(layer, beside.defined() ? beside : norm(stream, w.mlp_norm));
-    add_output(pass, Site::mlp_out, layer, gated, w.down, w.mlp_out_norm, stream);
+    const auto add_mlp = [&](at::Tensor& sum) {
+      const at::Tensor gated = mlp_half(layer, norm(stream, w.mlp_norm));
+      add_output(pass, Site::mlp_out, layer, gated, w.down, w.mlp_out_norm, sum);
+    };
+    if (config_.parallel_residual) {  // in transformers' order: the stream is rounded once
+      at::Tensor halves = output(pass, Site::attn_out, layer, z, w.o, w.attention_out_norm);
+      add_mlp(halves);
+      stream.add_(halves);
+    } else {
+      add_output(pass, Site::attn_out, layer, z, w.o, w.attention_out_norm, stream);
+      add_mlp(stream);
+    }
     stream = pass.at_stream_site(Site::resid_post, layer, stream);
   }
   if (input.outputs == Outputs::none) return {};

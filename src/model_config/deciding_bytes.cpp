@@ -18,9 +18,9 @@ std::string deciding_bytes(const ModelConfig& config) {
   const auto put_all = [&](const auto&... member) { (wire::put(bytes, member), ...); };
   const auto put_rope = [&](const RopeConfig& one) {
     const auto& [type, theta, factor, low, high, original, beta_fast, beta_slow, truncate, divisors,
-                 scale, share] = one;
+                 scale, share, in_float32] = one;
     put_all(type, theta, factor, low, high, original, beta_fast, beta_slow, truncate, divisors,
-            scale, share);
+            scale, share, in_float32);
   };
   // Of repetition_penalty a note alone is made.
   put_all(model_type, n_layers, hidden, intermediate, n_heads, n_kv_heads, head_dim, vocab,

@@ -34,6 +34,7 @@ Family olmo2() {
           .norm = NormKind::rms_float,
           .norms_before = false,
           .norms_after = true,
+          .rotates_in_float32 = true,
           .defaults = {{"rms_norm_eps", 1e-5}}};
 }
 

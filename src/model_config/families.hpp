@@ -37,6 +37,7 @@ struct Family {
   bool gated_mlp = true;
   bool scaled_embedding = false;       // by the root of hidden_size
   bool learned_positions = false;      // in place of rotation
+  bool rotates_in_float32 = false;     // RopeConfig::in_float32
   std::set<std::string> honours = {};  // keys that have an effect in some families only
   nlohmann::json defaults = nlohmann::json::object();  // of keys that config.json may lack
   nlohmann::json aliases = nlohmann::json::object();   // its own name of a key -> Llama's

@@ -233,6 +233,13 @@ std::int64_t ModelConfig::rotary_dim() const {
                            : static_cast<std::int64_t>(static_cast<double>(head_dim) * rope.share);
 }
 
+std::string positions_text(const ModelConfig& model) {
+  const bool original = model.rope.type == RopeType::longrope;
+  return std::to_string(model.max_positions) +
+         (original ? " positions (LongRoPE's original context: long_factor is not computed)"
+                   : " positions");
+}
+
 void check_token(std::int32_t token, const ModelConfig& model, const std::string& where) {
   if (token >= model.vocab_size)
     throw InputError(where,

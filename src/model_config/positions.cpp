@@ -158,6 +158,8 @@ void read_positions(const JsonPlace& config, const Family& family, ModelConfig& 
   } else {
     m.rope = read_rope(config, family);
   }
+  m.rope.in_float32 = family.rotates_in_float32;
+  if (m.local_rope) m.local_rope->in_float32 = family.rotates_in_float32;
   const std::int64_t rotated = m.rotary_dim();
   if (rotated < 2 || rotated > m.head_dim || rotated % 2 != 0)
     throw InputError(config.where(),

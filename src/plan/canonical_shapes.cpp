@@ -7,15 +7,15 @@
 namespace rvsweep {
 namespace {
 
-constexpr std::int64_t longest_short = 512;                // columns
-constexpr std::int64_t kv_budget = std::int64_t{4} << 30;  // bytes
+constexpr std::int64_t few_tokens = 128, longest_short = 512;  // columns
+constexpr std::int64_t kv_budget = std::int64_t{4} << 30;      // bytes
 
 std::int64_t round_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
 
 }  // namespace
 
 std::int64_t canonical_length(std::int64_t n) {
-  if (n <= 128) return round_up(n < 1 ? 1 : n, 8);
+  if (n <= few_tokens) return round_up(n < 1 ? 1 : n, 8);
   if (!are_long(n)) return round_up(n, 32);
   std::int64_t power = longest_short;
   while (power * 2 < n) power *= 2;
@@ -31,6 +31,10 @@ std::int64_t canonical_rows(std::int64_t n) {
   while (power * 2 <= n) power *= 2;
   if (n == power) return power;
   return n <= power + power / 2 ? power + power / 2 : power * 2;
+}
+
+std::int64_t padded_prompts(std::int64_t n, std::int64_t columns) {
+  return columns > few_tokens ? n : canonical_rows(n);
 }
 
 std::int64_t padded_rows(std::int64_t n, std::int64_t columns) {

@@ -13,9 +13,11 @@
 namespace rvsweep {
 namespace {
 
-constexpr double rank_overhead = 1.5e9;       // libraries, plan, buffers
+constexpr double program = 0.25e9;            // libraries and code of a rank on cores
+constexpr double program_beside_gpu = 1.5e9;  // CUDA's libraries, plan, buffers
+constexpr double rank_reserve = 0.25e9;       // of a node's memory: plan, texts, buffers
 constexpr double gpu_reserve = 2e9;           // CUDA's context, workspaces, of sorting too
-constexpr double gpu_fragments = 0.05;        // of a bundle's tensors
+constexpr double fragments = 0.05;            // of a bundle's tensors
 constexpr double share_of_a_pass = 1.0 / 16;  // of a GPU's memory
 
 using Sites = std::set<std::pair<Site, std::int64_t>>;  // with their layers
@@ -368,20 +370,24 @@ std::int64_t rows_at_once(const BundleNeeds& needs, std::int64_t prompt_length,
   return rows;
 }
 
-double MemoryBudget::gpu_overhead() const { return gpu_reserve + gpu_fragments * bundle.total(); }
+double MemoryBudget::cores_overhead() const { return program + fragments * bundle.total(); }
+
+double MemoryBudget::gpu_overhead() const { return gpu_reserve + fragments * bundle.total(); }
+
+double MemoryBudget::cores() const { return weights + bundle.total() + cores_overhead(); }
 
 double MemoryBudget::gpu() const { return weights + bundle.total() + gpu_overhead(); }
 
 std::int64_t MemoryBudget::ranks_on_cores(double bytes) const {
-  return static_cast<std::int64_t>((bytes - weights) / (bundle.total() + rank_overhead));
+  return static_cast<std::int64_t>((bytes - weights) / (cores() - weights + rank_reserve));
 }
 
 double MemoryBudget::node_with_cores(std::int64_t ranks) const {
-  return weights + static_cast<double>(ranks) * (bundle.total() + rank_overhead);
+  return weights + static_cast<double>(ranks) * (cores() - weights + rank_reserve);
 }
 
 double MemoryBudget::node_with_gpus(std::int64_t ranks) const {
-  return static_cast<double>(ranks) * (weights + rank_overhead);
+  return static_cast<double>(ranks) * (weights + program_beside_gpu);
 }
 
 }  // namespace rvsweep

@@ -188,7 +188,7 @@ class Packer {
 
   BundleShape shape_of(std::int64_t contexts, std::int64_t rows) const {
     const bool gpu = limit_ != nullptr, long_prompts = are_long(length_);
-    return {padded_rows(contexts, length_), length_, rows == 0 ? 0 : padded_rows(rows, length_),
+    return {padded_prompts(contexts, length_), length_, rows == 0 ? 0 : padded_rows(rows, length_),
             long_prompts ? 1
             : gpu        ? at_once_
                          : prefilled_on_cpu(length_),

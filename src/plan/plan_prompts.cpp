@@ -59,7 +59,7 @@ std::string geometry_refusal(const PlannedPrompt& prompt, const PlanInput& input
   if (n == 0) return "the prompt is empty";
   if (n > input.model.max_positions)
     return "the prompt of " + std::to_string(n) + " tokens exceeds the model's " +
-           std::to_string(input.model.max_positions) + " positions";
+           positions_text(input.model);
   if (n_window < input.config.window)
     return "the prompt has " + std::to_string(n_window) + " tokens" +
            (n_window < n ? " up to the user's last" : "") + ", fewer than the window of " +

@@ -72,7 +72,7 @@ std::string refusal_of(const Patch& patch, const Arm& arm, const Roles& roles,
   if (donor.m == 0) return "the donor prompt is empty";
   if (donor.m > model.max_positions)
     return "the donor prompt of " + tokens(donor.m) + " exceeds the model's " +
-           std::to_string(model.max_positions) + " positions";
+           positions_text(model);
   const CacheTarget* const cache = patch.cache();
   if (cache != nullptr && cache->align == Align::rerotate && model.learned_positions)
     return "align=rerotate means nothing to a model with learned positions, whose keys are not "
@@ -94,7 +94,7 @@ std::string refusal_of(const Arm& arm, const Roles& roles, const GenerationConfi
   if (roles.n == 0) return "the prompt is empty";
   if (positions > model.max_positions)
     return "a prompt of " + tokens(roles.n) + " and " + tokens(generation.max_new_tokens) +
-           " to generate exceed the model's " + std::to_string(model.max_positions) + " positions";
+           " to generate exceed the model's " + positions_text(model);
   for (std::size_t p = 0; p < arm.patches.size(); ++p) {
     const auto [setting, first_step] = beginning(arm.patches[p]);
     const std::int64_t n_steps = std::max<std::int64_t>(generation.max_new_tokens, 1);

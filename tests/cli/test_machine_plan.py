@@ -58,9 +58,9 @@ def test_the_fewest_nodes_that_end_in_one_job(sweep, tmp_path, samples):
 
 def test_memory_limits_ranks(sweep, tmp_path):
     more = ["--set", "generation.samples=40"]
-    _, submit = suggestion(sweep, machine(tmp_path, rows_per_second="1", max_time="1h", memory_per_node="5GB"), *more)
-    assert "--ntasks-per-node=3 " in submit  # 1.5 GB and a little for each rank
-    result = plan(sweep, machine(tmp_path, rows_per_second="1", max_time="1h", memory_per_node="1GB"), *more)
+    _, submit = suggestion(sweep, machine(tmp_path, rows_per_second="1", max_time="1h", memory_per_node="2GB"), *more)
+    assert "--ntasks-per-node=3 " in submit  # 0.5 GB and a little for each rank
+    result = plan(sweep, machine(tmp_path, rows_per_second="1", max_time="1h", memory_per_node="0.4GB"), *more)
     assert result.returncode == 2 and "does not hold" in result.stderr
 
 

@@ -21,7 +21,8 @@ struct Fed {
   at::Tensor logits;  // [rows, columns, vocab]
 };
 Fed feed(const Transformer& model, const std::vector<std::vector<std::int32_t>>& prompts,
-         std::int64_t columns, std::int64_t last_kv_layer = 4) {
+         std::int64_t columns, std::int64_t last_kv_layer = 4,
+         std::vector<SiteCapture>* captures = nullptr) {
   const auto rows = std::ssize(prompts);
   at::Tensor tokens = at::zeros({rows, columns}, at::kLong), positions = tokens.clone();
   std::vector<std::int64_t> lengths;
@@ -40,6 +41,7 @@ Fed feed(const Transformer& model, const std::vector<std::vector<std::int32_t>>&
   input.positions = positions;
   input.seen = &seen;
   input.last_kv_layer = last_kv_layer;
+  input.captures = captures;
   if (last_kv_layer == 4) input.outputs = Outputs::every_query;
   const at::Tensor residual = model.forward(input, fed.cache);
   if (residual.defined()) fed.logits = model.unembed(residual);
@@ -100,6 +102,21 @@ TEST(Transformer, KeysAreScaledByTheRotationOnce) {
   const Transformer model = testing::tiny_transformer(7, scaled);
   const Rotation turn = model.turn(0, at::tensor({5}, at::kLong));
   EXPECT_TRUE(at::allclose(turn.cos.square() + turn.sin.square(), at::ones_like(turn.cos)));
+}
+
+/// As in transformers: the stream is rounded once, in 16 bits after the halves' sum.
+TEST(Transformer, HalvesSideBySideAreAddedToEachOtherFirst) {
+  ModelConfig config = testing::tiny_config();
+  config.parallel_residual = true;
+  const Transformer model = testing::tiny_transformer(7, config, {at::kCPU, at::kBFloat16});
+  std::vector<SiteCapture> at;
+  for (const Site site : {Site::resid_pre, Site::attn_out, Site::mlp_out, Site::resid_post})
+    at.push_back({.site = site, .layer = 1, .queries = 9});
+  const at::Tensor logits = feed(model, {some_tokens(9, 1)}, 9, 4, &at).logits;
+  const at::Tensor before = at[0].values, after = at[3].values;
+  EXPECT_TRUE(at::equal(after, before + (at[1].values + at[2].values)));
+  EXPECT_FALSE(at::equal(after, before + at[1].values + at[2].values));
+  EXPECT_TRUE(at::equal(logits, feed(model, {some_tokens(9, 1)}, 9).logits));
 }
 
 TEST(Transformer, TokenByTokenEqualsAllAtOnce) {

@@ -16,13 +16,13 @@ TEST(Families, DifferInEveryField) {
   std::set<QkNorm> qk_norms;
   std::set<NormKind> norms;
   std::set<std::pair<bool, bool>> places;
-  std::set<bool> are_fused, are_gated, are_scaled, are_learned;
+  std::set<bool> are_fused, are_gated, are_scaled, are_learned, are_in_float32;
   std::set<std::set<std::string>> all_honoured;
   std::set<nlohmann::json> all_defaults, all_aliases;
   for (const Family& family : all_families()) {
     const auto& [model_type, name, naming, fused, qkv_bias, o_bias, window, qk_norm, norm,
-                 norms_before, norms_after, gated_mlp, scaled_embedding, learned_positions, honours,
-                 defaults, aliases] = family;  // every field
+                 norms_before, norms_after, gated_mlp, scaled_embedding, learned_positions,
+                 rotates_in_float32, honours, defaults, aliases] = family;  // every field
     model_types.insert(model_type);
     names.insert(name);
     qkv_biases.insert(qkv_bias);
@@ -36,6 +36,7 @@ TEST(Families, DifferInEveryField) {
     are_gated.insert(gated_mlp);
     are_scaled.insert(scaled_embedding);
     are_learned.insert(learned_positions);
+    are_in_float32.insert(rotates_in_float32);
     all_honoured.insert(honours);
     all_defaults.insert(defaults);
     all_aliases.insert(aliases);
@@ -49,7 +50,7 @@ TEST(Families, DifferInEveryField) {
   EXPECT_GT(norms.size(), 1u);
   EXPECT_GT(places.size(), 1u);
   EXPECT_GT(namings.size(), 1u);
-  for (const auto& values : {are_fused, are_gated, are_scaled, are_learned})
+  for (const auto& values : {are_fused, are_gated, are_scaled, are_learned, are_in_float32})
     EXPECT_EQ(values.size(), 2u);
   EXPECT_GT(all_honoured.size(), 1u);
   EXPECT_GT(all_defaults.size(), 1u);

@@ -264,7 +264,9 @@ TEST_F(Config, OnlyFullAttentionOfOlmo3IsScaled) {
   const ModelConfig m = load(olmo);
   EXPECT_EQ(m.rope.type, RopeType::yarn);
   EXPECT_EQ(m.rope.theta, 1e6);
-  EXPECT_EQ(m.local_rope, (RopeConfig{.theta = 5e5}));
+  EXPECT_EQ(m.local_rope, (RopeConfig{.theta = 5e5, .in_float32 = true}));
+  EXPECT_TRUE(m.rope.in_float32);
+  EXPECT_FALSE(load(llama3).rope.in_float32);
 }
 
 TEST_F(Config, ASlidingWindowIsOfItsLayers) {
@@ -549,6 +551,9 @@ TEST_F(Config, LongropeEndsWithItsOriginalContext) {
                          {"long_factor", std::vector<double>(64, 3.0)}};
   const ModelConfig m = load(phi);
   EXPECT_EQ(m.max_positions, 4096);
+  EXPECT_NE(positions_text(m).find("4096 positions (LongRoPE"), std::string::npos);
+  EXPECT_EQ(positions_text(load(llama3)),
+            std::to_string(load(llama3).max_positions) + " positions");
   EXPECT_EQ(m.rope.divisors.size(), 64u);
   EXPECT_EQ(m.rope.scale, std::sqrt(1 + std::log(32.0) / std::log(4096.0)));
   EXPECT_TRUE(m.fused);

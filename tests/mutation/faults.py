@@ -26,6 +26,41 @@ def fault(what: str, file: str, old: str, new: str, test: str) -> Fault:
 
 FAULTS = [
     fault(
+        "OLMo-2's rotation rounded as Llama's",
+        "kernels/cpu/rotate.cpp",
+        "if (in_float32) {",
+        "if (in_float32 && half == 0) {",
+        "kernels Tables/RotateAndWrite.RoundsOnceInFloat32/cpu_bfloat16",
+    ),
+    fault(
+        "local layers of OLMo-3 rotated as Llama's",
+        "model_config/positions.cpp",
+        "if (m.local_rope) m.local_rope->in_float32 = family.rotates_in_float32;",
+        "",
+        "model_config Config.OnlyFullAttentionOfOlmo3IsScaled",
+    ),
+    fault(
+        "halves side by side added to the stream one after the other",
+        "model/transformer.cpp",
+        "      add_mlp(halves);\n      stream.add_(halves);",
+        "      stream.add_(halves);\n      halves.zero_();\n      add_mlp(halves);\n      stream.add_(halves);",
+        "model Transformer.HalvesSideBySideAreAddedToEachOtherFirst",
+    ),
+    fault(
+        "prompts of many tokens padded to groups of eight",
+        "plan/canonical_shapes.cpp",
+        "return columns > few_tokens ? n : canonical_rows(n);",
+        "return canonical_rows(n);",
+        "plan MakePlan.ShortPromptsShareTheirColumnsAndThoseOfFewTokensTheirPadding",
+    ),
+    fault(
+        "the program's own memory left out of the plan",
+        "plan/memory_budget.cpp",
+        "return weights + bundle.total() + cores_overhead(); }",
+        "return weights + bundle.total(); }",
+        "plan MemoryBudget.RanksOfANodeShareTheWeightsOnCoresAlone",
+    ),
+    fault(
         "zeros at generated tokens taken for no change",
         "experiment/bundle_runner.cpp",
         "        !adds(patch))",

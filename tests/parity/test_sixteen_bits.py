@@ -18,7 +18,7 @@ LENGTHS = (20, 33, 47, 64)
 
 @pytest.mark.parametrize("family", tiny_models.FAMILIES)
 def test_bfloat16_is_no_worse_than_transformers(rvsweep, tiny_model, family, tmp_path):
-    """Root mean squares over several texts: an error in one logit is chance, and a tenth of these still is. The reference has the rounded weights."""
+    """Root mean squares over several texts: an error in one logit is chance, and a twentieth of these still is. The reference has the rounded weights."""
     loaded = load(tiny_model(family))
     theirs = hf.load_model(loaded.folder, torch.bfloat16)
     exact = hf.load_model(loaded.folder, torch.bfloat16).float()
@@ -33,4 +33,4 @@ def test_bfloat16_is_no_worse_than_transformers(rvsweep, tiny_model, family, tmp
             errors["ours"].append(file["logits"][()] - right)
         errors["theirs"].append(hf.feed(theirs, ids, 0).float().numpy() - right)
     ours, other = (float(np.sqrt(np.mean(np.concatenate(of) ** 2))) for of in errors.values())
-    assert 0 < ours <= 1.1 * other, f"{ours:.4g}, transformers {other:.4g}"
+    assert 0 < ours <= 1.05 * other, f"{ours:.4g}, transformers {other:.4g}"

@@ -15,6 +15,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 import make_gguf_tokenizers
 import make_llama3_tokenizer
 import make_mistral_tokenizer
+import make_olmo2_tokenizer
 from mixed_lines import edge_lines, mixed_lines
 
 COUNT = 12_000
@@ -53,7 +54,7 @@ OF_GGUF = ("qwen2", "gpt-2", "gpt-neox", "falcon", "phi-3", "gemma-4")
 
 
 @pytest.fixture(
-    scope="module", params=["SmolLM2", "Llama 3", "Mistral", "Mistral as transformers 5 writes it", *OF_GGUF]
+    scope="module", params=["SmolLM2", "Llama 3", "Mistral", "Mistral as transformers 5 writes it", "OLMo-2", *OF_GGUF]
 )
 def folder(request, demo_model, tmp_path_factory) -> Path:
     if request.param in OF_GGUF:
@@ -62,6 +63,8 @@ def folder(request, demo_model, tmp_path_factory) -> Path:
         return demo_model
     if request.param == "Llama 3":
         return make_llama3_tokenizer.make()
+    if request.param == "OLMo-2":
+        return make_olmo2_tokenizer.make()
     mistral = make_mistral_tokenizer.make()
     return mistral if request.param == "Mistral" else with_metaspace(mistral, tmp_path_factory.mktemp("mistral-5"))
 

@@ -44,6 +44,13 @@ TEST(PrefilledOnCpu, IsWholeGroupsOfEightWithAbout1280Tokens) {
   EXPECT_EQ(prefilled_on_cpu(8192), 8);
 }
 
+TEST(PaddedPrompts, AreThoseOfFewTokens) {
+  EXPECT_EQ(padded_prompts(1, 40), 1);
+  EXPECT_EQ(padded_prompts(2, 128), 8);
+  EXPECT_EQ(padded_prompts(2, 160), 2);
+  EXPECT_EQ(padded_prompts(9, 640), 9);
+}
+
 TEST(PaddedRows, OfLongPromptsAreNotPadded) {
   EXPECT_EQ(padded_rows(9, 512), 16);
   EXPECT_EQ(padded_rows(9, 640), 9);

@@ -87,9 +87,10 @@ TEST(MemoryBudget, ATiedTableIsThereTwiceOnACpu) {
 
 TEST(MemoryBudget, RanksOfANodeShareTheWeightsOnCoresAlone) {
   const MemoryBudget budget{10e9, {.contexts = 0.5e9, .rows = 1e9, .temporaries = 0.5e9}};
-  EXPECT_EQ(budget.ranks_on_cores(64e9), 15);  // 54 GB in shares of 2 + 1.5
+  EXPECT_EQ(budget.cores(), 10e9 + 2.35e9);    // 2 GB of tensors and 5 %, 0.25 GB of the program
+  EXPECT_EQ(budget.ranks_on_cores(64e9), 20);  // 54 GB in shares of 2.35 + 0.25
   EXPECT_EQ(budget.ranks_on_cores(12e9), 0);
-  EXPECT_EQ(budget.node_with_cores(15), 10e9 + 15 * 3.5e9);
+  EXPECT_NEAR(budget.node_with_cores(20), 10e9 + 20 * 2.6e9, 1);
   EXPECT_EQ(budget.gpu_overhead(), 2.1e9);
   EXPECT_EQ(budget.gpu(), 14.1e9);
   EXPECT_EQ(budget.node_with_gpus(4), 4 * 11.5e9);

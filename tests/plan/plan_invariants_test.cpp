@@ -142,7 +142,7 @@ TEST_P(PlanInvariants, BundlesKeepToTheirCapacityAndCanonicalShape) {
     EXPECT_GT(contexts, 0);
     EXPECT_GT(bundle.cost, 0);
     EXPECT_EQ(bundle.shape.rows, rows == 0 ? 0 : padded_rows(rows, bundle.shape.prompt_length));
-    EXPECT_EQ(bundle.shape.contexts, padded_rows(contexts, bundle.shape.prompt_length));
+    EXPECT_EQ(bundle.shape.contexts, padded_prompts(contexts, bundle.shape.prompt_length));
     EXPECT_EQ(bundle.shape.prompt_length, canonical_length(bundle.shape.prompt_length));
     EXPECT_GE(bundle.shape.prompt_length, sweep.config.window);
   }

@@ -176,10 +176,13 @@ TEST(MakePlan, SlotsOfLongDonorsAreKeptWhole) {
   EXPECT_EQ(plan.bundles[0].shape.slot_columns, 1900);
 }
 
-TEST(MakePlan, ShortPromptsShareTheirColumns) {
-  const auto plan =
-      sample_plan(sample_config({"base"}), prompt_set({{text(20, 'a'), text(512, 'b')}}));
-  EXPECT_EQ(slot_columns(plan.bundles.at(0)), std::vector<std::int64_t>(8, 512));
+TEST(MakePlan, ShortPromptsShareTheirColumnsAndThoseOfFewTokensTheirPadding) {
+  const auto slots = [](std::size_t longest) {
+    const auto pairs = prompt_set({{text(20, 'a'), text(longest, 'b')}});
+    return slot_columns(sample_plan(sample_config({"base"}), pairs).bundles.at(0));
+  };
+  EXPECT_EQ(slots(128), std::vector<std::int64_t>(8, 128));
+  EXPECT_EQ(slots(512), std::vector<std::int64_t>(2, 512));
 }
 
 TEST(MakePlan, PadsToTheWindowAtLeast) {

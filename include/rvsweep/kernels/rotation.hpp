@@ -8,6 +8,9 @@ namespace rvsweep {
 /// cos and sin of position * frequency, float32.
 struct Rotation {
   at::Tensor cos, sin;
+  /// Of 16-bit elements: computed in float32 and rounded once, as in OLMo-2; else cos, sin and each
+  /// product are rounded, as in Llama.
+  bool in_float32 = false;
 };
 
 /// Rotates x [..., head_dim] by `rotation` [..., h] (broadcast against x without its last

@@ -74,13 +74,16 @@ class Transformer {
  private:
   struct Pass;
   std::size_t rotation_of(std::int64_t layer) const;  // index into inverse_frequencies_
+  const RopeConfig& rope(std::size_t rotation) const;
   std::vector<AttentionBias> attention_biases(const LayerVisibility& seen,
                                               const QueryColumns& queries) const;
   at::Tensor norm(const at::Tensor& x, const Norm& norm) const;
   at::Tensor attention_half(const Pass& pass, std::int64_t layer, const at::Tensor& x) const;
   at::Tensor mlp_half(std::int64_t layer, const at::Tensor& x) const;
+  at::Tensor output(const Pass& pass, Site site, std::int64_t layer, const at::Tensor& x,
+                    const Matrix& matrix, const Norm& out_norm) const;
   void add_output(const Pass& pass, Site site, std::int64_t layer, const at::Tensor& x,
-                  const Matrix& matrix, const Norm& out_norm, at::Tensor& stream) const;
+                  const Matrix& matrix, const Norm& out_norm, at::Tensor& sum) const;
 
   ModelConfig config_;
   Weights weights_;

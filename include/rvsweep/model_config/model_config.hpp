@@ -33,6 +33,7 @@ struct RopeConfig {
   std::vector<double> divisors = {};  // of each frequency, longrope: short_factor in config.json
   double scale = 1.0;                 // of cos and sin, not where keys are turned once more
   double share = 1.0;                 // of a head's elements that are rotated: its first ones
+  bool in_float32 = false;            // 16-bit elements are rounded once, when they are turned
 
   bool operator==(const RopeConfig&) const = default;
 };
@@ -87,6 +88,9 @@ struct ModelConfig {
   std::int64_t window(std::int64_t layer) const;  // sliding_window of such a layer; 0: none
   std::int64_t rotary_dim() const;                // elements of a head that are rotated; even
 };
+
+/// "4096 positions", and why where config.json names more.
+std::string positions_text(const ModelConfig& model);
 
 /// Throws InputError of `where` when the embedding has no row for `token`.
 void check_token(std::int32_t token, const ModelConfig& model, const std::string& where);

@@ -17,12 +17,16 @@ std::int64_t canonical_length(std::int64_t n_tokens);
 /// saves, so each goes through the model alone in columns of its own, and no row is padded.
 bool are_long(std::int64_t columns);
 
-/// The padded number of rows or prompts of a batch: 1, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256,
-/// ... A single row is left alone, because its arithmetic is small beside reading the weights;
-/// few entries, because each is one more path through matrix products.
+/// The padded number of rows or short prompts of a batch: 1, 8, 16, 24, 32, 48, 64, 96, 128, 192,
+/// ... A single row is left alone, because its arithmetic is small beside reading the weights; few
+/// entries, because each is one more path through matrix products.
 std::int64_t canonical_rows(std::int64_t n_rows);
 
-/// The same beside prompts of so many columns.
+/// Slots for n prompts of so many columns. Beyond 128 columns none is padded: a few prompts keep
+/// the processor busy, and a slot costs as much as a prompt.
+std::int64_t padded_prompts(std::int64_t n_prompts, std::int64_t columns);
+
+/// The padded number of rows beside prompts of so many columns.
 std::int64_t padded_rows(std::int64_t n_rows, std::int64_t columns);
 
 /// max_length of the notebook: what its presets and `reencode` cut a text to, in tokens.
@@ -32,8 +36,8 @@ inline constexpr std::int64_t notebook_truncation = 512;
 /// batches of so many, padded.
 inline constexpr std::int64_t reading_rows = 8;
 
-/// Prompts of `columns` padded tokens that a CPU prefills together: whole groups of 8 with about
-/// 1,280 tokens, so that what a layer makes of them stays in the processor's cache.
+/// Prompts of `columns` padded tokens that a CPU prefills together, at most: whole groups of 8 with
+/// about 1,280 tokens, so that what a layer makes of them stays in the processor's cache.
 std::int64_t prefilled_on_cpu(std::int64_t columns);
 
 /// Rows of long prompts that a CPU makes ready together.

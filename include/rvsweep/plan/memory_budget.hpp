@@ -79,10 +79,14 @@ struct MemoryBudget {
   double weights = 0;   // weight_memory
   BundleMemory bundle;  // the largest
 
-  /// What a GPU holds beside tensors: CUDA's context and workspaces, and the gaps between tensors
-  /// that libtorch's allocator leaves. Assumed, not measured.
+  /// What a rank on cores holds beside tensors: its libraries and code, and the gaps that
+  /// allocators leave between tensors. Measured as resident memory, tests/perf/long_prompts.py.
+  double cores_overhead() const;
+  /// What a GPU holds beside tensors: CUDA's context and workspaces, and those gaps. Assumed, not
+  /// measured.
   double gpu_overhead() const;
-  /// Of a GPU that computes as one rank.
+  /// Of one rank on cores, and of a GPU that computes as one rank.
+  double cores() const;
   double gpu() const;
   /// Ranks for which a node of `bytes` has the memory; one copy of the weights serves them all.
   std::int64_t ranks_on_cores(double bytes) const;

@@ -10,7 +10,16 @@ namespace {
 /// The first 2 * half elements of one head.
 template <class T>
 RVSWEEP_INLINE void rotate_head(T* __restrict x, const float* __restrict cos,
-                                const float* __restrict sin, std::int64_t half) {
+                                const float* __restrict sin, std::int64_t half, bool in_float32) {
+  if (in_float32) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < half; ++i) {
+      const float a = to_float(x[i]), b = to_float(x[half + i]);
+      round_to(a * cos[i] - b * sin[i], x[i]);
+      round_to(b * cos[i] + a * sin[i], x[half + i]);
+    }
+    return;
+  }
 #pragma omp simd
   for (std::int64_t i = 0; i < half; ++i) {
     const float a = to_float(x[i]), b = to_float(x[half + i]);
@@ -25,12 +34,14 @@ RVSWEEP_INLINE void rotate_head(T* __restrict x, const float* __restrict cos,
 }
 
 RVSWEEP_TARGET_CLONES void rotate_row(float* x, const float* cos, const float* sin,
-                                      std::int64_t heads, std::int64_t hd, std::int64_t half) {
-  for (std::int64_t h = 0; h < heads; ++h) rotate_head(x + h * hd, cos, sin, half);
+                                      std::int64_t heads, std::int64_t hd, std::int64_t half,
+                                      bool in_float32) {
+  for (std::int64_t h = 0; h < heads; ++h) rotate_head(x + h * hd, cos, sin, half, in_float32);
 }
 RVSWEEP_TARGET_CLONES void rotate_row(std::uint16_t* x, const float* cos, const float* sin,
-                                      std::int64_t heads, std::int64_t hd, std::int64_t half) {
-  for (std::int64_t h = 0; h < heads; ++h) rotate_head(x + h * hd, cos, sin, half);
+                                      std::int64_t heads, std::int64_t hd, std::int64_t half,
+                                      bool in_float32) {
+  for (std::int64_t h = 0; h < heads; ++h) rotate_head(x + h * hd, cos, sin, half, in_float32);
 }
 
 template <class Element>
@@ -45,7 +56,8 @@ void rotate_tokens(const at::Tensor& x, const Rotation& rotation) {
   constexpr std::int64_t rows_per_task = 16;
   at::parallel_for(0, B * T, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r)
-      rotate_row(tokens + r * x.stride(1), cos + r * half, sin + r * half, heads, hd, half);
+      rotate_row(tokens + r * x.stride(1), cos + r * half, sin + r * half, heads, hd, half,
+                 rotation.in_float32);
   });
 }
 
