@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Puts every deliberate fault of faults.py into a copy of the tree and runs the test that must fail.
+"""Puts every deliberate fault of faults.py (faults_of_*.py by folder) into a copy of the tree and runs the test that must fail.
 
     .venv/bin/python tests/mutation/check.py [WORDS]      WORDS: only the faults whose description holds them
 
@@ -17,7 +17,8 @@ import sys
 import time
 from pathlib import Path
 
-from faults import FAULTS, Fault
+from fault import Fault
+from faults import FAULTS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COPY = ROOT / "build-mutation"

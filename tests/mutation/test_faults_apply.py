@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from faults import FAULTS, Fault, table
+from fault import Fault
+from faults import FAULTS, table
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -1,0 +1,141 @@
+"""Deliberate faults in src/plan."""
+
+from __future__ import annotations
+
+from fault import fault
+
+FAULTS = [
+    fault(
+        "prompts of many tokens padded to groups of eight",
+        "plan/canonical_shapes.cpp",
+        "return columns > few_tokens ? n : canonical_rows(n);",
+        "return canonical_rows(n);",
+        "plan MakePlan.ShortPromptsShareTheirColumnsAndThoseOfFewTokensTheirPadding",
+    ),
+    fault(
+        "the program's own memory left out of the plan",
+        "plan/memory_budget.cpp",
+        "return weights + bundle.total() + cores_overhead(); }",
+        "return weights + bundle.total(); }",
+        "plan MemoryBudget.RanksOfANodeShareTheWeightsOnCoresAlone",
+    ),
+    fault(
+        "a direction fitted on the pairs that it is tested on",
+        "plan/directions.cpp",
+        "if (fitted) result.units.insert(unit);",
+        "if (!fitted) result.units.insert(unit);",
+        "plan Directions.AreFittedOnHalfOfThePairsAndTestedOnTheOthers",
+    ),
+    fault(
+        "named spans aligned at their beginnings",
+        "plan/positions.cpp",
+        "base[base.size() - both + i]",
+        "base[i]",
+        "plan MapCells.NamedSpansAreAlignedAtTheirEnds",
+    ),
+    fault(
+        "a control of one patch given to all",
+        "plan/control.cpp",
+        "return control.control_patch == 0\n             ? all",
+        "return control.control_patch >= 0\n             ? all",
+        "plan Controls.OfOnePatchLeaveTheOthers",
+    ),
+    fault(
+        "donor's cells right-aligned one cell off",
+        "plan/positions.cpp",
+        "map.cells.push_back({donor, donor + shift});",
+        "map.cells.push_back({donor, donor + shift + 1});",
+        "plan MapCells.AllTakesTheDonorsWholeCacheRightAligned",
+    ),
+    fault(
+        "cells without a place not counted as dropped",
+        "plan/positions.cpp",
+        "++map.dropped;",
+        "map.dropped += 0;",
+        "plan MapCells.NotBosKeepsBasesFirstCell",
+    ),
+    fault(
+        "every long prompt kept whole",
+        "plan/packed_bundle.cpp",
+        "is_read[c] ? whole : least",
+        "whole",
+        "plan MakePlan.LongPromptsHaveSlotsOfTheirOwnAndNothingIsPadded",
+    ),
+    fault(
+        "sums of the sampler left out of the memory",
+        "plan/memory_budget.cpp",
+        "needs.element + 4 + 4 + 8 + 8;",
+        "needs.element + 4 + 4 + 8;",
+        "device BundleMemory.IsWhatItsTensorsTakeToATenth",
+    ),
+    fault(
+        "caches of continuations left out of the memory",
+        "plan/memory_budget.cpp",
+        "return kv(needs, rows, columns) + pass(needs, fed);",
+        "return pass(needs, fed);",
+        "device BundleMemory.IsWhatItsTensorsTakeToATenth",
+    ),
+    fault(
+        "a bundle that goes beyond a GPU's memory",
+        "plan/packer.cpp",
+        "has_room_for(addition())) close();\n    if (!limit_allows(addition())) close_at_limit();",
+        "has_room_for(addition())) close();",
+        "plan Packer.EndsABundleBeforeItExceedsAGpu",
+    ),
+    fault(
+        "arms keep the names of word lists",
+        "plan/config_file.cpp",
+        'key.name == "sweep.arm" ? with_content(text) : text',
+        "text",
+        "plan ConfigFile.ArmsKeepTheWordsOfTheirListsAndNotTheFiles",
+    ),
+    fault(
+        "the same other prompt for every copy of a control",
+        "plan/donors.cpp",
+        "std::ssize(known) + donor.number;",
+        "std::ssize(known) + 1;",
+        "plan PlannedControls.SeveralDonorsOfAPairAreDistinctAndEachGivesToEachPairOnce",
+    ),
+    fault(
+        "random layers that may be the arm's own",
+        "plan/control.cpp",
+        "std::set<std::string> known{own};",
+        'std::set<std::string> known{""};',
+        "plan Controls.RandomLayersAreAsManyAndNeverTheSame",
+    ),
+    fault(
+        "clusters of prompts forgotten",
+        "plan/plan_prompts.cpp",
+        "clusters.number_of(prompt->cluster)",
+        'clusters.number_of("")',
+        "plan MakePlan.KeepsTheClustersOfPrompts",
+    ),
+    fault(
+        "an arm of some groups planned for all pairs",
+        "plan/arms_of_pairs.cpp",
+        "return plan_.arms[arm].pairs.empty() || allowed_[arm].contains(groups_of(pair));",
+        "return arm >= 0 || groups_of(pair).first >= 0;",
+        "plan ArmsOfPairs.AreThoseOfTheGroupsThatAnArmNames",
+    ),
+    fault(
+        "full_swap for the pairs that ask for its first arm alone",
+        "plan/control.cpp",
+        "->asked_by.push_back(arm.label);",
+        "->asked_by.size();",
+        "plan ArmsOfPairs.GiveTheirControlsTheSame",
+    ),
+    fault(
+        "the last row of a pair left out of its bundle",
+        "plan/packer.cpp",
+        "row < first_row_[pair + 1]; ++row",
+        "row + 1 < first_row_[pair + 1]; ++row",
+        "plan ArmsOfPairs.AreAllPackedOnce",
+    ),
+    fault(
+        "a donor of the same length that is the pair's own",
+        "plan/donors.cpp",
+        "known.insert(hash_of(roles.counterpart));",
+        "known.insert(hash_of(roles.base));",
+        "plan Donors.OfTheSameLengthAreOthersOfTheirSide",
+    ),
+]
