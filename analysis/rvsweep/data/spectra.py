@@ -82,5 +82,19 @@ def step_pr(results: Results) -> np.ndarray | None:
     return found
 
 
+def row_window_pr(results: Results, span: str) -> np.ndarray | None:
+    """[R, windows, 2, kinds] PR at the early and the late layer of each of model.window; None where there is none.
+
+    `span` is prompt or generated; kinds are raw, centred and corrected.
+    """
+    with open_results(results.path) as file:
+        stored = file["rows"].get(f"window_pr_{span}")
+        if stored is None or stored.ndim != 4 or stored.shape[::2] != (len(results.ok), results.n_layers):
+            return None
+        found = np.stack([stored[:, :, at] for at in (results.early_layer, results.late_layer)], axis=2)
+    found[~results.ok] = np.nan
+    return found
+
+
 def _entropy(p: np.ndarray) -> np.ndarray:
     return -np.where(p == 0, 0.0, p * np.log(np.where(p == 0, 1.0, p))).sum(axis=-1)
