@@ -7,6 +7,7 @@ import numpy as np
 from rvsweep.data.results import ROWS_AT_ONCE, Results, open_results
 
 WINDOWS = ("prompt", "generated")
+PR_KINDS = ("raw", "centred", "corrected")  # the last axis of window_pr
 ATTENTION = ("bos", "donor", "base", "fed", "entropy")  # attention_* of /rows, [R, L, KV heads]
 
 

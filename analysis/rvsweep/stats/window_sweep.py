@@ -7,13 +7,15 @@ import numpy as np
 from rvsweep.data.arms import Arm
 from rvsweep.data.clusters import Clusters
 from rvsweep.data.results import Results
-from rvsweep.data.settings import study_config
-from rvsweep.data.spectra import row_window_pr
+from rvsweep.data.settings import measured_windows
+from rvsweep.data.spectra import PR_KINDS, row_window_pr
 from rvsweep.stats.pair_means import natural_log, per_pair_means
 from rvsweep.stats.paired import Estimate, column_means
 from rvsweep.stats.resampling import Bootstrap
 
-KINDS = {"": "raw", "_centred": "centred", "_corrected": "corrected"}  # ending of r_v in the file -> its name
+KINDS = dict(
+    zip(("", "_centred", "_corrected"), PR_KINDS, strict=True)
+)  # ending of r_v in the file -> its name
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,7 @@ def _logs_of_windows(results: Results, pr: np.ndarray | None) -> tuple[np.ndarra
 
     None where the configuration names another number of windows.
     """
-    words = (study_config(results).last("model.window") or "").split(",")
-    windows = [int(word) for word in words if word.strip().isdecimal()]
+    windows = measured_windows(results)
     if pr is None or pr.shape[1:] != (len(windows), 2, len(KINDS)):
         return None, windows
     logs = natural_log(pr.astype(np.float64))
