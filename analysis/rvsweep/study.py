@@ -96,7 +96,8 @@ class Study:
         """An xarray Dataset over `row` and `prompt`, in the file's own types: NaN or -1 where there is no value.
 
         spectra [row, window, layer, rank], tokens and step_pr [.., step], prompt_spectra [prompt, layer, rank],
-        prompt_pr and the like [prompt, layer], columns of /rows [row]. Coordinates of a row: row (its id), pair,
+        prompt_pr and the like [prompt, layer], window_pr_prompt [row, window_size, layer, pr_kind] and gram_sums_prompt
+        [row, layer, gram_sum] (also _generated; of prompts prompt_...), columns of /rows [row]. Coordinates of a row: row (its id), pair,
         arm, sample, status, and source and base, which are labels of `prompt`. Arrays of several dimensions are
         read where they are used, so the file has to stay. Token ids of prompts, which are ragged, are left out.
         """

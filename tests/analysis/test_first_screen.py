@@ -5,7 +5,10 @@ import re
 import numpy as np
 import pytest
 from report_page import numbers, report_of
+from scripts import ROOT
 from synthetic_results import CONFIG, Sweep, add_read_outs, layer_scan, set_status
+
+from rvsweep.stats.overview import CONTROLS
 
 OWN = CONFIG.replace("notebook.jsonl", "gardens.jsonl")
 TITLED = OWN + "[study]\ntitle = Gardens\nquestion = Which layers carry the season?\nprimary = keyword_rate\n"
@@ -158,3 +161,24 @@ def test_known_answers_are_what_a_study_with_them_is_about(page):
     transfer = next(cell for cell in row if "%" in cell)
     assert numbers(transfer)[0] == pytest.approx(67, abs=1)  # of the gap of 6
     assert {"answer_prob_source", "answer_rank_base", "answer_in_text"} <= shown.tables.keys()
+
+
+def test_a_first_sentence_about_r_v_says_whether_raw_centred_and_corrected_agree(page):
+    def edit(columns):
+        random = np.random.default_rng(2)
+        moved = (columns["rows/arm"] == 2) * 1.0
+        for kind, shift in (("", moved), ("_centred", 0 * moved), ("_corrected", -moved)):
+            columns[f"rows/r_v_prompt{kind}"] = np.exp(random.normal(shift, 0.05))
+
+    primary = OWN + "[study]\nprimary = {}\n"
+    for name, told in (("r_v_prompt", True), ("keyword_rate", False)):
+        _, shown = page(pairs=20, edit=edit, attributes={"config": primary.format(name)})
+        said = "disagree on this: raw above 0, centred undecided, corrected below 0." in flat(shown)
+        assert said == told
+
+
+def test_every_control_of_the_program_can_stand_beside_an_arm():
+    text = (ROOT / "src/plan/control.cpp").read_text("utf-8")
+    listed = text[text.index("array<ControlInfo") :]
+    names = set(re.findall(r'\{\w+, "(\w+)"', listed)) - {"none", "reverse", "full_swap"}
+    assert len(names) > 10 and names == set(CONTROLS)

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 from report_page import numbers
-from synthetic_results import apart, with_sites_and_attention
+from synthetic_results import apart, set_status, with_sites_and_attention
 
 from rvsweep.data.results import read_results
 from rvsweep.stats.paired import mean_with_interval
@@ -85,7 +85,7 @@ def test_a_difference_that_only_the_raw_one_shows_is_told(page):
     _, shown = page(pairs=20, shift=-0.4, edit=lambda columns: less_biased(columns, 0, 0.5))
     said = " ".join(shown.text.split())
     assert "Raw, centred and corrected" in said and "disagree" in said
-    assert "raw: source below base, centred: undecided, corrected: source above base" in said
+    assert "raw below 0, centred undecided, corrected above 0" in said
 
 
 def test_a_file_without_them_has_the_raw_one_alone(results_file):
@@ -112,7 +112,7 @@ def test_windows_stand_side_by_side_and_their_disagreement_is_told(page):
         expected = np.nanmean(logs[:20, at] - logs[20:, at], axis=0)
         assert [numbers(cell)[0] for cell in lines[window][1:]] == pytest.approx(expected, abs=6e-3)
     said = " ".join(shown.text.split())
-    assert "raw of 8: source above base" in said and "raw of 16: undecided" in said
+    assert "raw of 8 above 0" in said and "raw of 16 undecided" in said
 
 
 @pytest.mark.parametrize("windows", ["16", "16, 8, 32", "16, eight", ""])
@@ -122,6 +122,73 @@ def test_windows_that_the_configuration_does_not_name_are_left_out(results_file,
 
     path = results_file(edit=edit, attributes={"config": f"[model]\nwindow = {windows}\n"})
     assert prompt_geometry(read_results(path), BOOTSTRAP).windows == []
+
+
+WINDOWS = (16, 8, 32)
+OF_WINDOWS = {"config": "[model]\nwindow = 16, 8, 32\n"}
+
+
+def rows_of_windows(columns):
+    """Arm 2's generated windows of 8 have a larger late PR; pair 0 is too short for 32; row 5 broke."""
+    random = np.random.default_rng(9)
+    rows, arm = len(columns["rows/pair"]), columns["rows/arm"]
+    for span in ("prompt", "generated"):
+        columns[f"rows/window_pr_{span}"] = random.uniform(2, 3, (rows, 3, 30, 3)).astype(np.float32)
+    generated = columns["rows/window_pr_generated"]
+    generated[arm == 2, 1, 24] *= 2
+    generated[columns["rows/pair"] == 0, 2] = np.nan
+    set_status(columns, [5], 2, "broke")
+
+
+def mean_over_pairs(path, column, at, arm):
+    """Arm less base of ln R_V of column's windows, samples first; by kind."""
+    with h5py.File(path) as file:
+        pr = file[f"rows/{column}"][:, at].astype(float)
+        pair, arms, ok = file["rows/pair"][...], file["rows/arm"][...], file["rows/status"][...] == 0
+    logs = np.log(pr[:, 24] / pr[:, 4])
+    differences = [
+        logs[ok & (pair == one) & (arms == arm)].mean(axis=0)
+        - logs[ok & (pair == one) & (arms == 0)].mean(axis=0)
+        for one in range(pair.max() + 1)
+    ]
+    return np.nanmean(differences, axis=0)
+
+
+@pytest.mark.parametrize("span", ["prompt", "generated"])
+def test_windows_of_rows_stand_side_by_side(page, span):
+    path, shown = page(pairs=20, edit=rows_of_windows, attributes=OF_WINDOWS)
+    with h5py.File(path) as file:
+        labels = list(file["arms/label"].asstr()[...])
+    lines = {(cells[0], int(cells[1])): cells[2:] for cells in shown.tables[f"windows-{span}"][1:]}
+    assert len(lines) == 15  # five arms have a recipient
+    for (label, window), (n, *cells, said) in lines.items():
+        expected = mean_over_pairs(path, f"window_pr_{span}", WINDOWS.index(window), labels.index(label))
+        assert [numbers(cell)[0] for cell in cells] == pytest.approx(expected, abs=6e-3)
+        assert n == ("19" if (span, window) == ("generated", 32) else "20")
+        found = {(low > 0) - (high < 0) for low, high in (numbers(cell)[1:] for cell in cells)}
+        assert (", " in said) == (len(found) > 1)
+    assert (lines[labels[2], 8][-1] == "above 0") == (span == "generated")
+    assert "They disagree on" in " ".join(shown.text.split())
+
+
+def test_rows_of_one_window_are_compared_by_their_columns(page):
+    random = np.random.default_rng(9)
+
+    def edit(columns):
+        raw = np.log(columns["rows/r_v_generated"])
+        columns["rows/r_v_generated"] = np.exp(raw + (columns["rows/arm"] == 2))
+        columns["rows/r_v_generated_centred"] = np.exp(random.normal(0, 0.3, len(raw)))
+        columns["rows/r_v_generated_corrected"] = np.exp(raw + (columns["rows/arm"] == 2))
+
+    _, shown = page(pairs=20, edit=edit)
+    cells = shown.tables["windows-generated"][2]
+    assert cells[1:3] == ["16", "20"] and cells[-1] == "raw above 0, centred undecided, corrected above 0"
+    assert cells[3:6] == [
+        f"{row[5]} {row[6]}"
+        for name in ("", "_centred", "_corrected")
+        for row in [shown.table(f"r_v_generated{name}")[cells[0]]]
+    ]
+    assert "windows-prompt" not in shown.tables
 
 
 def test_other_sites_and_attention_have_figures_where_the_file_has_them(page, plain):

@@ -119,9 +119,11 @@ def report(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "switches", [(), ("--blink-settings=preferredColorScheme=0",)], ids=["light", "dark"]
+    "width, switches",
+    [(1400, ()), (1400, ("--blink-settings=preferredColorScheme=0",)), (390, ())],
+    ids=["light", "dark", "narrow"],
 )
-def test_axe_finds_nothing_to_mend(report, switches):
+def test_axe_finds_nothing_to_mend(report, width, switches):
     axe_core_python = pytest.importorskip("axe_core_python")
     axe = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text("utf-8")
     found = run_in_browser(
@@ -130,7 +132,7 @@ def test_axe_finds_nothing_to_mend(report, switches):
         + """;document.querySelectorAll("details").forEach((one) => (one.open = true));
         const { violations, passes } = await axe.run({ exclude: ["svg *"] }, { resultTypes: ["violations"] });
         return [passes.length, violations.map((v) => [v.id, v.nodes.length, v.nodes[0].html.slice(0, 200)])];""",
-        1400,
+        width,
         *switches,
     )
     assert found[0] > 20 and found[1] == []

@@ -73,6 +73,7 @@ def test_arrays_are_the_files_with_named_dimensions(path, study):
     assert data["spectra"].dims == ("row", "window", "layer", "rank") and data["spectra"].dtype == np.float32
     assert data["step_pr"].dims == ("row", "layer", "step") and data["tokens"].dims == ("row", "step")
     assert data["prompt_spectra"].dims == ("prompt", "layer", "rank")
+    assert data["prompt_spectral_entropy"].dims == data["prompt_pr"].dims == ("prompt", "layer")
     with h5py.File(path, locking=False) as file:
         rows, prompts = file["rows"], file["prompts"]
         both = np.stack([rows[f"spectra_{window}"][...] for window in SPECTRA], axis=1)
@@ -113,6 +114,22 @@ def test_what_does_not_fit_its_name_has_dimensions_of_its_own(results_file):
     data = rvsweep.load(results_file(edit=odd)).to_xarray()
     assert data["step_pr"].dims == ("row", "step_pr_1", "step_pr_2")
     assert data["spectra"].dims == ("row", "window", "layer", "rank") and data["spectra"].shape[1] == 1
+
+
+def test_windows_and_gram_sums_have_their_names(results_file):
+    random = np.random.default_rng(6)
+    pr, sums = random.random((90, 2, 30, 3)), random.random((90, 30, 3))
+
+    def edit(columns):
+        columns["rows/window_pr_generated"], columns["rows/gram_sums_prompt"] = pr, sums
+        columns["prompts/window_pr"] = pr[:10]
+
+    path = results_file(edit=edit, attributes={"config": "[model]\nwindow = 16, 8\n"})
+    data = rvsweep.load(path).to_xarray()
+    short = data["window_pr_generated"].sel(window_size=8, pr_kind="corrected", layer=[3, 22])
+    assert (short.values == pr[:, 1, [3, 22], 2]).all()
+    assert data["prompt_window_pr"].dims == ("prompt", "window_size", "layer", "pr_kind")
+    assert (data["gram_sums_prompt"].sel(gram_sum="trace").values == sums[..., 0]).all()
 
 
 def test_without_xarray_one_line_says_what_to_install(study, monkeypatch):

@@ -82,7 +82,9 @@ def main(arguments: list[str] | None = None) -> int:
     """0 done; 2 bad usage or input, with one message on stderr."""
     parser = argparse.ArgumentParser(prog="chat_template.py", description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, metavar="MODEL_FOLDER", help="a Hugging Face model's folder")
-    parser.add_argument("--system", metavar="TEXT", help="a system message for every prompt (default: the template's own)")
+    parser.add_argument(
+        "--system", metavar="TEXT", help="a system message for every prompt (default: the template's own)"
+    )
     parser.add_argument(
         "--date",
         type=datetime.fromisoformat,
@@ -175,7 +177,9 @@ def renderer(source: str, tokens: dict[str, str], date: datetime, dates: list[st
         raise jinja2.TemplateError(message)
 
     def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
-        return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+        return json.dumps(
+            x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+        )
 
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
@@ -190,7 +194,9 @@ def renderer(source: str, tokens: dict[str, str], date: datetime, dates: list[st
     def render(messages: Sequence[Message]) -> str:
         try:
             copies = [dict(message) for message in messages]
-            return template.render(messages=copies, tools=None, documents=None, add_generation_prompt=True, **tokens)
+            return template.render(
+                messages=copies, tools=None, documents=None, add_generation_prompt=True, **tokens
+            )
         except Exception as error:  # whatever a program does
             raise TemplateError(f"the chat template refuses a conversation: {error}") from error
 
@@ -209,7 +215,9 @@ def taken_apart(render: Render, default: Sequence[Message] = ()) -> Conversation
     answer = _answer(lambda messages: render([*default, *messages]), user)
     not_proved = {name: why for name, why in (("system", system), ("answer", answer)) if isinstance(why, str)}
     if not_proved:
-        return Conversation(user, *(None if isinstance(part, str) else part for part in (system, answer)), not_proved)
+        return Conversation(
+            user, *(None if isinstance(part, str) else part for part in (system, answer)), not_proved
+        )
     whole = Conversation(user, system, answer)
     why = _first_difference(render, whole, with_system=True)
     return replace(whole, not_proved={"answer_after_system": why}) if why else whole
@@ -276,7 +284,9 @@ def _first_difference(render: Render, whole: Conversation, with_system: bool) ->
             messages = [{"role": role, "content": next(texts)} for role in roles]
             next(texts)
             if render(messages) != whole.render(messages):
-                return "a conversation is written otherwise: " + json.dumps(messages).replace("x" * 50, "")[:300]
+                return (
+                    "a conversation is written otherwise: " + json.dumps(messages).replace("x" * 50, "")[:300]
+                )
     except TemplateError as error:
         return str(error)
     return ""

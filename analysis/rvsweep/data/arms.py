@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 UNPATCHED = ("base", "source")
-OF_THE_ARM = ("direction", "pairs", "preset", "truncate", "control", "patch", "of")  # not of one of its patches
+OF_THE_ARM = (
+    "direction",
+    "pairs",
+    "preset",
+    "truncate",
+    "control",
+    "patch",
+    "of",
+)  # not of one of its patches
 _LAYERS = re.compile(r"\d+(:\d+)?(\+\d+(:\d+)?)*")
 
 

@@ -9,17 +9,21 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from rvsweep.data.ratings import row_id_text
-from rvsweep.data.results import STATUSES, Results, open_results
-from rvsweep.data.spectra import ATTENTION, WINDOWS, measured_sites
+from rvsweep.data.results import PROMPT_METRICS, STATUSES, Results, open_results
+from rvsweep.data.settings import measured_windows
+from rvsweep.data.spectra import PR_KINDS, WINDOWS
 
-# Dimensions beyond the first, by the name of a dataset.
+# Dimensions beyond the first, by how a dataset's name begins; the first that fits counts.
 _AXES = {
-    **dict.fromkeys(("pr", "effective_rank", "spectral_entropy", "stable_rank", "nuclear_ratio"), ("layer",)),
-    **dict.fromkeys(("spectra", *(f"spectra_{window}" for window in WINDOWS)), ("layer", "rank")),
-    "tokens": ("step",),
+    **dict.fromkeys(PROMPT_METRICS, ("layer",)),
+    "spectra": ("layer", "rank"),
+    "window_pr": ("window_size", "layer", "pr_kind"),
+    "gram_sums": ("layer", "gram_sum"),
+    "attention": ("layer", "kv_head"),
     "step_pr": ("layer", "step"),
-    **dict.fromkeys((f"attention_{name}" for name in ATTENTION), ("layer", "kv_head")),
+    "tokens": ("step",),
 }
+_GRAM_SUMS = ("trace", "sum of squares", "sum of squared diagonal")
 
 
 class _Stored(BackendArray):
@@ -57,6 +61,11 @@ def to_xarray(results: Results) -> xr.Dataset:
     coordinates = {name: ("row", values) for name, values in of_rows.items()}
     coordinates |= {"prompt": prompts["id"], "layer": np.arange(results.n_layers)}
     coordinates["rank"] = np.arange(results.window)
+    coordinates |= {
+        "window_size": measured_windows(results),
+        "pr_kind": list(PR_KINDS),
+        "gram_sum": list(_GRAM_SUMS),
+    }
     variables = {}
     with open_results(results.path) as file:
         windows = _windows(results, file["rows"])
@@ -83,7 +92,8 @@ def _sizes(results: Results, file: h5py.File) -> dict[str, int]:
     attention = file["rows"].get("attention_bos")
     if isinstance(attention, h5py.Dataset) and len(attention.shape or ()) == 3:
         sizes["kv_head"] = attention.shape[2]
-    return {"layer": results.n_layers, "rank": results.window, **sizes}
+    sizes |= {"window_size": len(measured_windows(results)), "pr_kind": len(PR_KINDS)}
+    return {"layer": results.n_layers, "rank": results.window, "gram_sum": len(_GRAM_SUMS), **sizes}
 
 
 def _windows(results: Results, rows: h5py.Group) -> list[str]:
@@ -110,9 +120,8 @@ def _stored_variable(results: Results, file: h5py.File, name: str, dimension: st
         return None
     if dataset.ndim == 1:
         return xr.Variable(dimension, dataset[...], notes)
-    sites = measured_sites(results)
-    of_site = short in {f"spectra{table}_{site}" for table in ("", "_prompt") for site in sites}
-    axes, sizes = ("layer", "rank") if of_site else _AXES.get(short, ()), _sizes(results, file)
+    axes = next((axes for beginning, axes in _AXES.items() if short.startswith(beginning)), ())
+    sizes = _sizes(results, file)
     fits = tuple(sizes.get(axis) for axis in axes) == dataset.shape[1:]
     axes = axes if fits else tuple(f"{short}_{at}" for at in range(1, dataset.ndim))
     return _variable((dimension, *axes), _Stored(results.path, [name], dataset, windows=False), notes)

@@ -62,6 +62,12 @@ def study_question(results: Results) -> str:
     return f"{_plural(len(arms), 'patched arm')} ({kinds}) on {_plural(pairs, 'prompt pair')}"
 
 
+def measured_windows(results: Results) -> list[int]:
+    """Tokens of each of model.window, the sweep's own first: the windows of window_pr."""
+    words = (study_config(results).last("model.window") or "").split(",")
+    return [int(word) for word in words if word.strip().isdecimal()]
+
+
 def model_name(results: Results) -> str | None:
     """What was run: a model's name or folder, and whether only its shape was taken from there."""
     attributes = results.attributes

@@ -7,6 +7,7 @@ import numpy as np
 from rvsweep.data.results import ROWS_AT_ONCE, Results, open_results
 
 WINDOWS = ("prompt", "generated")
+PR_KINDS = ("raw", "centred", "corrected")  # the last axis of window_pr
 ATTENTION = ("bos", "donor", "base", "fed", "entropy")  # attention_* of /rows, [R, L, KV heads]
 
 
@@ -78,6 +79,20 @@ def step_pr(results: Results) -> np.ndarray | None:
             return None
         layers = (results.early_layer, results.late_layer)
         found = np.stack([trace[:, layer].astype(np.float64) for layer in layers], axis=1)
+    found[~results.ok] = np.nan
+    return found
+
+
+def row_window_pr(results: Results, span: str) -> np.ndarray | None:
+    """[R, windows, 2, kinds] PR at the early and the late layer of each of model.window; None where there is none.
+
+    `span` is prompt or generated; kinds are raw, centred and corrected.
+    """
+    with open_results(results.path) as file:
+        stored = file["rows"].get(f"window_pr_{span}")
+        if stored is None or stored.ndim != 4 or stored.shape[::2] != (len(results.ok), results.n_layers):
+            return None
+        found = np.stack([stored[:, :, at] for at in (results.early_layer, results.late_layer)], axis=2)
     found[~results.ok] = np.nan
     return found
 

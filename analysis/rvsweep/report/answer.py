@@ -1,15 +1,79 @@
-"""What the first screen says: one sentence from the primary outcome, and what limits it."""
+"""The first screen: one sentence from the primary outcome, its figure, what limits it, and the facts."""
+
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from rvsweep.data import outcomes
 from rvsweep.data.diagnostics import reason_groups
 from rvsweep.data.results import Results
+from rvsweep.data.settings import study_question, study_title, summary
+from rvsweep.figures.drawing import Drawing
+from rvsweep.figures.overview import MOST_RANKED, overview_figure
 from rvsweep.report.formatting import interval, number, p_value
+from rvsweep.report.sections import Sweep
+from rvsweep.stats.outcome_table import OutcomeTable
 from rvsweep.stats.overview import Overview
-from rvsweep.stats.paired import PairedDifference
+from rvsweep.stats.paired import FEWEST_RESAMPLED, PairedDifference
 from rvsweep.stats.prompt_geometry import PromptGeometry
+from rvsweep.stats.resampling import EXACT_SIGN_FLIP_PAIRS
 
 MOST_REASONS = 3  # named in the banner
+
+
+@dataclass(frozen=True)
+class Head:
+    """The first screen: question, answer, figure and limits; then the facts and the table at a glance."""
+
+    few_prompts: ClassVar[int] = 12  # below this the report warns about its own intervals
+    exact_pairs: ClassVar[int] = EXACT_SIGN_FLIP_PAIRS
+    fewest_resampled: ClassVar[int] = FEWEST_RESAMPLED
+    most_arms: ClassVar[int] = 14  # at a glance, for each of several outcomes
+    glanced: ClassVar[tuple[str, ...]] = (
+        "logit_diff",
+        "logprob_source",
+        "kl_first",
+        "keyword_count",
+        "r_v_generated",
+    )
+
+    title: str
+    question: str
+    registered: bool  # the primary outcome stands in the configuration
+    answer: str
+    figure: Drawing | None
+    ranked: str  # which arms stand in the figure
+    controlled: bool  # and whether some of them have a control
+    limits: list[str]
+    facts: list[tuple[str, str]]
+    glance: list[OutcomeTable]
+
+
+def head(sweep: Sweep) -> Head:
+    """At a glance: the primary outcome, ratings and the main ones; of many arms the first, to keep it short."""
+    results, found = sweep.results, sweep.overview
+    primary, registered = outcomes.primary_outcome(results)
+    names = (*results.ratings, *Head.glanced)
+    glance = [t for t in sweep.tables if t.outcome == primary or t.outcome.name in names]
+    glance.sort(key=lambda table: table.outcome != primary)
+    short = all(len(table.lines) <= Head.most_arms for table in glance)
+    return Head(
+        title=study_title(results),
+        question=study_question(results),
+        registered=registered,
+        answer=sentence(found, sweep.prompts),
+        figure=found and overview_figure(found, sweep.colours, results.n_layers),
+        ranked=_ranked(len(found.effects) if found else 0),
+        controlled=bool(found and any(effect.control for effect in found.effects)),
+        limits=measure_limits(sweep) + row_limits(results, sweep.counts),
+        facts=summary(results, sweep.counts),
+        glance=glance if short else glance[:1],
+    )
+
+
+def _ranked(arms: int) -> str:
+    return f"The {MOST_RANKED} of {arms} arms that differ most" if arms > MOST_RANKED else "Each arm"
 
 
 def sentence(overview: Overview | None, geometry: PromptGeometry) -> str:
@@ -50,6 +114,18 @@ def _measured(paired: PairedDifference, unit: str) -> str:
 def _p(value: float) -> str:
     text = p_value(value)
     return text if text.startswith("<") else f"= {text}"
+
+
+def measure_limits(sweep: Sweep) -> list[str]:
+    """Where the sentence is about R_V: that raw, centred and corrected, or windows, disagree on it."""
+    found = sweep.overview
+    if found is None:
+        told = sweep.prompts.disagreement
+    else:
+        name, arm = found.table.outcome.name, found.largest.line.arm
+        spans = (arms for span, arms in sweep.row_windows.items() if name.startswith(f"r_v_{span}"))
+        told = next((one.disagreement for arms in spans for one in arms if one.arm == arm), "")
+    return [f"Raw, centred and corrected R_V disagree on this: {told}."] if told else []
 
 
 def row_limits(results: Results, counts: dict[str, int]) -> list[str]:

@@ -1,7 +1,7 @@
 """The report: one self-contained page about a sweep."""
 
 from rvsweep.data.results import Results
-from rvsweep.report import sections
+from rvsweep.report import answer, sections
 from rvsweep.report.html import template
 from rvsweep.report.methods import methods
 from rvsweep.report.references import bibtex
@@ -23,7 +23,7 @@ def contents_of(results: Results, options: sections.Options) -> dict[str, object
         counts=sweep.counts,
         colours=sweep.colours,
         notebook=sweep.notebook,
-        head=sections.head(sweep),
+        head=answer.head(sweep),
         geometry=sections.geometry(sweep),
         patching=sections.patching(sweep),
         controls=sections.controls(sweep),

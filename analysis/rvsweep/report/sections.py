@@ -23,7 +23,6 @@ from rvsweep.figures.group_effects import group_curves
 from rvsweep.figures.overview import MOST_RANKED, overview_figure
 from rvsweep.figures.scans import scan_drawings
 from rvsweep.figures.style import MOST_CURVES, arm_colours
-from rvsweep.report import answer
 from rvsweep.stats.agreement import krippendorff_alpha
 from rvsweep.stats.equivalence import Margin
 from rvsweep.stats.group_effects import GroupEffects, group_effects
@@ -36,6 +35,7 @@ from rvsweep.stats.prompt_geometry import PromptGeometry, prompt_geometry
 from rvsweep.stats.resampling import EXACT_SIGN_FLIP_PAIRS, Bootstrap
 from rvsweep.stats.row_geometry import LayerEffects, attention_curves, layer_effects, step_curves
 from rvsweep.stats.scans import Scan, scans
+from rvsweep.stats.window_sweep import ArmWindows, row_windows
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,12 @@ class Sweep:
         return prompt_geometry(self.results, self.options.bootstrap)
 
     @cached_property
+    def row_windows(self) -> dict[str, list[ArmWindows]]:
+        """R_V of the rows' own prompt and generated windows by arm, raw, centred and corrected."""
+        found = {span: row_windows(self.results, span, self.options.bootstrap) for span in WINDOWS}
+        return {span: arms for span, arms in found.items() if arms}
+
+    @cached_property
     def notebook(self) -> bool:
         return is_notebook(self.results)
 
@@ -89,60 +95,6 @@ class Sweep:
     def pictured(self) -> list[OutcomeTable]:
         """The outcomes that have figures."""
         return [table for table in self.tables if table.outcome.figures]
-
-
-@dataclass(frozen=True)
-class Head:
-    """The first screen: question, answer, figure and limits; then the facts and the table at a glance."""
-
-    few_prompts: ClassVar[int] = 12  # below this the report warns about its own intervals
-    exact_pairs: ClassVar[int] = EXACT_SIGN_FLIP_PAIRS
-    fewest_resampled: ClassVar[int] = FEWEST_RESAMPLED
-    most_arms: ClassVar[int] = 14  # at a glance, for each of several outcomes
-    glanced: ClassVar[tuple[str, ...]] = (
-        "logit_diff",
-        "logprob_source",
-        "kl_first",
-        "keyword_count",
-        "r_v_generated",
-    )
-
-    title: str
-    question: str
-    registered: bool  # the primary outcome stands in the configuration
-    answer: str
-    figure: Drawing | None
-    ranked: str  # which arms stand in the figure
-    controlled: bool  # and whether some of them have a control
-    row_limits: list[str]
-    facts: list[tuple[str, str]]
-    glance: list[OutcomeTable]
-
-
-def head(sweep: Sweep) -> Head:
-    """At a glance: the primary outcome, ratings and the main ones; of many arms the first, to keep it short."""
-    results, found = sweep.results, sweep.overview
-    primary, registered = outcomes.primary_outcome(results)
-    names = (*results.ratings, *Head.glanced)
-    glance = [t for t in sweep.tables if t.outcome == primary or t.outcome.name in names]
-    glance.sort(key=lambda table: table.outcome != primary)
-    short = all(len(table.lines) <= Head.most_arms for table in glance)
-    return Head(
-        title=study_title(results),
-        question=study_question(results),
-        registered=registered,
-        answer=answer.sentence(found, sweep.prompts),
-        figure=found and overview_figure(found, sweep.colours, results.n_layers),
-        ranked=_ranked(len(found.effects) if found else 0),
-        controlled=bool(found and any(effect.control for effect in found.effects)),
-        row_limits=answer.row_limits(results, sweep.counts),
-        facts=summary(results, sweep.counts),
-        glance=glance if short else glance[:1],
-    )
-
-
-def _ranked(arms: int) -> str:
-    return f"The {MOST_RANKED} of {arms} arms that differ most" if arms > MOST_RANKED else "Each arm"
 
 
 @dataclass(frozen=True)
@@ -307,6 +259,7 @@ class Layers:
     windows: list[tuple[LayerEffects, Drawing]]
     steps: Drawing | None
     attention: list[Drawing]
+    r_v: dict[str, list[ArmWindows]]  # prompt, generated
 
 
 def layers(sweep: Sweep) -> Layers | None:
@@ -324,7 +277,8 @@ def layers(sweep: Sweep) -> Layers | None:
         if (found := attention_curves(results, measure, bootstrap))
     ]
     steps = row_figures.steps(curves, sweep.colours) if curves else None
-    return Layers(drawn, steps, attention) if drawn or steps or attention else None
+    found = Layers(drawn, steps, attention, sweep.row_windows)
+    return found if drawn or steps or attention or found.r_v else None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from rvsweep.stats.resampling import Bootstrap
 
 # Another prompt's state tells most about content, the procedure alone least; reverse and full_swap are no baselines.
 CONTROLS = (
-    "other_base", "other_source", "filler", "random_layers", "gaussian", "shuffled", "mean", "zero", "wrong_band", "self",
+    "other_base", "other_source", "same_length", "filler", "last_row", "random_layers", "gaussian", "shuffled", "mean",
+    "zero", "wrong_band", "self",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from rvsweep.stats.multiplicity import MaxStatistic, max_statistic
 from rvsweep.stats.pair_means import natural_log
 from rvsweep.stats.paired import Estimate, PairedDifference, mean_band, mean_with_interval, paired_difference
 from rvsweep.stats.resampling import Bootstrap
-from rvsweep.stats.window_sweep import KINDS, WindowLine, by_window, disagreement, window_lines
+from rvsweep.stats.window_sweep import KINDS, WindowLine, by_window, disagreement, prompt_windows
 
 METRIC_TITLES = {
     "pr": "Participation ratio (PR)",
@@ -71,8 +71,9 @@ class PromptGeometry:
 
     @property
     def disagreement(self) -> str:
-        """Of raw, centred and corrected ln R_V, and of windows, on source less base; empty where they agree."""
-        return disagreement(by_window(self.windows) or self.log_r_v_kinds)
+        """Of raw, centred and corrected ln R_V, or of windows, on source less base; empty where they agree."""
+        own = {kind: paired.difference for kind, paired in self.log_r_v_kinds.items()}
+        return disagreement(by_window(self.windows) or own)
 
     def simultaneous_half_width(self) -> np.ndarray:
         """[L] of the band around pr_difference that holds every layer at once, from the max-statistic.
@@ -94,8 +95,8 @@ def prompt_geometry(results: Results, bootstrap: Bootstrap) -> PromptGeometry:
     lines, kinds = [], {}
     if complete.any():
         lines.append(_line("R_V", None, r_v[source], r_v[base], results.clusters, bootstrap))
-    for name, kind in KINDS.items():
-        logs, title = natural_log(ratios[name]), "ln R_V" if kind == "raw" else f"ln R_V, {kind}"
+    for ending, kind in KINDS.items():
+        logs, title = natural_log(ratios[f"r_v{ending}"]), "ln R_V" if kind == "raw" else f"ln R_V, {kind}"
         line = _line(title, None, logs[source], logs[base], results.clusters, bootstrap)
         if line.paired.n:
             lines.append(line)
@@ -111,7 +112,7 @@ def prompt_geometry(results: Results, bootstrap: Bootstrap) -> PromptGeometry:
         lines=lines,
         log_r_v=kinds.get("raw"),
         log_r_v_kinds=kinds,
-        windows=window_lines(results, bootstrap),
+        windows=prompt_windows(results, bootstrap),
         pr_source=curves[0],
         pr_base=curves[1],
         pr_difference=curves[2],

@@ -7,6 +7,8 @@
     return found ? Number(found[0]) : NaN;
   };
 
+  each(".scroll", (box) => (box.tabIndex = 0)); // arrow keys scroll it
+
   each(".download", (place) => {
     const link = document.createElement("a");
     link.textContent = "SVG";
