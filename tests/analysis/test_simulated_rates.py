@@ -128,6 +128,17 @@ def test_transfer_is_seldom_bounded_without_a_gap_and_holds_the_true_share(gap):
     assert gap == 0 or 1 - covered <= allowed(0.05, count)
 
 
+@pytest.mark.parametrize("n", [30, 100])
+def test_dose_trends_of_levels_that_differ_in_spread(n):
+    count, levels = studies(300), np.resize(np.arange(1.0, 6.0), n)
+    values = np.random.default_rng(5).normal(size=(n, count)) * np.where(levels == 1, 4, 1)[:, None]
+    found = trends(levels, values, apart(n), Bootstrap(500))
+    missed = np.mean([one.low > 0 or one.high < 0 for one in found])
+    positive = np.mean([one.p < 0.05 for one in found])
+    print(f"dose, {n} sources, one level 4 times as wide: coverage {1 - missed:.3f}, p < 0.05 {positive:.3f}")
+    assert missed <= allowed(0.07, count) and positive <= allowed(0.07, count)
+
+
 def test_dose_trends_of_reused_sources():
     count = studies(100)
     clusters = Clusters(np.repeat(np.arange(20), 5), np.tile(np.arange(5), 20))

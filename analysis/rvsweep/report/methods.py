@@ -116,8 +116,8 @@ def _analysis(results: Results, bootstrap: Bootstrap, margin: Margin) -> list[st
         + ("by the noncentral t distribution." if margin.unit == "d_z" else "by Fieller’s argument."),
         "Transfer is the mean difference of an arm to its recipient as a share of the gap between the unpatched "
         "prompts, with Fieller’s confidence set, which is unbounded where the gap is not established.",
-        "Trends over dose levels are least-squares slopes over source prompts with HC3 standard errors, tested by "
-        "permuting levels over source prompts.",
+        "Trends over dose levels are least-squares slopes over source prompts with HC3 standard errors; the "
+        "slope over that error was tested by permuting levels over source prompts.",
         f"Analysis: rvsweep {rvsweep.__version__} with Python {platform.python_version()}, NumPy {np.__version__}, "
         f"SciPy {scipy.__version__}, h5py {h5py.__version__} and Matplotlib {matplotlib.__version__}.",
     ]

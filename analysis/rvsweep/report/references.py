@@ -62,6 +62,10 @@ ENTRIES = {
   title = {Some heteroskedasticity-consistent covariance matrix estimators with improved finite sample properties},
   author = {MacKinnon, James G. and White, Halbert}, journal = {Journal of Econometrics},
   volume = {29}, number = {3}, pages = {305--325}, year = {1985}}""",
+    "diciccio2017": r"""@article{diciccio2017,
+  title = {Robust Permutation Tests for Correlation and Regression Coefficients},
+  author = {DiCiccio, Cyrus J. and Romano, Joseph P.}, journal = {Journal of the American Statistical Association},
+  volume = {112}, number = {519}, pages = {1211--1220}, year = {2017}}""",
     "krippendorff2004": r"""@book{krippendorff2004,
   title = {Content Analysis: An Introduction to Its Methodology}, author = {Krippendorff, Klaus},
   publisher = {Sage}, edition = {2}, year = {2004}}""",
@@ -83,6 +87,7 @@ def bibtex(results: Results, dosed: bool) -> str:
         "hall1988": not shared,
         "wilcoxon1945": not shared,
         "mackinnon1985": dosed,
+        "diciccio2017": dosed,
         "krippendorff2004": bool(results.ratings),
     }
     version = results.attributes.get("rvsweep_version", "unknown")

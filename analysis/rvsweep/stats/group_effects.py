@@ -84,7 +84,8 @@ def trends(
 
     A level belongs to the source prompt, so the unit is a source prompt at its level, the mean of its pairs.
     low, high: heteroscedasticity-consistent (HC3) standard error, t with 2 fewer degrees of freedom than
-    units. p: two-sided, levels permuted over units, (1 + hits) / (1 + draws).
+    units. p: two-sided, of the slope over that error, levels permuted over units, (1 + hits) / (1 + draws); that
+    of the slope alone finds levels that differ in spread (DiCiccio & Romano 2017).
     """
     found: list[Trend | None] = [None] * values.shape[1]
     for rows, columns in columns_by_rows(np.isfinite(values) & np.isfinite(levels)[:, None]):
@@ -95,28 +96,48 @@ def trends(
             continue
         y = np.zeros((n, len(columns)))
         np.add.at(y, of_pair, values[np.ix_(rows, columns)])
-        y /= pairs[:, None]
+        y = y / pairs[:, None]
+        y -= y.mean(axis=0)
         centred = x - x.mean()
-        slope = centred @ y / (centred @ centred)
-        half = scipy.stats.t.ppf((1 + bootstrap.confidence) / 2, n - 2) * _slope_error(centred, y, slope)
-        threshold = np.abs(centred @ y) * (1 - 1e-9)
-        hits = sum(
-            (np.abs(permuted @ y) >= threshold).sum(axis=0) for permuted in _permuted(centred, bootstrap)
-        )
-        p = (1 + hits) / (1 + bootstrap.draws(n))
+        slopes, errors = (part[0] for part in _slopes(centred[None], y))
+        half = scipy.stats.t.ppf((1 + bootstrap.confidence) / 2, n - 2) * errors
+        p = _permutation_ps(centred, y, bootstrap)
         for at, column in enumerate(columns):
-            ends = (slope[at], slope[at] - half[at], slope[at] + half[at], p[at])
+            ends = (slopes[at], slopes[at] - half[at], slopes[at] + half[at], p[at])
             found[column] = Trend(*map(float, ends), n)
     return found
 
 
-def _slope_error(centred: np.ndarray, y: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """HC3 standard error of the slope of each column; NaN where a unit alone decides it."""
-    squares = centred @ centred
-    residuals = y - y.mean(axis=0) - centred[:, None] * slope
-    rest = 1 - 1 / len(centred) - centred**2 / squares
-    rest = np.where(rest > 1e-9, rest, np.nan)[:, None]
-    return np.sqrt(((centred[:, None] * residuals / rest) ** 2).sum(axis=0)) / squares
+def _slopes(centred: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Slopes of y [n, K] over each order of the levels [b, n] and their HC3 standard errors, [b, K]; both centred.
+
+    An error is NaN where a unit alone decides the slope.
+    """
+    squares = (centred[0] ** 2).sum()
+    slopes = centred @ y / squares
+    rest = 1 - 1 / centred.shape[1] - centred**2 / squares
+    weights = (centred / np.where(rest > 1e-9, rest, np.nan)) ** 2
+    # The sum over units of weight * (y - slope * level)^2.
+    cross = (weights * centred) @ y
+    sums = weights @ y**2 - 2 * slopes * cross + slopes**2 * (weights * centred**2).sum(axis=1)[:, None]
+    return slopes, np.sqrt(np.maximum(sums, 0)) / squares
+
+
+def _permutation_ps(centred: np.ndarray, y: np.ndarray, bootstrap: Bootstrap) -> np.ndarray:
+    """[K]; of the slope alone for a column whose error is 0 or NaN."""
+
+    def sizes(orders: np.ndarray) -> np.ndarray:
+        slopes, errors = _slopes(orders, y)
+        return np.abs(np.where(studentised, slopes / np.where(errors > 0, errors, np.nan), slopes))
+
+    own = _slopes(centred[None], y)
+    studentised = (own[1][0] > 1e-12 * np.abs(own[0][0])) & np.isfinite(own[1][0])
+    threshold = sizes(centred[None])[0] * (1 - 1e-9)
+    hits = 0
+    for orders in _permuted(centred, bootstrap):
+        found = sizes(orders)
+        hits = hits + ((found >= threshold) | np.isnan(found)).sum(axis=0)
+    return (1 + hits) / (1 + bootstrap.draws(len(centred)))
 
 
 def _permuted(values: np.ndarray, bootstrap: Bootstrap) -> Iterator[np.ndarray]:
