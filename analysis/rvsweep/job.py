@@ -72,7 +72,7 @@ class Sweep:
         """
         from rvsweep.study import load
 
-        launcher = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
+        launcher = ["mpirun", "--bind-to", "none", "-n", str(ranks)] if ranks > 1 else []
         call([*launcher, find_program(), "run", *self._run_words(Path(out)), *options])
         return load(Path(out) / "results.h5")
 

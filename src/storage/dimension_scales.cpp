@@ -20,8 +20,10 @@ const std::map<std::string, std::string> own_scales{{"run/row_bundle", "run/row_
 
 /// Axes beyond the first, by how a column's name begins; the longest beginning counts.
 const std::map<std::string, std::vector<std::string>> further_axes{
+    {"attention_", {"layer", "kv_head"}},
     {"effective_rank", {"layer"}},
     {"gram_sums", {"layer", "gram_sum"}},
+    {"logit_lens_", {"lens_layer", "likely_token"}},
     {"nuclear_ratio", {"layer"}},
     {"patch_", {"patch"}},
     {"pr", {"layer"}},

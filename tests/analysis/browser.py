@@ -2,8 +2,10 @@
 
 import html
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -38,7 +40,12 @@ def run_in_browser(page: Path, script: str, width: int = 1400, *switches: str):
         *switches,
         probe.as_uri(),
     ]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=600).stdout
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True) as browser:
+        try:
+            dom = browser.communicate(timeout=600)[0]
+        finally:
+            if browser.poll() is None:
+                os.killpg(browser.pid, signal.SIGKILL)  # its renderers outlive it
     found = json.loads(html.unescape(re.search(r'data-found="([^"]*)"', dom)[1]))
     assert not (isinstance(found, dict) and "error" in found), found
     return found

@@ -40,6 +40,8 @@ TEST(DimensionScales, NameEveryAxisAndLeaveOneOfAnotherLengthToItsDataset) {
   write_numbers(file, "rows/spectra_prompt", 3, {4, 2});
   write_numbers(file, "rows/spectra_z", 3, {4, 5});  // of more values than a spectrum of V has
   write_numbers(file, "rows/own", 3, {6});
+  write_numbers(file, "rows/attention_bos", 3, {4, 2});
+  write_numbers(file, "rows/logit_lens_token", 3, {2, 5});
   write_numbers(file, "prompts/id", 7);
   write_numbers(file, "prompts/pr_corrected", 7, {4});
   attach_dimension_scales(file);
@@ -51,6 +53,10 @@ TEST(DimensionScales, NameEveryAxisAndLeaveOneOfAnotherLengthToItsDataset) {
   EXPECT_EQ(scale_of(file, "rows/spectra_z", 2), "spectra_z_axis_2");
   EXPECT_EQ(scale_of(file, "rows/own", 1), "own_axis_1");
   EXPECT_EQ(scale_of(file, "rows/logit_lens/tokens", 0), "row_id");
+  EXPECT_EQ(scale_of(file, "rows/attention_bos", 1), "layer");
+  EXPECT_EQ(scale_of(file, "rows/attention_bos", 2), "kv_head");
+  EXPECT_EQ(scale_of(file, "rows/logit_lens_token", 1), "lens_layer");
+  EXPECT_EQ(scale_of(file, "rows/logit_lens_token", 2), "likely_token");
   EXPECT_EQ(scale_of(file, "prompts/pr_corrected", 0), "id");
   EXPECT_EQ(scale_of(file, "prompts/pr_corrected", 1), "layer");
   const ColumnSpec layer{"layer", ColumnType::int32, {}, "1", "", ""};
