@@ -42,6 +42,13 @@ def test_equal_runs_are_found_equal_whatever_the_order_of_their_rows(tmp_path):
     )
 
 
+def test_files_of_one_name_are_told_by_their_folders(tmp_path):
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+    shown = pages(tmp_path, *(write(tmp_path / folder, "results.h5") for folder in ("first", "second")))
+    assert "first · second" in shown.text and "first/results.h5" not in shown.text
+
+
 def test_differences_of_rows_are_counted_and_measured(tmp_path):
     def edit(columns):
         columns["rows/r_v_prompt"][[3, 8]] += [0.25, -0.5]

@@ -108,12 +108,15 @@ def _distance(first: Arm, layers_first: int, second: Arm, layers_second: int) ->
 
 
 def _names(files: list[Results]) -> list[str]:
-    """The models' names where they are distinct, else the files' paths as far as they differ."""
+    """The models' names where they are distinct, else the files' paths as far as they differ, without a name they share."""
     models = [(model_name(f) or "").rstrip("/").split("/")[-1] for f in files]
     if all(models) and len(set(models)) == len(files):
         return models
-    for parts in range(1, max(len(f.path.absolute().parts) for f in files) + 1):
-        names = ["/".join(f.path.absolute().parts[-parts:]) for f in files]
+    paths = [f.path.absolute().parts for f in files]
+    if len({path[-1] for path in paths}) == 1:
+        paths = [path[:-1] for path in paths]
+    for parts in range(1, max(map(len, paths)) + 1):
+        names = ["/".join(path[-parts:]) for path in paths]
         if len(set(names)) == len(files):
             return names
     return [f"{n}: {f.path}" for n, f in enumerate(files, 1)]
