@@ -111,7 +111,7 @@ def test_the_time_limit_ends_a_start_and_cancelling_ends_the_job(slurm, sweep, t
     """Slurm looks at its clock every 30 s: the warning comes between 10 and 40 s after the start."""
     options = ["--nodes=1", "--ntasks-per-node=2", "--time=1", "--signal=B:USR1@50"]
     job = Job(slurm, sweep, tmp_path, "cpu.sbatch", *options, words=HOURS_OF_SAMPLES)
-    wait_until(lambda: "goes back into the queue" in job.text(), "the warning and its answer", 60)
+    wait_until(lambda: "goes back into the queue" in job.text(), "the warning and its answer", 180)
     wait_until(lambda: slurm.job(job.number)["Restarts"] == "1", "the requeue", 20)
     slurm.wait_for_state(job.number, "RUNNING")
     job.wait_for_segments(len(segments(job.out)) + 3)
