@@ -40,7 +40,8 @@ def run_in_browser(page: Path, script: str, width: int = 1400, *switches: str):
         *switches,
         probe.as_uri(),
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True) as browser:
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen(command, **streams, start_new_session=True) as browser:
         try:
             dom = browser.communicate(timeout=600)[0]
         finally:

@@ -74,7 +74,9 @@ TEST(RowColumns, AreMoreWithOtherSitesAndAttention) {
   config.readouts.malformed = true;
   const auto of_prompts = by_name(prompt_columns(config, sample_model())), of_rows = rows(config);
   for (const auto& [columns, name] : {std::pair(of_prompts, ""), std::pair(of_rows, "_prompt")}) {
-    const auto of_site = [&](const char* column) { return column + (name + std::string("_resid_pre")); };
+    const auto of_site = [&](const char* column) {
+      return column + (name + std::string("_resid_pre"));
+    };
     expect_column(columns, of_site("spectra"), ColumnType::float32, {8, 16});
     expect_column(columns, of_site("window_pr"), ColumnType::float32, {1, 8, 3});
     expect_column(columns, of_site("r_v"), ColumnType::float64, {});
