@@ -15,6 +15,18 @@
 
 namespace rvsweep {
 
+namespace {
+
+/// Not scaled: keys that are turned once more must not be scaled twice.
+Rotation rotation_of_rope(const RopeConfig& rope, const at::Tensor& positions,
+                          const at::Tensor& frequencies) {
+  Rotation rotation = rotation_at(positions, frequencies);
+  rotation.in_float32 = rope.in_float32;
+  return rotation;
+}
+
+}  // namespace
+
 /// What every layer of one pass uses.
 struct Transformer::Pass {
   const ForwardInput& input;
@@ -55,9 +67,7 @@ Transformer::Transformer(ModelConfig config, Weights weights, const Placement& p
 
 Rotation Transformer::turn(std::int64_t layer, const at::Tensor& positions) const {
   const std::size_t which = rotation_of(layer);
-  Rotation rotation = rotation_at(positions, inverse_frequencies_[which]);
-  rotation.in_float32 = rope(which).in_float32;
-  return rotation;
+  return rotation_of_rope(rope(which), positions, inverse_frequencies_[which]);
 }
 
 const RopeConfig& Transformer::rope(std::size_t rotation) const {
@@ -174,8 +184,7 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
                  "outputs need the whole model");
   Pass pass{input, cache, attention_biases(*input.seen, queries)};
   for (std::size_t i = 0; i < inverse_frequencies_.size(); ++i) {
-    Rotation rotation = rotation_at(input.positions, inverse_frequencies_[i]);
-    rotation.in_float32 = rope(i).in_float32;
+    Rotation rotation = rotation_of_rope(rope(i), input.positions, inverse_frequencies_[i]);
     if (const double scale = rope(i).scale; scale != 1) {
       rotation.cos.mul_(scale);
       rotation.sin.mul_(scale);

@@ -234,6 +234,11 @@ double reencode(const BundleNeeds& needs, std::int64_t T) {
   return kv(needs, reading_rows, T + queries) + pass(needs, {reading_rows, queries, T + queries});
 }
 
+/// Of a node's memory, for each of its ranks on cores beside the weights that they share.
+double share_of_rank(const MemoryBudget& budget) {
+  return budget.bundle.total() + budget.cores_overhead() + rank_reserve;
+}
+
 }  // namespace
 
 std::int64_t dtype_bytes(const std::string& dtype) { return dtype == "float32" ? 4 : 2; }
@@ -379,11 +384,11 @@ double MemoryBudget::cores() const { return weights + bundle.total() + cores_ove
 double MemoryBudget::gpu() const { return weights + bundle.total() + gpu_overhead(); }
 
 std::int64_t MemoryBudget::ranks_on_cores(double bytes) const {
-  return static_cast<std::int64_t>((bytes - weights) / (cores() - weights + rank_reserve));
+  return static_cast<std::int64_t>((bytes - weights) / share_of_rank(*this));
 }
 
 double MemoryBudget::node_with_cores(std::int64_t ranks) const {
-  return weights + static_cast<double>(ranks) * (cores() - weights + rank_reserve);
+  return weights + static_cast<double>(ranks) * share_of_rank(*this);
 }
 
 double MemoryBudget::node_with_gpus(std::int64_t ranks) const {
