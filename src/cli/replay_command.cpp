@@ -232,13 +232,15 @@ int replay(const std::string& folder, std::uint64_t id, const std::string& model
                                       launch.direction_prompts);
   const std::int64_t slot = slot_of(bundle, stored.number_of_row(place));
   std::vector<at::Tensor> steps;
-  const BundleRunner runner{.model = model,
-                            .tokenizer = setup.tokenizer,
-                            .settings = settings,
-                            .prompt_columns = stored.prompt_columns,
-                            .row_columns = stored.row_columns,
-                            .means = means_over(model, setup.plan.mean_prompts),
-                            .observe_step = keep_of_slot(slot, steps)};
+  const BundleRunner runner{
+      .model = model,
+      .tokenizer = setup.tokenizer,
+      .settings = settings,
+      .prompt_columns = stored.prompt_columns,
+      .row_columns = stored.row_columns,
+      .means = means_over(model, setup.plan.mean_prompts),
+      .natural = natural_states(model, setup.plan.natural_prompts, settings.state_distance_layers),
+      .observe_step = keep_of_slot(slot, steps)};
   const BundleResult result = runner.run(bundle);
   const ItemTable rows = as_stored(result.rows);
   const Item now{rows, slot};

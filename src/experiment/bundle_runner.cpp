@@ -12,6 +12,7 @@
 #include "experiment/geometry_readouts.hpp"
 #include "experiment/logit_readouts.hpp"
 #include "experiment/reencode.hpp"
+#include "experiment/state_readouts.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/kernels/device_error.hpp"
@@ -153,7 +154,7 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
     return prepare_rows(prepared, distinct.batch.compiled, steps, /*measures=*/true);
   });
   DecodeOptions options{.generation = settings.generation,
-                        .logit_lens_layers = settings.logit_lens_layers,
+                        .residual_layers = residual_layers(settings),
                         .attention_layers = settings.attention_layers};
   if (runner.observe_step)
     options.observe_step = [&](std::int64_t step, const at::Tensor& logits) {
@@ -174,7 +175,8 @@ void compute(const BundleRunner& runner, const Bundle& bundle, BundleResult& res
   fill_tokens(prepared, batch, result.rows);
   fill_first_token(prepared, batch, result.rows);
   fill_answers(runner.tokenizer, prepared, batch, result.rows);
-  fill_logit_lens(runner.model, batch, result.rows);
+  fill_logit_lens(prepared, batch, result.rows);
+  fill_state_distance(runner.natural, prepared, batch, result.rows);
   fill_attention(batch, settings.attention_layers, result.rows);
   fill_forced(prepared, batch, result.rows);
   fill_reencoded(runner.tokenizer, prepared, batch, result.rows);

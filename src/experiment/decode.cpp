@@ -130,7 +130,7 @@ at::Tensor feed(const PreparedBundle& prepared, const RowBatch& batch, const Dec
   std::vector<SiteCapture> captures = edits.captures;
   std::vector<QueryCapture> queries;
   if (step.t == 0) {
-    for (const std::int64_t layer : options.logit_lens_layers)
+    for (const std::int64_t layer : options.residual_layers)
       captures.push_back({Site::resid_post, layer, 1});
     for (const SiteCapture& of_site : decoded.measured)
       captures.push_back({of_site.site, of_site.layer, 1});
@@ -152,9 +152,9 @@ at::Tensor feed(const PreparedBundle& prepared, const RowBatch& batch, const Dec
   step.changes.push_back(edits.empty() ? at::Tensor() : edits.change(captures));
   if (step.t == 0) {
     const auto read = std::span(captures).subspan(edits.captures.size()),
-               lens = read.first(options.logit_lens_layers.size());
-    decoded.residuals.assign(lens.begin(), lens.end());
-    put_captured(read.subspan(lens.size()), rows_that_hold_back(batch), decoded.measured);
+               streams = read.first(options.residual_layers.size());
+    decoded.residuals.assign(streams.begin(), streams.end());
+    put_captured(read.subspan(streams.size()), rows_that_hold_back(batch), decoded.measured);
     if (!queries.empty())
       decoded.attention = attention_measures(prepared.model.config(), batch.compiled, step.seen,
                                              queries, decoded.cache, input.column);
@@ -167,7 +167,7 @@ at::Tensor feed(const PreparedBundle& prepared, const RowBatch& batch, const Dec
 ArgMax next_tokens(const Transformer& model, const DecodeOptions& options, const Step& step,
                    const at::Tensor& residual, DecodedBatch& decoded) {
   const auto t = step.t;
-  const auto& [generation, lens, attended, observe_step] = options;
+  const auto& [generation, streams, attended, observe_step] = options;
   const bool penalises = step.occurred.defined();
   if (t > 0 && generation.temperature == 0 && !penalises && !observe_step)
     return model.argmax(residual);

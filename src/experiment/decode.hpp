@@ -20,7 +20,7 @@ struct DecodedBatch {
   std::vector<RowProof> proofs;             // of `rows`
   at::Tensor first_logits = {};             // float32 [rows and padding, vocab], of the first
                                             // generated position; undefined where none is wanted
-  std::vector<SiteCapture> residuals = {};  // resid_post of the logit lens' layers at that position
+  std::vector<SiteCapture> residuals = {};  // resid_post of the layers asked for, at that position
   // By rows of `cache`:
   std::vector<SiteCapture> measured = {};  // see PreparedRows
   at::Tensor attention = {};               // see attention_measures; undefined where none is wanted
@@ -28,7 +28,7 @@ struct DecodedBatch {
 
 struct DecodeOptions {
   GenerationConfig generation;
-  std::vector<std::int64_t> logit_lens_layers = {}, attention_layers = {};
+  std::vector<std::int64_t> residual_layers = {}, attention_layers = {};
   StepObserver observe_step = {};
 };
 

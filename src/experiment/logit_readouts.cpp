@@ -144,26 +144,4 @@ void fill_answers(const Tokenizer& tokenizer, const PreparedBundle& prepared,
           of_source.const_data_ptr<double>()[r] - of_base.const_data_ptr<double>()[r];
 }
 
-void fill_logit_lens(const Transformer& model, const DecodedBatch& batch, ItemTable& table) {
-  auto* tokens = find_column(table, columns::logit_lens_token);
-  if (tokens == nullptr) return;
-  auto& log_probabilities = column(table, columns::logit_lens_logprob);
-  const auto n_layers = std::ssize(batch.residuals), k = logit_lens_top;
-  for (std::int64_t i = 0; i < n_layers; ++i) {
-    const at::Tensor residual = batch.residuals[i].values.flatten(1);  // [R, hidden]
-    const auto [values, indices] =
-        model.unembed(residual).to(at::kFloat).log_softmax(-1).topk(k, -1);  // [R, k] both
-    const at::Tensor value = values.to(at::kCPU).contiguous();
-    const at::Tensor index = indices.to(at::kCPU).contiguous();
-    for (std::int64_t r = 0; r < std::ssize(batch.rows); ++r) {
-      if (!batch.rows[r].failure.empty()) continue;
-      for (std::int64_t j = 0; j < k; ++j) {
-        const auto at = (r * n_layers + i) * k + j;
-        (*tokens)[at] = static_cast<std::int32_t>(index.const_data_ptr<std::int64_t>()[r * k + j]);
-        log_probabilities[at] = value.const_data_ptr<float>()[r * k + j];
-      }
-    }
-  }
-}
-
 }  // namespace rvsweep

@@ -1,6 +1,5 @@
 #pragma once
-// Read-outs of logits: of the prompts' tokens, and at the first generated position, there of the
-// residual stream between blocks too.
+// Read-outs of logits: of the prompts' tokens, and at the first generated position.
 #include "experiment/decode.hpp"
 #include "rvsweep/plan/result_table.hpp"
 #include "rvsweep/tokenizer/tokenizer.hpp"
@@ -16,8 +15,5 @@ void fill_first_token(const PreparedBundle& prepared, const DecodedBatch& batch,
 /// logit_diff, probability and rank of the answers of every row's pair.
 void fill_answers(const Tokenizer& tokenizer, const PreparedBundle& prepared,
                   const DecodedBatch& batch, ItemTable& table);
-
-/// logit_lens_token and logit_lens_logprob of every row.
-void fill_logit_lens(const Transformer& model, const DecodedBatch& batch, ItemTable& table);
 
 }  // namespace rvsweep

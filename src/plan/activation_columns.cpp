@@ -105,4 +105,17 @@ std::vector<ColumnSpec> attention_columns(const ModelConfig& model) {
   };
 }
 
+std::vector<ColumnSpec> state_columns(std::int64_t n_layers) {
+  return {define(
+      columns::state_distance,
+      {.shape = {n_layers},
+       .description = "distance of the residual stream after each layer, of the query that the "
+                      "first token is drawn from, from the nearest such state of other prompts "
+                      "that nothing patches; 1: as far as these are from each other; NaN in "
+                      "layers that readouts.state_distance leaves out",
+       .definition = "state_distance/1: Euclidean distance from the nearest of the sweep's "
+                     "prompts, at most 256, but the row's own, over the lower median of the "
+                     "same distance of these prompts"})};
+}
+
 }  // namespace rvsweep

@@ -1,5 +1,5 @@
 #pragma once
-// The columns of sites and of attention that are asked for.
+// The columns of sites, of attention and of states that are asked for.
 #include <vector>
 
 #include "rvsweep/model_config/model_config.hpp"
@@ -16,5 +16,8 @@ std::vector<ColumnSpec> row_site_columns(const SweepConfig& config, std::int64_t
 std::vector<ColumnSpec> logit_lens_columns(std::int64_t n_layers);
 
 std::vector<ColumnSpec> attention_columns(const ModelConfig& model);
+
+/// Of readouts.state_distance.
+std::vector<ColumnSpec> state_columns(std::int64_t n_layers);
 
 }  // namespace rvsweep

@@ -144,6 +144,7 @@ const std::vector<ConfigKey>& config_keys() {
       {.name = "readouts.malformed", .default_value = "false"},
       {.name = "readouts.logit_lens", .default_value = "none"},
       {.name = "readouts.attention", .default_value = "none"},
+      {.name = "readouts.state_distance", .default_value = "none"},
       {.name = "readouts.token_sets", .default_value = "builtin"},
       {.name = "sweep.seed", .default_value = "1"},
       {.name = "sweep.bundle_rows", .default_value = "auto"},

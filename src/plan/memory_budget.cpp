@@ -1,14 +1,12 @@
 #include "rvsweep/plan/memory_budget.hpp"
 
 #include <algorithm>
-#include <map>
 #include <set>
-#include <utility>
 
 #include "rvsweep/core/attention_blocks.hpp"
 #include "rvsweep/model_config/parameters.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
-#include "rvsweep/plan/result_schema.hpp"
+#include "rvsweep/plan/readout_layers.hpp"
 
 namespace rvsweep {
 namespace {
@@ -19,14 +17,6 @@ constexpr double rank_reserve = 0.25e9;       // of a node's memory: plan, texts
 constexpr double gpu_reserve = 2e9;           // CUDA's context, workspaces, of sorting too
 constexpr double fragments = 0.05;            // of a bundle's tensors
 constexpr double share_of_a_pass = 1.0 / 16;  // of a GPU's memory
-
-using Sites = std::set<std::pair<Site, std::int64_t>>;  // with their layers
-
-double width_of(const Sites& sites, const ModelConfig& model) {
-  std::int64_t width = 0;
-  for (const auto& [site, layer] : sites) width += site_heads(site, model) * site_dim(site, model);
-  return static_cast<double>(width);
-}
 
 /// Rows that are fed `queries` tokens each, `columns` of the cache seen.
 struct Fed {
@@ -186,6 +176,17 @@ double attention(const BundleNeeds& needs, double rows, std::int64_t T) {
   return rows * (needs.element * Q * layers + 4 * std::max(scoring, summing));
 }
 
+/// The residual stream after layers of `rows`, as it is captured and by row.
+double residuals(const BundleNeeds& needs, double rows) {
+  return 2 * needs.element * rows * static_cast<double>(needs.streams * needs.model.hidden_size);
+}
+
+/// What readouts.state_distance compares with, in float32.
+double natural_states(const BundleNeeds& needs) {
+  return 4 *
+         static_cast<double>(needs.natural_layers * most_natural_prompts * needs.model.hidden_size);
+}
+
 double decoding(const BundleNeeds& needs, double rows, std::int64_t T, bool samples) {
   const Fed fed{rows, 1, T + needs.new_tokens, 2 * needs.site_width, true, needs.compounds};
   return std::max({pass(needs, fed) + needs.element * rows * needs.measured_width,
@@ -260,61 +261,6 @@ double weight_memory(const ModelConfig& config, const std::string& device,
   return static_cast<double>(weight_bytes(config, dtype) + (twice ? table : 0));
 }
 
-BundleNeeds bundle_needs(const ModelConfig& model, const SweepConfig& config,
-                         const std::vector<Arm>& arms, std::int64_t tokens_after_window,
-                         const std::string& device, const std::string& dtype) {
-  BundleNeeds needs{.model = model,
-                    .gpu = device == "cuda",
-                    .element = static_cast<double>(dtype_bytes(dtype)),
-                    .new_tokens = config.generation.max_new_tokens,
-                    .samples = config.generation.temperature > 0,
-                    .filters = config.generation.top_k > 0 || config.generation.top_p < 1,
-                    .penalises = config.generation.repetition_penalty != 1,
-                    .readouts = config.readouts,
-                    .window = config.longest_window(),
-                    .tokens_after_window = tokens_after_window,
-                    .patched_tokens = longest_window(arms, config.window) + tokens_after_window,
-                    .reach_beyond = reach_beyond_windows(arms, config.window)};
-  Sites sites;
-  std::map<std::int64_t, Sites> beginning_at;
-  std::vector<std::set<std::size_t>> patched(static_cast<std::size_t>(model.n_layers));
-  std::set<Direction> means;
-  for (std::size_t a = 0; a < arms.size(); ++a) {
-    Sites of_arm;
-    std::int64_t first = model.n_layers;
-    for (const Patch& patch : arms[a].patches) {
-      if (patch.donor.derivation == Derivation::mean) means.insert(arms[a].direction);
-      for (const std::int64_t layer : patch.layers) {
-        if (const SiteTarget* site = patch.site()) {
-          of_arm.emplace(site->site, layer);
-          first = std::min(first, layer);
-        } else {
-          patched[static_cast<std::size_t>(layer)].insert(a);
-        }
-      }
-      needs.patches_cache |= patch.cache() != nullptr;
-      needs.compounds |= patch.cache() != nullptr && patch.cache()->growth == Growth::compound;
-    }
-    sites.insert(of_arm.begin(), of_arm.end());
-    if (!of_arm.empty()) beginning_at[first].insert(of_arm.begin(), of_arm.end());
-  }
-  needs.site_width = width_of(sites, model);
-  Sites measured;
-  for (const Site site : config.readouts.spectra_sites)
-    for (std::int64_t layer = 0; layer < model.n_layers; ++layer) measured.emplace(site, layer);
-  needs.measured_width = width_of(measured, model);
-  for (const auto& [first, of_layer] : beginning_at)
-    needs.suffix_width = std::max(needs.suffix_width, width_of(of_layer, model));
-  needs.first_layers = std::ssize(beginning_at);
-  needs.classes = std::ssize(std::set(patched.begin(), patched.end()));
-  std::set<std::pair<std::set<std::size_t>, std::int64_t>> of_windows;
-  for (std::int64_t layer = 0; layer < model.n_layers; ++layer)
-    of_windows.emplace(patched[static_cast<std::size_t>(layer)], model.window(layer));
-  needs.window_classes = std::ssize(of_windows);
-  needs.mean_donors = std::ssize(means);
-  return needs;
-}
-
 BundleMemory bundle_memory(const BundleNeeds& needs, const BundleShape& shape,
                            std::int64_t derived) {
   const auto R = static_cast<double>(shape.rows), C = static_cast<double>(shape.contexts);
@@ -349,7 +295,9 @@ BundleMemory bundle_memory(const BundleNeeds& needs, const BundleShape& shape,
     memory.temporaries = most;
     return memory;
   }
-  memory.rows = kv(needs, R, T + N) + kept_logits(needs, R) + measured(needs, R);
+  memory.contexts += natural_states(needs);
+  memory.rows =
+      kv(needs, R, T + N) + kept_logits(needs, R) + measured(needs, R) + residuals(needs, R);
   most = std::max(0.0, most - memory.rows);
   take("patches", patches(needs, rows, T));
   take("decoding", decoding(needs, R, T, needs.samples));

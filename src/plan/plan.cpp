@@ -3,6 +3,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <map>
+#include <ranges>
 #include <set>
 
 #include "plan/arm_forms.hpp"
@@ -19,6 +21,7 @@
 #include "rvsweep/plan/canonical_shapes.hpp"
 #include "rvsweep/plan/directions.hpp"
 #include "rvsweep/plan/memory_budget.hpp"
+#include "rvsweep/plan/readout_layers.hpp"
 
 namespace rvsweep {
 namespace {
@@ -63,6 +66,18 @@ MeanPrompts mean_prompts(const Plan& plan) {
     }
   }
   return prompts;
+}
+
+std::vector<std::vector<std::int32_t>> natural_prompts_of(const Plan& plan,
+                                                          const ModelConfig& model) {
+  std::map<std::uint64_t, std::size_t> by_hash;
+  for (std::size_t place = 0; place < plan.prompts.size(); ++place)
+    if (const std::int64_t n = plan.prompts[place].n_tokens; n > 0 && n <= model.max_positions)
+      by_hash.try_emplace(plan.prompts[place].text_hash, place);
+  std::vector<std::vector<std::int32_t>> tokens;
+  for (const auto& [hash, place] : by_hash | std::views::take(most_natural_prompts))
+    tokens.push_back(plan.tokens[place]);
+  return tokens;
 }
 
 /// Bundles that fit a GPU. A number of rows that was asked for and does not is refused, with the
@@ -148,6 +163,8 @@ Plan make_plan(const PlanInput& input) {
         std::max<std::int64_t>(plan.tokens_after_window, p.tokens_after_window);
   plan.mean_prompts = mean_prompts(plan);
   plan.direction_fits = direction_fits(plan, model, config.seed);
+  if (!state_distance_layers(config.readouts, model.n_layers).empty())
+    plan.natural_prompts = natural_prompts_of(plan, model);
   const Donors donors(plan, config.seed, text);
   plan_rows(plan, config, model, donors);
   if (before != nullptr) keep_numbers_and_bundles(*before, plan);

@@ -7,9 +7,8 @@
 #include "plan/activation_columns.hpp"
 #include "plan/answer_columns.hpp"
 #include "plan/define_column.hpp"
-#include "rvsweep/core/error.hpp"
-#include "rvsweep/core/split.hpp"
 #include "rvsweep/plan/canonical_shapes.hpp"
+#include "rvsweep/plan/readout_layers.hpp"
 
 // Shapes: L layers, W tokens of the window, N new tokens at most.
 
@@ -308,19 +307,6 @@ std::vector<ColumnSpec> malformed_columns() {
                                 "may be cut inside a character, do not count"})};
 }
 
-LayerSet layers_of(const char* key, const ConfigValue& value, std::int64_t n_layers) {
-  if (value.text == "none") return {};
-  try {
-    std::set<std::int64_t> layers;
-    for (const std::string& part : split(value.text, ','))
-      for (const LayerSet& set : parse_layer_sets(part, n_layers))
-        layers.insert(set.begin(), set.end());
-    return {layers.begin(), layers.end()};
-  } catch (const InputError& error) {
-    throw InputError(value.where, std::string(key) + ": " + error.what());
-  }
-}
-
 std::vector<ColumnSpec> step_trace_columns(std::int64_t L, std::int64_t N) {
   return {define(columns::step_pr,
                  {.shape = {L, N},
@@ -331,17 +317,6 @@ std::vector<ColumnSpec> step_trace_columns(std::int64_t L, std::int64_t N) {
 }
 
 }  // namespace
-
-LayerSet logit_lens_layers(const ReadoutsConfig& readouts, std::int64_t n_layers) {
-  return layers_of("readouts.logit_lens", readouts.logit_lens, n_layers);
-}
-
-LayerSet attention_layers(const ReadoutsConfig& readouts, std::int64_t n_layers) {
-  ConfigValue value = readouts.attention;
-  if (value.text == "true") value.text = "each";
-  if (value.text == "false") value.text = "none";
-  return layers_of("readouts.attention", value, n_layers);
-}
 
 std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig& model,
                                     const std::vector<Arm>& arms,
@@ -381,6 +356,7 @@ std::vector<ColumnSpec> row_columns(const SweepConfig& config, const ModelConfig
   if (readouts.malformed && generates) add(malformed_columns());
   if (lens > 0) add(logit_lens_columns(lens));
   if (!attention_layers(readouts, L).empty()) add(attention_columns(model));
+  if (!state_distance_layers(readouts, L).empty()) add(state_columns(L));
   if (readouts.step_trace && generates) add(step_trace_columns(L, N));
   return result;
 }

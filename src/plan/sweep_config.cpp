@@ -176,6 +176,7 @@ ReadoutsConfig parse_readouts(const Values& values) {
   readouts.malformed = values.yes_or_no("readouts.malformed");
   readouts.logit_lens = values.text("readouts.logit_lens");
   readouts.attention = values.text("readouts.attention");
+  readouts.state_distance = values.text("readouts.state_distance");
   return readouts;
 }
 

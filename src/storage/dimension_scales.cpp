@@ -31,6 +31,7 @@ const std::map<std::string, std::vector<std::string>> further_axes{
     {"spectra", {"layer", "rank"}},
     {"spectral_entropy", {"layer"}},
     {"stable_rank", {"layer"}},
+    {"state_distance", {"layer"}},
     {"step_pr", {"layer", "step"}},
     {"tokens", {"step"}},
     {"window_pr", {"window", "layer", "pr_kind"}}};

@@ -124,14 +124,16 @@ WorkOutcome compute(const World& world, const Launch& launch, const RunOptions& 
   SweepSettings settings = sweep_settings(config, model.config(), tokenizer, launch);
   settings.directions = directions_of(model, settings.arms, config.seed, launch.direction_files,
                                       launch.direction_prompts);
-  const BundleRunner runner{.model = model,
-                            .tokenizer = tokenizer,
-                            .settings = settings,
-                            .prompt_columns = prompt_columns(config, model.config()),
-                            .row_columns = row_columns(config, model.config(), settings.arms,
-                                                       settings.families, launch.has_answers),
-                            .means = means_over(model, launch.mean_prompts),
-                            .phases = &phases};
+  const BundleRunner runner{
+      .model = model,
+      .tokenizer = tokenizer,
+      .settings = settings,
+      .prompt_columns = prompt_columns(config, model.config()),
+      .row_columns =
+          row_columns(config, model.config(), settings.arms, settings.families, launch.has_answers),
+      .means = means_over(model, launch.mean_prompts),
+      .natural = natural_states(model, launch.natural_prompts, settings.state_distance_layers),
+      .phases = &phases};
   const std::string unused = unused_cores(communicator, world.node());
   if (!unused.empty() && launch.device == "cpu" && world.node().local_rank == 0)
     spdlog::warn("{}", unused);

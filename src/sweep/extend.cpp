@@ -108,6 +108,9 @@ std::vector<std::string> obstacles(const StoredSweep& stored, const SweepSetup& 
     if (takes_donors_of_all_pairs(setup.plan, stored.arms.spec[arm]))
       lines.push_back("arm " + stored.arms.label[arm] +
                       " takes its donors from all pairs, so that further pairs would change it");
+  if (!same_pairs && !setup.plan.natural_prompts.empty())
+    lines.push_back(
+        "readouts.state_distance compares with all prompts, so that further pairs would change it");
   const std::int64_t were =
       *std::max_element(stored.rows.sample.begin(), stored.rows.sample.end()) + 1;
   if (const auto are = setup.config.generation.samples; are < were)

@@ -8,6 +8,7 @@
 
 #include "rvsweep/core/cores.hpp"
 #include "rvsweep/core/split.hpp"
+#include "rvsweep/plan/readout_layers.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 
 namespace rvsweep {
@@ -24,6 +25,7 @@ void add_experiment(const SweepSetup& setup, Launch& launch) {
   launch.families = setup.families.text;
   launch.token_sets = setup.token_sets;
   launch.mean_prompts = setup.plan.mean_prompts;
+  launch.natural_prompts = setup.plan.natural_prompts;
   launch.direction_files = setup.direction_files;
   for (const auto& [name, fit] : setup.plan.direction_fits)
     launch.direction_prompts[name] = fit.prompts;
@@ -76,6 +78,7 @@ SweepSettings sweep_settings(const SweepConfig& config, const ModelConfig& model
   settings.token_sets = launch.token_sets;
   settings.logit_lens_layers = logit_lens_layers(config.readouts, model.n_layers);
   settings.attention_layers = attention_layers(config.readouts, model.n_layers);
+  settings.state_distance_layers = state_distance_layers(config.readouts, model.n_layers);
   settings.arms = all_arms(config, model);
   if (config.generation.stop_at_eos) {
     std::set<std::int32_t> stop(model.eos_token_ids.begin(), model.eos_token_ids.end());

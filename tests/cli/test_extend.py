@@ -167,3 +167,13 @@ def test_an_empty_folder_cannot_be_extended(sweep, tmp_path):
     result = call(sweep.words(tmp_path / "out", "--extend"))
     assert result.returncode == 2 and "holds no sweep that could be extended" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_further_pairs_would_change_what_states_are_compared_with(sweep, tmp_path):
+    few = write_pairs(tmp_path / "few.jsonl", sweep.pairs[:2])
+    words = ["--set", "readouts.state_distance=true", "--set", "sweep.arm=base"]
+    more = ["--set", f"generation.samples={SAMPLES + 1}"]
+    sweep.run(tmp_path / "out", *words, "--set", f"prompts.file={few}")
+    sweep.run(tmp_path / "out", *words, "--set", f"prompts.file={few}", *more, "--extend")
+    refused = sweep.run(tmp_path / "out", *words, *more, "--extend", expect=2)
+    assert "readouts.state_distance compares with all prompts" in refused.stderr

@@ -8,6 +8,7 @@
 #include "experiment/study.hpp"
 #include "rvsweep/experiment/mean_donors.hpp"
 #include "rvsweep/plan/memory_budget.hpp"
+#include "rvsweep/plan/readout_layers.hpp"
 #include "support/test_device.hpp"
 
 namespace rvsweep {
@@ -51,7 +52,7 @@ struct Case {
 std::vector<Case> cases() {
   const ReadoutsConfig forced{.forced = true}, trace{.step_trace = true}, again{.reencode = true},
       logprob{.prompt_logprob = true}, sites{.spectra_sites = {Site::resid_pre, Site::k}},
-      attention{.attention = {"0:100%", "test"}};
+      attention{.attention = {"0:100%", "test"}}, lens{.logit_lens = {"each", "test"}};
   const std::vector<std::string> mixed{"base", "source", "v_proj layers=1 decode=persist",
                                        "kv_cache layers=1:2"},
       site{"v_proj layers=1"}, anywhere{"v_proj layers=1 positions=all"},
@@ -66,6 +67,7 @@ std::vector<Case> cases() {
           {"patches", model(4), site, {8, 32, 48}, 8, sites},
           {"patches", windowed_model(), anywhere, {8, 96, 48}, 8},
           {"decoding", model(4), mixed, {8, 256, 192, 8, 8}, 4, attention},
+          {"decoding", model(4, 512), mixed, {8, 32, 192, 8, 8}, 2, lens},
           {"decoding", model(4, 4096), mixed, {8, 64, 32, 8, 8}, 16},
           {"decoding", model(4, 4096), mixed, {8, 64, 32, 8, 8}, 16, {}, {.top_p = 0.9}},
           {"decoding", model(4, 4096), mixed, {64, 64, 32, 8, 8}, 16, {}, {.temperature = 0}},
@@ -93,8 +95,7 @@ Study study_of(const Case& of, const Placement& placement) {
   config.generation = of.generation;
   config.generation.max_new_tokens = of.new_tokens;
   config.readouts = of.readouts;
-  config.readouts.logit_lens = {"none", "test"};
-  study.settings.logit_lens_layers = {};
+  study.settings.logit_lens_layers = logit_lens_layers(of.readouts, of.config.n_layers);
   study.settings.attention_layers = attention_layers(of.readouts, of.config.n_layers);
   study.settings.generation = config.generation;
   study.settings.readouts = config.readouts;

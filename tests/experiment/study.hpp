@@ -32,6 +32,7 @@ struct Study {
   SweepSettings settings;
   Bundle bundle;
   MeanDonors means;
+  NaturalStates natural;
 
   explicit Study(const std::vector<std::string>& arms, std::int64_t n = 20, std::int64_t m = 23) {
     std::vector<ConfigValue> lines;
@@ -80,6 +81,7 @@ struct Study {
                               .prompt_columns = prompt_columns(config, model.config()),
                               .row_columns = columns_of_rows(),
                               .means = means,
+                              .natural = natural,
                               .observe_step = std::move(observe_step)};
     return runner.run(bundle);
   }

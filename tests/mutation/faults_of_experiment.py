@@ -6,6 +6,27 @@ from fault import fault
 
 FAULTS = [
     fault(
+        "a row's state compared with its own prompt's",
+        "experiment/natural_states.cpp",
+        "apart.masked_fill(left_out.to(apart.device()), infinity)",
+        "apart",
+        "experiment StateDistance.IsFromTheNearestPromptButTheRowsOwn",
+    ),
+    fault(
+        "a prompt taken for another that begins with it",
+        "experiment/natural_states.cpp",
+        "auto found = std::ranges::find(natural.prompts, tokens);",
+        "auto found = natural.prompts.end();",
+        "experiment PlaceOfPrompt.IsThatOfAPromptWholeOrCut",
+    ),
+    fault(
+        "states no distance from themselves",
+        "experiment/natural_states.cpp",
+        "apart.fill_diagonal_(infinity);",
+        "",
+        "experiment NaturalStates.AreThoseOfThePromptsAloneAndTheirSpacing",
+    ),
+    fault(
         "zeros at generated tokens taken for no change",
         "experiment/bundle_runner.cpp",
         "        !adds(patch))",

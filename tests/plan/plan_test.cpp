@@ -115,6 +115,25 @@ TEST(MakePlan, MakesRoomForACutPromptThatIsTooLongAsAWhole) {
   EXPECT_GE(place.bundle.shape.prompt_length, 512);
 }
 
+TEST(MakePlan, StatesAreComparedWithSomeOfThePromptsHoweverTheyAreListed) {
+  auto config = sample_config({"base"});
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (int i = 0; i < 200; ++i)
+    pairs.push_back({text(30, 's') + std::to_string(i), text(20, 'b') + std::to_string(i)});
+  pairs[7].first = pairs[8].second;  // a text that two prompts have
+  pairs[9].first = text(2000, 's');  // beyond the model's positions
+  const auto compared = [&] { return sample_plan(config, prompt_set(pairs)).natural_prompts; };
+  EXPECT_TRUE(compared().empty());
+  config.readouts.state_distance = {"true", "test"};
+  const auto some = compared();
+  EXPECT_EQ(some.size(), 256u);
+  EXPECT_EQ(std::set(some.begin(), some.end()).size(), 256u);
+  std::ranges::reverse(pairs);
+  EXPECT_EQ(compared(), some);
+  pairs.resize(3);
+  EXPECT_EQ(compared().size(), 6u);
+}
+
 TEST(MakePlan, PutsPairsOfLikeLengthTogether) {
   const auto plan =
       sample_plan(sample_config({"base", "source"}), prompt_set({{text(20, 'a'), text(30, 'a')},

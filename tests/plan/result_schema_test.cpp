@@ -85,11 +85,13 @@ TEST(RowColumns, AreMoreWithOtherSitesAndAttention) {
   for (const char* measure : {"bos", "donor", "base", "fed", "entropy"})
     expect_column(of_rows, std::string("attention_") + measure, ColumnType::float32, {8, heads});
   expect_column(of_rows, "malformed", ColumnType::int32, {});
-  EXPECT_EQ(attention_layers(config.readouts, 8), (LayerSet{2, 4, 5, 6, 7}));
-  config.readouts.attention = {"true", "test"};
-  EXPECT_EQ(attention_layers(config.readouts, 3), (LayerSet{0, 1, 2}));
-  config.readouts.attention = {"false", "test"};
-  EXPECT_EQ(attention_layers(config.readouts, 3), LayerSet());
+}
+
+TEST(RowColumns, HaveADistanceByLayerWhereItIsAskedFor) {
+  auto config = sample_config({});
+  EXPECT_FALSE(rows(config).contains("state_distance"));
+  config.readouts.state_distance = {"3", "test"};
+  expect_column(rows(config), "state_distance", ColumnType::float32, {8});
 }
 
 TEST(ReadoutNames, AreTheNumbersOfARowThatAStudyMayBeAbout) {

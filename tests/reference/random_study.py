@@ -48,13 +48,17 @@ class Readouts:
     sites: tuple[str, ...] = ()
     windows: tuple[int, ...] = ()  # the job's first
     attention: tuple[int, ...] = ()  # layers
+    distance: tuple[int, ...] = ()
 
     def settings(self, n_layers: int) -> list[str]:
-        every = len(self.attention) == n_layers
+        def text(layers: tuple[int, ...]) -> str:
+            return "true" if len(layers) == n_layers else ",".join(map(str, layers))
+
         return [
             f"readouts.spectra_sites={','.join(self.sites)}",
             f"model.window={','.join(map(str, self.windows))}",
-            f"readouts.attention={'true' if every else ','.join(map(str, self.attention))}",
+            f"readouts.attention={text(self.attention)}",
+            f"readouts.state_distance={text(self.distance)}",
             "readouts.malformed=true",
         ]
 
@@ -63,7 +67,8 @@ def random_readouts(seed: int, n_layers: int, window: int) -> Readouts:
     rng = random.Random(f"{seed}, read-outs")
     sites = tuple(rng.sample(SITES, rng.choice((1, 2, 3))))
     windows = (window, *rng.choice(((), (window - 1,), (window + 3, window - 2))))
-    return Readouts(sites, windows, rng.choice((tuple(range(n_layers)), (0, n_layers - 1))))
+    some = tuple(range(n_layers)), (0, n_layers - 1)
+    return Readouts(sites, windows, rng.choice(some), rng.choice(some))
 
 
 @dataclass(frozen=True)

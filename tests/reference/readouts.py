@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,6 +101,11 @@ def attention(row: Trajectory, n_kv_heads: int) -> dict[str, np.ndarray]:
         for name, of_heads in masses.items():
             out[name].append(of_heads.mean(-1))
     return {name: np.stack(layers) for name, layers in out.items()}
+
+
+def nearest(state: np.ndarray, states: Mapping[tuple[int, ...], np.ndarray], own: tuple[int, ...]) -> float:
+    """Euclidean distance from the nearest state but that of `own`."""
+    return min(float(np.linalg.norm(state - of)) for tokens, of in states.items() if tokens != own)
 
 
 def logit_lens(model: ExplicitModel, row: Trajectory, layer: int, count: int = 5) -> tuple[list[int], list[float]]:

@@ -25,6 +25,7 @@ from random_study import (
     random_readouts,
     run_written,
     seed_of,
+    sides,
     write_random_job,
 )
 from reference_run import Trajectory
@@ -151,6 +152,27 @@ def test_attention(study):
             actual = study.results.rows[f"attention_{name}"][row.index]
             np.testing.assert_allclose(actual[layers], values[layers], atol=1e-4, err_msg=f"{row.name}: {name}")
             assert np.isnan(np.delete(actual, layers, axis=0)).all()
+
+
+def test_state_distance(study):
+    prompts = {
+        getattr(pair, side).tokens: study.unpatched(pair, side).first_residuals
+        for pair, side in itertools.product(study.study.pairs, ("base", "source"))
+    }
+    for layer in range(study.loaded.n_layers):
+        actual = study.results.rows["state_distance"][:, layer]
+        if layer not in study.readouts.distance:
+            assert np.isnan(actual).all()
+            continue
+        states = {tokens: streams[layer].double().numpy() for tokens, streams in prompts.items()}
+        spacing = [readouts.nearest(state, states, tokens) for tokens, state in states.items()]
+        unit = sorted(spacing)[(len(spacing) - 1) // 2]
+        for row in study.ran:
+            recipient, donor = sides(row)
+            own = getattr(row.pair, donor if row.made.row.kind == "source" else recipient).tokens
+            state = row.reference.first_residuals[layer].double().numpy()
+            expected = readouts.nearest(state, states, own) / unit
+            np.testing.assert_allclose(actual[row.index], expected, rtol=1e-3, atol=1e-3, err_msg=f"{row.name}: {layer}")
 
 
 def test_malformed(study):

@@ -1,6 +1,7 @@
 #pragma once
 // One bundle on one device, from tokens to the columns that a segment stores.
 #include "rvsweep/core/phases.hpp"
+#include "rvsweep/experiment/natural_states.hpp"
 #include "rvsweep/experiment/sweep_settings.hpp"
 #include "rvsweep/intervention/derived_donors.hpp"
 #include "rvsweep/plan/result_table.hpp"
@@ -15,6 +16,7 @@ struct BundleRunner {
   SweepSettings settings;
   std::vector<ColumnSpec> prompt_columns, row_columns;
   MeanDonors means = {};           // of the mean control
+  NaturalStates natural = {};      // of readouts.state_distance
   StepObserver observe_step = {};  // of every decoded bundle
   PhaseClock* phases = nullptr;    // told what takes the time
 

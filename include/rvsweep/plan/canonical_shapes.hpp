@@ -47,6 +47,9 @@ inline constexpr std::int64_t long_rows_at_once = 8;
 /// float32, at least 8.
 std::int64_t most_long_rows(const ModelConfig& config, std::int64_t columns);
 
+/// Prompts that readouts.state_distance compares with, at most.
+inline constexpr std::int64_t most_natural_prompts = 256;
+
 /// Rows whose KL is computed together, in float64 over the whole vocabulary.
 inline constexpr std::int64_t kl_rows = 8;
 

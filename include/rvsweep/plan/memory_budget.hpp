@@ -4,12 +4,9 @@
 // version.
 #include <cstdint>
 #include <string>
-#include <vector>
 
-#include "rvsweep/model_config/model_config.hpp"
-#include "rvsweep/plan/arm.hpp"
 #include "rvsweep/plan/bundle.hpp"
-#include "rvsweep/plan/sweep_config.hpp"
+#include "rvsweep/plan/bundle_needs.hpp"
 
 namespace rvsweep {
 
@@ -26,34 +23,6 @@ std::int64_t weight_bytes(const ModelConfig& config, const std::string& dtype);
 /// table, and packed as the head.
 double weight_memory(const ModelConfig& config, const std::string& device,
                      const std::string& dtype);
-
-/// What decides the memory of a sweep's bundles beside their shapes.
-struct BundleNeeds {
-  ModelConfig model;
-  bool gpu = false;
-  double element = 4;                     // bytes
-  std::int64_t new_tokens = 0;            // N
-  bool samples = false, filters = false;  // temperature > 0; by top_k or top_p
-  bool penalises = false;                 // tokens that have occurred
-  ReadoutsConfig readouts;
-  std::int64_t window = 0;               // W, tokens; the longest
-  std::int64_t tokens_after_window = 0;  // the most of any prompt
-  std::int64_t patched_tokens = 0;  // last tokens of a prompt that windows of site patches reach
-  bool reach_beyond = false;        // site patches may write tokens before those
-  double site_width = 0;            // elements a token of all (site, layer) that some arm patches
-  double suffix_width = 0;    // of those that arms whose patches begin at one layer patch, at most
-  double measured_width = 0;  // of readouts.spectra_sites in all layers
-  std::int64_t first_layers = 0;  // at which the site patches of some arm begin
-  // Of layers that rows see differently, at most, and where some see a sliding window alone:
-  std::int64_t classes = 1, window_classes = 1;
-  bool patches_cache = false, compounds = false;
-  std::int64_t mean_donors = 0;  // directions in which the mean control averages
-};
-
-/// Of a resolved device and dtype. `tokens_after_window`: the most of any prompt.
-BundleNeeds bundle_needs(const ModelConfig& model, const SweepConfig& config,
-                         const std::vector<Arm>& arms, std::int64_t tokens_after_window,
-                         const std::string& device, const std::string& dtype);
 
 /// The most that the tensors of one bundle take at once.
 struct BundleMemory {

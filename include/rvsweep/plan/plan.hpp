@@ -150,6 +150,9 @@ struct Plan {
   std::vector<std::int32_t> prompt_places;  // by number, where numbers are not the places
   std::vector<std::int64_t> row_places;     // the same
   MeanPrompts mean_prompts;                 // of the mean control; else empty
+  /// Tokens of prompts whose unpatched states rows are compared with (readouts.state_distance): of
+  /// unlike texts, chosen by hash, so that it does not matter how they are listed.
+  std::vector<std::vector<std::int32_t>> natural_prompts;
   std::map<std::string, DirectionFit> direction_fits;  // by the names of mean differences
   std::int64_t early_layer = 0, late_layer = 0;
   std::int64_t bundle_rows = 0;

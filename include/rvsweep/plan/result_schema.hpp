@@ -69,6 +69,9 @@ inline constexpr ColumnKey<std::int32_t> answer_rank_source{"answer_rank_source"
 inline constexpr ColumnKey<std::int32_t> logit_lens_token{"logit_lens_token"};
 inline constexpr ColumnKey<float> logit_lens_logprob{"logit_lens_logprob"};
 
+// /rows: states
+inline constexpr ColumnKey<float> state_distance{"state_distance"};
+
 // /rows: attention
 inline constexpr ColumnKey<float> attention_bos{"attention_bos"},
     attention_donor{"attention_donor"}, attention_base{"attention_base"},
@@ -85,11 +88,6 @@ std::vector<ColumnSpec> prompt_columns(const SweepConfig& config, const ModelCon
 
 /// Tokens that the logit lens keeps of every layer.
 inline constexpr std::int64_t logit_lens_top = 5;
-
-/// The layers of readouts.logit_lens and readouts.attention, ascending; none where it is off. Throw
-/// InputError naming the key and its place.
-LayerSet logit_lens_layers(const ReadoutsConfig& readouts, std::int64_t n_layers);
-LayerSet attention_layers(const ReadoutsConfig& readouts, std::int64_t n_layers);
 
 /// /rows: status and reason, tokens and text, and the read-outs that are on; one column per regex
 /// family with the keywords; those of answers where some pair has one.

@@ -37,8 +37,9 @@ struct ReadoutsConfig {
   bool forced = false;                   // logits along the prompts' greedy continuations
   bool step_trace = false;               // PR of the sliding window, step by step
   bool malformed = false;                // texts whose bytes are no UTF-8
-  ConfigValue logit_lens = {"none", "default"};  // layers whose residual stream is unembedded
-  ConfigValue attention = {"none", "default"};   // layers whose attention is measured
+  ConfigValue logit_lens = {"none", "default"};      // layers whose residual stream is unembedded
+  ConfigValue attention = {"none", "default"};       // layers whose attention is measured
+  ConfigValue state_distance = {"none", "default"};  // layers, from states of unpatched prompts
 };
 
 /// What was decided before the run, for the report.
