@@ -6,6 +6,20 @@ from fault import fault
 
 FAULTS = [
     fault(
+        "a block of outputs multiplied twice, the next not, in AMX",
+        "kernels/cpu/amx/tiles.hpp",
+        "_tile_dpbf16ps(3, 7, 5);",
+        "_tile_dpbf16ps(3, 7, 4);",
+        "emulated_amx AmxProduct.Bfloat16IsRoundedOnce",
+    ),
+    fault(
+        "third parts of a float32 matrix left out in AMX",
+        "kernels/cpu/amx/tiles.hpp",
+        "if (third_parts) {",
+        "if (false) {",
+        "emulated_amx AmxProduct.Float32IsMoreExactThanFloat32SummedOneByOne",
+    ),
+    fault(
         "OLMo-2's rotation rounded as Llama's",
         "kernels/cpu/rotate.cpp",
         "if (in_float32) {",
