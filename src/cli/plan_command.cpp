@@ -15,6 +15,7 @@
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/kernels/device.hpp"
 #include "rvsweep/kernels/hardware.hpp"
+#include "rvsweep/plan/bundle_needs.hpp"
 #include "rvsweep/plan/memory_budget.hpp"
 #include "rvsweep/plan/time_estimate.hpp"
 #include "rvsweep/sweep/progress.hpp"

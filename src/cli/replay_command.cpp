@@ -15,6 +15,7 @@
 #include "rvsweep/experiment/bundle_runner.hpp"
 #include "rvsweep/experiment/directions.hpp"
 #include "rvsweep/experiment/mean_donors.hpp"
+#include "rvsweep/experiment/natural_states.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 #include "rvsweep/storage/segment.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"

@@ -11,6 +11,7 @@
 #include "rvsweep/experiment/bundle_runner.hpp"
 #include "rvsweep/experiment/directions.hpp"
 #include "rvsweep/experiment/mean_donors.hpp"
+#include "rvsweep/experiment/natural_states.hpp"
 #include "rvsweep/kernels/device.hpp"
 #include "rvsweep/plan/result_schema.hpp"
 #include "rvsweep/storage/files.hpp"
