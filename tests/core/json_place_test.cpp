@@ -45,6 +45,24 @@ TEST(JsonPlace, NamesAMemberThatIsMissingOrOfAnotherType) {
             "file.json: \"zero\" is 0: it must be positive");
 }
 
+TEST(JsonPlace, GivesNoNumberThatItsTypeDoesNotHold) {
+  const json written = json::parse(R"({
+    "whole": 32.0, "least": -9223372036854775808, "part": 2.5, "far": 1e64, "large": 4294967297,
+    "unsigned": 18446744073709551615, "yes": true, "ids": [2, 4294967297], "parts": [2, 2.5]})");
+  const JsonPlace place{written, "file.json", "", ""};
+  EXPECT_EQ(place.get<std::int64_t>("whole"), 32);
+  EXPECT_EQ(place.get<std::int64_t>("least"), INT64_MIN);
+  EXPECT_EQ(place.get<std::int64_t>("large"), 4294967297);
+  EXPECT_EQ(place.get<std::vector<double>>("parts"), (std::vector{2, 2.5}));
+  for (const char* key : {"part", "far", "unsigned"})
+    EXPECT_EQ(refusal_message([&] { place.get<std::int64_t>(key); }),
+              std::string("file.json: \"") + key + "\" is " + written[key].dump() +
+                  ", which has the wrong type");
+  EXPECT_NE(refusal_message([&] { place.get<std::int32_t>("large"); }), "");
+  for (const char* key : {"ids", "parts"})
+    EXPECT_NE(refusal_message([&] { place.get<std::vector<std::int32_t>>(key); }), "");
+}
+
 TEST(JsonPlace, NamesThePathAndKeepsTheAdvice) {
   const JsonPlace list = file.member("inner").member("list");
   EXPECT_EQ(list.element(0).member("id").token_id(), 7);

@@ -1,10 +1,14 @@
 #pragma once
 // Values of JSON files, with errors that say where they are.
+#include <algorithm>
+#include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/ids.hpp"
@@ -43,8 +47,8 @@ struct JsonPlace {
 
   /// Whether it has a member `key` that is not null.
   bool has(const std::string& key) const { return value.contains(key) && !value[key].is_null(); }
-  /// Member `key` as nlohmann_json converts it to a bool, number, text or list of these. Throws
-  /// InputError when the object does not have it, or with another type.
+  /// Member `key` as a bool, number, text or list of these. Throws InputError when the object does
+  /// not have it, with another type, or with a number that T does not hold.
   template <class T>
   T get(const std::string& key) const;
   template <class T>
@@ -62,14 +66,38 @@ struct JsonPlace {
   [[noreturn]] void refuse(const std::string& component, const std::string& supported) const;
 };
 
+/// Whether T has the value's numbers, 32 that of 32.0 too; nlohmann_json would cut others to fit.
+template <class T>
+bool holds(const nlohmann::json& value) {
+  if constexpr (std::same_as<T, bool> || std::same_as<T, std::string>) {
+    return true;
+  } else if constexpr (std::integral<T>) {
+    if (value.is_number_unsigned()) return std::in_range<T>(value.get<std::uint64_t>());
+    if (value.is_number_integer()) return std::in_range<T>(value.get<std::int64_t>());
+    constexpr double exact = 1LL << 53;
+    const double number = value.is_number_float() ? value.get<double>() : 0;
+    return std::abs(number) <= exact && number == std::trunc(number) &&
+           std::in_range<T>(static_cast<std::int64_t>(number));
+  } else if constexpr (requires { typename T::value_type; }) {
+    return std::ranges::all_of(value, holds<typename T::value_type>);
+  } else {
+    return true;
+  }
+}
+
 template <class T>
 T JsonPlace::get(const std::string& key) const {
   if (!has(key)) throw InputError(where(), "has no \"" + key + "\"", "the file is not complete");
+  const nlohmann::json& found = value[key];
+  const auto wrong = [&] {
+    return InputError(where(), "\"" + key + "\" is " + found.dump() + ", which has the wrong type",
+                      advice);
+  };
+  if (!holds<T>(found)) throw wrong();
   try {
-    return value[key].template get<T>();
+    return found.template get<T>();
   } catch (const nlohmann::json::exception&) {
-    throw InputError(
-        where(), "\"" + key + "\" is " + value[key].dump() + ", which has the wrong type", advice);
+    throw wrong();
   }
 }
 
