@@ -6,7 +6,9 @@
 #include <cstring>
 
 // GCC before 12 knows these levels for a whole program only.
-#if defined(__x86_64__) && !defined(__clang__) && __GNUC__ >= 12 && !defined(__SANITIZE_ADDRESS__)
+// Sanitizers are not there yet when a level is chosen.
+#if defined(__x86_64__) && !defined(__clang__) && __GNUC__ >= 12 && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define RVSWEEP_TARGET_CLONES \
   __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else
