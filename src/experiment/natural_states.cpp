@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <ranges>
 
 #include "experiment/prompt_batches.hpp"
 #include "rvsweep/intervention/site_patch.hpp"
@@ -75,7 +74,7 @@ std::int64_t place_of_prompt(const NaturalStates& natural,
                              const std::vector<std::int32_t>& tokens) {
   const auto begins_so = [&](const std::vector<std::int32_t>& prompt) {
     return prompt.size() >= tokens.size() &&
-           std::ranges::equal(tokens, prompt | std::views::take(std::ssize(tokens)));
+           std::equal(tokens.begin(), tokens.end(), prompt.begin());
   };
   auto found = std::ranges::find(natural.prompts, tokens);
   if (found == natural.prompts.end()) found = std::ranges::find_if(natural.prompts, begins_so);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <map>
-#include <ranges>
 #include <set>
 
 #include "plan/arm_forms.hpp"
@@ -75,8 +74,10 @@ std::vector<std::vector<std::int32_t>> natural_prompts_of(const Plan& plan,
     if (const std::int64_t n = plan.prompts[place].n_tokens; n > 0 && n <= model.max_positions)
       by_hash.try_emplace(plan.prompts[place].text_hash, place);
   std::vector<std::vector<std::int32_t>> tokens;
-  for (const auto& [hash, place] : by_hash | std::views::take(most_natural_prompts))
+  for (const auto& [hash, place] : by_hash) {
+    if (std::ssize(tokens) == most_natural_prompts) break;
     tokens.push_back(plan.tokens[place]);
+  }
   return tokens;
 }
 
