@@ -11,6 +11,7 @@
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/experiment/geometry.hpp"
+#include "rvsweep/kernels/device.hpp"
 #include "rvsweep/kernels/device_error.hpp"
 #include "rvsweep/metrics/spectra.hpp"
 #include "rvsweep/plan/layers.hpp"
@@ -109,6 +110,7 @@ int probe_command(const Arguments& arguments) {
   if (options->contains("random-weights")) seed = (*options)["random-weights"].as<std::uint64_t>();
   const WeightSource source = find_weights(folder, config, seed);
   const Placement placement = place_rank(device, dtype, 0);
+  prepare_thread(placement, at::get_num_threads());
   const World alone;
   const Transformer model =
       load_on_every_rank(alone, config, source, placement, at::get_num_threads());

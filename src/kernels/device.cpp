@@ -15,6 +15,11 @@
 #include "rvsweep/core/log.hpp"
 #include "rvsweep/kernels/device_error.hpp"
 
+extern "C" {  // of OpenMP; not every compiler that builds this brings its header
+int omp_get_dynamic();
+int omp_get_thread_limit();
+}
+
 namespace rvsweep {
 
 void open_gpu_support() {
@@ -68,7 +73,20 @@ Placement place_rank(const std::string& device, const std::string& dtype, int lo
   return placement;
 }
 
+void refuse_fewer_threads(int threads) {
+  if (threads > 1 && omp_get_dynamic() != 0)
+    throw InputError("OMP_DYNAMIC",
+                     "lets OpenMP give fewer threads than products are shared out over",
+                     "unset it");
+  if (threads > omp_get_thread_limit())
+    throw InputError("OMP_THREAD_LIMIT",
+                     "allows " + std::to_string(omp_get_thread_limit()) + " of the " +
+                         std::to_string(threads) + " threads that products are shared out over",
+                     "unset it, or set run.threads");
+}
+
 void prepare_thread(const Placement& placement, int threads) {
+  refuse_fewer_threads(threads);
   at::set_num_threads(threads);
   const at::Device device = placement.device;
   naming_device_errors(device, "end what else uses the GPU",

@@ -4,6 +4,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/log.hpp"
+#include "rvsweep/kernels/device.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/segment.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
@@ -46,6 +47,7 @@ SweepSetup prepare(const std::optional<Stored>& stored, int automatic_threads, L
   launch.device = setup.target.device;
   launch.dtype = setup.target.dtype;
   launch.threads = config.threads ? *config.threads : stored ? kept.threads : automatic_threads;
+  refuse_fewer_threads(launch.threads);
   add_experiment(setup, launch);
   return setup;
 }

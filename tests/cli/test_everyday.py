@@ -123,3 +123,12 @@ def test_plan_counts_pairs_whose_source_is_their_base(sweep, tmp_path):
     prompts.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
     words = [sweep.binary, "plan", "--config", sweep.config, "--device", "cpu", "--set", f"prompts.file={prompts}"]
     assert "1 pairs have a source equal to their base, such as p1" in call(words).stdout
+
+
+@pytest.mark.parametrize(("name", "value"), [("OMP_DYNAMIC", "true"), ("OMP_THREAD_LIMIT", "1")])
+def test_fewer_threads_than_products_are_shared_out_over_are_refused(sweep, tmp_path, monkeypatch, name, value):
+    """oneDNN would leave parts of its products out: NaN, or other numbers."""
+    monkeypatch.setitem(ENVIRONMENT, name, value)
+    refused = sweep.run(tmp_path / "out", "--set", "run.threads=2", expect=2)
+    assert f"error: {name}: " in refused.stderr and "unset it" in refused.stderr
+    sweep.run(tmp_path / "out", "--set", "run.threads=1")

@@ -32,9 +32,13 @@ std::string resolve_dtype(const std::string& requested, const std::string& devic
 /// environment forbids that.
 Placement place_rank(const std::string& device, const std::string& dtype, int local_rank);
 
+/// InputError where the environment lets OpenMP give fewer threads: oneDNN shares a product out
+/// over those that it asks for, and leaves out the parts of others.
+void refuse_fewer_threads(int threads);
+
 /// Makes the placement's device the calling thread's, or every operator would switch to it and
 /// back, and sets libtorch's CPU threads for it: first in every thread that computes. Throws
-/// DeviceError.
+/// DeviceError; InputError where the environment keeps OpenMP from giving so many threads.
 void prepare_thread(const Placement& placement, int threads);
 
 /// CPU capability (AVX512 with AMX, AVX2, ...) or the GPU's name: part of a sweep's identity.
