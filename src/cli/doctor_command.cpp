@@ -51,7 +51,8 @@ void look_at_mpi(Findings& found) {
         !unused.empty())
       found.push_back({"warning", "binding", unused, ""});
   } catch (const InputError& error) {
-    found.push_back({"problem", "launcher", error.what(), "use srun --mpi=pmix or mpirun"});
+    found.push_back(
+        {"problem", "launcher", error.what(), "srun --mpi=list tells whether --mpi=pmix is there"});
   }
 }
 

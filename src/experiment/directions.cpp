@@ -11,12 +11,12 @@
 #include <c10/core/InferenceMode.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "experiment/prompt_batches.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/intervention/derived_donors.hpp"
-#include "rvsweep/intervention/site_patch.hpp"
 #include "rvsweep/kernels/device_error.hpp"
 #include "rvsweep/plan/directions.hpp"
 
@@ -73,21 +73,12 @@ struct Maker {
   }
 
   at::Tensor mean_at_last_token(Site site, const PromptTokens& prompts) const {
-    const auto L = model.config().n_layers;
+    std::vector<std::int64_t> layers(model.config().n_layers);
+    std::iota(layers.begin(), layers.end(), 0);
     at::Tensor sum = at::zeros(shape(site), at::kDouble);
-    in_batches(prompts, [&](const PromptTokens& batch, std::int64_t rows, std::int64_t columns) {
-      std::vector<SiteCapture> captures;
-      for (std::int64_t layer = 0; layer < L; ++layer) captures.push_back({site, layer, 1});
-      ForwardInput input;
-      input.captures = &captures;
-      input.last_kv_layer = last_layer_for(captures, L);
-      KvCache cache = KvCache::allocate(model.config(), model.placement(), rows, columns);
-      feed_prompts(model, batch, input, cache);
-      for (std::int64_t layer = 0; layer < L; ++layer)
-        sum[layer] += captures[layer]
-                          .values.narrow(0, 0, std::ssize(batch))
-                          .to(at::kCPU, at::kDouble)
-                          .sum(at::IntArrayRef{0, 1});
+    visit_last_tokens(model, prompts, site, layers, [&](const std::vector<SiteCapture>& captures) {
+      for (const SiteCapture& capture : captures)
+        sum[capture.layer] += capture.values.to(at::kCPU, at::kDouble).sum(at::IntArrayRef{0, 1});
     });
     return sum / static_cast<double>(prompts.size());
   }

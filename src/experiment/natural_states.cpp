@@ -13,7 +13,6 @@
 #include <limits>
 
 #include "experiment/prompt_batches.hpp"
-#include "rvsweep/intervention/site_patch.hpp"
 #include "rvsweep/kernels/device_error.hpp"
 
 namespace rvsweep {
@@ -33,19 +32,13 @@ at::Tensor distances(const at::Tensor& a, const at::Tensor& b) {
 at::Tensor states_of(const Transformer& model, const PromptTokens& prompts,
                      const std::vector<std::int64_t>& layers) {
   std::vector<at::Tensor> parts;
-  in_batches(prompts, [&](const PromptTokens& batch, std::int64_t rows, std::int64_t columns) {
-    std::vector<SiteCapture> captures;
-    for (const std::int64_t layer : layers) captures.push_back({Site::resid_post, layer, 1});
-    ForwardInput input;
-    input.captures = &captures;
-    input.last_kv_layer = last_layer_for(captures, model.config().n_layers);
-    KvCache cache = KvCache::allocate(model.config(), model.placement(), rows, columns);
-    feed_prompts(model, batch, input, cache);
-    std::vector<at::Tensor> of_layers;  // [prompts, hidden]
-    for (const SiteCapture& capture : captures)
-      of_layers.push_back(capture.values.narrow(0, 0, std::ssize(batch)).flatten(1).to(at::kFloat));
-    parts.push_back(at::stack(of_layers));
-  });
+  visit_last_tokens(model, prompts, Site::resid_post, layers,
+                    [&](const std::vector<SiteCapture>& captures) {
+                      std::vector<at::Tensor> of_layers;  // [prompts, hidden]
+                      for (const SiteCapture& capture : captures)
+                        of_layers.push_back(capture.values.flatten(1).to(at::kFloat));
+                      parts.push_back(at::stack(of_layers));
+                    });
   return at::cat(parts, 1);
 }
 

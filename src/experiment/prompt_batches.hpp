@@ -2,6 +2,7 @@
 // Many prompts that are read once, a batch at a time.
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "experiment/prefill.hpp"
@@ -26,5 +27,11 @@ void in_batches(const PromptTokens& prompts, const Read& read) {
     at = end;
   }
 }
+
+/// visit(captures) for one batch after another: `site` at the last token of its prompts,
+/// a capture for each of `layers` in their order, its values [prompts, 1, heads, dim].
+void visit_last_tokens(const Transformer& model, const PromptTokens& prompts, Site site,
+                       const std::vector<std::int64_t>& layers,
+                       const std::function<void(const std::vector<SiteCapture>&)>& visit);
 
 }  // namespace rvsweep
