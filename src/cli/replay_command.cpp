@@ -153,12 +153,13 @@ std::string likeliest(const Tokenizer& tokenizer, const at::Tensor& log_probabil
   return text;
 }
 
-/// One line per step: token id, its log-probability (temperature 1) and, with step_trace, the
-/// participation ratio of the sliding window at the early and the late layer, then the token's text
-/// and the likeliest tokens.
+/// One line per step, none where none is taken: token id, its log-probability (temperature 1) and,
+/// with step_trace, the participation ratio of the sliding window at the early and the late layer,
+/// then the token's text and the likeliest tokens.
 void print_steps(const SweepSettings& settings, const Tokenizer& tokenizer,
                  const std::vector<at::Tensor>& steps, const Item& row) {
   const auto max_new = settings.generation.max_new_tokens;
+  if (max_new == 0) return;
   const std::int32_t* tokens = row.values(columns::tokens);
   const float* pr = row.values(columns::step_pr);  // [L, max_new]
   std::cout << fmt::format("{:>8} {:>8} {:>9}  {}text, then the likeliest tokens\n", "step",

@@ -39,13 +39,13 @@ struct Maker {
   /// float64 [L, heads, dim] on the CPU.
   at::Tensor made(Site site, const std::string& name) const {
     if (name.starts_with(direction::drawn_like))
-      return drawn(site, made(site, name.substr(direction::drawn_like.size())));
+      return drawn(site, made(site, name.substr(direction::drawn_like.size())), name);
     if (const auto [of, to] = parts_of_direction(name); !to.empty())
       return orthogonal(name, made(site, of), made(site, to));
     if (name.starts_with(direction::file))
       return at::tensor(files.at({site, name}), at::kDouble).view(shape(site));
     if (name == direction::random)
-      return drawn(site, at::full(shape(site), 1 / std::sqrt(shape(site)[2]), at::kDouble));
+      return drawn(site, at::full(shape(site), 1 / std::sqrt(shape(site)[2]), at::kDouble), "");
     const MeanPrompts& prompts = fitted_on.at(name);
     return mean_at_last_token(site, prompts[0]) - mean_at_last_token(site, prompts[1]);
   }
@@ -63,13 +63,19 @@ struct Maker {
     return left * (norm / safe(left_norm));
   }
 
-  at::Tensor drawn(Site site, const at::Tensor& like) const {
+  /// `name` tells the draws of a sweep apart; "" is that of direction=random.
+  at::Tensor drawn(Site site, const at::Tensor& like, const std::string& name) const {
     std::vector<at::Tensor> layers;
     for (std::int64_t layer = 0; layer < like.size(0); ++layer)
-      layers.push_back(gaussian_like(like.narrow(0, layer, 1), 0,
-                                     xxh3_fields({std::to_string(seed), "direction",
-                                                  info_of(site).name, std::to_string(layer)})));
+      layers.push_back(gaussian_like(like.narrow(0, layer, 1), 0, key_of(site, layer, name)));
     return at::stack(layers).squeeze(1);
+  }
+
+  std::uint64_t key_of(Site site, std::int64_t layer, const std::string& name) const {
+    const auto of_seed = std::to_string(seed), of_layer = std::to_string(layer);
+    const std::string of_site = info_of(site).name;
+    return name.empty() ? xxh3_fields({of_seed, "direction", of_site, of_layer})
+                        : xxh3_fields({of_seed, "direction", of_site, of_layer, name});
   }
 
   at::Tensor mean_at_last_token(Site site, const PromptTokens& prompts) const {

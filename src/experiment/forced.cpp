@@ -160,8 +160,14 @@ struct Comparison {
   std::vector<std::vector<std::int64_t>> reference_of;       // by round and row: context, or -1
 };
 
-Comparison plan_comparison(const Bundle& bundle, const std::vector<Generated>& greedy,
+Comparison plan_comparison(const PreparedBundle& prepared, const std::vector<Generated>& greedy,
                            bool along_source) {
+  const Bundle& bundle = prepared.bundle;
+  const auto reaches_beyond_the_model = [&](std::int32_t context) {
+    return std::ssize(bundle.contexts[static_cast<std::size_t>(context)].tokens) +
+               prepared.settings.generation.max_new_tokens - 1 >
+           prepared.model.config().max_positions;
+  };
   const auto n_contexts = static_cast<std::size_t>(bundle.shape.contexts);
   Comparison result;
   result.fed.resize(static_cast<std::size_t>(bundle.shape.rows), nullptr);
@@ -169,6 +175,7 @@ Comparison plan_comparison(const Bundle& bundle, const std::vector<Generated>& g
     const BundleRow& row = bundle.rows[r];
     const std::int32_t continuation = along_source ? row.counterpart : row.reference;
     if (row.reference < 0 || continuation < 0 || greedy[continuation].tokens.empty()) continue;
+    if (reaches_beyond_the_model(row.reference) || reaches_beyond_the_model(continuation)) continue;
     const Continuation* tokens = result.fed[r] = &greedy[continuation].tokens;
     std::size_t round = 0;
     for (;; ++round) {
@@ -213,7 +220,7 @@ void fill_along(bool along_source, const PreparedBundle& prepared, const Decoded
                 const Unpatched& unpatched, ItemTable& table) {
   const Transformer& model = prepared.model;
   const auto R = batch.rows.size();
-  const Comparison comparison = plan_comparison(prepared.bundle, unpatched.greedy, along_source);
+  const Comparison comparison = plan_comparison(prepared, unpatched.greedy, along_source);
   const at::Tensor rows =
       feed_continuations(prepared, prepared.rows, {batch.cache, batch.slots}, comparison.fed);
   Sums sums{std::vector<double>(R), std::vector<double>(R)};

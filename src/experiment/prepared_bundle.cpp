@@ -33,19 +33,13 @@ at::Tensor with_slots(const at::Tensor& values, std::int64_t more) {
   return at::cat({values, at::zeros(shape, values.options())});
 }
 
-/// How many last tokens of a prompt hold all that windows of site patches reach.
-std::int64_t patched_tokens(const SweepSettings& settings) {
-  return longest_window(settings.arms, settings.window) + settings.tokens_after_window;
-}
-
-/// Of every layer of the sites whose spectra are asked for, the tokens that windows reach.
-std::vector<SiteCapture> measured_sites(const SweepSettings& settings, std::int64_t n_layers) {
-  const auto longest =
-      settings.windows.empty() ? settings.window : std::ranges::max(settings.windows);
+/// Of every layer of the sites whose spectra are asked for, the last `tokens`.
+std::vector<SiteCapture> measured_sites(const SweepSettings& settings, std::int64_t n_layers,
+                                        std::int64_t tokens) {
   std::vector<SiteCapture> captures;
   for (const Site site : settings.readouts.spectra_sites)
     for (std::int64_t layer = 0; layer < n_layers; ++layer)
-      captures.push_back({site, layer, longest + settings.tokens_after_window});
+      captures.push_back({site, layer, tokens});
   return captures;
 }
 
@@ -96,14 +90,13 @@ void run_prompts(PreparedBundle& prepared) {
   ContextState& contexts = prepared.contexts;
   const auto L = model.config().n_layers;
   const SweepSettings& settings = prepared.settings;
-  const auto queries = reach_beyond_windows(settings.arms, settings.window)
-                           ? contexts.columns
-                           : patched_tokens(settings);
+  const auto queries = bundle.shape.captured_tokens;
   std::vector<SiteCapture> captures = captures_for(prepared.rows, queries);
   const auto n_sites = std::ssize(captures);
   for (const SiteCapture& stream : streams_for(prepared.rows, queries)) captures.push_back(stream);
   const auto n_patched = std::ssize(captures);
-  for (const SiteCapture& site : measured_sites(settings, L)) captures.push_back(site);
+  for (const SiteCapture& site : measured_sites(settings, L, bundle.shape.measured_tokens))
+    captures.push_back(site);
   const bool wants_first = prepared.settings.readouts.first_token && !bundle.rows.empty(),
              wants_all = prepared.settings.readouts.prompt_logprob;
   ForwardInput input;
@@ -185,7 +178,7 @@ PreparedRows prepare_rows(const PreparedBundle& prepared, const std::vector<Comp
       of_site.values = of_site.values.narrow(0, piece.first, std::ssize(piece.rows));
     copy_base_cells(contexts, piece.rows, cache);
     // What the patch reaches up to b[n-1], which is the first fed token.
-    run_patched_suffix(model, prepared.contexts, piece.rows, patched_tokens(prepared.settings),
+    run_patched_suffix(model, prepared.contexts, piece.rows, prepared.bundle.shape.patched_tokens,
                        cache, measured, proofs);
     patch_prompt_caches(model, contexts, piece.rows, cache, proofs);
     result.proofs.insert(result.proofs.end(), proofs.begin(), proofs.end());

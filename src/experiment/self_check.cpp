@@ -132,6 +132,7 @@ Bundle tiny_bundle() {
   };
   Bundle bundle;
   bundle.shape = {.contexts = 8, .prompt_length = prompt_columns, .rows = 8};
+  give_reach(tiny_settings().arms, window, window, 0, bundle.shape);
   for (const std::int32_t n : {21, 3, 24, 17, 11, 8, 14, 5}) bundle.contexts.push_back(prompt(n));
   for (std::int32_t arm = 0; arm < std::ssize(arms); ++arm) {
     BundleRow row;

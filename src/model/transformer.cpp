@@ -195,7 +195,8 @@ at::Tensor Transformer::forward(const ForwardInput& input, KvCache& cache) const
   at::Tensor stream =  // [B, T, H], the residual stream
       input.residual.defined() ? input.residual.clone() : embed(input.tokens);
   if (config_.learned_positions && !input.residual.defined())
-    stream.add_(at::embedding(weights_.positions, input.positions));
+    stream.add_(
+        at::embedding(weights_.positions, input.positions.clamp_max(config_.max_positions - 1)));
   for (std::int64_t layer = input.first_layer; layer < config_.n_layers; ++layer) {
     const LayerWeights& w = weights_.layers[layer];
     stream = pass.at_stream_site(Site::resid_pre, layer, stream);

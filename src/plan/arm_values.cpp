@@ -1,5 +1,7 @@
 #include "plan/arm_values.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <set>
 
 #include "rvsweep/core/error.hpp"
@@ -40,9 +42,10 @@ std::string parse_pairs(const std::string& text) {
 
 std::int64_t parse_window(const std::string& text) {
   const auto window = parse_number<std::int64_t>(text);
-  if (!window || *window < 1)
-    throw InputError("", "window=" + text + " is no number of tokens",
-                     "write how many last tokens of the prompt are patched");
+  if (!window || *window < 1 || *window > longest_window_tokens)
+    throw InputError(
+        "", fmt::format("window={} is no number of tokens up to {}", text, longest_window_tokens),
+        "write how many last tokens of the prompt are patched");
   return *window;
 }
 

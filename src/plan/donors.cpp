@@ -1,7 +1,6 @@
 #include "plan/donors.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <set>
 
 #include "plan/control.hpp"
@@ -34,13 +33,10 @@ Donors::Donors(const Plan& plan, std::uint64_t seed, const PlanText& text)
   const auto order = permutation(xxh3_fields({std::to_string(seed), "derangement"}), 0,
                                  static_cast<std::int32_t>(plan.pairs.size()));
   for (std::size_t i = 0; i < order.size(); ++i) next_[order[i]] = order[(i + 1) % order.size()];
-  shortest_.fill(std::numeric_limits<std::int64_t>::max());
-  for (const PromptPair& pair : plan.pairs)
-    for (const Direction direction : {Direction::source_to_base, Direction::base_to_source}) {
-      auto& shortest = shortest_[static_cast<std::size_t>(direction)];
-      const std::int64_t m = plan.prompts[donor_side(pair, direction).value].n_tokens;
-      if (m > 0) shortest = std::min(shortest, m);
-    }
+  for (std::size_t direction = 0; direction < shortest_.size(); ++direction)
+    if (const auto& prompts = plan.mean_prompts[direction]; !prompts.empty())
+      shortest_[direction] =
+          std::ssize(*std::ranges::min_element(prompts, {}, &std::vector<std::int32_t>::size));
   check_spans(plan);
   for (const std::string& name : names_of_spans(plan.arms))
     for (const auto& [place, spans] : plan.spans)

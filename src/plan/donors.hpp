@@ -29,7 +29,7 @@ struct Roles {
 
 class Donors {
  public:
-  /// `plan` has its prompts, filler, pairs and arms and must outlive the object.
+  /// `plan` has its prompts, filler, pairs, arms and mean_prompts and must outlive the object.
   Donors(const Plan& plan, std::uint64_t seed, const PlanText& text);
 
   Roles roles(const Arm& arm, PairIndex pair) const;
@@ -46,7 +46,7 @@ class Donors {
 
   const Plan& plan_;
   std::vector<std::int32_t> next_;          // by pair: the one after it in a random cyclic order
-  std::array<std::int64_t, 2> shortest_{};  // tokens of the shortest donor prompt, by direction
+  std::array<std::int64_t, 2> shortest_{};  // tokens of the shortest of mean_prompts, by direction
   /// By word list and prompt.
   std::map<std::set<std::string>, std::map<std::int32_t, std::vector<std::int32_t>>>
       keyword_tokens_;

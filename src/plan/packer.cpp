@@ -338,6 +338,8 @@ class Packer {
           static_cast<std::int16_t>(static_cast<std::int16_t>(bundle_.contexts.size()) + place);
     bundle_.id = BundleId(static_cast<std::int32_t>(plan_.bundles.size()));
     bundle_.shape = shape_with({});
+    give_reach(plan_.arms, config_.window, config_.longest_window(), plan_.tokens_after_window,
+               bundle_.shape);
     give_columns(columns_of(0), bundle_);
     bundle_.cost = tokens_fed(bundle_, config_, model_);
     if (!bundle_.tokens.empty()) bundle_.tokens.resize(bundle_.donors.size());

@@ -50,7 +50,7 @@ void plan_rows(Plan& plan, const SweepConfig& config, const ModelConfig& model,
 }
 
 /// Of the directions in which an arm averages over donors.
-MeanPrompts mean_prompts(const Plan& plan) {
+MeanPrompts mean_prompts(const Plan& plan, const ModelConfig& model) {
   MeanPrompts prompts;
   for (const Direction direction : {Direction::source_to_base, Direction::base_to_source}) {
     if (std::ranges::none_of(plan.arms, [&](const Arm& arm) {
@@ -60,7 +60,8 @@ MeanPrompts mean_prompts(const Plan& plan) {
     std::set<std::int32_t> seen;
     for (const PromptPair& pair : plan.pairs) {
       const PromptIndex prompt = donor_side(pair, direction);
-      if (plan.prompts[prompt.value].n_tokens > 0 && seen.insert(prompt.value).second)
+      const std::int64_t n = plan.prompts[prompt.value].n_tokens;
+      if (n > 0 && n <= model.max_positions && seen.insert(prompt.value).second)
         prompts[static_cast<std::size_t>(direction)].push_back(plan.tokens[prompt.value]);
     }
   }
@@ -142,6 +143,11 @@ std::vector<Arm> all_arms(const SweepConfig& config, const ModelConfig& model) {
   auto arms = parse_arms(config.arms, model, config.window);
   const auto controls = control_arms(config.controls, arms, model, config.seed);
   arms.insert(arms.end(), controls.begin(), controls.end());
+  std::set<std::string> labels;
+  for (const Arm& arm : arms)
+    if (!labels.insert(arm.label).second)
+      throw InputError("sweep.arm", "\"" + arm.label + "\" is the label of an arm and of a control",
+                       "give the arm another label=");
   return arms;
 }
 
@@ -155,6 +161,8 @@ Plan make_plan(const PlanInput& input) {
   plan_prompts(input, texts == Texts::kept || reads_texts, plan);
   if (std::ranges::any_of(plan.arms,
                           [](const Arm& arm) { return arm.takes_from(DonorPrompt::filler); })) {
+    if (text.filler.empty())
+      throw InputError("prompts.filler", "is an empty file", "name a text, or leave it to builtin");
     plan.filler = text.filler;
     plan.filler_tokens = text.encode(text.filler);
   }
@@ -162,7 +170,7 @@ Plan make_plan(const PlanInput& input) {
   for (const PlannedPrompt& p : plan.prompts)
     plan.tokens_after_window =
         std::max<std::int64_t>(plan.tokens_after_window, p.tokens_after_window);
-  plan.mean_prompts = mean_prompts(plan);
+  plan.mean_prompts = mean_prompts(plan, model);
   plan.direction_fits = direction_fits(plan, model, config.seed);
   if (!state_distance_layers(config.readouts, model.n_layers).empty())
     plan.natural_prompts = natural_prompts_of(plan, model);

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "plan/arm_text.hpp"
+#include "plan/arm_values.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
 #include "rvsweep/core/parse_number.hpp"
@@ -85,7 +86,7 @@ std::vector<std::string> expand_positions(const std::string& text, std::int64_t 
   const auto parts = split(text, ':');
   if (parts[0] != "each") return {text};
   const std::int64_t count = parts.size() == 1 ? window : whole_number(parts[1], text);
-  if (count < 1 || parts.size() > 2) refuse(text);
+  if (count < 1 || count > longest_window_tokens || parts.size() > 2) refuse(text);
   std::vector<std::string> places;
   for (std::int64_t d = 0; d < count; ++d) places.push_back(fmt::format("span:{}:{}", d, d + 1));
   return places;

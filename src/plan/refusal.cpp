@@ -69,7 +69,9 @@ std::pair<const char*, std::int64_t> beginning(const Patch& patch) {
 
 std::string refusal_of(const Patch& patch, const Arm& arm, const Roles& roles,
                        const PatchDonor& donor, const ModelConfig& model) {
-  if (donor.m == 0) return "the donor prompt is empty";
+  if (donor.m == 0)
+    return donor.derivation == Derivation::mean ? "the model can read no prompt of the donor side"
+                                                : "the donor prompt is empty";
   if (donor.m > model.max_positions)
     return "the donor prompt of " + tokens(donor.m) + " exceeds the model's " +
            positions_text(model);

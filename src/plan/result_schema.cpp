@@ -140,11 +140,13 @@ std::vector<ColumnSpec> patch_columns(std::int64_t most) {
              {.shape = {most},
               .units = "cells",
               .description = "cells_changed of each patch of the arm, in the order of its text; -1 "
-                             "beyond them"}),
+                             "beyond them, and in rows from before an extension that brought "
+                             "the first arm of several"}),
       define(columns::patch_change_norm,
              {.shape = {most},
               .description = "change_norm of each patch of the arm, old being base's own cell also "
-                             "where patches before it have written; NaN beyond them",
+                             "where patches before it have written; NaN where "
+                             "patch_cells_changed is -1",
               .definition = "change_norm/1"}),
   };
 }

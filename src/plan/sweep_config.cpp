@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "plan/arm_values.hpp"
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/parse_number.hpp"
 #include "rvsweep/core/quantity.hpp"
@@ -184,8 +185,8 @@ ReadoutsConfig parse_readouts(const Values& values) {
 std::vector<std::int64_t> parse_windows(const ConfigValue& value) {
   std::vector<std::int64_t> windows;
   for (const std::string& part : split(value.text, ',')) {
-    windows.push_back(
-        Values::number_of<std::int64_t>("model.window", {trimmed(part), value.where}, 2, 4096));
+    windows.push_back(Values::number_of<std::int64_t>("model.window", {trimmed(part), value.where},
+                                                      2, longest_window_tokens));
     if (std::ranges::count(windows, windows.back()) > 1)
       Values::refuse("model.window", value, "names a window twice");
   }

@@ -21,8 +21,8 @@ NLOHMANN_JSON_SERIALIZE_ENUM(ColumnType, {{ColumnType::int32, "int32"},
                                           {ColumnType::float32_list, "float32_list"},
                                           {ColumnType::status, "status"}})
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ColumnSpec, name, type, shape, units, description, definition)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SweepFacts::Generation, fingerprint, config, pairs, n_prompts,
-                                   n_rows)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SweepFacts::Generation, fingerprint, config, pairs,
+                                                n_prompts, n_rows, arms)
 
 namespace {
 using h5::Chunking;

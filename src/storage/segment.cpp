@@ -5,6 +5,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/hash.hpp"
+#include "rvsweep/plan/result_schema.hpp"
 #include "rvsweep/storage/files.hpp"
 #include "rvsweep/storage/sweep_paths.hpp"
 #include "storage/checked_file.hpp"
@@ -39,6 +40,28 @@ std::vector<std::int64_t> read_index(const Handle& file, SegmentTable table) {
   return h5::read_values<std::int64_t>(h5::open_group(file, group_of(table)), index_column);
 }
 
+/// A column as stored, where arms had fewer patches before an extension: those are filled up.
+ColumnValues read_grown(const Handle& stored, const ColumnSpec& spec, std::int64_t items) {
+  const bool grows = spec.name == columns::patch_cells_changed.name ||
+                     spec.name == columns::patch_change_norm.name;
+  const auto extents = h5::extents_of(h5::open_dataset(stored, spec.name));
+  if (!grows || extents.size() != 2 || static_cast<std::int64_t>(extents[1]) >= spec.shape.at(0))
+    return h5::read_column(stored, spec);
+  const auto were = static_cast<std::int64_t>(extents[1]), are = spec.shape[0];
+  ColumnSpec narrow = spec;
+  narrow.shape = {were};
+  const ColumnValues read = h5::read_column(stored, narrow);
+  ColumnValues values = fill_values(spec, items);
+  std::visit(
+      [&](auto& wide) {
+        const auto& of_row = std::get<std::decay_t<decltype(wide)>>(read);
+        for (std::int64_t r = 0; r < std::min<std::int64_t>(items, std::ssize(of_row) / were); ++r)
+          std::copy_n(of_row.begin() + r * were, were, wide.begin() + r * are);
+      },
+      values);
+  return values;
+}
+
 ItemTable read_table(const Handle& file, SegmentTable kind,
                      const std::vector<ColumnSpec>& columns) {
   ItemTable table{read_index(file, kind), {}};
@@ -46,7 +69,7 @@ ItemTable read_table(const Handle& file, SegmentTable kind,
   for (const ColumnSpec& spec : columns) {
     const std::int64_t items = std::ssize(table.index);
     table.columns.push_back({spec, h5::has_dataset(stored, spec.name)
-                                       ? h5::read_column(stored, spec)
+                                       ? read_grown(stored, spec, items)
                                        : fill_values(spec, items)});
     if (!h5::fits(spec, items, table.columns.back().values))
       throw h5::Error("column " + spec.name + " does not have a value for every item");

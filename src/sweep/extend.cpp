@@ -92,8 +92,10 @@ std::vector<std::string> obstacles(const StoredSweep& stored, const SweepSetup& 
       "prompts.pairing",    "prompts.base_groups", "prompts.source_groups", "prompts.pairs",
       "prompts.caliper",    "logprobs_fingerprint"};
   std::vector<std::string> lines;
-  for (const Difference& difference : differences(stored_identity(stored), asked))
-    if (!may_differ.contains(difference.key)) lines.push_back(difference.text());
+  for (const Difference& difference : differences(stored_identity(stored), asked)) {
+    const bool first_filler = difference.key == "filler_fingerprint" && difference.was.empty();
+    if (!first_filler && !may_differ.contains(difference.key)) lines.push_back(difference.text());
+  }
   compare_pairs(stored, setup.plan, lines);
   if (setup.plan.has_answers() && stored.pairs.answer_source.size() == 0)
     lines.push_back(
@@ -111,8 +113,8 @@ std::vector<std::string> obstacles(const StoredSweep& stored, const SweepSetup& 
   if (!same_pairs && !setup.plan.natural_prompts.empty())
     lines.push_back(
         "readouts.state_distance compares with all prompts, so that further pairs would change it");
-  const std::int64_t were =
-      *std::max_element(stored.rows.sample.begin(), stored.rows.sample.end()) + 1;
+  const auto& samples = stored.rows.sample;
+  const std::int64_t were = samples.empty() ? 0 : *std::ranges::max_element(samples) + 1;
   if (const auto are = setup.config.generation.samples; are < were)
     lines.push_back(
         Difference{"generation.samples", std::to_string(were), std::to_string(are)}.text());
@@ -138,8 +140,10 @@ std::vector<Generation> generations_of(const StoredSweep& stored, const Plan& as
                   {},
                   stored.n_prompts(),
                   stored.n_rows()};
-  for (std::size_t n = 0; n < stored.pairs.id.size(); ++n)
+  for (std::size_t n = 0; n < stored.pairs.id.size(); ++n) {
     last.pairs.push_back(static_cast<std::int32_t>(n));
+    last.arms.push_back(stored.pair(n).arms);
+  }
   generations.push_back(std::move(last));
   const auto places = places_of_pairs(asked);
   for (Generation& generation : generations)

@@ -29,7 +29,6 @@ void add_experiment(const SweepSetup& setup, Launch& launch) {
   launch.direction_files = setup.direction_files;
   for (const auto& [name, fit] : setup.plan.direction_fits)
     launch.direction_prompts[name] = fit.prompts;
-  launch.tokens_after_window = setup.plan.tokens_after_window;
   launch.has_answers = setup.plan.has_answers();
 }
 
@@ -88,7 +87,6 @@ SweepSettings sweep_settings(const SweepConfig& config, const ModelConfig& model
   settings.seed = config.seed;
   settings.window = config.window;
   settings.windows = config.windows;
-  settings.tokens_after_window = launch.tokens_after_window;
   settings.early_layer = parse_layer(config.early_layer.text, model.n_layers);
   settings.late_layer = parse_layer(config.late_layer.text, model.n_layers);
   return settings;

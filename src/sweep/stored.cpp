@@ -32,8 +32,9 @@ PromptSource prompts_of(const StoredSweep& sweep, const Generation& generation) 
       return PromptIndex(static_cast<std::int32_t>(number));
     };
     std::vector<PromptPair> pairs;
-    for (const std::int32_t place : generation.pairs) {
-      PromptPair pair = sweep.pair(static_cast<std::size_t>(place));
+    for (std::size_t n = 0; n < generation.pairs.size(); ++n) {
+      PromptPair pair = sweep.pair(static_cast<std::size_t>(generation.pairs[n]));
+      if (!generation.arms.empty()) pair.arms = generation.arms.at(n);
       pair.source = renumbered(pair.source);
       pair.base = renumbered(pair.base);
       pairs.push_back(std::move(pair));

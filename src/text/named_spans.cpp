@@ -7,6 +7,7 @@
 
 #include "rvsweep/core/error.hpp"
 #include "rvsweep/core/utf8.hpp"
+#include "text/records.hpp"
 
 namespace rvsweep {
 namespace {
@@ -44,7 +45,7 @@ json place_of(const json& written, std::string_view text, const std::string& wha
   const auto size = std::ssize(character_bytes(text)) - 1;
   if (written.is_array() && written.size() == 2 && written[0].is_number_integer() &&
       written[1].is_number_integer() && written[0] >= 0 && written[0] < written[1] &&
-      written[1] <= size)
+      written[1] <= static_cast<std::uint64_t>(size))
     return written;
   throw InputError(where, what + " is " + written.dump(),
                    fmt::format("write a part of the prompt's text, or [begin, end) in its {} "
@@ -76,6 +77,7 @@ std::string read_spans(const std::string& json_text, const std::string& side, st
     if (!is_span_name(name))
       throw InputError(where, what + " is no name",
                        "begin with a letter, then letters, digits, _ and -");
+    if (value.is_object() && !side.empty()) refuse_other_sides(value, what, where);
     if (!value.is_object())
       places[name] = place_of(value, text, what, where);
     else if (side.empty())

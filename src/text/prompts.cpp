@@ -74,10 +74,13 @@ struct FirstHash {
 };
 
 /// The part of "system" or "turns" that concerns a side of a pair: all, or the side's.
-json of_side(const std::string& value, const char* side) {
+json of_side(const std::string& value, const char* side, const std::string& what,
+             const std::string& where) {
   if (value == "null") return {};  // of nearly all lines
   const json whole = json::parse(value);
-  return whole.is_object() ? whole.value(side, json()) : whole;
+  if (!whole.is_object()) return whole;
+  refuse_other_sides(whole, what, where);
+  return whole.value(side, json());
 }
 
 Conversation conversation_of(const json& system, const json& turns, const std::string& where) {
@@ -158,7 +161,8 @@ PromptSet read_prompts(const std::filesystem::path& file, const PromptSink& sink
       const std::string where = ids.at(line);
       std::string spans = read_spans(values[9], side, text, where);
       return prompt({id + "/" + side, std::move(text), std::move(group),
-                     opening(chat, of_side(values[5], side), of_side(values[6], side), where),
+                     opening(chat, of_side(values[5], side, "\"system\"", where),
+                             of_side(values[6], side, "\"turns\"", where), where),
                      std::move(cluster), std::move(spans)});
     };
     const PromptIndex source = of("source", values[1], values[3], values[7]);

@@ -29,10 +29,7 @@ const nlohmann::json* find_value(const nlohmann::json& object, const RecordKey& 
   const auto both = key.of_both.empty() ? object.end() : object.find(key.of_both);
   if (both == object.end()) return nullptr;
   if (!both->is_object()) return &*both;
-  for (const auto& [side, value] : both->items())
-    if (side != "source" && side != "base")
-      throw InputError(where, "\"" + key.of_both + "\" names a side \"" + side + "\"",
-                       "the sides are \"source\" and \"base\"");
+  refuse_other_sides(*both, "\"" + key.of_both + "\"", where);
   const auto side = both->find(key.name.substr(0, key.name.find('_')));
   return side == both->end() ? nullptr : &*side;
 }
@@ -129,6 +126,14 @@ void read_csv(const std::string& bytes, const std::filesystem::path& file, const
 }
 
 }  // namespace
+
+void refuse_other_sides(const nlohmann::json& of_sides, const std::string& what,
+                        const std::string& where) {
+  for (const auto& [side, value] : of_sides.items())
+    if (side != "source" && side != "base")
+      throw InputError(where, what + " names a side \"" + side + "\"",
+                       "the sides are \"source\" and \"base\"");
+}
 
 std::uint64_t read_records(const std::filesystem::path& file, const RecordForm& form,
                            const TakeRecord& take_record) {

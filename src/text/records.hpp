@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,11 @@ struct RecordForm {
   std::string foreign_key;     // a record that lacks a key and has this one is of another kind
   std::string foreign_record;  // what that is and what to do
 };
+
+/// Throws InputError where `of_sides`, an object that `what` names, has a key that is no side of a
+/// pair.
+void refuse_other_sides(const nlohmann::json& of_sides, const std::string& what,
+                        const std::string& where);
 
 /// Called for every record with its line, counted from 1, and the value of each of the form's keys.
 using TakeRecord = std::function<void(int line, std::vector<std::string> values)>;

@@ -177,3 +177,66 @@ def test_further_pairs_would_change_what_states_are_compared_with(sweep, tmp_pat
     sweep.run(tmp_path / "out", *words, "--set", f"prompts.file={few}", *more, "--extend")
     refused = sweep.run(tmp_path / "out", *words, *more, "--extend", expect=2)
     assert "readouts.state_distance compares with all prompts" in refused.stderr
+
+
+def grown(sweep, folder: Path, arms: list[str], more: list[str], *settings: str) -> tuple[Results, Results]:
+    """The results of these arms before and after an extension by `more`; old rows replay to the bit after it, and a lost segment is
+    made again."""
+    of = lambda arms: [word for setting in (*settings, *(f"sweep.arm={arm}" for arm in arms)) for word in ("--set", setting)]
+    sweep.run(folder, *of(arms))
+    before, old = read_results(folder / "results.h5"), len(segments(folder))
+    sweep.run(folder, "--extend", *of(arms + more))
+    after, content = read_results(folder / "results.h5"), outside_run(folder / "results.h5")
+    for row in before.rows["row_id"][before.rows["status"] == "ok"][::7]:
+        assert "identical in all" in sweep.call("replay", folder, "--row", f"{row:016x}").stdout
+    segments(folder)[old - 1].unlink()
+    (folder / "results.h5").unlink()
+    sweep.run(folder, *of(arms + more))
+    assert outside_run(folder / "results.h5") == content
+    sweep.call("verify", folder)
+    return before, after
+
+
+SHORT = ("generation.max_new_tokens=4", "generation.samples=1", "readouts.reencode=false")
+
+
+@pytest.mark.parametrize("longer", ["v_proj layers=3 window=60 window_policy=shrink", "v_proj layers=3 positions=first:2"])
+def test_a_longer_reach_of_new_arms_leaves_old_rows_as_they_were(sweep, tmp_path, longer):
+    before, after = grown(sweep, tmp_path / "out", ["base", "v_proj layers=2 decode=persist"], [longer], *SHORT)
+    kept = by_id(after, before.rows["row_id"])
+    for name in before.rows.columns.keys() & set(COMPUTED):
+        np.testing.assert_array_equal(after.rows[name][kept], before.rows[name], err_msg=name)
+
+
+def test_arms_of_more_patches_fill_up_what_is_stored_of_each(sweep, tmp_path):
+    two = "kv_cache layers=3 & v_proj layers=1 label=two"
+    three = "kv_cache layers=3 & v_proj layers=1 & v_proj layers=2 label=three"
+    before, after = grown(sweep, tmp_path / "out", ["base", two], [three], *SHORT)
+    kept = by_id(after, before.rows["row_id"])
+    for name, empty in (("patch_cells_changed", -1), ("patch_change_norm", np.nan)):
+        np.testing.assert_array_equal(after.rows[name][kept, :2], before.rows[name])
+        np.testing.assert_array_equal(after.rows[name][kept, 2], np.full(len(kept), empty))
+    ok = (after.rows["status"] == "ok") & (after.rows["arm"] == 2)
+    assert ok.any() and (after.rows["patch_cells_changed"][ok] > 0).all()
+
+
+def test_the_first_arm_of_several_patches_and_the_first_filler(sweep, tmp_path):
+    arms = ["base", "kv_cache layers=3 label=one"]
+    new = ["kv_cache layers=3 & v_proj layers=1 label=two"]
+    sweep.run(tmp_path / "out", *(word for text in (*SHORT, *(f"sweep.arm={a}" for a in arms)) for word in ("--set", text)))
+    more = (*SHORT, *(f"sweep.arm={arm}" for arm in arms + new), "sweep.control=filler control_of=one")
+    sweep.run(tmp_path / "out", "--extend", *(word for text in more for word in ("--set", text)))
+    rows = read_results(tmp_path / "out" / "results.h5").rows
+    assert (rows["patch_cells_changed"][rows["arm"] == 1] == -1).all()
+    for arm in (2, 3):
+        assert ((rows["status"] == "ok") & (rows["arm"] == arm)).any()
+
+
+def test_a_sweep_without_rows_grows(sweep, tmp_path):
+    config = tmp_path / "job.cfg"
+    config.write_text("".join(line for line in sweep.config.read_text().splitlines(True) if not line.startswith("arm")))
+    empty = type(sweep)(sweep.binary, config, sweep.tokenizer, sweep.pairs)
+    empty.run(tmp_path / "out")
+    empty.run(tmp_path / "out", "--extend", *(word for text in (*SHORT, "sweep.arm=base") for word in ("--set", text)), expect=2)
+    empty.run(tmp_path / "out", "--extend", "--set", "sweep.arm=base")
+    assert (read_results(tmp_path / "out" / "results.h5").rows["status"] == "ok").any()

@@ -94,6 +94,14 @@ def test_a_row_of_an_extended_sweep(sweep, finished, copy_of_finished):
         assert "identical in all" in said
 
 
+def test_a_row_that_generates_nothing(sweep, tmp_path):
+    out = tmp_path / "out"
+    sweep.run(out, "--set", "generation.max_new_tokens=0", "--set", "readouts.reencode=false", "--set", "sweep.arm=source")
+    rows = read_results(out / "results.h5").rows
+    row = rows["row_id"][rows["status"] == "ok"][0]
+    assert "identical in all" in sweep.call("replay", out, "--row", f"{row:016x}").stdout
+
+
 def test_a_generated_nul_is_compared_as_it_is_stored(rvsweep, tiny_model, tmp_path):
     """Of qwen2's 640 logits 40 have no token; the tokenizer gets one for the NUL byte, which then wins often."""
     model = shutil.copytree(tiny_model("qwen2"), tmp_path / "model")

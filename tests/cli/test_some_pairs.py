@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from processes import call, outside_run
+from processes import call, outside_run, segments
 from prompt_texts import write_pairs
 from rvsweep_cli import read_results, sets
 
@@ -111,3 +111,18 @@ def test_what_nobody_could_mean_is_refused(sweep, words):
     arm = "sweep.arm=v_proj layers=2 pairs=see~base label=q"
     told = said(words("plan", pairs, settings=["sweep.arm=base", arm]), expect=2)
     assert 'arm "q": no pair is of pairs=see~base' in told and "sea~base" in told
+
+
+def test_a_sweep_that_grew_goes_on_and_replays(sweep, words, tmp_path):
+    """Its first rows are planned again as their pairs asked then."""
+    out, larger = tmp_path / "out", pairs_of(sweep)
+    said(words("run", pairs_of(sweep, ["x"], ["x"], ["x"]), "--out", out))
+    said(words("run", larger, "--out", out, "--extend"))
+    grown = outside_run(out / "results.h5")
+    rows = read_results(out / "results.h5").rows
+    for row in rows["row_id"][rows["status"] == "ok"][::9]:
+        assert "identical in all" in said([sweep.binary, "replay", out, "--row", f"{row:016x}"])
+    segments(out)[-1].unlink()
+    (out / "results.h5").unlink()
+    said(words("run", larger, "--out", out))
+    assert outside_run(out / "results.h5") == grown

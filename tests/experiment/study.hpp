@@ -30,7 +30,7 @@ struct Study {
   Tokenizer tokenizer = letters();
   SweepConfig config;
   SweepSettings settings;
-  Bundle bundle;
+  mutable Bundle bundle;  // with_reach
   MeanDonors means;
   NaturalStates natural;
 
@@ -83,10 +83,18 @@ struct Study {
                               .means = means,
                               .natural = natural,
                               .observe_step = std::move(observe_step)};
-    return runner.run(bundle);
+    return runner.run(with_reach());
   }
 
-  PreparedBundle prepare() const { return prepare_bundle(model, settings, bundle, means); }
+  PreparedBundle prepare() const { return prepare_bundle(model, settings, with_reach(), means); }
+
+  /// As it is planned for the arms and the window of today's settings.
+  const Bundle& with_reach() const {
+    give_reach(settings.arms, settings.window,
+               settings.windows.empty() ? settings.window : std::ranges::max(settings.windows), 0,
+               bundle.shape);
+    return bundle;
+  }
 
   /// All rows, decoded side by side.
   DecodedBatch decode(const PreparedBundle& prepared, StepObserver observe_step = {}) const {

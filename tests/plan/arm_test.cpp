@@ -240,6 +240,10 @@ TEST(Arms, SitesHaveAWindowOfTheirOwn) {
   EXPECT_EQ(site_of(one("v_proj layers=3")).window, window);
   EXPECT_EQ(longest_window({one("base"), arm}, 16), 16);
   EXPECT_EQ(longest_window({one("v_proj layers=3 window=20")}, 16), 20);
+  EXPECT_EQ(longest_window({one("v_proj layers=3 window=4096")}, 16), 4096);
+  for (const std::string beyond :
+       {"window=4097", "window=9223372036854775807", "positions=each:4097"})
+    EXPECT_TRUE(says(refusal({"v_proj layers=3 " + beyond}), {"job.cfg:1", beyond})) << beyond;
 }
 
 TEST(Arms, SitesTakePositionsInPlaceOfTheWindow) {

@@ -285,6 +285,31 @@ TEST(PlannedControls, TheFillerIsAsLongAsTheDonorOrRefused) {
   EXPECT_EQ(plan.bundles[0].contexts.at(donor_of(row)).tokens, std::vector<std::int32_t>(33, 'f'));
   EXPECT_FALSE(plan.bundles[0].contexts.at(donor_of(row)).records_prompt);
   EXPECT_TRUE(says(plan.refusal(plan.rows[3]), {"filler", "400", "401"}));
+  PlanText empty = sample_text();
+  empty.filler.clear();
+  const auto prompts = prompt_set({{letters('a'), letters('x')}});
+  EXPECT_TRUE(says(
+      refusal_message([&] { make_plan(config, sample_model(), prompts, empty, "cpu", "float32"); }),
+      {"prompts.filler", "empty"}));
+}
+
+TEST(PlannedControls, TheMeanLeavesOutPromptsBeyondTheModel) {
+  auto config = sample_config({"kv_cache layers=4:8"});
+  config.controls = lines({"mean"});
+  const std::string beyond(static_cast<std::size_t>(sample_model().max_positions) + 1, 'b');
+  const auto plan =
+      sample_plan(config, prompt_set({{letters('a', 33), letters('x')}, {beyond, letters('y')}}));
+  EXPECT_EQ(plan.mean_prompts[0].size(), 1u);
+  EXPECT_EQ(plan.refusal(plan.rows[3]), "");
+  const auto alone = sample_plan(config, prompt_set({{beyond, letters('y')}}));
+  EXPECT_TRUE(says(alone.refusal(alone.rows[1]), {"no prompt of the donor side"}));
+}
+
+TEST(PlannedControls, HaveLabelsThatNoArmHas) {
+  auto config = sample_config({"kv_cache layers=4:8 label=full_swap"});
+  config.controls = lines({"full_swap"});
+  EXPECT_TRUE(says(refusal_message([&] { all_arms(config, sample_model()); }),
+                   {"sweep.arm", "\"full_swap\"", "label="}));
 }
 
 TEST(PlannedControls, DerivedDonorsAreSharedByTheRowsOfAPair) {

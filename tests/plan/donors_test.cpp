@@ -19,11 +19,17 @@ struct Cast {
   SamplePlan plan;
   Donors donors;
 
-  explicit Cast(const std::string& arm)
+  explicit Cast(const std::string& arm, const std::string& control = "")
       : plan(sample_plan(
-            sample_config({arm}),
+            config_of(arm, control),
             prompt_set({{source, base}, {std::string(25, 'a'), std::string(18, 'z')}}))),
         donors(plan, 1, sample_text()) {}
+
+  static SweepConfig config_of(const std::string& arm, const std::string& control) {
+    SweepConfig config = sample_config({arm});
+    if (!control.empty()) config.controls = {{control, "job.cfg:9"}};
+    return config;
+  }
 
   const Arm& arm() const { return plan.arms.at(0); }
   std::string text(PromptIndex prompt) const { return plan.texts[prompt.value]; }
@@ -84,7 +90,7 @@ TEST(Donors, AreCutLikeTheirArm) {
 }
 
 TEST(Donors, OfSeveralPatchesAreEachPatchsOwn) {
-  const Cast cast("kv_cache layers=1");
+  const Cast cast("kv_cache layers=1", "mean");
   Arm arm = cast.arm();
   arm.patches.resize(4, arm.patches[0]);
   arm.control = Control::other_base;

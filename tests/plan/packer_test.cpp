@@ -25,6 +25,7 @@ struct Packed {
     arm.patches[2].donor = {DonorPrompt::donor_side, Derivation::mean};
     Plan& packed = plan;
     packed.bundles.clear();
+    packed.mean_prompts[0] = {packed.tokens[0]};
     pack_bundles(packed, config, sample_model(), Donors(packed, 1, sample_text()), nullptr);
   }
 };

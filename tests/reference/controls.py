@@ -143,7 +143,9 @@ def along(study: Study, row: RowSpec, pair: Pair, recipient: Prompt, control: st
         to = directions.vectors(study.model, study.pairs, study.seed, row.kind, row.orthogonal_to)
         vectors = [directions.orthogonal(*both) for both in zip(vectors, to)]
     if control == "gaussian":
-        vectors = directions.drawn(row.kind, study.seed, vectors)
+        to = "" if row.orthogonal_to == "none" else f" orthogonal_to={directions.content(row.orthogonal_to)}"
+        name = f"gaussian:{directions.content(row.along)}{to}"
+        vectors = directions.drawn(row.kind, study.seed, vectors, name)
     return directions.donor(study.model, vectors, row.kind, recipient)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import xxhash
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -42,11 +43,18 @@ def orthogonal(of: Tensor, to: Tensor) -> Tensor:
     return (torch.nn.functional.normalize(left, dim=-1, eps=1e-300) * x.norm(dim=-1, keepdim=True)).float()
 
 
-def drawn(site: str, seed: int, like: Sequence[Tensor]) -> list[Tensor]:
-    """Normal directions with the norms of every layer's and head's vector."""
+def content(name: str) -> str:
+    """A file by what it holds."""
+    if name == "random" or name.startswith(MEAN):
+        return name
+    return "file:" + xxhash.xxh3_64_hexdigest(Path(name).read_bytes())
+
+
+def drawn(site: str, seed: int, like: Sequence[Tensor], *name: str) -> list[Tensor]:
+    """Normal directions with the norms of every layer's and head's vector; those of unlike names are unlike."""
     out = []
     for layer, x in enumerate(like):
-        z = normals(key64(seed, "direction", site, layer), x.numel()).reshape(x.shape)
+        z = normals(key64(seed, "direction", site, layer, *name), x.numel()).reshape(x.shape)
         z *= np.linalg.norm(x.double().numpy(), axis=-1, keepdims=True) / np.linalg.norm(z, axis=-1, keepdims=True)
         out.append(torch.from_numpy(z).float())
     return out

@@ -41,6 +41,7 @@ void expect_equal(const SweepFacts& read, const SweepFacts& written) {
     EXPECT_EQ(read.generations[i].pairs, written.generations[i].pairs);
     EXPECT_EQ(read.generations[i].n_prompts, written.generations[i].n_prompts);
     EXPECT_EQ(read.generations[i].n_rows, written.generations[i].n_rows);
+    EXPECT_EQ(read.generations[i].arms, written.generations[i].arms);
   }
 }
 

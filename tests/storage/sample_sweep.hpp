@@ -92,7 +92,8 @@ inline Sweep sweep(std::int32_t n_bundles = 4) {
 /// are not the indices.
 inline Sweep extended_sweep() {
   Sweep s = sweep();
-  s.generations = {{0x1111222233334444u, "[model]\npath = modèle\n", {2, 0}, 4, 10}};
+  s.generations = {
+      {0x1111222233334444u, "[model]\npath = modèle\n", {2, 0}, 4, 10, {{"x", "y"}, {}}}};
   s.prompt_number = {0, 4, 1, 2, 3};
   for (std::int64_t row = 0; row < s.n_rows(); ++row)
     s.row_number.push_back((row * 7 + 3) % s.n_rows());

@@ -14,7 +14,7 @@ inline ModelConfig sample_model_config(std::int64_t n_layers = 4) {
   config.n_kv_heads = 2;
   config.head_dim = 12;  // not hidden / heads
   config.vocab_size = 64;
-  config.max_positions = 256;
+  config.max_positions = 1024;
   return config;
 }
 

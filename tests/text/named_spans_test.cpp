@@ -32,11 +32,14 @@ TEST(NamedSpans, RefuseWhatIsNoPartOfTheText) {
   EXPECT_TRUE(says(refusal(R"({"place": "Louvre"})"), {"file:3", "place", "Louvre"}));
   EXPECT_TRUE(says(refusal(R"({"place": "the"})"), {"the", "several times"}));
   EXPECT_TRUE(says(refusal(R"({"place": ""})"), {"place"}));
-  for (const std::string wrong : {"[3,3]", "[-1,3]", "[0,99]", "[1]", "[0,1.5]", "7"})
+  for (const std::string wrong :
+       {"[3,3]", "[-1,3]", "[0,99]", "[1]", "[0,1.5]", "[0,18446744073709551615]", "7"})
     EXPECT_TRUE(says(refusal(R"({"place": )" + wrong + "}"), {"file:3", "place", "[begin, end)"}))
         << wrong;
   EXPECT_TRUE(says(refusal(R"({"1st": "See"})"), {"file:3", "1st", "name"}));
   EXPECT_TRUE(says(refusal(R"({"place": {"source": "See"}})", ""), {"place", "no sides"}));
+  EXPECT_TRUE(
+      says(refusal(R"({"place": {"sorce": "See"}})"), {"file:3", "place", "side \"sorce\""}));
 }
 
 TEST(NamedSpans, HoldTheTokensThatTheyTouch) {

@@ -420,6 +420,14 @@ TEST_F(Turns, MakeAnotherPromptOfATextAndAGroup) {
             4u);
 }
 
+TEST_F(Turns, AreOfSidesThatAPairHas) {
+  for (const std::string key : {"system", "turns"}) {
+    const std::string line =
+        R"({"pair": "1", "source": "S", "base": "B", ")" + key + R"(": {"sorce": "Y"}})";
+    EXPECT_TRUE(says(refusal_message([&] { openings(line); }), {":1", key, "side \"sorce\""}));
+  }
+}
+
 TEST_F(Turns, OfABank) {
   const auto bank = [&](const std::string& system) {
     return folder.write("bank.jsonl", R"({"id": "a", "text": "T", "group": "g", "system": "Y"})"

@@ -23,7 +23,6 @@ struct SweepSettings {
   std::uint64_t seed = 1;
   std::int64_t window = 16;                // W, tokens
   std::vector<std::int64_t> windows = {};  // W first; empty: no more are measured of V
-  std::int64_t tokens_after_window = 0;    // the most that any prompt has behind its window
   std::int64_t early_layer = 0, late_layer = 0;
   std::vector<std::int64_t> logit_lens_layers = {}, attention_layers = {},
                             state_distance_layers = {};

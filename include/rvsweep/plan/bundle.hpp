@@ -24,7 +24,16 @@ struct BundleShape {
   std::int64_t slot_columns = 0;  // of all slots together
   std::int64_t longest = 0;       // of the prompts
   std::int64_t scratch = 0;       // of the longest prompt whose cells are not all kept
+  // give_reach: last tokens of a prompt that windows of site patches reach, that are captured for
+  // these patches, and that windows of spectra reach.
+  std::int64_t patched_tokens = 0, captured_tokens = 0, measured_tokens = 0;
 };
+
+/// Settles what the arms and windows of a sweep reach, so that a bundle keeps it whatever arms an
+/// extension brings. `measured_window`: the longest of spectra; `tokens_after_window`: the most of
+/// any prompt.
+void give_reach(const std::vector<Arm>& arms, std::int64_t window, std::int64_t measured_window,
+                std::int64_t tokens_after_window, BundleShape& shape);
 
 /// A prompt as the model reads it: prefilled once, its cache serves every row that names it.
 struct BundleContext {

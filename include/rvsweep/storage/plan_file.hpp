@@ -41,6 +41,8 @@ struct SweepFacts {
     std::string config;               // its merged configuration
     std::vector<std::int32_t> pairs;  // its pairs in its order: indices into /pairs
     std::int64_t n_prompts = 0, n_rows = 0;
+    /// PromptPair::arms of `pairs` as they were asked for then; empty where that is as in /pairs.
+    std::vector<std::vector<std::string>> arms = {};
   };
   std::vector<Generation> generations;  // oldest first; empty for a sweep never extended
 

@@ -22,7 +22,6 @@ struct Launch {
   std::vector<std::vector<std::int32_t>> natural_prompts;  // of readouts.state_distance
   DirectionFiles direction_files;                          // of directions that files hold
   std::map<std::string, MeanPrompts> direction_prompts;    // that mean differences are fitted on
-  std::int64_t tokens_after_window = 0;                    // the most of any prompt
   bool has_answers = false;
   int threads = 1;
   std::uint64_t fingerprint = 0;  // attribute written into each segment
@@ -31,8 +30,8 @@ struct Launch {
   static auto fields(auto& self) {
     return std::tie(self.config, self.device, self.dtype, self.families, self.token_sets.recursive,
                     self.token_sets.task, self.mean_prompts, self.natural_prompts,
-                    self.direction_files, self.direction_prompts, self.tokens_after_window,
-                    self.has_answers, self.threads, self.fingerprint, self.work_left, self.refusal);
+                    self.direction_files, self.direction_prompts, self.has_answers, self.threads,
+                    self.fingerprint, self.work_left, self.refusal);
   }
 };
 
