@@ -10,7 +10,7 @@ rvsweep.sweep(model="models/...", pairs=[...], arms=["base", "source"]).run("out
 
 import importlib
 
-__version__ = "0.2.0"
+__version__ = "0.2.1"
 
 # Loaded where they are asked for: pandas and SciPy take a second, and reports do without pandas.
 _WHERE = {

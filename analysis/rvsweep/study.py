@@ -118,8 +118,16 @@ class Study:
         return contrasts_table(self.results, chosen, self.bootstrap, self.margin)
 
     def power(self, name: str) -> pd.DataFrame:
-        """Pairs without common prompts needed at each contrast's observed d_z."""
+        """Pairs without common prompts needed at each contrast's observed d_z.
+
+        Raises ResultsError where the file has no contrast of this outcome.
+        """
         found = self.contrasts(name)
+        if found.empty:
+            raise ResultsError(
+                f"{self.results.path}: nothing can be compared in {name}: "
+                "an arm and its unpatched recipient are needed"
+            )
         effective = (found["sd"] / found["se"]) ** 2
         columns = (found["d_z"], found["n"], effective, found["df"])
         lines = [power_line(*line) for line in zip(*columns, strict=True)]

@@ -278,9 +278,20 @@ def cross(columns: dict) -> None:
     columns["pairs/base"] = np.array([4, 5, 4, 5], dtype=np.int32)
 
 
+def in_a_ring(columns: dict) -> None:
+    """The source of each pair becomes the base of the one before it."""
+    columns["pairs/base"] = np.roll(columns["pairs/source"], -1)
+
+
 def apart(n: int) -> Clusters:
     """n pairs that share no prompts."""
-    return Clusters(np.arange(n), np.arange(n))
+    return Clusters(np.arange(n), n + np.arange(n))
+
+
+def crossed(sources: int, bases: int) -> Clusters:
+    """Every source with every base."""
+    source, base = (side.ravel() for side in np.indices((sources, bases)))
+    return Clusters(source, sources + base)
 
 
 def remove_rows(columns: dict) -> None:

@@ -71,6 +71,37 @@ def test_jsonl_and_csv_with_a_byte_order_mark_are_read(tmp_path):
     assert fields(read_banks([tmp_path / "m.csv"])) == [("x", "one", "g"), ("y", "two", "g")]
 
 
+SWEEPS_OWN = {
+    "cluster": "tides",
+    "answer": [" Paris", " Lyon"],
+    "spans": {"subject": [0, 2], "place": "sea"},
+    "system": None,
+    "turns": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}],
+}
+
+
+def test_what_a_bank_says_to_the_sweep_alone_is_passed_over(tmp_path):
+    records = [dict(zip(("id", "text", "group"), record, strict=True)) for record in NASTY]
+    lines = [json.dumps(SWEEPS_OWN | records[0]), *(json.dumps(record | {"cluster": ""}) for record in records[1:])]
+    assert fields(read_banks([jsonl(tmp_path / "b.jsonl", lines)])) == list(NASTY)
+    (tmp_path / "b.csv").write_text("id,cluster,text,group,answer,system\nx,,one,g, Paris,\ny,c,two,g,,\n")
+    assert fields(read_banks([tmp_path / "b.csv"])) == [("x", "one", "g"), ("y", "two", "g")]
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter", "before"),
+    [("b.csv", ";", ""), ("b.csv", "\t", ""), ("b.tsv", "\t", ""), ("B.TSV", ",", ""), ("b.csv", ";", "sep=;\r\n")],
+)
+def test_tables_are_read_as_spreadsheets_save_them(tmp_path, name, delimiter, before):
+    path = tmp_path / name
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        file.write(before)
+        csv.writer(file, delimiter=delimiter).writerows([("id", "text", "group"), *NASTY])
+    found = read_banks([path])
+    assert fields(found) == list(NASTY)
+    assert found[0].where == f"{path}:{2 + before.count(chr(10))}"
+
+
 def test_several_files_are_one_bank(tmp_path):
     jsonl(tmp_path / "a.jsonl", NASTY[:1])
     jsonl(tmp_path / "b.jsonl", NASTY[1:])
@@ -108,11 +139,14 @@ GOOD = b'{"id": "x", "text": "one", "group": "g"}\n'
         ("b.csv", b"id,text\nx,one\n", ':1: has no "group"'),
         ("b.csv", b"id,text,grp\nx,one,g\n", ':1: unknown column "grp".*mean group\\?'),
         ("b.csv", b"id,text,group,id\n", ':1: column "id" stands twice'),
+        ("b.tsv", b"id\ttext\tgroup\tclutser\n", ':1: unknown column "clutser".*mean cluster\\?'),
+        ("b.csv", b"sep=;\nid;text;group\nx;one\n", ":3: has 2 fields, the header 3"),
+        ("b.jsonl", GOOD + b'{"id": "y", "text": "t", "group": "g", "answr": 1}', ':2: unknown.*mean answer\\?'),
         ("b.csv", b'id,text,group\nx,"a\nb",g\ny,one\n', ":4: has 2 fields, the header 3"),
         ("b.csv", b'id,text,group\nx,"a"b,g\n', ":2: is not valid CSV"),
         ("b.csv", b'id,text,group\nx,"never closed,g\n', ":2: is not valid CSV"),
         ("b.csv", b"id,text,group\nx,one,g\n\ny,two,g\n", ":3: is empty"),
-        ("b.txt", GOOD, ": is neither .jsonl nor .csv"),
+        ("b.txt", GOOD, ": is none of .jsonl, .csv and .tsv"),
         ("none.csv", None, ": cannot be read"),
     ],
 )

@@ -113,6 +113,31 @@ def test_arms_of_different_models_are_matched_by_share_of_depth(first, second, s
     assert not same_arm(arms[0], first[1], other, second[1])
 
 
+JOINT = "kv_cache layers={} entry=refeed & v_proj layers={} decode=persist direction=source_to_base"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        (("15:30", "22"), ("16:32", "24"), True),
+        (("15:30", "22"), ("16:32", "10"), False),
+        (("15:30", "22"), ("22", "16:32"), False),  # the ranges of one patch are not the other's
+        (("0:15", "15:30"), ("0:16", "16:32"), True),  # which meet
+    ],
+)
+def test_joint_arms_of_different_models_are_matched_patch_by_patch(tmp_path, first, second, same):
+    specs = [JOINT.format(*layers) for layers in (first, second)]
+    arms = [Arm(0, "", "kv_cache & v_proj", spec) for spec in specs]
+    assert same_arm(arms[0], 30, arms[1], 32) is same
+    files = [
+        write(tmp_path, f"{layers}.h5", pairs=4, samples=1, layers=layers,
+              arms=(*ARMS[:2], ("joint", "kv_cache & v_proj", spec)), attributes={"model_name": str(layers)})
+        for layers, spec in zip((30, 32), specs, strict=True)
+    ]  # fmt: skip
+    rows = pages(tmp_path, *files).tables["keyword_count"][1:]
+    assert (("joint" in [row[0] for row in rows]) and [row[1] for row in rows][-2:] == ["30", "32"]) is same
+
+
 def test_two_models_are_shown_side_by_side(tmp_path):
     def of_32_layers(columns):
         columns["arms/spec"] = [

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import scipy.stats
-from synthetic_results import apart
+from synthetic_results import apart, crossed
 
-from rvsweep.data.clusters import Clusters
 from rvsweep.stats.equivalence import Margin, parse_margin, tost
 from rvsweep.stats.paired import mean_with_interval
 from rvsweep.stats.resampling import Bootstrap
@@ -42,7 +41,7 @@ def test_fewest_pairs_are_those_whose_mean_of_zero_is_enough():
 
 def test_shared_prompts_are_worth_fewer_pairs():
     random = np.random.default_rng(3)
-    clusters = Clusters(*(side.ravel() for side in np.indices((10, 10))))
+    clusters = crossed(10, 10)
     d = random.normal(0, 1, 10)[clusters.source] + random.normal(0, 1, 100)
     found, alone = equivalence(d, Margin(), clusters=clusters), equivalence(d, Margin())
     error = standard_errors(d[:, None], clusters)[0][0]

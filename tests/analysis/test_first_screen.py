@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from report_page import numbers, report_of
 from scripts import ROOT
-from synthetic_results import CONFIG, Sweep, add_read_outs, layer_scan, set_status
+from synthetic_results import ARMS, CONFIG, Sweep, add_read_outs, layer_scan, set_status
 
 from rvsweep.stats.overview import CONTROLS
 
@@ -49,7 +49,26 @@ def test_one_sentence_names_the_strongest_arm_its_interval_its_control_and_n(stu
     )
     assert f"{row[5]} nats per token {row[6]} (n = 8), p = {tests[4]} over all of them" in said
     assert "its control gaussian differs by" in said
-    assert f"the arm goes beyond it by {against[3]} {against[4]} (n = 8)." in said
+    assert f"and the arm less its control by {against[3]} {against[4]} (n = 8)." in said
+
+
+def test_an_arm_is_compared_with_its_control_by_their_difference_whatever_their_signs(page):
+    def edit(columns):
+        strong(columns)
+        values, labels = columns["rows/logprob_source"].reshape(8, -1), list(columns["arms/label"])
+        values[:, labels.index("kv 15:20")] -= 18
+        values[:, labels.index("kv 15:20 | gaussian")] -= 18
+
+    _, shown = page(pairs=8, samples=1, arms=layer_scan(), edit=edit, attributes={"config": OWN})
+    said = flat(shown)
+    arm, control, less = (
+        float(found.replace("−", "-"))
+        for found in re.search(
+            r"continuation”: (\S+) nats.*?its control gaussian differs by (\S+) .*?the arm less its control by (\S+) ",
+            said,
+        ).groups()
+    )
+    assert control < arm < 0 < less == pytest.approx(arm - control, abs=0.02) and "the arm goes beyond" not in said
 
 
 def test_few_prompts_are_warned_of_with_the_interval_that_they_get(plain, study):
@@ -107,13 +126,55 @@ def test_title_question_and_primary_come_from_the_configuration(page):
     assert "keyword_rate" in shown.tables and "keyword_count" not in shown.tables
 
 
+@pytest.mark.parametrize(
+    ("primary", "arms", "says"),
+    [
+        (
+            "logit_diff",
+            ARMS,
+            "The registered primary read-out, logit_diff, has no value in this file, so this is the first usual one "
+            "that has. Intervals",
+        ),
+        (
+            "logit_diff",
+            ARMS[:2],
+            "The registered primary read-out, logit_diff, has no value in this file. Intervals",
+        ),
+        (
+            "keyword_rate",
+            ARMS[:2],
+            "In the registered primary read-out, keyword_rate, nothing patched can be compared. Intervals",
+        ),
+        (
+            None,
+            ARMS,
+            "The configuration registers no primary read-out, so this is the first usual one that the file has.",
+        ),
+        (None, ARMS[:2], "The configuration registers no primary read-out. Intervals"),
+    ],
+)
+def test_it_says_why_it_is_about_this_read_out(page, primary, arms, says):
+    config = OWN + (f"[study]\nprimary = {primary}\n" if primary else "")
+    said = flat(page(samples=1, arms=arms, attributes={"config": config})[1])
+    assert says in said and "as registered" not in said
+
+
 def test_without_a_title_the_folder_and_the_arms_stand_for_it(study):
     path, shown = study
     assert path.parent.name in shown.text and "15 patched arms (kv_cache) on 8 prompt pairs" in flat(shown)
 
 
 def test_an_arm_without_a_control_says_so(plain):
-    assert "it has no control, so this may be the procedure" in flat(plain[1])
+    assert "there is no control to compare it with, so this may be the procedure" in flat(plain[1])
+
+
+def test_the_banner_counts_the_pairs_that_the_sentence_rests_on(page):
+    def edit(columns):
+        columns["rows/keyword_rate"].reshape(100, -1)[3:] = np.nan
+
+    said = flat(page(pairs=100, samples=1, edit=edit, attributes={"config": TITLED})[1])
+    assert "There are n = 3 pairs with a value here, of 100 in the study: few prompts" in said
+    assert "sign-flip p that 3 pairs can give is 0.250" in said
 
 
 def test_the_banner_counts_refused_and_failed_rows_with_their_reasons(page):
@@ -175,6 +236,33 @@ def test_a_first_sentence_about_r_v_says_whether_raw_centred_and_corrected_agree
         _, shown = page(pairs=20, edit=edit, attributes={"config": primary.format(name)})
         said = "disagree on this: raw above 0, centred undecided, corrected below 0." in flat(shown)
         assert said == told
+
+
+def test_r_v_of_another_site_is_compared_as_a_ratio_and_is_not_said_to_be_of_v(page):
+    def edit(columns):
+        random = np.random.default_rng(2)
+        moved = (columns["rows/arm"] == 2) * 1.0
+        for kind, shift in (("", moved), ("_centred", 0 * moved), ("_corrected", -moved)):
+            columns[f"rows/r_v_prompt{kind}"] = np.exp(random.normal(shift, 0.05))
+        columns["rows/r_v_prompt_resid_pre"] = np.exp(2 * moved + random.normal(0, 0.01, len(moved)))
+
+    config = OWN + "[study]\nprimary = r_v_prompt_resid_pre\n"
+    said = flat(page(pairs=20, samples=1, edit=edit, attributes={"config": config})[1])
+    assert "disagree on this" not in said
+    assert float(re.search(r"in “r v prompt resid pre”: (\S+) in ln RV", said)[1]) == pytest.approx(2, abs=0.02)
+
+
+def test_the_facts_name_the_end_of_the_window_and_the_repetition_penalty(page, plain):
+    config = CONFIG.replace("late_layer = 24", "late_layer = 24\nwindow_end = user_end")
+    config = config.replace("top_p = 1.0", "top_p = 1.0\nrepetition_penalty = 1.1")
+    said = flat(page(samples=1, attributes={"config": config})[1])
+    window = "last 16 positions up to the user’s last token"
+    assert f"at the {window} of the prompt; RV is its participation ratio" in said  # the methods
+    assert f"of the V block at the {window} of the prompt." in said  # the geometry of prompts
+    assert said.count(window) == 3 and "user’s last token" not in flat(plain[1])
+    assert "up to 50 tokens, temperature 0.7, repetition_penalty 1.1" in said  # the facts
+    assert "up to 50 tokens at temperature 0.7, repetition_penalty 1.1" in said  # the methods
+    assert "repetition_penalty" not in flat(plain[1])
 
 
 def test_every_control_of_the_program_can_stand_beside_an_arm():

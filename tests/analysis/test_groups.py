@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 from statsmodels.api import OLS, add_constant
-from synthetic_results import apart
+from synthetic_results import apart, crossed
 
-from rvsweep.data.clusters import Clusters
 from rvsweep.data.outcomes import BEHAVIOUR
 from rvsweep.data.results import read_results
 from rvsweep.stats.equivalence import Margin
@@ -35,7 +34,7 @@ def test_trend_is_the_least_squares_slope_with_hc3_errors():
 
 def test_a_level_belongs_to_the_source_prompt():
     random = np.random.default_rng(2)
-    clusters = Clusters(np.repeat(np.arange(9), 4), np.tile(np.arange(4), 9))
+    clusters = crossed(9, 4)
     levels = np.repeat(np.resize([1.0, 2.0, 3.0], 9), 4)
     values = random.normal(0, 1, 36)
     values[5] = np.nan

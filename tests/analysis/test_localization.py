@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from simulated import allowed, studies
-from synthetic_results import apart
+from synthetic_results import apart, crossed
 
 from rvsweep.data.clusters import Clusters
 from rvsweep.data.errors import InputError
@@ -183,7 +183,7 @@ def test_no_prompt_is_on_both_sides_of_the_division(design):
     assert any((selects != selecting_half(clusters, seed)).any() for seed in range(4, 8))
 
 
-@pytest.mark.parametrize("clusters", [apart(10), Clusters(*(side.ravel() for side in np.indices((8, 8))))])
+@pytest.mark.parametrize("clusters", [apart(10), crossed(8, 8)])
 def test_too_few_prompts_are_refused_before_anything_is_measured(clusters):
     measure = Readouts(1, 3)
     with pytest.raises(InputError, match="prompts in one half of the pairs.*give more pairs"):

@@ -7,9 +7,8 @@ import pytest
 import scipy.stats
 from statsmodels.stats.multitest import multipletests
 from simulated import studies
-from synthetic_results import apart
+from synthetic_results import apart, crossed
 
-from rvsweep.data.clusters import Clusters
 from rvsweep.stats.multiplicity import holm, max_statistic
 from rvsweep.stats.paired import paired_difference, sign_flip_ps
 from rvsweep.stats.resampling import Bootstrap
@@ -88,7 +87,7 @@ def test_studentised_p_equals_a_bootstrap_of_scipys_t():
 
 def test_p_of_pairs_that_share_prompts_is_that_of_a_multivariate_t():
     random = np.random.default_rng(6)
-    clusters = Clusters(np.repeat(np.arange(8), 8), np.tile(np.arange(8), 8))
+    clusters = crossed(8, 8)
     effects = random.normal(0, 1, (8, 2))
     differences = np.column_stack([effects[clusters.source], effects[clusters.source, 0]])
     differences = differences + 0.3 * random.normal(0, 1, differences.shape) + 0.4

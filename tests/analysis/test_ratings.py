@@ -11,6 +11,7 @@ import pytest
 from report_page import Page, numbers
 from synthetic_results import ARMS, set_status
 
+import rvsweep
 from rvsweep.cli import blind, report
 from rvsweep.data import ratings
 from rvsweep.data.ratings import read_table, row_id_text
@@ -131,7 +132,8 @@ def test_alpha_equals_its_definition():
         ('row_id,score\n{row},"1,234"\n', "comma for thousands or decimals"),
         ("row_id,score\n{row},1\n{row},2\n", "rated twice by one rater"),
         ("row_id,score\n{row},1,9\n", "not as many fields"),
-        ("row_id,keyword_count\n{row},1\n", "is the name of a column of /rows"),
+        ("row_id,keyword_count\n{row},1\n", "is the name of a read-out or a column of /rows"),
+        ("row_id,logit_diff\n{row},1\n", "'logit_diff' is the name of a read-out"),  # that the file lacks
     ],
 )
 def test_bad_ratings_are_refused_in_one_line(results_file, tmp_path, capsys, text, message):
@@ -255,3 +257,35 @@ def test_a_line_of_jsonl_ends_at_its_line_feed_alone(tmp_path):
             line = json.dumps({"id": str(n), "text": text, "score": "1"}, ensure_ascii=False)
             file.write(line + ("\r\n" if n % 2 else "\n"))
     assert [line["text"] for line in read_table(path, ("id", "score"))] == texts
+
+
+def test_objects_of_jsonl_need_not_have_every_rating(results_file, tmp_path):
+    results = read_results(results_file())
+    first, second = map(row_id_text, results.rows["row_id"][:2])
+    path = tmp_path / "ratings.jsonl"
+    path.write_text(f'{{"row_id": "{first}", "calm": 1}}\n{{"row_id": "{second}", "calm": 2, "depth": 3}}\n')
+    joined, by_rater = ratings.join(results, path)
+    assert joined.ratings == ["calm", "depth"] and by_rater["depth"].tolist() == [[3]]
+    assert joined.rows["calm"][:2].tolist() == [1, 2] and np.isnan(joined.rows["depth"][0])
+
+
+def test_empty_columns_behind_the_last_one_are_left_out(results_file, tmp_path):
+    results = read_results(results_file())
+    row = row_id_text(results.rows["row_id"][0])
+    path = tmp_path / "ratings.csv"
+    path.write_text(f"row_id,score,,\n{row},4,,\n")
+    joined, _ = ratings.join(results, path)
+    assert joined.ratings == ["score"] and joined.rows["score"][0] == 4
+    path.write_text(f"row_id,score,,\n{row},4,,5\n")
+    with pytest.raises(rvsweep.InputError, match="rename it"):
+        ratings.join(results, path)
+
+
+def test_a_rating_named_like_the_notebooks_families_is_reported_in_any_study(results_file, tmp_path):
+    path, rated = results_file(attributes={"config": "[prompts]\nfile = gardens.jsonl\n"}), tmp_path / "ratings.csv"
+    with h5py.File(path) as file:
+        lines = [f"{row_id_text(row)},{at % 7}\n" for at, row in enumerate(file["rows/row_id"][...])]
+    rated.write_text("row_id,recursive_depth\n" + "".join(lines))
+    arguments = [str(path), "-o", str(tmp_path / "page.html"), "--ratings", str(rated), "--bootstrap", "200"]
+    assert report.main(arguments) == 0
+    assert "recursive_depth" in Page((tmp_path / "page.html").read_text("utf-8")).tables

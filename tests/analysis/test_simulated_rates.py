@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from simulated import allowed, studies
-from synthetic_results import apart
+from synthetic_results import apart, crossed
 
 from rvsweep.data.clusters import Clusters
 from rvsweep.stats.equivalence import Margin, tost
@@ -27,25 +27,33 @@ SHAPES = {  # draw, mean
 def designs() -> dict[str, Clusters]:
     random = np.random.default_rng(1)
     reused = np.concatenate([np.arange(50), random.integers(50, size=10)])
+    first, second = np.nonzero(~np.eye(15, dtype=bool))
+    facts = np.arange(220)
     return {
-        "20 x 20": Clusters(*(side.ravel() for side in np.indices((20, 20)))),
-        "10 x 10": Clusters(*(side.ravel() for side in np.indices((10, 10)))),
-        "random:4": Clusters(np.repeat(np.arange(30), 4), random.integers(25, size=120)),
-        "60 pairs, 10 sources reused": Clusters(reused, np.arange(60)),
+        "20 x 20": crossed(20, 20),
+        "10 x 10": crossed(10, 10),
+        "random:4": Clusters(np.repeat(np.arange(30), 4), 30 + random.integers(25, size=120)),
+        "ordered pairs of 15": Clusters(first, second),
+        "22 rings of 10": Clusters(facts, facts // 10 * 10 + (facts + 1) % 10),
+        "60 pairs, 10 sources reused": Clusters(reused, 60 + np.arange(60)),
     }
 
 
 def crossed_values(clusters: Clusters, of_source: float, of_base: float, count: int) -> np.ndarray:
-    """[N, count] of mean 0 and variance 1, of which shares belong to source and base prompts."""
+    """[N, count] of mean 0 and variance 1, of which shares belong to source and base prompts.
+
+    A prompt that stands on both sides has one effect on both, times these shares' roots.
+    """
     random = np.random.default_rng(2)
-    parts = random.normal(0, 1, (3, len(clusters.source), count))  # as many prompts as pairs are enough
+    n, prompts = len(clusters.source), max(clusters.source.max(), clusters.base.max()) + 1
+    effects, own = random.normal(0, 1, (prompts, count)), random.normal(0, 1, (n, count))
     rest = 1 - of_source - of_base
-    source, base = parts[0][clusters.source], parts[1][clusters.base]
-    return of_source**0.5 * source + of_base**0.5 * base + rest**0.5 * parts[2]
+    source, base = effects[clusters.source], effects[clusters.base]
+    return of_source**0.5 * source + of_base**0.5 * base + rest**0.5 * own
 
 
 @pytest.mark.parametrize("design", designs())
-@pytest.mark.parametrize("shares", [(0.1, 0.1), (0.3, 0), (0, 0)])
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.1, 0.1), (0.3, 0), (0, 0)])
 def test_pairs_that_share_prompts(design, shares):
     count, clusters = studies(500), designs()[design]
     found = column_means(crossed_values(clusters, *shares, count), clusters, Bootstrap())
@@ -141,7 +149,7 @@ def test_dose_trends_of_levels_that_differ_in_spread(n):
 
 def test_dose_trends_of_reused_sources():
     count = studies(100)
-    clusters = Clusters(np.repeat(np.arange(20), 5), np.tile(np.arange(5), 20))
+    clusters = crossed(20, 5)
     levels = (clusters.source % 5 + 1).astype(float)
     found = trends(levels, crossed_values(clusters, 0.3, 0.1, count), clusters, Bootstrap(500))
     missed = np.mean([one.low > 0 or one.high < 0 for one in found])

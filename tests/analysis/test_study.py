@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_results import add_read_outs, layer_scan, set_status
+from synthetic_results import ARMS, add_read_outs, layer_scan, set_status
 
 import rvsweep
 from rvsweep.cli import report
@@ -210,6 +210,13 @@ def test_dose_draws_groups_and_takes_given_axes(results_file):
         study.plot.tokens()
     with pytest.raises(rvsweep.InputError, match="no outcome happiness"):
         study.plot.forest("happiness")
+
+
+def test_power_without_a_contrast_is_refused_in_one_line(results_file):
+    study = rvsweep.load(results_file(arms=ARMS[:1]))
+    with pytest.raises(rvsweep.InputError) as raised:
+        study.power("keyword_count")
+    assert "nothing can be compared in keyword_count" in str(raised.value) and "\n" not in str(raised.value)
 
 
 def test_report_is_that_of_the_script(path, study, tmp_path):

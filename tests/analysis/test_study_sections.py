@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from report_page import Page, numbers
-from synthetic_results import ARMS, Sweep, add_read_outs, cross, layer_scan, set_status
+from synthetic_results import ARMS, Sweep, add_read_outs, cross, in_a_ring, layer_scan, set_status
 
 from rvsweep.cli import report
 
@@ -192,6 +192,22 @@ def test_pairs_that_share_prompts_are_analysed_by_prompt(page):
     assert numbers(row[6]) == pytest.approx([d.mean() - half, d.mean() + half], rel=2e-3)
     tests = shown.table("keyword_count-tests")["kv 0:5"]
     assert tests[2] == tests[7] == "–" and numbers(tests[6]) == numbers(row[8])
+
+
+def test_prompts_that_are_source_of_one_pair_and_base_of_another_are_shared(page):
+    def edit(columns):
+        add_read_outs(columns)
+        in_a_ring(columns)
+
+    _, shown = page(pairs=14, samples=1, arms=layer_scan(), edit=edit)
+    text = " ".join(shown.text.split())
+    assert "No two pairs share a prompt." not in text and "sign-flip permutation" not in text
+    assert "14 source and 14 base prompts, some of them on both sides, and pairs that share one" in text
+    assert "base prompt, the covariance of a prompt’s two effects and rest" in text
+    assert "source of one pair and base of another (by the covariance of a prompt’s two effects)" in text
+    assert "they share 14 sources and 14 bases on both sides" in text
+    assert "Every prompt is source of as many pairs as it is base of. So what belongs to a prompt alone" in text
+    assert shown.table("logprob_source-tests")["kv 0:5"][2] == "–"  # no sign flips
 
 
 def test_arms_without_a_difference_say_so(page):

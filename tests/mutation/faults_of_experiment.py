@@ -278,4 +278,11 @@ FAULTS = [
         "return left;",
         "experiment Directions.AreOrthogonalToOthersWithTheirOwnNorms",
     ),
+    fault(
+        "one draw for every direction's gaussian control",
+        "experiment/directions.cpp",
+        "return name.empty() ? xxh3_fields",
+        "return true ? xxh3_fields",
+        "experiment Directions.AreDrawnWithTheNormsOfOthersOrOfOne",
+    ),
 ]

@@ -1,4 +1,4 @@
-"""Prompt banks, JSONL or CSV with the columns id, text and group: their prompts and the tokens of each."""
+"""Prompt banks, JSON lines or tables with id, text and group: their prompts and the tokens of each."""
 
 import csv
 import difflib
@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
+from rvsweep.data.delimiters import table_and_delimiter
 from rvsweep.data.errors import InputError
 
 COLUMNS = ("id", "text", "group")
+SWEEPS_OWN = ("cluster", "answer", "spans", "system", "turns")  # which a bank may have and nothing here reads
 FORM = '{"id": "...", "text": "...", "group": "..."}'
 
 
@@ -47,13 +49,14 @@ def read_banks(paths: list[Path]) -> list[Prompt]:
 
 
 def _read(path: Path) -> list[Prompt]:
-    readers = {".jsonl": _jsonl, ".csv": _csv}
+    readers = {".jsonl": _jsonl, ".csv": _csv, ".tsv": _csv}
     if path.suffix.lower() not in readers:
-        raise BankError(f"{path}: is neither .jsonl nor .csv: name the file by what it holds")
+        raise BankError(f"{path}: is none of .jsonl, .csv and .tsv: name the file by what it holds")
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise BankError(f"{path}: cannot be read ({error.strerror}): name a JSONL or CSV file") from error
+        reason = f"cannot be read ({error.strerror})"
+        raise BankError(f"{path}: {reason}: name a file of JSON lines or a table") from error
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -78,19 +81,21 @@ def _jsonl(text: str, path: Path) -> list[Prompt]:
         if not isinstance(fields, dict):
             raise BankError(f"{where}: is not a JSON object: a line reads {FORM}")
         _check_names(list(fields), where)
-        for name, value in fields.items():
-            if not isinstance(value, str):
+        for name in COLUMNS:
+            if not isinstance(fields[name], str):
                 raise BankError(f'{where}: "{name}" is not a text: a line reads {FORM}')
         prompts.append(_prompt(fields, where))
     return prompts
 
 
 def _csv(text: str, path: Path) -> list[Prompt]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    table, delimiter = table_and_delimiter(text)
+    reader = csv.reader(io.StringIO(table, newline=""), delimiter=delimiter, strict=True)
+    first_line = 1 + text.count("\n") - table.count("\n")
     header: list[str] = []
     prompts = []
     while True:
-        where = f"{path}:{reader.line_num + 1}"
+        where = f"{path}:{first_line + reader.line_num}"
         try:
             values = next(reader)
         except StopIteration:
@@ -105,16 +110,17 @@ def _csv(text: str, path: Path) -> list[Prompt]:
         elif len(values) != len(header):
             raise BankError(
                 f"{where}: has {len(values)} fields, the header {len(header)}: "
-                "put fields with commas or line breaks in quotes"
+                "put fields with separators or line breaks in quotes"
             )
         else:
             prompts.append(_prompt(dict(zip(header, values, strict=True)), where))
 
 
 def _check_names(names: list[str], where: str) -> None:
+    known = (*COLUMNS, *SWEEPS_OWN)
     for name in names:
-        if name not in COLUMNS:
-            nearest = difflib.get_close_matches(name, COLUMNS, n=1, cutoff=0)[0]
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
             raise BankError(f'{where}: unknown column "{name}": remove it, or did you mean {nearest}?')
         if names.count(name) > 1:
             raise BankError(f'{where}: column "{name}" stands twice: keep one of the two')
@@ -123,8 +129,9 @@ def _check_names(names: list[str], where: str) -> None:
             raise BankError(f'{where}: has no "{name}": a bank has the columns id, text and group')
 
 
-def _prompt(fields: dict[str, str], where: str) -> Prompt:
-    for name, value in fields.items():
+def _prompt(fields: dict, where: str) -> Prompt:
+    for name in COLUMNS:
+        value = fields[name]
         if not value.strip():
             raise BankError(f'{where}: "{name}" is empty: fill it in or remove the prompt')
         if any("\ud800" <= character <= "\udfff" for character in value):

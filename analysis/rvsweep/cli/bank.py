@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     """0 done, whatever the checks found; 2 bad usage or input, with one message on stderr."""
     parser = argparse.ArgumentParser(
         prog="bank.py",
-        description="Lengths, duplicates and keywords of a prompt bank (JSONL or CSV: id, text, group).",
+        description="Lengths, duplicates and keywords of a prompt bank (JSON lines or a table: id, text, group).",
     )
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="together they are one bank")
     about = f"with a tokenizer.json (default {DEMO_TOKENIZER})"

@@ -14,6 +14,7 @@ OF_THE_ARM = (
     "patch",
     "of",
 )  # not of one of its patches
+Ranges = tuple[tuple[int, int], ...]  # half-open, of layers
 _LAYERS = re.compile(r"\d+(:\d+)?(\+\d+(:\d+)?)*")
 
 
@@ -56,20 +57,24 @@ class Arm:
         return self.settings.get("direction") == "base_to_source"
 
     @cached_property
-    def ranges(self) -> tuple[tuple[int, int], ...]:
+    def ranges(self) -> Ranges:
         """Half-open layer ranges of all patches, ascending; empty where nothing is patched."""
-        spans = []
-        for key, text in self.settings.items():
-            if key.split(".")[0] == "layers" and _LAYERS.fullmatch(text):
-                for part in (part.split(":") for part in text.split("+")):
-                    spans.append((int(part[0]), int(part[-1]) + (len(part) == 1)))
-        joined: list[tuple[int, int]] = []
-        for start, end in sorted(span for span in spans if span[0] < span[1]):
-            if joined and start <= joined[-1][1]:
-                joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-            else:
-                joined.append((start, end))
-        return tuple(joined)
+        return _joined([span for of_patch in self.ranges_by_patch for span in of_patch])
+
+    @cached_property
+    def ranges_by_patch(self) -> tuple[Ranges, ...]:
+        """Those of each patch, in the order in which they are written."""
+        found = []
+        for text in (self.settings[key] for key in self.layer_keys):
+            if _LAYERS.fullmatch(text):
+                parts = (part.split(":") for part in text.split("+"))
+                found.append(_joined([(int(part[0]), int(part[-1]) + (len(part) == 1)) for part in parts]))
+        return tuple(found)
+
+    @property
+    def layer_keys(self) -> list[str]:
+        """Those of its settings that name a patch's layers: layers, layers.2, ..."""
+        return [key for key in self.settings if key.split(".")[0] == "layers"]
 
     @property
     def band(self) -> tuple[int, int] | None:
@@ -80,6 +85,16 @@ class Arm:
         """Kind and settings but for `names`: equal for arms that differ in these alone."""
         kept = [f"{key}={value}" for key, value in self.settings.items() if key not in names]
         return (self.kind, *kept)
+
+
+def _joined(spans: list[tuple[int, int]]) -> Ranges:
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(span for span in spans if span[0] < span[1]):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return tuple(joined)
 
 
 def controls_of(arms: list[Arm]) -> dict[int, list[Arm]]:

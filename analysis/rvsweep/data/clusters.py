@@ -8,10 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Clusters:
-    """Numbers [N] of the pairs' source and base prompts; pairs with the same number share that prompt.
-
-    The two sides are numbered apart: a prompt that is a source here and a base there is two.
-    """
+    """Numbers [N] of the pairs' source and base prompts; those with one number, on either side, share that prompt."""
 
     source: np.ndarray
     base: np.ndarray
@@ -33,9 +30,20 @@ class Clusters:
         """Of the side that has fewer: what generalisation to new prompts rests on."""
         return min(self.sources, self.bases)
 
+    @cached_property
+    def on_both_sides(self) -> bool:
+        """Whether a prompt is source of other pairs than those it is base of."""
+        unlike = self.source != self.base
+        return bool(np.isin(self.source[unlike], self.base).any() or np.isin(self.base[unlike], self.source).any())
+
+    @cached_property
+    def exchanged(self) -> bool:
+        """Whether pairs share every prompt across their sides: each is source as often as it is base."""
+        return self.on_both_sides and np.array_equal(np.sort(self.source), np.sort(self.base))
+
     @property
     def shared(self) -> bool:
-        return self.prompts < len(self.source)
+        return self.prompts < len(self.source) or self.on_both_sides
 
     @property
     def counted(self) -> str:

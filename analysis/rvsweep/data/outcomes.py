@@ -72,14 +72,16 @@ LOGITS = (
         "Log-likelihood of source’s continuation",
         "nats per token",
         "Mean log-likelihood of the greedy unpatched continuation of source, row minus unpatched recipient: "
-        "above 0, the patch makes source’s text likelier.",
+        "above 0, the patch makes source’s text likelier. Where source is the recipient (reverse, "
+        "base_to_source), this is base’s continuation: always the other prompt’s.",
         relative=True,
     ),
     Outcome(
         "logprob_base",
         "Log-likelihood of base’s continuation",
         "nats per token",
-        "The same along base’s own greedy continuation: below 0, the patch makes base’s text less likely.",
+        "The same along base’s own greedy continuation: below 0, the patch makes base’s text less likely. "
+        "Always the recipient’s own.",
         relative=True,
     ),
     Outcome(
@@ -96,7 +98,7 @@ LOGITS = (
         "kl_forced_source",
         "KL along source’s continuation",
         "nats",
-        "The mean of that KL over source’s greedy continuation, fed to both.",
+        "The mean of that KL over source’s (the other prompt’s) greedy continuation, fed to both.",
         transfer=False,
         figures=False,
         relative=True,
@@ -106,7 +108,7 @@ LOGITS = (
         "kl_forced_base",
         "KL along base’s continuation",
         "nats",
-        "The mean of that KL over base’s greedy continuation, fed to both.",
+        "The mean of that KL over base’s (the recipient’s own) greedy continuation, fed to both.",
         transfer=False,
         figures=False,
         relative=True,
@@ -200,7 +202,7 @@ _FACTS = {
 
 
 def further_outcomes(results: Results) -> list[Outcome]:
-    """Every other number of /rows, named and explained by the file: regex families, copying, own metrics."""
+    """Every other number of /rows, named and explained by the file: regex families, copying, R_V of other sites."""
     known = {outcome.name for outcome in KNOWN} | _FACTS
     notes = {note.path: note for note in results.datasets}
     found = []
@@ -212,7 +214,8 @@ def further_outcomes(results: Results) -> list[Outcome]:
             continue
         unit = "" if note.units == "1" else note.units
         title = name.replace("_", " ")
-        found.append(Outcome(name, title, unit, note.description, figures=False))
+        ratio = name.startswith("r_v_")  # of further sites
+        found.append(Outcome(name, title, unit, note.description, ratio=ratio, figures=False))
     return found
 
 
@@ -222,7 +225,7 @@ def reported_outcomes(results: Results) -> list[Outcome]:
     own_families = config.last("readouts.families") not in (None, "builtin")
 
     def kept(name: str) -> bool:
-        if name == config.last("study.primary"):
+        if name == config.last("study.primary") or name in results.ratings:
             return True
         return name not in _NOTEBOOKS and (own_families or not name.startswith(_FAMILIES))
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rvsweep.data.delimiters import table_and_delimiter
+from rvsweep.data.outcomes import KNOWN
 from rvsweep.data.results import Results, ResultsError
 from rvsweep.data.texts import printable
 
@@ -107,16 +109,15 @@ def read_table(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def _csv_lines(path: Path, text: str) -> list[dict[str, str]]:
-    """Fields between commas, semicolons or tabs, whichever the header has; emptied lines are left out."""
-    first, _, rest = text.partition("\n")
-    if first.startswith("sep="):  # Excel's own first line
-        first, text = rest, rest
-    delimiter = max(",;\t", key=first.partition("\n")[0].count)
+    """Fields as table_and_delimiter separates them; emptied lines are left out."""
+    table, delimiter = table_and_delimiter(text)
     try:
-        table = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        lines = [{name: _restored(cell) for name, cell in line.items()} for line in table]
+        reader = csv.DictReader(io.StringIO(table, newline=""), delimiter=delimiter, strict=True)
+        lines = [{name: _restored(cell) for name, cell in line.items()} for line in reader]
     except csv.Error as error:
         raise ResultsError(f"{path}: not a CSV file ({error})") from error
+    if not any(line.get("") for line in lines):  # columns that a spreadsheet adds behind the last one
+        lines = [{name: cell for name, cell in line.items() if name != ""} for line in lines]
     return [line for line in lines if any(line.values())]
 
 
@@ -151,14 +152,16 @@ def join(results: Results, path: Path) -> tuple[Results, dict[str, np.ndarray]]:
     the results: rating -> [raters, rated rows] with NaN where a rater gave none.
     """
     lines = read_table(path, ("row_id",))
-    names = [name for name in lines[0] if name not in (*_IDS, "id", "text")]
+    columns = dict.fromkeys(name for line in lines for name in line)  # objects of JSON need not have all
+    names = [name for name in columns if name not in (*_IDS, "id", "text")]
     if not names:
         raise ResultsError(f"{path}: has no column of ratings; name one beside row_id")
     known = {row_id_text(row_id): at for at, row_id in enumerate(results.rows.get("row_id", []))}
     raters = {rater: at for at, rater in enumerate(dict.fromkeys(line.get("rater", "") for line in lines))}
-    taken = set(names) & (set(results.rows) | {""})
+    taken = set(names) & {*results.rows, *(outcome.name for outcome in KNOWN), ""}
     if taken:
-        raise ResultsError(f"{path}: rating {sorted(taken)[0]!r} is the name of a column of /rows; rename it")
+        name = sorted(taken)[0]
+        raise ResultsError(f"{path}: rating {name!r} is the name of a read-out or a column of /rows; rename it")
     given = {name: np.full((len(raters), len(known)), np.nan) for name in names}
     for number, line in enumerate(lines, 1):
         row = known.get(line["row_id"].strip().lower().removeprefix("0x").zfill(16))

@@ -68,6 +68,12 @@ def measured_windows(results: Results) -> list[int]:
     return [int(word) for word in words if word.strip().isdecimal()]
 
 
+def window_text(results: Results) -> str:
+    """The positions of the prompt window."""
+    to_user = study_config(results).last("model.window_end") == "user_end"
+    return f"last {results.window} positions{' up to the user’s last token' if to_user else ''}"
+
+
 def model_name(results: Results) -> str | None:
     """What was run: a model's name or folder, and whether only its shape was taken from there."""
     attributes = results.attributes
@@ -91,7 +97,7 @@ def summary(results: Results, counts: dict[str, int]) -> list[tuple[str, str]]:
             f"early L{results.early_layer} ({results.early_layer * share:.1f} % of depth), "
             f"late L{results.late_layer} ({results.late_layer * share:.1f} %)",
         ),
-        ("Window", f"last {results.window} positions"),
+        ("Window", window_text(results)),
         ("Pairs", _pairs(results)),
         ("Arms × samples", _arms(results, samples)),
         ("Rows", ", ".join(f"{counts[name]} {name}" for name in counts if counts[name] or name == "ok")),
@@ -112,11 +118,10 @@ def _pairs(results: Results) -> str:
     """How many, and of how many prompts: what intervals rest on."""
     clusters = results.clusters
     prompts = f"{len(results.pairs['id'])} (of {len(results.prompts['id'])} prompts)"
-    return (
-        f"{prompts}; they share {clusters.sources} sources and {clusters.bases} bases"
-        if clusters.shared
-        else prompts
-    )
+    if not clusters.shared:
+        return prompts
+    sides = " on both sides" if clusters.on_both_sides else ""
+    return f"{prompts}; they share {clusters.sources} sources and {clusters.bases} bases{sides}"
 
 
 def _arms(results: Results, samples: int) -> str:
@@ -132,7 +137,7 @@ def _generation(setting) -> str:
     temperature = setting("generation.temperature")
     if temperature:
         parts.append("greedy" if is_number(temperature, 0) else f"temperature {temperature}")
-    for key, neutral in (("top_k", 0), ("top_p", 1)):
+    for key, neutral in (("top_k", 0), ("top_p", 1), ("repetition_penalty", 1)):
         value = setting(f"generation.{key}")
         if value and not is_number(value, neutral):
             parts.append(f"{key} {value}")

@@ -1,21 +1,22 @@
 """The first screen: one sentence from the primary outcome, its figure, what limits it, and the facts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from rvsweep.data import outcomes
+from rvsweep.data.clusters import Clusters
 from rvsweep.data.diagnostics import reason_groups
 from rvsweep.data.results import Results
-from rvsweep.data.settings import study_question, study_title, summary
+from rvsweep.data.settings import study_config, study_question, study_title, summary
 from rvsweep.figures.drawing import Drawing
 from rvsweep.figures.overview import MOST_RANKED, overview_figure
 from rvsweep.report.formatting import interval, number, p_value
 from rvsweep.report.sections import Sweep
 from rvsweep.stats.outcome_table import OutcomeTable
 from rvsweep.stats.overview import Overview
-from rvsweep.stats.paired import FEWEST_RESAMPLED, PairedDifference
+from rvsweep.stats.paired import FEWEST_RESAMPLED, NO_ESTIMATE, Estimate, PairedDifference
 from rvsweep.stats.prompt_geometry import PromptGeometry
 from rvsweep.stats.resampling import EXACT_SIGN_FLIP_PAIRS
 
@@ -40,8 +41,9 @@ class Head:
 
     title: str
     question: str
-    registered: bool  # the primary outcome stands in the configuration
     answer: str
+    chosen: str  # why this read-out
+    basis: Estimate  # the pairs and prompts behind the answer
     figure: Drawing | None
     ranked: str  # which arms stand in the figure
     controlled: bool  # and whether some of them have a control
@@ -61,15 +63,51 @@ def head(sweep: Sweep) -> Head:
     return Head(
         title=study_title(results),
         question=study_question(results),
-        registered=registered,
         answer=sentence(found, sweep.prompts),
+        chosen=_chosen(study_config(results).last("study.primary"), registered, found is not None),
+        basis=basis(sweep),
         figure=found and overview_figure(found, sweep.colours, results.n_layers),
         ranked=_ranked(len(found.effects) if found else 0),
         controlled=bool(found and any(effect.control for effect in found.effects)),
-        limits=measure_limits(sweep) + row_limits(results, sweep.counts),
+        limits=measure_limits(sweep) + design_limits(results.clusters) + row_limits(results, sweep.counts),
         facts=summary(results, sweep.counts),
         glance=glance if short else glance[:1],
     )
+
+
+def _chosen(name: str | None, registered: bool, compared: bool) -> str:
+    """Whether the answer is about the read-out that the configuration registers, and what it lacks where not."""
+    if not name:
+        usual = ", so this is the first usual one that the file has" if compared else ""
+        return f"The configuration registers no primary read-out{usual}."
+    if registered:
+        return (
+            "Primary read-out as registered."
+            if compared
+            else f"In the registered primary read-out, {name}, nothing patched can be compared."
+        )
+    usual = ", so this is the first usual one that has" if compared else ""
+    return f"The registered primary read-out, {name}, has no value in this file{usual}."
+
+
+def basis(sweep: Sweep) -> Estimate:
+    """Of the sentence's own contrast, which has fewer pairs than were planned where rows have no value."""
+    if sweep.overview:
+        return sweep.overview.largest.line.paired.difference
+    if sweep.prompts.log_r_v:
+        return sweep.prompts.log_r_v.difference
+    clusters = sweep.results.clusters
+    return replace(NO_ESTIMATE, n=len(clusters.source), sources=clusters.sources, bases=clusters.bases)
+
+
+def design_limits(clusters: Clusters) -> list[str]:
+    """What the pairing leaves without meaning."""
+    if not clusters.exchanged:
+        return []
+    return [
+        "Every prompt is source of as many pairs as it is base of. So what belongs to a prompt alone (R_V of prompts, "
+        "an unpatched text’s score) has a mean source less base of 0 by design: its interval and test say nothing."
+    ]
 
 
 def _ranked(arms: int) -> str:
@@ -94,13 +132,16 @@ def sentence(overview: Overview | None, geometry: PromptGeometry) -> str:
     )
     text = f"{who} from {line.recipient.label} in “{outcome.title}”: {_measured(line.paired, unit)}{p if arms > 1 else ''}"
     if not overview.largest.control:
-        return f"{text}; it has no control, so this may be the procedure rather than what the donor holds."
+        return (
+            f"{text}; there is no control to compare it with, so this may be the procedure rather than what the "
+            "donor holds."
+        )
     control = overview.largest.control
     own = f"{number(control.effect.value)} {interval(control.effect)}"
-    beyond = control.line.paired.difference
+    less = control.line.paired.difference
     return (
         f"{text}; its control {control.line.name} differs by {own}, "
-        f"and the arm goes beyond it by {number(beyond.value)} {interval(beyond)} (n = {beyond.counted})."
+        f"and the arm less its control by {number(less.value)} {interval(less)} (n = {less.counted})."
     )
 
 
@@ -123,8 +164,10 @@ def measure_limits(sweep: Sweep) -> list[str]:
         told = sweep.prompts.disagreement
     else:
         name, arm = found.table.outcome.name, found.largest.line.arm
-        spans = (arms for span, arms in sweep.row_windows.items() if name.startswith(f"r_v_{span}"))
-        told = next((one.disagreement for arms in spans for one in arms if one.arm == arm), "")
+        told = ""
+        for span, arms in sweep.row_windows.items():
+            if name in (f"r_v_{span}", f"r_v_{span}_centred", f"r_v_{span}_corrected"):  # other sites' are not of V
+                told = next((one.disagreement for one in arms if one.arm == arm), "")
     return [f"Raw, centred and corrected R_V disagree on this: {told}."] if told else []
 
 

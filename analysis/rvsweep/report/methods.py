@@ -11,7 +11,7 @@ import scipy
 import rvsweep
 from rvsweep.data.clusters import Clusters
 from rvsweep.data.results import Results
-from rvsweep.data.settings import Config, is_number, model_name
+from rvsweep.data.settings import Config, is_number, model_name, window_text
 from rvsweep.stats.equivalence import Margin
 from rvsweep.stats.paired import FEWEST_RESAMPLED, TAIL_PAIRS
 from rvsweep.stats.resampling import DRAWS_PER_TEST, EXACT_SIGN_FLIP_PAIRS, Bootstrap
@@ -58,7 +58,7 @@ def _procedure(results: Results, config: Config, counts: dict[str, int]) -> list
     arms = [arm for arm in results.arms if arm.patched and not arm.control]
     controls = [arm for arm in results.arms if arm.control]
     text = [
-        f"V is the output of the value projection at the last {results.window} prompt positions; R_V is its "
+        f"V is the output of the value projection at the {window_text(results)} of the prompt; R_V is its "
         f"participation ratio at layer {results.late_layer} over that at layer {results.early_layer}."
     ]
     if arms:
@@ -80,7 +80,7 @@ def _procedure(results: Results, config: Config, counts: dict[str, int]) -> list
         how = f"up to {tokens} tokens"
         if temperature:
             how += ", greedily" if is_number(temperature, 0) else f" at temperature {temperature}"
-        for key, neutral in (("top_k", 0), ("top_p", 1)):
+        for key, neutral in (("top_k", 0), ("top_p", 1), ("repetition_penalty", 1)):
             value = config.last(f"generation.{key}")
             if value and not is_number(value, neutral):
                 how += f", {key} {value}"
@@ -149,10 +149,13 @@ def _over_pairs(clusters: Clusters, bootstrap: Bootstrap) -> list[str]:
 
 def _over_shared_prompts(clusters: Clusters) -> list[str]:
     return [
-        f"The {len(clusters.source)} pairs are made of {clusters.sources} source and {clusters.bases} base prompts, and "
-        "pairs that share one are not independent.",
-        "Standard errors of means come from variance components of source prompt, base prompt and rest (unweighted "
-        "crossed random effects, Henderson’s method 1; the largest over models with and without each side), degrees of "
+        f"The {len(clusters.source)} pairs are made of {clusters.sources} source and {clusters.bases} base prompts"
+        + (", some of them on both sides" if clusters.on_both_sides else "")
+        + ", and pairs that share one are not independent.",
+        "Standard errors of means come from variance components of source prompt, base prompt"
+        + (", the covariance of a prompt’s two effects" if clusters.on_both_sides else "")
+        + " and rest (unweighted "
+        "crossed random effects, Henderson’s method 1; the largest over models with and without each), degrees of "
         "freedom from the side with fewer prompts (n² / Σ n_g² − 1).",
         "Intervals are 95 % t intervals, tests t tests of the null hypothesis that the mean is 0, adjusted over "
         "arms by Holm’s method; the max-statistic over arms, layers and layer ranges refers the largest |t| to a "

@@ -1,6 +1,7 @@
 """The report: one self-contained page about a sweep."""
 
 from rvsweep.data.results import Results
+from rvsweep.data.settings import window_text
 from rvsweep.report import answer, sections
 from rvsweep.report.html import template
 from rvsweep.report.methods import methods
@@ -22,6 +23,7 @@ def contents_of(results: Results, options: sections.Options) -> dict[str, object
         margin=options.margin,
         counts=sweep.counts,
         colours=sweep.colours,
+        window=window_text(results),
         notebook=sweep.notebook,
         head=answer.head(sweep),
         geometry=sections.geometry(sweep),

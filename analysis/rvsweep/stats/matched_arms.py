@@ -76,12 +76,18 @@ def compare_outcomes(compared: list[Side]) -> list[OutcomeComparison]:
 
 
 def same_arm(first: Arm, layers_first: int, second: Arm, layers_second: int) -> bool:
-    """Equal settings, and layer ranges whose ends, as shares of depth, differ by less than one layer."""
-    if first.without("layers") != second.without("layers") or len(first.ranges) != len(second.ranges):
+    """Equal settings, and layer ranges of each patch whose ends, as shares of depth, differ by less than one layer."""
+    if first.without(*first.layer_keys) != second.without(*second.layer_keys):
         return False
-    ends_first = np.array(first.ranges, dtype=float) / layers_first
-    ends_second = np.array(second.ranges, dtype=float) / layers_second
-    return bool((np.abs(ends_first - ends_second) < 1 / min(layers_first, layers_second)).all())
+    if [len(ranges) for ranges in first.ranges_by_patch] != [len(ranges) for ranges in second.ranges_by_patch]:
+        return False
+    apart = np.abs(_ends(first, layers_first) - _ends(second, layers_second))
+    return bool((apart < 1 / min(layers_first, layers_second)).all())
+
+
+def _ends(arm: Arm, layers: int) -> np.ndarray:
+    """Of the layer ranges of all patches, one after another, as shares of depth."""
+    return np.array([end for ranges in arm.ranges_by_patch for span in ranges for end in span]) / layers
 
 
 def _matched(tables: list[OutcomeTable | None], layers: list[int]) -> list[MatchedArm]:
@@ -103,8 +109,7 @@ def _matched(tables: list[OutcomeTable | None], layers: list[int]) -> list[Match
 
 
 def _distance(first: Arm, layers_first: int, second: Arm, layers_second: int) -> float:
-    ends = zip(np.ravel(first.ranges) / layers_first, np.ravel(second.ranges) / layers_second, strict=True)
-    return float(sum(abs(a - b) for a, b in ends))
+    return float(np.abs(_ends(first, layers_first) - _ends(second, layers_second)).sum())
 
 
 def _names(files: list[Results]) -> list[str]:
