@@ -224,26 +224,26 @@ def test_known_answers_are_what_a_study_with_them_is_about(page):
     assert {"answer_prob_source", "answer_rank_base", "answer_in_text"} <= shown.tables.keys()
 
 
-def test_a_first_sentence_about_r_v_says_whether_raw_centred_and_corrected_agree(page):
-    def edit(columns):
-        random = np.random.default_rng(2)
-        moved = (columns["rows/arm"] == 2) * 1.0
-        for kind, shift in (("", moved), ("_centred", 0 * moved), ("_corrected", -moved)):
-            columns[f"rows/r_v_prompt{kind}"] = np.exp(random.normal(shift, 0.05))
+def r_v_that_disagrees(columns) -> None:
+    """Of arm 2: raw above the others', centred like theirs, corrected below."""
+    random = np.random.default_rng(2)
+    moved = (columns["rows/arm"] == 2) * 1.0
+    for kind, shift in (("", moved), ("_centred", 0 * moved), ("_corrected", -moved)):
+        columns[f"rows/r_v_prompt{kind}"] = np.exp(random.normal(shift, 0.05))
 
+
+def test_a_first_sentence_about_r_v_says_whether_raw_centred_and_corrected_agree(page):
     primary = OWN + "[study]\nprimary = {}\n"
     for name, told in (("r_v_prompt", True), ("keyword_rate", False)):
-        _, shown = page(pairs=20, edit=edit, attributes={"config": primary.format(name)})
+        _, shown = page(pairs=20, edit=r_v_that_disagrees, attributes={"config": primary.format(name)})
         said = "disagree on this: raw above 0, centred undecided, corrected below 0." in flat(shown)
         assert said == told
 
 
 def test_r_v_of_another_site_is_compared_as_a_ratio_and_is_not_said_to_be_of_v(page):
     def edit(columns):
-        random = np.random.default_rng(2)
-        moved = (columns["rows/arm"] == 2) * 1.0
-        for kind, shift in (("", moved), ("_centred", 0 * moved), ("_corrected", -moved)):
-            columns[f"rows/r_v_prompt{kind}"] = np.exp(random.normal(shift, 0.05))
+        r_v_that_disagrees(columns)
+        random, moved = np.random.default_rng(3), (columns["rows/arm"] == 2) * 1.0
         columns["rows/r_v_prompt_resid_pre"] = np.exp(2 * moved + random.normal(0, 0.01, len(moved)))
 
     config = OWN + "[study]\nprimary = r_v_prompt_resid_pre\n"

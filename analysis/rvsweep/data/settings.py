@@ -130,6 +130,9 @@ def _arms(results: Results, samples: int) -> str:
     return f"{len(results.arms)}{of_these} × {samples}"
 
 
+_NEUTRAL = {"top_k": 0, "top_p": 1, "repetition_penalty": 1}
+
+
 def _generation(setting) -> str:
     parts = []
     if setting("generation.max_new_tokens"):
@@ -137,11 +140,13 @@ def _generation(setting) -> str:
     temperature = setting("generation.temperature")
     if temperature:
         parts.append("greedy" if is_number(temperature, 0) else f"temperature {temperature}")
-    for key, neutral in (("top_k", 0), ("top_p", 1), ("repetition_penalty", 1)):
-        value = setting(f"generation.{key}")
-        if value and not is_number(value, neutral):
-            parts.append(f"{key} {value}")
-    return ", ".join(parts)
+    return ", ".join(parts + sampler_settings(setting))
+
+
+def sampler_settings(setting) -> list[str]:
+    """Beside the temperature: those that change what is drawn, such as "top_p 0.9"."""
+    values = {key: setting(f"generation.{key}") for key in _NEUTRAL}
+    return [f"{key} {value}" for key, value in values.items() if value and not is_number(value, _NEUTRAL[key])]
 
 
 def is_number(text: str, value: float) -> bool:

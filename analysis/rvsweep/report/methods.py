@@ -11,7 +11,7 @@ import scipy
 import rvsweep
 from rvsweep.data.clusters import Clusters
 from rvsweep.data.results import Results
-from rvsweep.data.settings import Config, is_number, model_name, window_text
+from rvsweep.data.settings import Config, is_number, model_name, sampler_settings, window_text
 from rvsweep.stats.equivalence import Margin
 from rvsweep.stats.paired import FEWEST_RESAMPLED, TAIL_PAIRS
 from rvsweep.stats.resampling import DRAWS_PER_TEST, EXACT_SIGN_FLIP_PAIRS, Bootstrap
@@ -80,10 +80,7 @@ def _procedure(results: Results, config: Config, counts: dict[str, int]) -> list
         how = f"up to {tokens} tokens"
         if temperature:
             how += ", greedily" if is_number(temperature, 0) else f" at temperature {temperature}"
-        for key, neutral in (("top_k", 0), ("top_p", 1), ("repetition_penalty", 1)):
-            value = config.last(f"generation.{key}")
-            if value and not is_number(value, neutral):
-                how += f", {key} {value}"
+        how = ", ".join([how, *sampler_settings(config.last)])
         text.append(
             f"Each arm generated {how} ({_plural(samples, 'sample')} per pair; one sampler for all arms)."
         )
